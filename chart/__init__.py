@@ -1,0 +1,1 @@
+"""4K charts: data model, problems, file formats, star rating. The ground floor: imports no other package."""
