@@ -43,7 +43,7 @@ MAX_TAG_CHARS = 200
 
 FORMATS = "mp3, ogg, opus, flac or wav"
 FOREIGN_SUFFIXES = frozenset(
-    ".m4a .aac .mp4 .wma .webm .mkv .mka .ape .wv .alac .ac3 .amr .ra .mid .midi .avi .mov .raw".split()
+    (".m4a", ".aac", ".mp4", ".wma", ".webm", ".mkv", ".mka", ".ape", ".wv", ".alac", ".amr", ".mid", ".mov", ".raw")
 )
 """File name endings libsndfile cannot decode, so that the message can say so by name."""
 
