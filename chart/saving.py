@@ -1,0 +1,34 @@
+"""Writing results: all or nothing, with one clear line when it cannot be done."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from chart.errors import OutputError
+
+
+def save_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` through a temporary file beside it, so that no half-written file is ever seen."""
+    if path.is_dir():
+        raise OutputError(f"{path}: cannot be written: it is a folder (give a file name)")
+    temporary = path.parent / f".mania4k-{secrets.token_hex(8)}.tmp"
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except FileNotFoundError as error:
+        raise OutputError(f"{path}: cannot be written: the folder {path.parent} does not exist (create it)") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot be written: {reason} (choose another folder)") from error
+    finally:
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    """Remove what a failed write left; nothing is there after a good one or in a folder that refused it."""
+    try:
+        temporary.unlink(missing_ok=True)
+    except (OSError, ValueError):
+        return
