@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from chart.errors import OutputError
 
 
-def save_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` through a temporary file beside it, so that no half-written file is ever seen."""
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that becomes `path` when the block ends well, and vanishes when it does not."""
     if path.is_dir():
         raise OutputError(f"{path}: cannot be written: it is a folder (give a file name)")
     temporary = path.parent / f".mania4k-{secrets.token_hex(8)}.tmp"
     try:
-        temporary.write_bytes(data)
+        with temporary.open("xb") as file:
+            yield file
         os.replace(temporary, path)
     except FileNotFoundError as error:
         raise OutputError(f"{path}: cannot be written: the folder {path.parent} does not exist (create it)") from error
@@ -24,6 +29,12 @@ def save_bytes(path: Path, data: bytes) -> None:
         raise OutputError(f"{path}: cannot be written: {reason} (choose another folder)") from error
     finally:
         _remove(temporary)
+
+
+def save_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` through a temporary file beside it, so that no half-written file is ever seen."""
+    with replacing(path) as file:
+        file.write(data)
 
 
 def _remove(temporary: Path) -> None:
