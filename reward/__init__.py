@@ -1,0 +1,1 @@
+"""Charts scored: fairness, readability, ergonomics, musicality and the ranking criteria. Imports agents, ear, chart."""
