@@ -1,0 +1,283 @@
+"""Compiled judgement of osu!mania: key presses and notes in, one grade per note out.
+
+Notes and presses lie column after column (`column_at[c]:column_at[c + 1]`), sorted by time inside a column; all times
+are whole milliseconds of map time, as the game keeps them. Grades: 0 MAX, 1 300, 2 200, 3 100, 4 50, 5 MISS.
+`windows` holds the half-widths of MAX, 300, 200, 100, 50, MISS in map ms (`agents.judgement.hit_windows`).
+
+The stable rules were read from REFERENCES.md §1 and, where presses around a hold's head are concerned, inferred from
+the game's own counts on 87 real plays (83 of 87 come out exactly, 4 of 217,289 judgements differ): see docs/agents.md.
+This file calls no other file's compiled code, so its compile cache cannot go stale.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+TAP = np.int32(-(2**31) + 1)
+"""End time of a note that is no hold."""
+NO_TIME = np.int32(2**31 - 1)
+"""Press, release or error that did not happen."""
+FAR_MS = np.int64(2**40)
+"""Later than every event: what an open column is closed with."""
+UNJUDGED = np.int8(-1)
+BREAK = np.int8(6)
+"""Event that breaks the combo without a judgement: a hold let go in its middle."""
+
+WAITING, HOLDING, LET_GO, HELD_AGAIN = 0, 1, 2, 3
+
+
+@njit(cache=True, nogil=True)
+def tap_grade(error, windows):
+    """Grade of |error| whole ms; MISS beyond the 50 window."""
+    size = abs(error)
+    for grade in range(5):
+        if size <= windows[grade]:
+            return grade
+    return 5
+
+
+@njit(cache=True, nogil=True)
+def hold_grade(head, total, windows):
+    """ScoreV1's one grade of a hold from |head| and |head| + |tail| in ms; at worst a 50."""
+    if head <= windows[0] * 1.2 and total <= windows[0] * 2.4:
+        return 0
+    if head <= windows[1] * 1.1 and total <= windows[1] * 2.2:
+        return 1
+    if head <= windows[2] and total <= windows[2] * 2:
+        return 2
+    if head <= windows[3] and total <= windows[3] * 2:
+        return 3
+    return 4
+
+
+@njit(cache=True, nogil=True)
+def judge_column_v1(start, end, press, release, windows, out):
+    """Judge one column by stable ScoreV1.
+
+    start, end: [note] int32 (`TAP` for taps); press, release: [press] int32, release ≤ next press.
+    out: [note, 4] int32, filled with grade, head error, tail error (`NO_TIME` where there is none), time judged.
+    Returns the number of combo breaks inside holds.
+    """
+    w200, w100, w50, w_miss = windows[2], windows[3], windows[4], windows[5]
+    notes, presses = start.size, press.size
+    note, state, head, cap, breaks = 0, WAITING, 0, 0, 0
+    for step in range(2 * presses + 1):
+        down = step % 2 == 0
+        if step == 2 * presses:
+            now = FAR_MS
+        else:
+            now = np.int64(press[step // 2]) if down else np.int64(release[step // 2])
+        while note < notes:  # what has run out by now
+            if end[note] == TAP or state == WAITING:
+                # a tap's late 50 does not exist in stable; a hold's head may still be caught in it
+                limit = start[note] + (w100 - 1 if end[note] == TAP else w50)
+                grade = 5
+            else:
+                limit = end[note] + w100
+                grade = hold_grade(head, head + w50, windows) if state == HOLDING else (4 if state == HELD_AGAIN else 5)
+            if now <= limit:
+                break
+            out[note, 0], out[note, 3] = grade, limit + 1
+            note, state, cap = note + 1, WAITING, 0
+        if note >= notes:
+            break
+        error = now - start[note]
+        if down:
+            if (note > 0 and now < start[note - 1]) or error < -w_miss:
+                continue
+            if end[note] == TAP:
+                out[note, 0], out[note, 1], out[note, 3] = tap_grade(error, windows), error, now
+                note, cap = note + 1, 0
+            elif state == WAITING:
+                if error < -w50:  # too early to start a hold, yet it spoils it
+                    cap = 2
+                    continue
+                state, head = HOLDING, abs(error)
+                out[note, 1] = error
+            elif state == LET_GO:
+                state = HELD_AGAIN
+        elif end[note] != TAP and (state == HOLDING or state == HELD_AGAIN):
+            tail = now - end[note]
+            if state == HOLDING and error < 0 and tail < -w50:  # let go before the head has even come
+                if head > w200:
+                    out[note, 0], out[note, 3] = 5, now
+                    note, state, cap = note + 1, WAITING, 0
+                else:
+                    state, cap = WAITING, 2
+            elif tail < -(w_miss if state == HOLDING else w50):
+                state = LET_GO
+                breaks += 1
+            else:
+                grade = max(cap, hold_grade(head, head + abs(tail), windows)) if state == HOLDING else 4
+                out[note, 0], out[note, 2], out[note, 3] = grade, tail, now
+                note, state, cap = note + 1, WAITING, 0
+    return breaks
+
+
+@njit(cache=True, nogil=True)
+def judge_column_v2(start, end, press, release, windows, out):
+    """Judge one column by lazer's rules (ScoreV2 alike): head and tail of a hold apart, tail windows × 1.5.
+
+    Arrays as in `judge_column_v1`; out is [note, 6]: head grade, head error, tail error, time the head was judged,
+    tail grade (−1 for taps), time the tail was judged. Returns the number of holds let go in their middle.
+    """
+    w50, w_miss = windows[4], windows[5]
+    notes, presses = start.size, press.size
+    first, holding, broken, breaks = 0, False, False, 0
+    for step in range(2 * presses + 1):
+        down = step % 2 == 0
+        if step == 2 * presses:
+            now = FAR_MS
+        else:
+            now = np.int64(press[step // 2]) if down else np.int64(release[step // 2])
+        for note in range(first, notes):  # what has run out by now
+            if out[note, 0] < 0 and now > start[note] + w50:
+                out[note, 0], out[note, 3] = 5, start[note] + w50 + 1
+            if end[note] != TAP and out[note, 4] < 0 and 2 * (now - end[note]) > 3 * w50:
+                out[note, 4], out[note, 5] = 5, end[note] + (3 * w50) // 2 + 1
+            if now <= start[note] + w50:
+                break
+        while first < notes and out[first, 0] >= 0 and (end[first] == TAP or out[first, 4] >= 0):
+            first, holding, broken = first + 1, False, False
+        if first >= notes:
+            break
+        if down:
+            target = first
+            while target < notes:  # hittable until the next object of the column starts
+                if (target + 1 >= notes or now < start[target + 1]) and (
+                    out[target, 0] < 0 or (end[target] != TAP and out[target, 4] < 0)
+                ):
+                    break
+                target += 1
+            if target >= notes or now - start[target] < -w_miss:
+                continue
+            for note in range(first, target):  # a hit gives up whatever came before
+                if out[note, 0] < 0:
+                    out[note, 0], out[note, 3] = 5, now
+                if end[note] != TAP and out[note, 4] < 0:
+                    out[note, 4], out[note, 5] = 5, now
+            if target != first:
+                first, holding, broken = target, False, False
+            if out[target, 0] < 0:
+                error = now - start[target]
+                out[target, 0], out[target, 1], out[target, 3] = tap_grade(error, windows), error, now
+            if end[target] == TAP:
+                first, holding, broken = target + 1, False, False
+            else:
+                holding = True
+        elif holding and end[first] != TAP and out[first, 4] < 0:
+            holding = False
+            tail = now - end[first]
+            if 2 * tail < -3 * w_miss:
+                broken = True
+                breaks += 1
+                continue
+            grade = 5
+            for g in range(5):
+                if 2 * abs(tail) <= 3 * windows[g]:
+                    grade = g
+                    break
+            if (broken or out[first, 0] == 5) and grade < 4:
+                grade = 4
+            out[first, 2], out[first, 4], out[first, 5] = tail, grade, now
+    return breaks
+
+
+@njit(cache=True, nogil=True)
+def count_score(out, column_at, rule, totals):
+    """Walk all columns' judgements in the order they fell and fill `totals` (see `agents.judgement.TOTALS`).
+
+    out: [note, 4 or 6] as the column judges leave it; rule: [lazer?, HP, score multiplier, bonus divider].
+    """
+    lazer = rule[0] > 0
+    gain = np.array([0.0055, 0.005, 0.004, 0.0, -0.0016, -0.0075])
+    slope = np.array([-0.0005, -0.0005, -0.0004, 0.0, -0.0016, -0.0075])
+    value = np.array([320.0, 300.0, 200.0, 100.0, 50.0, 0.0])
+    bonus_value = np.array([32.0, 32.0, 16.0, 8.0, 4.0, 0.0])
+    bonus_step = np.array([2.0, 1.0, -8.0, -24.0, -44.0, -100.0])
+    at = column_at[:4].copy()
+    tail = np.zeros(4, np.int64)
+    notes = column_at[4]
+    events = notes
+    if lazer:
+        for n in range(notes):
+            events += out[n, 4] >= 0
+    combo, best, health, fail = 0, 0, 1.0, np.nan
+    bonus, score, combo_sum, combo_full = 100.0, 0.0, 0.0, 0.0
+    done = 0
+    while done < events:
+        column, when = -1, FAR_MS
+        for c in range(4):
+            if at[c] < column_at[c + 1]:
+                time = np.int64(out[at[c], 5 if tail[c] else 3])
+                if time < when:
+                    column, when = c, time
+        n = at[column]
+        grade = out[n, 4] if tail[column] else out[n, 0]
+        if lazer and not tail[column] and out[n, 4] >= 0:
+            tail[column] = 1
+        else:
+            at[column], tail[column] = n + 1, 0
+        done += 1
+        combo = 0 if grade == 5 else combo + 1
+        best = max(best, combo)
+        totals[grade] += 1
+        health = min(1.0, health + gain[grade] + slope[grade] * rule[1])
+        if health <= 0.0 and np.isnan(fail):
+            fail = when
+        if lazer:
+            weight = min(max(0.5, math.log(max(combo, 1)) / math.log(4.0)), math.log(400.0) / math.log(4.0))
+            combo_sum += (300.0 if grade == 0 else value[grade]) * weight
+            weight = min(max(0.5, math.log(done) / math.log(4.0)), math.log(400.0) / math.log(4.0))
+            combo_full += 300.0 * weight
+        else:
+            score += value[grade] / 320.0
+            bonus = min(100.0, max(0.0, bonus + (bonus_step[grade] / (1.0 if grade < 2 else rule[3]))))
+            score += bonus_value[grade] * math.sqrt(bonus) / 320.0
+    hits = max(events, 1)
+    top = 305.0 if lazer else 300.0
+    points = top * totals[0] + 300.0 * totals[1] + 200.0 * totals[2] + 100.0 * totals[3] + 50.0 * totals[4]
+    totals[6] = points / (top * hits)
+    totals[7] = (points + (320.0 - top) * totals[0]) / (320.0 * hits)
+    if lazer:
+        share = combo_sum / combo_full if combo_full > 0 else 0.0
+        totals[8] = rule[2] * (150_000.0 * share + 850_000.0 * totals[6] ** (2.0 + 2.0 * totals[6]))
+    else:
+        totals[8] = rule[2] * 500_000.0 * score / hits
+    totals[9], totals[10], totals[11] = best, health, fail
+
+
+@njit(cache=True, nogil=True)
+def judge_plays(chart, keys, windows, rule, results):
+    """Judge every player's presses on one chart.
+
+    chart: (start, end, column_at, order): [note] int32 × 2, [5], and each note's place in time order.
+    keys: (press, release, press_at, presses): [player, press] int32 × 2, first press [4] and number [player, 4] by column.
+    results: (grade, tail_grade, error, tail_error, totals): [player, note] int8 × 2, float32 × 2 (map ms, nan = none),
+    [player, 13] float64, zeroed by the caller.
+    """
+    start, end, column_at, order = chart
+    press, release, press_at, presses = keys
+    grade, tail_grade, error, tail_error, totals = results
+    notes = start.size
+    lazer = rule[0] > 0
+    out = np.empty((notes, 6), np.int32)
+    for player in range(grade.shape[0]):
+        for n in range(notes):
+            out[n, 0], out[n, 1], out[n, 2], out[n, 4] = -1, NO_TIME, NO_TIME, -1
+        for c in range(4):
+            a, b = column_at[c], column_at[c + 1]
+            p, q = press_at[c], press_at[c] + presses[player, c]
+            down, up = press[player, p:q], release[player, p:q]
+            if lazer:
+                breaks = judge_column_v2(start[a:b], end[a:b], down, up, windows, out[a:b])
+            else:
+                breaks = judge_column_v1(start[a:b], end[a:b], down, up, windows, out[a:b])
+            totals[player, 12] += breaks
+        count_score(out, column_at, rule, totals[player])
+        for n in range(notes):
+            to = order[n]
+            grade[player, to], tail_grade[player, to] = out[n, 0], out[n, 4]
+            error[player, to] = np.nan if out[n, 1] == NO_TIME else out[n, 1]
+            tail_error[player, to] = np.nan if out[n, 2] == NO_TIME else out[n, 2]
