@@ -1,1 +1,35 @@
 """4K charts: data model, problems, file formats, star rating. The ground floor: imports no other package."""
+
+from chart.files import audio_beside, read_charts
+from chart.model import KEYS, MACHINE_MADE_TAGS, Chart, Difficulty, Metadata, TimingPoint
+from chart.osu import format_osu, parse_osu, read_osu, write_osu
+from chart.osz import Beatmapset, read_osz, write_osz
+from chart.problems import Problem, find_problems
+from chart.quaver import read_quaver
+from chart.stars import Strains, stars, strain_curve
+from chart.stepmania import read_stepmania
+
+__all__ = [
+    "KEYS",
+    "MACHINE_MADE_TAGS",
+    "Beatmapset",
+    "Chart",
+    "Difficulty",
+    "Metadata",
+    "Problem",
+    "Strains",
+    "TimingPoint",
+    "audio_beside",
+    "find_problems",
+    "format_osu",
+    "parse_osu",
+    "read_charts",
+    "read_osu",
+    "read_osz",
+    "read_quaver",
+    "read_stepmania",
+    "stars",
+    "strain_curve",
+    "write_osu",
+    "write_osz",
+]

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from chart.errors import ChartFileError
 from chart.model import KEYS, Chart, TimingPoint
 from chart.parsing import shown
-from chart.problems import REFUSED_KINDS, find_problems
+from chart.problems import require_valid
 from chart.saving import save_bytes
 
 PLAYFIELD_WIDTH = 512
@@ -79,11 +78,7 @@ def write_osu(chart: Chart, path: Path) -> None:
 
 def format_osu(chart: Chart) -> str:
     """The chart as the text of an `.osu` file; raises `ChartFileError` for what no file can hold (`REFUSED_KINDS`)."""
-    broken = [problem for problem in find_problems(chart) if problem.kind in REFUSED_KINDS]
-    if broken:
-        name = shown(chart.metadata.version or chart.metadata.title) or "chart"
-        more = f" (and {len(broken) - 1} more problems)" if len(broken) > 1 else ""
-        raise ChartFileError(f"{name}: not a valid chart: {broken[0].message}{more}")
+    require_valid(chart, shown(chart.metadata.version or chart.metadata.title) or "chart")
     return "\n".join([_format_head(chart), "[HitObjects]", *format_notes(chart), ""])
 
 

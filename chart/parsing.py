@@ -18,7 +18,8 @@ MAX_TIMING_POINTS = 200_000
 """Most red and green lines read from one chart. Scroll-speed gimmick maps reach some 50,000."""
 
 _SHOWN_CHARACTERS = 60
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_NUMBER_CHARACTERS = 400  # the longest float64 written out in full has fewer
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def shown(text: str) -> str:
@@ -65,7 +66,7 @@ def split_lines(text: str) -> list[str]:
 def finite(text: str, what: str, where: str, line: int | None) -> float:
     """The finite decimal number in `text`; NaN, infinity and other spellings are refused."""
     stripped = text.strip()
-    if _NUMBER.fullmatch(stripped):
+    if len(stripped) <= _NUMBER_CHARACTERS and _NUMBER.fullmatch(stripped):
         value = float(stripped)
         if math.isfinite(value):
             return value

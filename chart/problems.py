@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from chart.errors import ChartFileError
 from chart.model import KEYS, Chart, TimingPoint
 
 MIN_TIME_MS = -600_000.0
@@ -176,3 +177,11 @@ def _names(chart: Chart) -> Iterator[Problem]:
         yield Problem("text", "background contains a quote, which no .osu file can hold")
     if any(" " in tag or not tag for tag in chart.metadata.tags):
         yield Problem("untidy_text", "a tag is empty or contains a space, which splits it in an .osu file")
+
+
+def require_valid(chart: Chart, where: str) -> None:
+    """Raise `ChartFileError` if the chart has a problem of `REFUSED_KINDS`; `where` names it."""
+    broken = [problem for problem in find_problems(chart) if problem.kind in REFUSED_KINDS]
+    if broken:
+        more = f" (and {len(broken) - 1} more problems)" if len(broken) > 1 else ""
+        raise ChartFileError(f"{where}: not a valid chart: {broken[0].message}{more}")

@@ -6,11 +6,14 @@ ChartBuilder().note(0).hold(100, until=300, column=2).build()
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
+from chart.errors import ChartFileError
 from chart.model import KEYS, Chart, Difficulty, Metadata, TimingPoint
+from chart.problems import REFUSED_KINDS, find_problems
 
 RED = TimingPoint(0.0, 500.0)
 """120 BPM from the start of the audio."""
@@ -79,6 +82,18 @@ def charts(min_notes: int = 0, max_notes: int = 40) -> st.SearchStrategy[Chart]:
         background=names().filter(lambda name: '"' not in name),
         breaks=st.lists(_breaks(), max_size=2).map(tuple),
     )
+
+
+def assert_charts_or_one_line(read: Callable[[], list[Chart]]) -> None:
+    """What every reader promises for any input: valid charts, or a `ChartFileError` of one line and nothing else."""
+    refusal = ""
+    try:
+        found = read()
+    except ChartFileError as error:
+        refusal, found = str(error), []
+    assert "\n" not in refusal
+    for chart in found:
+        assert not {problem.kind for problem in find_problems(chart)} & REFUSED_KINDS
 
 
 def names() -> st.SearchStrategy[str]:
