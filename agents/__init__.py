@@ -1,0 +1,38 @@
+"""Simulated players: judged like the game, failing like people.
+
+    plays = play(chart, around(4.0, 200, rng), seed=1)      # accuracy, misses, errors of 200 players of level 4
+    level = required_skill(chart)                           # the level (≈ official stars) that reaches 96 %
+
+How far to trust the numbers is in docs/agents.md.
+"""
+
+from agents.judgement import Judged, Presses, accuracy_320, hit_windows, judge, presses_of
+from agents.mods import Mods, mods_of
+from agents.required import AccuracyCurve, SectionSkill, accuracy_curve, required_skill, section_skill
+from agents.simulate import Plays, play
+from agents.skill import Player, Population, around, everyone, population_of, ranked, skill_for
+
+__all__ = [
+    "AccuracyCurve",
+    "Judged",
+    "Mods",
+    "Player",
+    "Plays",
+    "Population",
+    "Presses",
+    "SectionSkill",
+    "accuracy_320",
+    "accuracy_curve",
+    "around",
+    "everyone",
+    "hit_windows",
+    "judge",
+    "mods_of",
+    "play",
+    "population_of",
+    "presses_of",
+    "ranked",
+    "required_skill",
+    "section_skill",
+    "skill_for",
+]

@@ -28,7 +28,7 @@ WAITING, HOLDING, LET_GO, HELD_AGAIN = 0, 1, 2, 3
 
 
 @njit(cache=True, nogil=True)
-def tap_grade(error, windows):
+def tap_grade(error, windows):  # type: ignore[no-untyped-def]
     """Grade of |error| whole ms; MISS beyond the 50 window."""
     size = abs(error)
     for grade in range(5):
@@ -38,7 +38,7 @@ def tap_grade(error, windows):
 
 
 @njit(cache=True, nogil=True)
-def hold_grade(head, total, windows):
+def hold_grade(head, total, windows):  # type: ignore[no-untyped-def]
     """ScoreV1's one grade of a hold from |head| and |head| + |tail| in ms; at worst a 50."""
     if head <= windows[0] * 1.2 and total <= windows[0] * 2.4:
         return 0
@@ -52,7 +52,7 @@ def hold_grade(head, total, windows):
 
 
 @njit(cache=True, nogil=True)
-def judge_column_v1(start, end, press, release, windows, out):
+def judge_column_v1(start, end, press, release, windows, out):  # type: ignore[no-untyped-def]
     """Judge one column by stable ScoreV1.
 
     start, end: [note] int32 (`TAP` for taps); press, release: [press] int32, release ≤ next press.
@@ -64,9 +64,8 @@ def judge_column_v1(start, end, press, release, windows, out):
     note, state, head, cap, breaks = 0, WAITING, 0, 0, 0
     for step in range(2 * presses + 1):
         down = step % 2 == 0
-        if step == 2 * presses:
-            now = FAR_MS
-        else:
+        now = FAR_MS
+        if step < 2 * presses:
             now = np.int64(press[step // 2]) if down else np.int64(release[step // 2])
         while note < notes:  # what has run out by now
             if end[note] == TAP or state == WAITING:
@@ -97,7 +96,7 @@ def judge_column_v1(start, end, press, release, windows, out):
                 out[note, 1] = error
             elif state == LET_GO:
                 state = HELD_AGAIN
-        elif end[note] != TAP and (state == HOLDING or state == HELD_AGAIN):
+        elif end[note] != TAP and state in (HOLDING, HELD_AGAIN):
             tail = now - end[note]
             if state == HOLDING and error < 0 and tail < -w50:  # let go before the head has even come
                 if head > w200:
@@ -116,7 +115,7 @@ def judge_column_v1(start, end, press, release, windows, out):
 
 
 @njit(cache=True, nogil=True)
-def judge_column_v2(start, end, press, release, windows, out):
+def judge_column_v2(start, end, press, release, windows, out):  # type: ignore[no-untyped-def]
     """Judge one column by lazer's rules (ScoreV2 alike): head and tail of a hold apart, tail windows × 1.5.
 
     Arrays as in `judge_column_v1`; out is [note, 6]: head grade, head error, tail error, time the head was judged,
@@ -127,9 +126,8 @@ def judge_column_v2(start, end, press, release, windows, out):
     first, holding, broken, breaks = 0, False, False, 0
     for step in range(2 * presses + 1):
         down = step % 2 == 0
-        if step == 2 * presses:
-            now = FAR_MS
-        else:
+        now = FAR_MS
+        if step < 2 * presses:
             now = np.int64(press[step // 2]) if down else np.int64(release[step // 2])
         for note in range(first, notes):  # what has run out by now
             if out[note, 0] < 0 and now > start[note] + w50:
@@ -185,7 +183,7 @@ def judge_column_v2(start, end, press, release, windows, out):
 
 
 @njit(cache=True, nogil=True)
-def count_score(out, column_at, rule, totals):
+def count_score(out, column_at, rule, totals):  # type: ignore[no-untyped-def]
     """Walk all columns' judgements in the order they fell and fill `totals` (see `agents.judgement.TOTALS`).
 
     out: [note, 4 or 6] as the column judges leave it; rule: [lazer?, HP, score multiplier, bonus divider].
@@ -249,13 +247,14 @@ def count_score(out, column_at, rule, totals):
 
 
 @njit(cache=True, nogil=True)
-def judge_plays(chart, keys, windows, rule, results):
+def judge_plays(chart, keys, windows, rule, results):  # type: ignore[no-untyped-def]
     """Judge every player's presses on one chart.
 
     chart: (start, end, column_at, order): [note] int32 × 2, [5], and each note's place in time order.
-    keys: (press, release, press_at, presses): [player, press] int32 × 2, first press [4] and number [player, 4] by column.
+    keys: (press, release, press_at, presses): [player, press] int32 × 2, first press [4] and number
+    [player, 4] by column.
     results: (grade, tail_grade, error, tail_error, totals): [player, note] int8 × 2, float32 × 2 (map ms, nan = none),
-    [player, 13] float64, zeroed by the caller.
+    [player, 15] float64, zeroed by the caller.
     """
     start, end, column_at, order = chart
     press, release, press_at, presses = keys
@@ -276,8 +275,16 @@ def judge_plays(chart, keys, windows, rule, results):
                 breaks = judge_column_v1(start[a:b], end[a:b], down, up, windows, out[a:b])
             totals[player, 12] += breaks
         count_score(out, column_at, rule, totals[player])
+        hits, total, squares = 0, 0, 0
         for n in range(notes):
             to = order[n]
             grade[player, to], tail_grade[player, to] = out[n, 0], out[n, 4]
-            error[player, to] = np.nan if out[n, 1] == NO_TIME else out[n, 1]
+            error[player, to] = np.nan
+            if out[n, 1] != NO_TIME:
+                miss_by = np.int64(out[n, 1])
+                error[player, to] = miss_by
+                hits, total, squares = hits + 1, total + miss_by, squares + miss_by * miss_by
             tail_error[player, to] = np.nan if out[n, 2] == NO_TIME else out[n, 2]
+        if hits:
+            totals[player, 13] = total / hits
+            totals[player, 14] = math.sqrt(max(0.0, squares / hits - (total / hits) ** 2))

@@ -23,8 +23,10 @@ RULES = ("stable", "lazer")
 MISS = 5
 MAX_NOTES = 200_000
 """More notes than this are refused: no playable chart has them, and memory grows with players × notes."""
-TOTALS = (*GRADES, "accuracy", "accuracy_320", "score", "max_combo", "health", "fail_ms", "breaks")
-"""What the columns of the kernels' totals mean."""
+TOTALS = (*GRADES, "accuracy", "accuracy_320", "score", "max_combo", "health", "fail_ms", "breaks", "mean", "sd")
+"""What the columns of the kernels' totals mean; the kernels give times in map ms, `judge` in real ms."""
+
+ACCURACY, ACCURACY_320, SCORE, MAX_COMBO, HEALTH, FAIL_MS, BREAKS, MEAN, SD = range(6, 15)
 
 NoteInts = NDArray[np.int32]
 
@@ -111,7 +113,7 @@ class Judged:
     tail_grade: NDArray[np.int8]  # [player, note], −1 where a tail has no grade of its own
     error_ms: NDArray[np.float32]  # [player, note], press − note
     release_error_ms: NDArray[np.float32]  # [player, note], release − end of hold
-    totals: NDArray[np.float64]  # [player, 13], see `TOTALS`
+    totals: NDArray[np.float64]  # [player, 15], see `TOTALS`; fail_ms is map time
 
 
 def judge(chart: Chart, presses: Presses, mods: Mods | int | str = "", rules: str = "stable") -> Judged:
@@ -134,6 +136,7 @@ def judge_notes(notes: Notes, presses: Presses, chart: Chart, mods: Mods, rules:
     if mods.rate != 1.0:
         judged.error_ms[:] /= mods.rate
         judged.release_error_ms[:] /= mods.rate
+        judged.totals[:, MEAN:] /= mods.rate
     return judged
 
 

@@ -1,4 +1,4 @@
-"""Game modifiers that change how a play is felt or judged: EZ, HR, DT, NC, HT, MR; NF, SD and PF change nothing here."""
+"""Game modifiers that change how a play is felt or judged: EZ, HR, DT, NC, HT, MR (NF, SD and PF change nothing)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mods_of(mods: Mods | int | str = "") -> Mods:
         raise ConfigError(f"mods {bits} hold bits this program does not know; it knows {', '.join(BITS)}")
     fast, slow = bool(bits & (BITS["DT"] | BITS["NC"])), bool(bits & BITS["HT"])
     easy, hard = bool(bits & BITS["EZ"]), bool(bits & BITS["HR"])
-    if fast and slow or easy and hard:
+    if (fast and slow) or (easy and hard):
         raise ConfigError("mods contradict one another: choose DT or HT, and EZ or HR")
     return Mods(
         bits=bits,

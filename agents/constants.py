@@ -1,0 +1,134 @@
+"""The constants of the hand model and of skill, read from `constants.json` beside this file.
+
+`python -m agents.calibrate` derives the file from real plays and writes its fit report into it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents import hand_kernels as kernels
+
+PATH = Path(__file__).with_name("constants.json")
+
+
+@dataclass(frozen=True, slots=True)
+class HandConstants:
+    """What all players share. "Fitted" means to real plays by `agents.calibrate`; the rest is from REFERENCES.md §3."""
+
+    linear_load: float = 0.35  # spread per (hand rate / speed); fitted
+    steep_load: float = 0.85  # spread per (hand rate / speed)⁴; fitted
+    jack_load: float = 0.35  # spread per (shortest repeat / column gap)³; fitted
+    finger_share: float = 0.08  # of the variance is a finger's own: taps of one hand in a chord differ by 4–5 ms
+    drift_share: float = 0.08  # of the variance is a drift over seconds
+    drift_memory_ms: float = 4000.0  # of that drift
+    hand_memory_ms: float = 110.0  # of the hand's phase: same-hand errors correlate .4 at 50–180 ms
+    tail_df: float = 6.0  # degrees of freedom of the hand's Student t: excess kurtosis of a play 1.6; fitted
+    repeat_jitter: float = 0.08  # SD of a finger's shortest repeat, as a share of it
+    trill_share: float = (
+        0.5  # two fingers of a hand alternate this much faster than one repeats (Aoki & Kinoshita 2001)
+    )
+    flam_ms: float = 50.0  # notes of one hand nearer than this are played as one movement
+    flam_pull: float = 0.5  # how far such notes are drawn together, 1 = entirely
+    tire_short: float = 0.10  # loss of speed per share above what can be kept up, over seconds
+    tire_short_ms: float = 6000.0
+    tire_long: float = 0.25  # the same over a minute and more
+    tire_long_ms: float = 60_000.0
+    read_load: float = 0.25  # spread per (reading load / reading skill)⁴; assumed
+    look_ahead_ms: float = 1000.0  # eye–hand span (Furneaux & Land 1999)
+    irregular_cost: float = 0.35  # reading load of a rhythm that changes at every row; assumed
+    sudden_cost: float = 0.15  # reading load per doubling of density; assumed
+    lapse: float = 0.00004  # P(a note is not played) in easy places
+    lapse_load: float = 0.01  # the same per (spread / easy spread − 1)³ and 100 ms of easy spread; fitted
+    stray: float = 0.003  # stray presses a note in easy places: 2–19 per 1,000 notes
+    give_up_ms: float = 140.0  # a finger this late leaves the note out; assumed
+    lift_ms: float = 25.0  # shortest time between presses of a finger whatever the skill
+    release_lag_ms: float = 2.0  # mean error of releases: −2 … +6
+    hold_jitter: float = 0.22  # SD of a tap's length, as a share of its median: 38–94 ms
+
+    def for_kernel(self) -> NDArray[np.float32]:
+        """[constant] in the kernel's order."""
+        values = np.zeros(kernels.CONSTANTS, np.float32)
+        for place, value in (
+            (kernels.LINEAR_LOAD, self.linear_load),
+            (kernels.STEEP_LOAD, self.steep_load),
+            (kernels.JACK_LOAD, self.jack_load),
+            (kernels.FINGER_SHARE, self.finger_share),
+            (kernels.DRIFT_SHARE, self.drift_share),
+            (kernels.REPEAT_JITTER, self.repeat_jitter),
+            (kernels.TRILL_SHARE, self.trill_share),
+            (kernels.FLAM_MS, self.flam_ms),
+            (kernels.TIRE_SHORT, self.tire_short),
+            (kernels.TIRE_LONG, self.tire_long),
+            (kernels.READ_LOAD, self.read_load),
+            (kernels.LAPSE, self.lapse),
+            (kernels.LAPSE_LOAD, self.lapse_load),
+            (kernels.STRAY, self.stray),
+            (kernels.GIVE_UP_MS, self.give_up_ms),
+            (kernels.LIFT_MS, self.lift_ms),
+            (kernels.RELEASE_LAG, self.release_lag_ms),
+            (kernels.HOLD_JITTER, self.hold_jitter),
+        ):
+            values[place] = value
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class SkillConstants:
+    """How a level becomes a profile, and how players differ. Level: the stars of charts played at 96 %."""
+
+    speed_base: float = 3.0  # one-hand notes/s at level 0
+    speed_per_level: float = 2.0
+    spread_base_ms: float = 22.0  # error SD of level 0 in easy places
+    spread_levels: float = 6.0  # levels that divide it by e
+    spread_floor_ms: float = 4.0  # no player is steadier
+    repeat_floor_ms: float = 80.0  # shortest repeat of the best finger
+    repeat_base_ms: float = 100.0  # more than that at level 0
+    repeat_levels: float = 4.0  # levels that divide the rest by e
+    stamina: float = 0.69  # share of full speed that can be kept up (Etterna's MinaCalc)
+    read_base: float = 6.0  # rows/s read at level 0
+    read_per_level: float = 2.6
+    release_share: float = 2.0  # release SD over press SD
+    hold_ms: float = 60.0  # length of a tap, median
+    bias_ms: float = 2.9  # SD of a play's mean error
+    # spread of skills about a player's own level, in levels (Etterna's 29,306 players, scaled by SKILL_SCALE)
+    speed_sd: float = 0.35
+    stamina_sd: float = 0.25
+    jack_sd: float = 0.7
+    reading_sd: float = 0.35
+    accuracy_sd: float = 0.35
+    release_sd: float = 0.35
+    left_sd: float = 0.03  # of the left hand's share of speed
+    # players who hand in scores on a chart, by the level it requires: mean = offset + slope × required
+    ranked_offset: float = 2.0
+    ranked_slope: float = 0.6
+    ranked_sd: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """Everything `constants.json` holds but its fit report."""
+
+    hand: HandConstants
+    skill: SkillConstants
+
+
+@cache
+def constants() -> Constants:
+    """The constants shipped with the package."""
+    data = json.loads(PATH.read_text(encoding="utf-8")) if PATH.is_file() else {}
+    return Constants(_filled(HandConstants, data.get("hand", {})), _filled(SkillConstants, data.get("skill", {})))
+
+
+def _filled(kind: type, values: dict[str, Any]) -> Any:
+    names = {field.name for field in fields(kind)}
+    unknown = sorted(set(values) - names)
+    assert not unknown, f"{PATH.name} names unknown constants: {', '.join(unknown)}"
+    return kind(**{name: float(value) for name, value in values.items()})

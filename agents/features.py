@@ -1,0 +1,130 @@
+"""What a chart asks of hands and eyes, note by note: the player-independent half of the hand model.
+
+Computed once a chart; `agents.hand_kernels.play_hands` combines it with each player's skill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents import hand_kernels as kernels
+from agents.constants import HandConstants
+from agents.mods import Mods
+from chart.model import KEYS, Chart
+
+NEVER_MS = 1e6
+"""A gap longer than any that matters."""
+SHORTEST_GAP_MS = 10.0
+"""Doubled notes are felt as this far apart, so that nothing is divided by zero."""
+LOAD_WINDOW_MS = 500.0
+"""Half the window over which one-hand notes/s is counted: the acceptance tables of REFERENCES.md use a second."""
+TAP_MS = 40.0
+"""A finger that ends a hold is as far on as one that ended a tap of this length."""
+SLIP_FREE_MS = 220.0
+"""A stray press comes where the neighbouring column is free for this long: before and after."""
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """The kernel's view of a chart, in time order."""
+
+    features: NDArray[np.float32]  # [note, feature], see agents.hand_kernels
+    column: NDArray[np.int8]  # [note], after Mirror
+
+
+def demand_of(chart: Chart, mods: Mods, constants: HandConstants) -> Demand:
+    """Features of every note in real time (map time / rate); simultaneous notes keep the chart's order."""
+    column = (KEYS - 1 - chart.column if mods.mirror else chart.column).astype(np.int8)
+    time = np.rint(chart.time_ms) / mods.rate
+    end = np.where(chart.is_hold, np.maximum(np.rint(chart.end_ms) / mods.rate, time), time)
+    features = np.zeros((len(chart), kernels.FEATURES))
+    if len(chart):
+        _fingers(features, time, end, column)
+        _hands(features, time, end, column, constants)
+        _rows(features, time, constants)
+    return Demand(features.astype(np.float32), column)
+
+
+def _fingers(features: NDArray, time: NDArray, end: NDArray, column: NDArray) -> None:
+    features[:, kernels.SPAN] = end - time
+    features[:, kernels.COLUMN_GAP] = NEVER_MS
+    for key in range(KEYS):
+        mine = np.flatnonzero(column == key)
+        let_go = np.where(end[mine] > time[mine], end[mine] - TAP_MS, time[mine])
+        if mine.size > 1:
+            features[mine[1:], kernels.COLUMN_GAP] = np.maximum(time[mine[1:]] - let_go[:-1], SHORTEST_GAP_MS)
+        beside = np.flatnonzero(column == (key ^ 1))
+        after = np.searchsorted(time[beside], time[mine] - SLIP_FREE_MS)
+        before = np.searchsorted(time[beside], time[mine] + SLIP_FREE_MS, side="right")
+        ended = np.maximum.accumulate(end[beside]) if beside.size else end[beside]
+        held = np.concatenate([[-NEVER_MS], ended])[after] > time[mine] - SLIP_FREE_MS
+        features[mine, kernels.SLIP] = (after == before) & ~held
+
+
+def _hands(features: NDArray, time: NDArray, end: NDArray, column: NDArray, constants: HandConstants) -> None:
+    features[:, kernels.TIME] = time
+    for hand in (0, 1):
+        mine = np.flatnonzero(column >> 1 == hand)
+        if not mine.size:
+            continue
+        t = time[mine]
+        gap = np.diff(t, prepend=t[0] - NEVER_MS)
+        features[mine, kernels.HAND_GAP] = gap
+        features[mine, kernels.KEEP_HAND] = np.exp(-gap / constants.hand_memory_ms)
+        features[mine, kernels.RATE] = _rate(t, t)
+        features[mine, kernels.RATE_END] = _rate(t, end[mine])
+        for feature, tau in (
+            (kernels.TIRED_SHORT, constants.tire_short_ms),
+            (kernels.TIRED_LONG, constants.tire_long_ms),
+        ):
+            out = np.empty(mine.size)
+            kernels.leaky_rate(t, np.ones(mine.size), tau, out)
+            features[mine, feature] = out
+        features[mine, kernels.TIME] = _smeared(t, gap, constants)
+
+
+def _rate(notes: NDArray, at: NDArray) -> NDArray:
+    """Notes per second in the window around each time of `at`."""
+    inside = np.searchsorted(notes, at + LOAD_WINDOW_MS, side="right") - np.searchsorted(notes, at - LOAD_WINDOW_MS)
+    return inside * (1000.0 / (2 * LOAD_WINDOW_MS))
+
+
+def _smeared(time: NDArray, gap: NDArray, constants: HandConstants) -> NDArray:
+    """Targets after flams are drawn together: two notes of a hand under `flam_ms` apart meet between them."""
+    flam = (gap > 0) & (gap < constants.flam_ms)
+    flam[1:] &= ~flam[:-1]  # the third of a roll is no flam with the second
+    target = time.copy()
+    second = np.flatnonzero(flam)
+    pull = gap[second] * 0.5 * constants.flam_pull
+    target[second] -= pull
+    target[second - 1] += pull
+    return target
+
+
+def _rows(features: NDArray, time: NDArray, constants: HandConstants) -> None:
+    """Drift and reading run over rows: all notes of one time."""
+    rows, row_of = np.unique(time, return_inverse=True)
+    gap = np.diff(rows, prepend=rows[0] - NEVER_MS)
+    keep = np.exp(-gap / constants.drift_memory_ms)
+    first = np.diff(time, prepend=time[0] - NEVER_MS) > 0
+    features[:, kernels.KEEP_DRIFT] = np.where(first, keep[row_of], 1.0)
+    features[:, kernels.READING] = _reading(rows, gap, constants)[row_of]
+
+
+def _reading(rows: NDArray, gap: NDArray, constants: HandConstants) -> NDArray:
+    """Rows per second to read ahead, more where gaps change and where the density jumps."""
+    ahead = constants.look_ahead_ms
+    change = np.zeros(rows.size)
+    change[1:] = np.abs(np.log2(np.maximum(gap[1:], 1.0) / np.maximum(gap[:-1], 1.0))) > 0.2
+    total = np.concatenate([[0.0], np.cumsum(change)])
+    until = np.searchsorted(rows, rows + ahead, side="right")
+    here = np.arange(rows.size)
+    count = (until - here).astype(float)
+    irregular = (total[until] - total[here]) / np.maximum(count, 1.0)
+    since = np.searchsorted(rows, rows - ahead)
+    before = np.maximum((here - since).astype(float), 1.0)
+    sudden = np.clip(np.log2(count / before), 0.0, 2.0)
+    return count * (1000.0 / ahead) * (1 + constants.irregular_cost * irregular) * (1 + constants.sudden_cost * sudden)

@@ -1,0 +1,195 @@
+"""Compiled hands: two hands of two fingers press and release keys with human errors.
+
+Facts behind the structure are in REFERENCES.md §3; every constant is named in `agents.constants` with unit and source.
+The random numbers are drawn here, by a counter-based generator that is given its seed (STYLE asks for pre-drawn
+arrays): drawing four normal deviates a note beforehand would cost more than playing the note does, and a counter
+makes every player's play independent of how many play beside it and on how many threads.
+This file calls no other file's compiled code, so its compile cache cannot go stale.
+"""
+
+import numpy as np
+from numba import njit
+
+# columns of the [note, feature] array built by agents.features; times are real ms (map ms / rate)
+(
+    TIME,  # target time of the press; flams are already collapsed
+    SPAN,  # hold length, 0 for taps
+    COLUMN_GAP,  # since the column's last note was to be let go
+    HAND_GAP,  # since the hand's last row
+    KEEP_HAND,  # share of the hand's phase kept since the hand's last row
+    KEEP_DRIFT,  # share of the slow drift kept since the last row
+    RATE,  # one-hand notes/s
+    RATE_END,  # one-hand notes/s where a hold ends
+    TIRED_SHORT,  # one-hand notes/s, leaky mean over the last seconds
+    TIRED_LONG,  # one-hand notes/s, leaky mean over the last minute
+    READING,  # rows/s to be read ahead, weighted by their irregularity
+    SLIP,  # 1 where the hand's other column is free for a stray press
+) = range(12)
+FEATURES = 12
+
+# columns of the [player, profile] array built by agents.skill
+(
+    SPREAD_MS,  # error SD in easy places
+    BIAS_MS,  # mean error of the whole play
+    SPEED,  # one-hand notes/s at which the spread has doubled
+    STAMINA,  # share of SPEED that can be kept up without tiring
+    REPEAT_MS,  # shortest time between two presses of a finger
+    READ,  # rows/s that can be read
+    RELEASE_MS,  # error SD of releases in easy places
+    HOLD_MS,  # how long a tap is held, median
+    LEFT,  # SPEED of the left hand relative to the mean of both; the right has 2 − LEFT
+) = range(9)
+PROFILE = 9
+
+# constants shared by all players, see agents.constants.HandConstants for unit and source
+(
+    LINEAR_LOAD,
+    STEEP_LOAD,
+    JACK_LOAD,
+    FINGER_SHARE,
+    DRIFT_SHARE,
+    REPEAT_JITTER,
+    TRILL_SHARE,
+    FLAM_MS,
+    TIRE_SHORT,
+    TIRE_LONG,
+    READ_LOAD,
+    LAPSE,
+    LAPSE_LOAD,
+    STRAY,
+    GIVE_UP_MS,
+    LIFT_MS,
+    RELEASE_LAG,
+    HOLD_JITTER,
+) = range(18)
+CONSTANTS = 18
+
+BITS = 12  # a normal deviate is looked up by this many random bits
+MASK = np.uint64((1 << BITS) - 1)
+STEP = np.uint64(0x9E3779B97F4A7C15)  # splitmix64, Steele et al. 2014, public domain
+
+
+@njit(cache=True, nogil=True, inline="always")
+def mix(counter):  # type: ignore[no-untyped-def]
+    """splitmix64's finaliser: 64 random bits of a counter."""
+    z = (counter ^ (counter >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: ignore[no-untyped-def]
+    """Press keys for every player.
+
+    notes: (features [note, 12] float32, column [note] int8) in time order; players: [player, 9] float32;
+    constants: [18] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
+    seeds: [player] uint64; rate: map ms per real ms.
+    keys: (press, release, press_at, count) as in `agents.judgement.Presses`, filled here, whole map ms; a column that
+    runs out of room keeps what it has.
+    """
+    features, column = notes
+    hand_table, finger_table = tables
+    press, release, press_at, count = keys
+    room = np.empty(4, np.int64)
+    for c in range(3):
+        room[c] = press_at[c + 1] - press_at[c]
+    room[3] = press.shape[1] - press_at[3]
+    phase = np.zeros(2, np.float32)
+    free = np.empty(4, np.float32)
+    last = np.empty(4, np.float32)
+    drift_size = np.sqrt(constants[DRIFT_SHARE])
+    finger_size = np.sqrt(constants[FINGER_SHARE])
+    hand_size = np.sqrt(np.float32(1.0) - constants[DRIFT_SHARE] - constants[FINGER_SHARE])
+    one = np.float32(1.0)
+    for player in range(players.shape[0]):
+        me = players[player]
+        counter = mix(seeds[player])
+        first = mix(counter)
+        drift = hand_table[first & MASK]
+        phase[0] = hand_table[(first >> np.uint64(12)) & MASK]
+        phase[1] = hand_table[(first >> np.uint64(24)) & MASK]
+        free[:], last[:] = -1e9, -1e9
+        count[player, :] = 0
+        for n in range(column.size):
+            f = features[n]
+            c = column[n]
+            hand = c >> 1
+            counter += STEP
+            dice = mix(counter)
+            keep = f[KEEP_DRIFT]
+            drift = keep * drift + np.sqrt(one - keep * keep) * hand_table[dice & MASK]
+            keep = f[KEEP_HAND]
+            phase[hand] = keep * phase[hand] + np.sqrt(one - keep * keep) * hand_table[(dice >> np.uint64(12)) & MASK]
+            finger = finger_table[(dice >> np.uint64(24)) & MASK]
+            timing = hand_table[(dice >> np.uint64(36)) & MASK]
+            chance = np.float32(dice >> np.uint64(48)) * np.float32(1.0 / 65536.0)
+
+            # how hard this moment is for this player, 1 = as fast as the hand can go in good order
+            speed = me[SPEED] * (me[LEFT] if hand == 0 else np.float32(2.0) - me[LEFT])
+            tire = me[STAMINA] * speed
+            tired = constants[TIRE_SHORT] * max(np.float32(0.0), f[TIRED_SHORT] / tire - one)
+            tired += constants[TIRE_LONG] * max(np.float32(0.0), f[TIRED_LONG] / tire - one)
+            load = f[RATE] / speed * (one + tired)
+            jack = me[REPEAT_MS] * (one + tired) / f[COLUMN_GAP]
+            read = f[READING] / me[READ]
+            read *= read
+            read *= read
+            steep = load * load
+            strain = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * steep * steep
+            strain += constants[JACK_LOAD] * jack * jack * jack + constants[READ_LOAD] * read
+            spread = me[SPREAD_MS] * strain
+
+            # a lapse: the note is not played at all
+            danger = constants[LAPSE] + constants[LAPSE_LOAD] * (strain - one) * (strain - one) * (strain - one) * (
+                me[SPREAD_MS] * np.float32(0.01)
+            )
+            if chance < danger:
+                continue
+
+            target = f[TIME] + me[BIAS_MS]
+            aim = target + spread * (drift_size * drift + hand_size * phase[hand] + finger_size * finger)
+            ready = last[c] + me[REPEAT_MS] * (one + tired + constants[REPEAT_JITTER] * timing)
+            if f[HAND_GAP] > constants[FLAM_MS]:
+                ready = max(ready, last[c ^ 1] + constants[TRILL_SHARE] * me[REPEAT_MS] * (one + tired))
+            at = max(aim, ready, free[c])
+            if at - target > constants[GIVE_UP_MS]:  # too late to bother: leave it and catch up
+                continue
+            if f[SPAN] > 0:
+                load = f[RATE_END] / speed * (one + tired)
+                slack = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * load * load * load * load
+                up = f[TIME] + f[SPAN] + constants[RELEASE_LAG] + me[RELEASE_MS] * slack * timing
+                up = max(up, at + np.float32(20.0))
+            else:
+                up = at + me[HOLD_MS] * max(np.float32(0.4), one + constants[HOLD_JITTER] * timing)
+            place = count[player, c]
+            if place >= room[c]:
+                continue
+            down_at = np.int32(np.rint(at * rate))
+            spot = press_at[c] + place
+            if place and release[player, spot - 1] >= down_at:  # a finger lifts before it presses again
+                release[player, spot - 1] = max(press[player, spot - 1] + 1, down_at - 1)
+                down_at = max(down_at, release[player, spot - 1] + 1)
+            press[player, spot] = down_at
+            release[player, spot] = max(down_at + 1, np.int32(np.rint(up * rate)))
+            count[player, c] = place + 1
+            last[c], free[c] = at, at + constants[LIFT_MS]
+
+            # a stray press of the neighbouring finger
+            if f[SLIP] > 0 and chance > one - constants[STRAY] * strain:
+                other = c ^ 1
+                place = count[player, other]
+                spot = press_at[other] + place
+                if place < room[other] and (place == 0 or release[player, spot - 1] < down_at):
+                    press[player, spot], release[player, spot] = down_at, down_at + np.int32(40.0 * rate)
+                    count[player, other] = place + 1
+
+
+@njit(cache=True, nogil=True)
+def leaky_rate(time_ms, weight, tau_ms, out):  # type: ignore[no-untyped-def]
+    """Leaky mean of events per second up to each of them: [note] times in order, weights, decay; fills `out`."""
+    level = 0.0
+    for n in range(time_ms.size):
+        if n:
+            level *= np.exp(-(time_ms[n] - time_ms[n - 1]) / tau_ms)
+        level += weight[n]
+        out[n] = level * 1000.0 / tau_ms
