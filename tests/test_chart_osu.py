@@ -1,0 +1,345 @@
+"""`.osu` files: what is read, what is refused with its line, and that writing loses nothing."""
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import fosu
+import numpy as np
+import pytest
+import rosu_pp_py as rosu
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chart.errors import ChartFileError, OutputError
+from chart.model import Chart, Metadata, TimingPoint
+from chart.osu import format_osu, parse_osu, read_osu, write_osu
+from chart.parsing import MAX_NOTES, MAX_TEXT_BYTES, MAX_TIMING_POINTS
+from chart.problems import REFUSED_KINDS, find_problems
+from tests.builders import ChartBuilder, assert_charts_or_one_line, charts
+
+OSU = """\
+osu file format v14
+
+[General]
+AudioFilename: song.mp3
+AudioLeadIn: 250
+PreviewTime: 4000
+Mode: 3
+
+[Metadata]
+Title:Song // not a comment
+TitleUnicode:歌: a
+Artist:Band
+Tags:fast  jumps
+BeatmapID:12
+
+[Difficulty]
+HPDrainRate:7.5
+CircleSize:4
+OverallDifficulty:8
+
+[Events]
+// a comment
+0,0,"a, b.jpg",0,0
+Video,0,"film.mp4"
+2,5000,9000
+ F,0,100,200,1
+
+[TimingPoints]
+100.5,500,3,2,1,70,1,8
+2000,-50,4,2,1,60,0,1
+
+[HitObjects]
+64,192,100,1,0,0:0:0:0:
+448,192,350,128,0,600:0:0:0:0:
+"""
+NOTES_AT = OSU.split("\n").index("[HitObjects]") + 2  # line number of the first note
+TIMING_AT = OSU.split("\n").index("[TimingPoints]") + 2
+
+
+def osu(notes: str = "64,192,100,1,0,0:0:0:0:", timing: str = "0,500,4,2,1,70,1,0") -> str:
+    """A chart with these lines."""
+    head = OSU.partition("[TimingPoints]")[0]
+    return f"{head}[TimingPoints]\n{timing}\n\n[HitObjects]\n{notes}\n"
+
+
+def test_everything_the_model_holds_is_read() -> None:
+    chart = parse_osu(OSU, "song.osu")
+
+    assert (chart.time_ms.tolist(), chart.column.tolist()) == ([100, 350], [0, 3])
+    assert chart.is_hold.tolist() == [False, True]
+    assert chart.end_ms[1] == 600
+    assert chart.timing_points == (
+        TimingPoint(100.5, 500, 3, True, 2, 1, 70, 8),
+        TimingPoint(2000, -50, 4, False, 2, 1, 60, 1),
+    )
+    assert chart.metadata == Metadata(
+        title="Song // not a comment", title_unicode="歌: a", artist="Band", tags=("fast", "jumps"), beatmap_id=12
+    )
+    assert (chart.difficulty.hp, chart.difficulty.od) == (7.5, 8)
+    assert (chart.audio_filename, chart.audio_lead_in_ms, chart.preview_ms) == ("song.mp3", 250, 4000)
+    assert (chart.background, chart.breaks) == ("a, b.jpg", ((5000, 9000),))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_and_byte_order_mark_make_no_difference(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "歌.osu"
+    path.write_bytes(b"\xef\xbb\xbf" + OSU.replace("\n", end).encode())
+
+    assert read_osu(path) == parse_osu(OSU, "song.osu")
+
+
+def test_missing_fields_take_the_games_defaults() -> None:
+    text = "osu file format v12\n[General]\nMode:3\n[Difficulty]\nCircleSize:4\n[TimingPoints]\n0,500\n"
+    chart = parse_osu(text, "song.osu")
+
+    assert (len(chart), chart.difficulty.hp, chart.difficulty.od, chart.preview_ms) == (0, 5, 5, -1)
+    assert chart.timing_points == (TimingPoint(0, 500),)
+    assert [problem.kind for problem in find_problems(chart)] == ["no_audio"]
+
+
+@pytest.mark.parametrize(
+    ("x", "column"),
+    [("0", 0), ("64", 0), ("127.9", 0), ("128", 1), ("256", 2), ("511", 3), ("512", 3), ("9e9", 3), ("-5", 0)],
+)
+def test_column_is_the_quarter_of_the_playfield(x: str, column: int) -> None:
+    assert parse_osu(osu(f"{x},192,100,1,0"), "song.osu").column.tolist() == [column]
+
+
+PARSED = [
+    ("64,192,100,1,0,0:0:0:0:", "64,192,100,1,0,0:0:0:0:"),
+    ("10,0,100,5,12,1:2:3:70:hit.wav", "64,192,100,1,0,0:0:0:0:"),
+    ("64,192,100.4,1", "64,192,100,1,0,0:0:0:0:"),
+    ("64,192,-100,1,0", "64,192,-100,1,0,0:0:0:0:"),
+    ("320,192,100,128,0,250:0:0:0:0:", "320,192,100,128,0,250:0:0:0:0:"),
+    ("320,192,100,132,0,250", "320,192,100,128,0,250:0:0:0:0:"),
+    ("320,192,100.2,128,0,100.4:0", "320,192,100,128,0,101:0:0:0:0:"),
+    ("64,192,100", "“64,192,100” is no note"),
+    ("hello", "“hello” is no note"),
+    ("64,192,x,1,0", "note time is “x”, not a finite number"),
+    ("64,192,nan,1,0", "note time is “nan”, not a finite number"),
+    ("64,192,1e999,1,0", "note time is “1e999”, not a finite number"),
+    ("64,192,1_0,1,0", "note time is “1_0”, not a finite number"),
+    ("64,192,1e9,1,0", "note time 1e+09 ms lies outside the longest song supported"),
+    ("nan,192,100,1,0", "x is “nan”, not a finite number"),
+    ("64,192,100,one,0", "type is “one”, not a finite number"),
+    ("64,192,100,1.5,0", "type is “1.5”, not a whole number"),
+    ("64,192,100,2,0,B|1:1,1,9", "the object is a slider, not a note or a hold"),
+    ("64,192,100,12,0,900", "the object is a spinner, not a note or a hold"),
+    ("64,192,100,0,0", "the object is of unknown type 0"),
+    ("64,192,120,128,0", "a hold without an end"),
+    ("64,192,120,128,0,91:0:0:0:0:", "hold ends at 91 ms, not after its start at 120 ms (end time is field 6; is a"),
+    ("64,192,120,128,0,120:0:0:0:0:", "hold ends at 120 ms, not after its start at 120 ms"),
+    ("64,192,120,128,0,inf:0:0:0:0:", "hold end is “inf”, not a finite number"),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), PARSED)
+def test_note_lines(line: str, expected: str) -> None:
+    if expected[0].isdigit():
+        assert format_osu(parse_osu(osu(line), "song.osu")).rstrip().endswith(f"\n[HitObjects]\n{expected}")
+        return
+    at = osu().split("\n").index("[HitObjects]") + 2
+    with pytest.raises(ChartFileError) as error:
+        parse_osu(osu(line), "song.osu")
+    assert str(error.value).startswith(f"song.osu:{at}: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0", "a timing point needs a time and a beat length"),
+        ("x,500", "timing point time is “x”"),
+        ("1e12,500", "timing point time 1e+12 ms lies outside"),
+        ("0,NaN,4,2,1,70,1,0", "beat length is “NaN”, not a finite number"),
+        ("0,0,4,2,1,70,1,0", "beat length 0 ms gives no usable BPM"),
+        ("0,-500,4,2,1,70,1,0", "beat length -500 ms gives no usable BPM"),
+        ("0,1e-300,4,2,1,70,1,0", "beat length 1e-300 ms gives no usable BPM"),
+        ("0,500,0,2,1,70,1,0", "0 beats a bar, not 1–10000"),
+        ("0,500,-4,2,1,70,1,0", "-4 beats a bar"),
+        ("0,500,4,2,1,loud,1,0", "volume is “loud”"),
+    ],
+)
+def test_timing_lines_that_are_refused(line: str, message: str) -> None:
+    with pytest.raises(ChartFileError) as error:
+        parse_osu(osu(timing=line), "song.osu")
+    assert str(error.value).startswith(f"song.osu:{TIMING_AT}: {message}")
+
+
+def test_timing_points_out_of_order_are_sorted_as_the_game_does() -> None:
+    chart = parse_osu(osu(timing="900,400\n100,500\n100,-50,4,2,1,70,0,0"), "song.osu")
+
+    assert [(point.time_ms, point.beat_length_ms) for point in chart.timing_points] == [
+        (100, 500),
+        (100, -50),
+        (900, 400),
+    ]
+
+
+def test_doubled_and_overlapping_notes_are_read_and_listed() -> None:
+    lines = ["64,192,100,128,0,500:0", "64,192,300,1,0", "192,192,300,1,0", "192,192,300,1,0"]
+    chart = parse_osu(osu("\n".join(lines)), "song.osu")
+
+    assert [problem.kind for problem in find_problems(chart)] == ["duplicate", "overlap"]
+    assert parse_osu(format_osu(chart), "song.osu") == chart
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"^song\.osu: the file is empty$"),
+        ("\n\nPK\x03\x04", r"^song\.osu:3: not an \.osu chart \(the first line must be “osu file format v14”\)$"),
+        (OSU.replace("Mode: 3", "Mode: 0"), r"^song\.osu:7: this is a chart for osu!standard, not osu!mania \(only"),
+        (OSU.replace("Mode: 3", "Mode: 1"), "this is a chart for osu!taiko"),
+        (OSU.replace("Mode: 3", "Mode: 9"), "this is a chart for mode 9"),
+        (OSU.replace("Mode: 3", ""), r"^song\.osu: this is a chart for osu!standard"),
+        (OSU.replace("CircleSize:4", "CircleSize:7"), r"^song\.osu:18: this is a chart for 7 keys, not 4"),
+        (OSU.replace("CircleSize:4", ""), r"^song\.osu: no CircleSize, the number of keys"),
+        (OSU.replace("HPDrainRate:7.5", "HPDrainRate:nan"), r"^song\.osu:17: HPDrainRate is “nan”, not a finite"),
+        (OSU.replace("BeatmapID:12", "BeatmapID:many"), r"^song\.osu:14: BeatmapID is “many”"),
+        (OSU.replace("2,5000,9000", "2,5000"), r"^song\.osu:25: a break needs a start and an end"),
+        (OSU.replace("2,5000,9000", "2,5000,nan"), r"^song\.osu:25: break end is “nan”"),
+        (osu(timing=""), r"^song\.osu: no red line: the tempo is unknown"),
+        (osu(timing="0,-100,4,2,1,70,0,0"), r"^song\.osu: no red line"),
+        (
+            osu("64,192,500,1,0\n64,192,400,1,0"),
+            r"^song\.osu:33: note at 400 ms comes after one at 500 ms \(notes must be in order of time",
+        ),
+        (osu("x\n" * (MAX_NOTES + 1)), "200,001 notes, more than 200,000"),
+        (osu(timing="0,500\n" * (MAX_TIMING_POINTS + 1)), "200,001 timing points, more than 200,000"),
+    ],
+)
+def test_what_cannot_be_read_gives_one_line(text: str, message: str) -> None:
+    with pytest.raises(ChartFileError, match=message) as error:
+        parse_osu(text, "song.osu")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"osu file format v14\nTitle:\xe9t\xe9", r":2: byte 0xe9 is not UTF-8 \(save the file as UTF-8"),
+        (OSU.encode("utf-16"), r":1: byte 0xff is not UTF-8"),
+        (b" " * (MAX_TEXT_BYTES + 1), r": larger than 16 MB, the most that is read"),
+    ],
+)
+def test_bytes_that_are_no_chart_text(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "x.osu"
+    path.write_bytes(data)
+    with pytest.raises(ChartFileError, match=message):
+        read_osu(path)
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(ChartFileError, match=r"none\.osu: no such file"):
+        read_osu(tmp_path / "none.osu")
+    with pytest.raises(ChartFileError, match="cannot be read: "):
+        read_osu(tmp_path)
+
+
+@given(charts())
+@example(ChartBuilder().having(metadata=Metadata(title="a\u2028b\x85c", tags=("\u3000x".strip(),))).build())
+def test_reading_what_was_written_gives_the_same_chart(chart: Chart) -> None:
+    assert find_problems(chart) == []
+    assert parse_osu(format_osu(chart), "x.osu") == chart
+
+
+@given(charts(max_notes=10), st.floats(-0.49, 0.49))
+def test_notes_are_rounded_to_the_nearest_ms(chart: Chart, by_ms: float) -> None:
+    moved = replace(chart, time_ms=chart.time_ms + by_ms, end_ms=chart.end_ms + by_ms)
+
+    assert parse_osu(format_osu(moved), "x.osu") == chart
+
+
+@given(charts(min_notes=1))
+def test_fosu_and_rosu_read_what_was_written(chart: Chart) -> None:
+    text = format_osu(chart)
+    theirs = fosu.parse(text.encode())
+
+    assert (theirs.mode, theirs.cs) == (fosu.GameMode.MANIA, 4)
+    assert [note.time for note in theirs.hit_objects] == chart.time_ms.tolist()
+    assert [int(note.x // 128) for note in theirs.hit_objects] == chart.column.tolist()
+    held = [note.end_time for note in theirs.hit_objects if isinstance(note, fosu.HoldNote)]
+    assert held == chart.end_ms[chart.is_hold].tolist()
+    assert [point.time for point in theirs.timing_points] == [point.time_ms for point in chart.timing_points]
+    assert rosu.Beatmap(content=text).n_holds == int(chart.is_hold.sum())
+    assert rosu.Beatmap(content=text).n_objects == len(chart)
+
+
+NOISE = ["nan", "128", "1e99", "[HitObjects]\n", "osu file format v", "//", "2,", *'\n,:[]"/-']
+
+
+@given(st.lists(st.sampled_from(NOISE), max_size=20), st.integers(0, len(OSU)), st.integers(0, 20))
+def test_mutated_text_gives_a_chart_or_one_line(noise: list[str], at: int, gone: int) -> None:
+    text = OSU[:at] + "".join(noise) + OSU[at + gone :]
+    assert_charts_or_one_line(lambda: [parse_osu(text, "x.osu")])
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_any_bytes_give_a_chart_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, headed: bool
+) -> None:
+    path = tmp_path_factory.mktemp("osu") / "x.osu"
+    path.write_bytes((OSU.encode() if headed else b"") + data)
+    assert_charts_or_one_line(lambda: [read_osu(path)])
+
+
+def test_a_long_number_costs_nothing() -> None:
+    with pytest.raises(ChartFileError, match=r"note time is “1111.*…”, not a finite number"):
+        parse_osu(osu(f"64,192,{'1' * 1_000_000}x,1,0"), "song.osu")
+
+
+def test_writing_leaves_only_the_file(tmp_path: Path) -> None:
+    chart = parse_osu(OSU, "song.osu")
+    for _ in range(2):  # the second time it replaces
+        write_osu(chart, tmp_path / "歌.osu")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["歌.osu"]
+    assert read_osu(tmp_path / "歌.osu") == chart
+
+
+def test_a_folder_that_cannot_be_written_gives_one_line(tmp_path: Path) -> None:
+    chart = parse_osu(OSU, "song.osu")
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"song\.osu: cannot be written: the folder .* does not exist"):
+        write_osu(chart, tmp_path / "none" / "song.osu")
+    with pytest.raises(OutputError, match=r"song\.osu: cannot be written: "):
+        write_osu(chart, tmp_path / "file" / "song.osu")
+    with pytest.raises(OutputError, match="it is a folder"):
+        write_osu(chart, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "song.osu"
+    path.write_text("old", encoding="utf-8")
+    monkeypatch.setattr("chart.saving.os.replace", refuse)
+    with pytest.raises(OutputError, match=r"cannot be written: Permission denied \(choose another folder\)"):
+        write_osu(parse_osu(OSU, "song.osu"), path)
+    assert [(item.name, item.read_text(encoding="utf-8")) for item in tmp_path.iterdir()] == [("song.osu", "old")]
+
+
+def test_a_broken_chart_is_not_written(tmp_path: Path) -> None:
+    chart = ChartBuilder().note(100).having(metadata=Metadata(version="Hard")).build()
+    broken = replace(chart, time_ms=np.array([np.nan]))
+    with pytest.raises(ChartFileError, match=r"^Hard: not a valid chart: note at nan ms$"):
+        write_osu(broken, tmp_path / "x.osu")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.shared
+def test_every_real_chart_survives_writing(shared_data: Path) -> None:
+    count = 0
+    for path in sorted((shared_data / "songs").glob("*.osz")):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(".osu"):
+                    chart = parse_osu(archive.read(name).decode("utf-8-sig"), name)
+                    assert not {problem.kind for problem in find_problems(chart)} & REFUSED_KINDS
+                    assert parse_osu(format_osu(chart), name) == chart
+                    count += 1
+    assert count > 600

@@ -1,0 +1,77 @@
+"""Stars equal what rosu-pp says of the file itself."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rosu_pp_py as rosu
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chart.errors import ChartFileError
+from chart.model import Chart
+from chart.osu import format_osu, parse_osu
+from chart.stars import stars, strain_curve
+from tests.builders import ChartBuilder, charts
+
+
+@given(charts(), st.sampled_from([0.75, 1.0, 1.5]))
+def test_stars_are_those_of_the_written_file(chart: Chart, rate: float) -> None:
+    official = rosu.Difficulty(clock_rate=rate).calculate(rosu.Beatmap(content=format_osu(chart))).stars
+
+    assert stars(chart, rate) == official
+
+
+def test_stars_do_not_need_timing() -> None:
+    chart = ChartBuilder().stream(0, 100, "0123" * 20).build()
+
+    assert stars(Chart(chart.time_ms, chart.column, chart.end_ms)) == stars(chart) > 1
+
+
+def test_a_faster_rate_is_harder() -> None:
+    chart = ChartBuilder().stream(0, 100, "0213" * 50).build()
+
+    assert 0 == stars(ChartBuilder().build()) < stars(chart, 0.75) < stars(chart) < stars(chart, 1.5)
+
+
+def test_strain_peaks_lie_where_the_notes_are() -> None:
+    quiet = ChartBuilder().stream(1000, 1000, "0123" * 5)  # to 20 s
+    chart = quiet.stream(10_000, 50, "0123" * 10).build()  # a burst of 2 s
+    strains = strain_curve(chart)
+
+    assert strains.section_ms == 400
+    assert strains.start_ms[0] <= chart.time_ms[1] <= strains.start_ms[0] + 400
+    assert 10_000 <= strains.start_ms[np.argmax(strains.peak)] <= 12_000
+    assert strains.start_ms[-1] <= chart.last_ms <= strains.start_ms[-1] + 400
+
+
+def test_strain_sections_follow_the_rate() -> None:
+    chart = ChartBuilder().stream(1000, 125, "0123" * 20).build()
+    strains = strain_curve(chart, rate=1.5)
+
+    assert strains.section_ms == 600
+    assert strains.start_ms[-1] <= chart.last_ms <= strains.start_ms[-1] + 600
+    assert strain_curve(ChartBuilder().note(0).build()).peak.size == 0
+
+
+def test_charts_without_usable_times_are_refused() -> None:
+    with pytest.raises(ChartFileError, match="stars need notes at finite times"):
+        stars(Chart(np.array([np.nan]), np.zeros(1), np.array([np.nan])))
+    with pytest.raises(ValueError, match=r"rate is 0, not 0\.01–100"):
+        stars(ChartBuilder().note(0).build(), rate=0)
+
+
+@pytest.mark.shared
+def test_stars_equal_those_of_real_files(shared_data: Path) -> None:
+    count = 0
+    for path in sorted((shared_data / "songs").glob("*.osz"))[::10]:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(".osu"):
+                    data = archive.read(name)
+                    official = rosu.Difficulty().calculate(rosu.Beatmap(bytes=data)).stars
+                    # Files may list the notes of a chord in another order, to which the official rating is sensitive.
+                    assert stars(parse_osu(data.decode("utf-8-sig"), name)) == pytest.approx(official, abs=0.01)
+                    count += 1
+    assert count > 30
