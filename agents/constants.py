@@ -35,7 +35,7 @@ class HandConstants:
     trill_share: float = (
         0.5  # two fingers of a hand alternate this much faster than one repeats (Aoki & Kinoshita 2001)
     )
-    flam_ms: float = 50.0  # notes of one hand nearer than this are played as one movement
+    flam_ms: float = 25.0  # notes of one hand nearer than this are played as one movement
     flam_pull: float = 0.5  # how far such notes are drawn together, 1 = entirely
     tire_short: float = 0.10  # loss of speed per share above what can be kept up, over seconds
     tire_short_ms: float = 6000.0
@@ -47,10 +47,15 @@ class HandConstants:
     sudden_cost: float = 0.15  # reading load per doubling of density; assumed
     lapse: float = 0.00004  # P(a note is not played) in easy places
     lapse_load: float = 0.01  # the same per (spread / easy spread − 1)³ and 100 ms of easy spread; fitted
+    lapse_jack: float = 0.005  # the same per (shortest repeat / column gap)⁶; fitted
     stray: float = 0.003  # stray presses a note in easy places: 2–19 per 1,000 notes
     give_up_ms: float = 140.0  # a finger this late leaves the note out; assumed
     lift_ms: float = 25.0  # shortest time between presses of a finger whatever the skill
-    release_lag_ms: float = 2.0  # mean error of releases: −2 … +6
+    held_load: float = 0.15  # spread while the hand's other finger holds: 1.12–1.25 times in real plays
+    release_lag_ms: float = 11.0  # mean error of releases with no note near behind them
+    release_near_ms: float = 120.0  # nearer than this the column's next note draws the release forward
+    release_pull: float = 0.39  # ms earlier per ms nearer
+    release_shared: float = 0.72  # of the variance is shared by fingers of a hand that let go together
     hold_jitter: float = 0.22  # SD of a tap's length, as a share of its median: 38–94 ms
 
     def for_kernel(self) -> NDArray[np.float32]:
@@ -73,7 +78,9 @@ class HandConstants:
             (kernels.STRAY, self.stray),
             (kernels.GIVE_UP_MS, self.give_up_ms),
             (kernels.LIFT_MS, self.lift_ms),
-            (kernels.RELEASE_LAG, self.release_lag_ms),
+            (kernels.RELEASE_SHARED, self.release_shared),
+            (kernels.HELD_LOAD, self.held_load),
+            (kernels.LAPSE_JACK, self.lapse_jack),
             (kernels.HOLD_JITTER, self.hold_jitter),
         ):
             values[place] = value
@@ -95,7 +102,9 @@ class SkillConstants:
     stamina: float = 0.69  # share of full speed that can be kept up (Etterna's MinaCalc)
     read_base: float = 6.0  # rows/s read at level 0
     read_per_level: float = 2.6
-    release_share: float = 2.0  # release SD over press SD
+    release_base_ms: float = 80.0  # release error SD of level 0
+    release_levels: float = 4.5  # levels that divide it by e
+    release_floor_ms: float = 14.0  # no player is steadier
     hold_ms: float = 60.0  # length of a tap, median
     bias_ms: float = 2.9  # SD of a play's mean error
     # spread of skills about a player's own level, in levels (Etterna's 29,306 players, scaled by SKILL_SCALE)

@@ -23,6 +23,8 @@ LOAD_WINDOW_MS = 500.0
 """Half the window over which one-hand notes/s is counted: the acceptance tables of REFERENCES.md use a second."""
 TAP_MS = 40.0
 """A finger that ends a hold is as far on as one that ended a tap of this length."""
+HELD_MARGIN_MS = 30.0
+"""A hold of the neighbouring finger hinders a press this long after its start and before its end."""
 SLIP_FREE_MS = 220.0
 """A stray press comes where the neighbouring column is free for this long: before and after."""
 
@@ -42,26 +44,32 @@ def demand_of(chart: Chart, mods: Mods, constants: HandConstants) -> Demand:
     end = np.where(chart.is_hold, np.maximum(np.rint(chart.end_ms) / mods.rate, time), time)
     features = np.zeros((len(chart), kernels.FEATURES))
     if len(chart):
-        _fingers(features, time, end, column)
+        _fingers(features, time, end, column, constants)
         _hands(features, time, end, column, constants)
         _rows(features, time, constants)
     return Demand(features.astype(np.float32), column)
 
 
-def _fingers(features: NDArray, time: NDArray, end: NDArray, column: NDArray) -> None:
-    features[:, kernels.SPAN] = end - time
+def _fingers(features: NDArray, time: NDArray, end: NDArray, column: NDArray, constants: HandConstants) -> None:
+    features[:, kernels.END] = np.where(end > time, end, kernels.NO_END)
     features[:, kernels.COLUMN_GAP] = NEVER_MS
+    features[:, kernels.RELEASE_SHIFT] = constants.release_lag_ms
     for key in range(KEYS):
         mine = np.flatnonzero(column == key)
         let_go = np.where(end[mine] > time[mine], end[mine] - TAP_MS, time[mine])
         if mine.size > 1:
             features[mine[1:], kernels.COLUMN_GAP] = np.maximum(time[mine[1:]] - let_go[:-1], SHORTEST_GAP_MS)
+            near = np.maximum(constants.release_near_ms - (time[mine[1:]] - end[mine[:-1]]), 0.0)
+            features[mine[:-1], kernels.RELEASE_SHIFT] -= constants.release_pull * near
         beside = np.flatnonzero(column == (key ^ 1))
         after = np.searchsorted(time[beside], time[mine] - SLIP_FREE_MS)
         before = np.searchsorted(time[beside], time[mine] + SLIP_FREE_MS, side="right")
-        ended = np.maximum.accumulate(end[beside]) if beside.size else end[beside]
-        held = np.concatenate([[-NEVER_MS], ended])[after] > time[mine] - SLIP_FREE_MS
-        features[mine, kernels.SLIP] = (after == before) & ~held
+        ended = (
+            np.concatenate([[-NEVER_MS], np.maximum.accumulate(end[beside])]) if beside.size else np.full(1, -NEVER_MS)
+        )
+        features[mine, kernels.SLIP] = (after == before) & (ended[after] <= time[mine] - SLIP_FREE_MS)
+        begun = np.searchsorted(time[beside], time[mine] - HELD_MARGIN_MS)
+        features[mine, kernels.HELD] = ended[begun] > time[mine] + HELD_MARGIN_MS
 
 
 def _hands(features: NDArray, time: NDArray, end: NDArray, column: NDArray, constants: HandConstants) -> None:

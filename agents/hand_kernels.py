@@ -13,7 +13,8 @@ from numba import njit
 # columns of the [note, feature] array built by agents.features; times are real ms (map ms / rate)
 (
     TIME,  # target time of the press; flams are already collapsed
-    SPAN,  # hold length, 0 for taps
+    END,  # end of a hold, NO_END for taps
+    RELEASE_SHIFT,  # mean release error: late on long gaps, early where the column's next note is near
     COLUMN_GAP,  # since the column's last note was to be let go
     HAND_GAP,  # since the hand's last row
     KEEP_HAND,  # share of the hand's phase kept since the hand's last row
@@ -23,9 +24,11 @@ from numba import njit
     TIRED_SHORT,  # one-hand notes/s, leaky mean over the last seconds
     TIRED_LONG,  # one-hand notes/s, leaky mean over the last minute
     READING,  # rows/s to be read ahead, weighted by their irregularity
+    HELD,  # 1 while the hand's other finger holds a note
     SLIP,  # 1 where the hand's other column is free for a stray press
-) = range(12)
-FEATURES = 12
+) = range(14)
+FEATURES = 14
+NO_END = np.float32(-1e9)
 
 # columns of the [player, profile] array built by agents.skill
 (
@@ -59,10 +62,12 @@ PROFILE = 9
     STRAY,
     GIVE_UP_MS,
     LIFT_MS,
-    RELEASE_LAG,
+    RELEASE_SHARED,
     HOLD_JITTER,
-) = range(18)
-CONSTANTS = 18
+    HELD_LOAD,
+    LAPSE_JACK,
+) = range(20)
+CONSTANTS = 20
 
 BITS = 12  # a normal deviate is looked up by this many random bits
 MASK = np.uint64((1 << BITS) - 1)
@@ -81,8 +86,8 @@ def mix(counter):  # type: ignore[no-untyped-def]
 def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: ignore[no-untyped-def]
     """Press keys for every player.
 
-    notes: (features [note, 12] float32, column [note] int8) in time order; players: [player, 9] float32;
-    constants: [18] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
+    notes: (features [note, 14] float32, column [note] int8) in time order; players: [player, 9] float32;
+    constants: [20] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
     seeds: [player] uint64; rate: map ms per real ms.
     keys: (press, release, press_at, count) as in `agents.judgement.Presses`, filled here, whole map ms; a column that
     runs out of room keeps what it has.
@@ -100,6 +105,8 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
     drift_size = np.sqrt(constants[DRIFT_SHARE])
     finger_size = np.sqrt(constants[FINGER_SHARE])
     hand_size = np.sqrt(np.float32(1.0) - constants[DRIFT_SHARE] - constants[FINGER_SHARE])
+    release_both = np.sqrt(constants[RELEASE_SHARED])
+    release_own = np.sqrt(np.float32(1.0) - constants[RELEASE_SHARED])
     one = np.float32(1.0)
     for player in range(players.shape[0]):
         me = players[player]
@@ -114,7 +121,7 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
             f = features[n]
             c = column[n]
             hand = c >> 1
-            counter += STEP
+            counter += STEP  # a new place in the sequence, whatever was drawn before
             dice = mix(counter)
             keep = f[KEEP_DRIFT]
             drift = keep * drift + np.sqrt(one - keep * keep) * hand_table[dice & MASK]
@@ -134,15 +141,16 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
             read = f[READING] / me[READ]
             read *= read
             read *= read
+            jack = jack * jack * jack
             steep = load * load
             strain = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * steep * steep
-            strain += constants[JACK_LOAD] * jack * jack * jack + constants[READ_LOAD] * read
+            strain += constants[JACK_LOAD] * jack + constants[READ_LOAD] * read + constants[HELD_LOAD] * f[HELD]
             spread = me[SPREAD_MS] * strain
 
             # a lapse: the note is not played at all
-            danger = constants[LAPSE] + constants[LAPSE_LOAD] * (strain - one) * (strain - one) * (strain - one) * (
-                me[SPREAD_MS] * np.float32(0.01)
-            )
+            over = strain - one
+            danger = constants[LAPSE] + constants[LAPSE_JACK] * jack * jack
+            danger += constants[LAPSE_LOAD] * over * over * over * me[SPREAD_MS] * np.float32(0.01)
             if chance < danger:
                 continue
 
@@ -154,13 +162,14 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
             at = max(aim, ready, free[c])
             if at - target > constants[GIVE_UP_MS]:  # too late to bother: leave it and catch up
                 continue
-            if f[SPAN] > 0:
+            up = at + me[HOLD_MS] * max(np.float32(0.4), one + constants[HOLD_JITTER] * timing)
+            if f[END] > NO_END:
                 load = f[RATE_END] / speed * (one + tired)
                 slack = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * load * load * load * load
-                up = f[TIME] + f[SPAN] + constants[RELEASE_LAG] + me[RELEASE_MS] * slack * timing
-                up = max(up, at + np.float32(20.0))
-            else:
-                up = at + me[HOLD_MS] * max(np.float32(0.4), one + constants[HOLD_JITTER] * timing)
+                # fingers of a hand let go together: notes that end at one time share a deviate
+                both = mix(first + np.uint64(np.int64(f[END])) * STEP + np.uint64(hand))
+                miss_by = release_both * hand_table[both & MASK] + release_own * timing
+                up = max(up, f[END] + f[RELEASE_SHIFT] + me[RELEASE_MS] * slack * miss_by)
             place = count[player, c]
             if place >= room[c]:
                 continue

@@ -54,7 +54,7 @@ def accuracy_curve(
 ) -> AccuracyCurve:
     """Expected accuracy of all-round players at every level."""
     levels, plays = _ladder(chart, mods, rules, seed, threads)
-    return AccuracyCurve(levels, _rising(plays.accuracy.reshape(levels.size, PLAYS).mean(axis=1)))
+    return AccuracyCurve(levels, rising(plays.accuracy.reshape(levels.size, PLAYS).mean(axis=1)))
 
 
 def required_skill(
@@ -99,7 +99,7 @@ def section_skill(
     sums = np.concatenate([np.zeros((levels.size, 1)), np.cumsum(by_level, axis=1)], axis=1)
     for section in np.flatnonzero(notes):
         mean = (sums[:, at[section + 1]] - sums[:, at[section]]) / notes[section]
-        level[section] = _crossing(levels, _rising(mean), accuracy)
+        level[section] = _crossing(levels, rising(mean), accuracy)
     return SectionSkill(bounds[:-1], bounds[1:], notes, level)
 
 
@@ -113,7 +113,7 @@ def _ladder(
     return levels, play(chart, Population(skills), seed, mods, rules=rules, threads=threads)
 
 
-def _rising(accuracy: NDArray) -> NDArray[np.float64]:
+def rising(accuracy: NDArray) -> NDArray:
     """The nearest curve that never falls (pool adjacent violators)."""
     means: list[float] = []
     sizes: list[int] = []
@@ -148,7 +148,8 @@ def _bounds(chart: Chart, section_ms: float | None, bounds_ms: Sequence[float] |
     if not len(chart):
         return np.array([0.0, section_ms])
     first, last = float(chart.time_ms[0]), float(chart.time_ms[-1])
-    return first + section_ms * np.arange(int((last - first) // section_ms) + 2)
+    sections = int((last - first) // section_ms) + 1
+    return np.array([first + section_ms * number for number in range(sections + 1)])
 
 
 def _check(accuracy: float) -> None:

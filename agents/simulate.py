@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import hand_kernels
-from agents.constants import HandConstants, constants
+from agents.constants import Constants, HandConstants, constants
 from agents.features import Demand, demand_of
 from agents.judgement import (
     ACCURACY_320,
@@ -91,7 +91,7 @@ def play(
 
     Raises `ChartFileError` for charts that cannot be played and `ConfigError` for options that make no sense.
     """
-    return play_with(chart, population_of(players), seed, mods_of(mods), rules, threads, keep_presses, constants().hand)
+    return play_with(chart, population_of(players), seed, mods_of(mods), rules, threads, keep_presses, constants())
 
 
 def play_with(
@@ -102,9 +102,10 @@ def play_with(
     rules: str,
     threads: int,
     keep_presses: bool,
-    hand: HandConstants,
+    shared: Constants,
 ) -> Plays:
-    """`play` with other hand constants than those shipped, as calibration needs it."""
+    """`play` with other constants than those shipped, as calibration needs it."""
+    hand = shared.hand
     count = len(population)
     if not np.isfinite(population.skills).all():
         raise ConfigError("a player's skill is not a finite number")
@@ -113,7 +114,7 @@ def play_with(
     if count * len(chart) > MAX_PLAYED:
         raise ConfigError(f"{count:,} plays of {len(chart):,} notes are more than {MAX_PLAYED:,}: play fewer at a time")
     notes = notes_of(chart, mods)
-    table = _Table(chart, notes, demand_of(chart, mods, hand), mods, rules, hand, profiles(population))
+    table = _Table(chart, notes, demand_of(chart, mods, hand), mods, rules, hand, profiles(population, shared.skill))
     judged = _empty(count, len(chart))
     kept = _room(notes, count) if keep_presses else None
     seeds = np.random.SeedSequence(seed).generate_state(max(count, 1), np.uint64).astype(np.uint64)

@@ -88,9 +88,11 @@ def population_of(players: Population | Player | Iterable[Player]) -> Population
     return Population(np.array(rows, np.float64).reshape(-1, 9))
 
 
-def around(level: float | Sequence[float] | NDArray, count: int, rng: np.random.Generator) -> Population:
+def around(
+    level: float | Sequence[float] | NDArray, count: int, rng: np.random.Generator, skill: SkillConstants | None = None
+) -> Population:
     """`count` players of about this level (or these levels, one each) whose skills scatter as real players' do."""
-    s = constants().skill
+    s = skill or constants().skill
     levels = np.broadcast_to(np.asarray(level, np.float64), (count,))
     sd = np.array([s.speed_sd, s.stamina_sd, s.jack_sd, s.reading_sd, s.accuracy_sd, s.release_sd])
     off = rng.normal(size=(count, 6)) * sd
@@ -116,14 +118,14 @@ def ranked(required: float, count: int, rng: np.random.Generator) -> Population:
     return around(rng.normal(mean, s.ranked_sd, count), count, rng)
 
 
-def profiles(population: Population) -> NDArray[np.float32]:
+def profiles(population: Population, skill: SkillConstants | None = None) -> NDArray[np.float32]:
     """[player, profile]: what the kernel needs, from skills in levels."""
-    s: SkillConstants = constants().skill
+    s = skill or constants().skill
     level = np.clip(population.skills[:, :6], MIN_LEVEL, MAX_LEVEL)
     speed, stamina, jack, reading, accuracy, release = level.T
     left, bias, scroll = population.skills[:, 6:].T
     out = np.empty((len(population), kernels.PROFILE))
-    out[:, kernels.SPREAD_MS] = _spread(accuracy, s)
+    out[:, kernels.SPREAD_MS] = s.spread_floor_ms + s.spread_base_ms * np.exp(-accuracy / s.spread_levels)
     out[:, kernels.BIAS_MS] = bias
     out[:, kernels.SPEED] = s.speed_base + s.speed_per_level * speed
     # stamina is what can be kept up in notes/s; the kernel takes it as a share of this player's own speed
@@ -132,11 +134,7 @@ def profiles(population: Population) -> NDArray[np.float32]:
     out[:, kernels.REPEAT_MS] = s.repeat_floor_ms + s.repeat_base_ms * np.exp(-jack / s.repeat_levels)
     clutter = np.log2(scroll / BEST_SCROLL_MS)
     out[:, kernels.READ] = (s.read_base + s.read_per_level * reading) / (1 + clutter * clutter)
-    out[:, kernels.RELEASE_MS] = s.release_share * _spread(release, s)
+    out[:, kernels.RELEASE_MS] = s.release_floor_ms + s.release_base_ms * np.exp(-release / s.release_levels)
     out[:, kernels.HOLD_MS] = s.hold_ms
     out[:, kernels.LEFT] = left
     return out.astype(np.float32)
-
-
-def _spread(accuracy: NDArray, s: SkillConstants) -> NDArray:
-    return s.spread_floor_ms + s.spread_base_ms * np.exp(-accuracy / s.spread_levels)

@@ -1,0 +1,208 @@
+"""The loss that calibration lowers, and the search that lowers it.
+
+The loss compares simulated with real plays statistic by statistic, the accuracy of a ranked population with real
+means on whole maps, and the level required by charts with their official stars. It pulls every constant towards the
+published value it started from, so that what the data do not tell stays as published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.constants import Constants, HandConstants
+from agents.features import demand_of
+from agents.judgement import accuracy_320
+from agents.likeness import ChartView, statistics, view_of
+from agents.mods import mods_of
+from agents.real_plays import RankedMap, RealPlay
+from agents.required import AccuracyCurve, rising
+from agents.simulate import Plays, play_with
+from agents.skill import Population, around
+from chart.model import Chart, Difficulty
+
+FITTED_HAND = (
+    "linear_load", "steep_load", "jack_load", "finger_share", "drift_share", "hand_memory_ms", "tail_df", "trill_share",
+    "repeat_jitter", "tire_long", "lapse", "lapse_load", "lapse_jack", "give_up_ms", "held_load", "release_lag_ms", "release_pull", "release_shared",
+)  # fmt: skip
+FITTED_SKILL = (
+    "speed_base", "speed_per_level", "spread_base_ms", "spread_levels", "spread_floor_ms", "repeat_floor_ms",
+    "repeat_base_ms", "repeat_levels", "release_base_ms", "release_levels", "release_floor_ms", "ranked_offset",
+    "ranked_slope", "ranked_sd",
+)  # fmt: skip
+PRIOR_SD = 0.35
+"""How far, in log, a constant may stray from its published value at a cost of 1."""
+POOL = 96
+"""Simulated players a map, from whom those that match real plays in accuracy are chosen."""
+MATCHES = 3
+"""Simulated plays set against each real one."""
+RANKED = 32
+RUNGS = np.arange(0.0, 13.0, 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What is compared with, prepared once."""
+
+    plays: Sequence[RealPlay]
+    human: Sequence[dict[str, float]]  # statistics of each play
+    views: dict[str, ChartView]  # by map
+    ranked: Sequence[RankedMap]
+    starred: Sequence[tuple[Chart, float]]  # charts of OD 8 with their stars
+
+
+def targets_of(
+    plays: Sequence[RealPlay], ranked: Sequence[RankedMap], starred: Sequence[tuple[Chart, float]]
+) -> Targets:
+    """Statistics of the real plays; Mirror is ignored, for it only swaps the hands."""
+    views: dict[str, ChartView] = {}
+    human = []
+    for real in plays:
+        name = real.map_name + ("m" if real.mods.mirror else "")
+        if name not in views:
+            views[name] = view_of(real.chart, demand_of(real.chart, real.mods, HandConstants()))
+        judged = real.judged()
+        human.append(statistics(views[name], judged.error_ms[0], judged.release_error_ms[0], judged.grade[0]))
+    plain = [(replace(chart, difficulty=Difficulty(8.0, 8.0)), stars) for chart, stars in starred]
+    return Targets(plays, human, views, ranked, plain)
+
+
+def simulated_statistics(targets: Targets, shared: Constants, seed: int = 1) -> list[dict[str, float]]:
+    """For each real play the mean statistics of simulated plays of the same map and accuracy."""
+    pools: dict[str, Plays] = {}
+    known: dict[tuple[str, int], dict[str, float]] = {}
+    out = []
+    for real in targets.plays:
+        view = targets.views[real.map_name if real.map_name in targets.views else real.map_name + "m"]
+        if real.map_name not in pools:
+            rng = np.random.default_rng(seed)
+            players = around(rng.uniform(3.0, 13.0, POOL), POOL, rng, shared.skill)
+            pools[real.map_name] = _play(real.chart, players, seed, shared)
+        pool = pools[real.map_name]
+        nearest = np.argsort(np.abs(pool.accuracy - accuracy_320(real.counts)))[:MATCHES]
+        chosen = []
+        for number in map(int, nearest):
+            key = (real.map_name, number)
+            if key not in known:
+                known[key] = statistics(
+                    view, pool.hit_error_ms[number], pool.release_error_ms[number], pool.grade[number]
+                )
+            chosen.append(known[key])
+        out.append({name: nan_mean([one[name] for one in chosen]) for name in chosen[0]})
+    return out
+
+
+def nan_mean(values: Sequence[float]) -> float:
+    """Mean of what is not nan; nan of nothing."""
+    kept = [value for value in values if value == value]
+    return float(np.mean(kept)) if kept else float("nan")
+
+
+def distance(name: str, human: float, simulated: float) -> float:
+    """How far apart two values of a statistic are, in units of the accepted 20 %."""
+    if np.isnan(human) or np.isnan(simulated):
+        return 0.0
+    if name.startswith(("mean", "release mean")):
+        return (simulated - human) / max(0.2 * abs(human), 3.0)
+    if name.startswith("misses"):
+        return float(np.log((simulated + 0.3) / (human + 0.3))) / 0.4
+    if name.startswith(("lag", "excess")):
+        return (simulated - human) / max(0.2 * abs(human), 0.1)
+    return float(np.log(max(simulated, 0.1) / max(human, 0.1))) / 0.2
+
+
+def ladder(chart: Chart, shared: Constants, seed: int = 2) -> AccuracyCurve:
+    """A coarse accuracy curve: one play a rung."""
+    skills = np.zeros((RUNGS.size, 9))
+    skills[:, :6], skills[:, 6], skills[:, 8] = RUNGS[:, None], 1.0, 520.0
+    return AccuracyCurve(RUNGS, rising(_play(chart, Population(skills), seed, shared).accuracy))
+
+
+def ranked_accuracy(chart: Chart, required: float, shared: Constants, players: int = RANKED) -> NDArray[np.float64]:
+    """[player], accuracies of a ranked population on a chart that requires this level."""
+    rng = np.random.default_rng(3)
+    levels = rng.normal(
+        shared.skill.ranked_offset + shared.skill.ranked_slope * required, shared.skill.ranked_sd, players
+    )
+    return _play(chart, around(levels, players, rng, shared.skill), 3, shared).accuracy
+
+
+def loss(targets: Targets, shared: Constants, start: Constants) -> float:
+    """What the search lowers; about 1 per statistic that lies 20 % off."""
+    total = 0.0
+    simulated = simulated_statistics(targets, shared)
+    for name in targets.human[0]:
+        off = distance(name, nan_mean([one[name] for one in targets.human]), nan_mean([one[name] for one in simulated]))
+        total += 2.0 * (np.sqrt(1.0 + off * off) - 1.0) * 2.0
+    for one in targets.ranked:
+        got = ranked_accuracy(one.chart, ladder(one.chart, shared).level_for(0.96), shared)
+        total += 1.5 * ((got.mean() - one.mean) / 0.01) ** 2 + 0.2 * ((np.percentile(got, 10) - one.p10) / 0.015) ** 2
+    total += star_loss(targets, shared)
+    return total + prior(shared, start)
+
+
+def star_loss(targets: Targets, shared: Constants) -> float:
+    """Levels must agree with official stars in the median of each band of stars."""
+    off = np.array([ladder(chart, shared).level_for(0.96) - stars for chart, stars in targets.starred])
+    band = np.array([int(stars) for _, stars in targets.starred])
+    return sum(2.0 * (float(np.median(off[band == b])) / 0.3) ** 2 for b in np.unique(band))
+
+
+def prior(shared: Constants, start: Constants) -> float:
+    """Cost of leaving the published values."""
+    return float(np.sum(((vector_of(shared) - vector_of(start)) / PRIOR_SD) ** 2)) * 0.5
+
+
+def vector_of(shared: Constants) -> NDArray[np.float64]:
+    """Fitted constants as logarithms: all are above 0."""
+    hand = [getattr(shared.hand, name) for name in FITTED_HAND]
+    return np.log([*hand, *(getattr(shared.skill, name) for name in FITTED_SKILL)])
+
+
+def constants_from(vector: NDArray, start: Constants) -> Constants:
+    """The inverse of `vector_of`; what is not fitted stays as in `start`."""
+    values = np.exp(vector)
+    hand = {name: float(value) for name, value in zip(FITTED_HAND, values, strict=False)}
+    skill = {name: float(value) for name, value in zip(FITTED_SKILL, values[len(FITTED_HAND) :], strict=True)}
+    hand["finger_share"], hand["drift_share"] = min(hand["finger_share"], 0.4), min(hand["drift_share"], 0.4)
+    hand["release_shared"], hand["tail_df"] = min(hand["release_shared"], 0.95), max(hand["tail_df"], 2.5)
+    return Constants(replace(start.hand, **hand), replace(start.skill, **skill))
+
+
+def search(
+    cost: Callable[[NDArray], float], start: NDArray, generations: int, seed: int, tell: Callable[[int, float], None]
+) -> NDArray[np.float64]:
+    """CMA-ES (Hansen 2016, arXiv:1604.00772) with rank-µ update; returns the mean of the last generation."""
+    rng = np.random.default_rng(seed)
+    size = start.size
+    children = 4 + int(3 * np.log(size))
+    parents = children // 2
+    weights = np.log(parents + 0.5) - np.log(np.arange(1, parents + 1))
+    weights /= weights.sum()
+    effective = 1 / (weights**2).sum()
+    path_rate = (effective + 2) / (size + effective + 5)
+    damping = 1 + path_rate
+    rank_rate = min(0.5, 2 * (effective - 2 + 1 / effective) / ((size + 2) ** 2 + effective) + 0.05)
+    norm = np.sqrt(size) * (1 - 1 / (4 * size) + 1 / (21 * size * size))
+    mean, step, path, cov = start.astype(np.float64), 0.12, np.zeros(size), np.eye(size)
+    for generation in range(generations):
+        root = np.linalg.cholesky(cov)
+        drawn = rng.normal(size=(children, size))
+        tried = mean + step * drawn @ root.T
+        costs = np.array([cost(one) for one in tried])
+        best = np.argsort(costs)[:parents]
+        move = weights @ drawn[best]
+        mean = mean + step * root @ move
+        path = (1 - path_rate) * path + np.sqrt(path_rate * (2 - path_rate) * effective) * move
+        step *= float(np.exp(np.clip(path_rate / damping * (np.linalg.norm(path) / norm - 1), -0.3, 0.3)))
+        shifts = drawn[best] @ root.T
+        cov = (1 - rank_rate) * cov + rank_rate * (shifts.T * weights) @ shifts
+        tell(generation, float(costs.min()))
+    return mean
+
+
+def _play(chart: Chart, players: Population, seed: int, shared: Constants) -> Plays:
+    return play_with(chart, players, seed, mods_of(), "stable", 1, False, shared)
