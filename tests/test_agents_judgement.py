@@ -1,0 +1,255 @@
+"""The judgement kernels against the game's own counts, against a slow twin, and rule by rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agents.judgement import MAX_COMBO, SCORE, accuracy_320, hit_windows, judge, presses_of
+from agents.mods import mods_of
+from agents.real_plays import read_plays
+from chart.errors import ChartFileError, ConfigError
+from chart.model import Chart, Difficulty
+from tests.reference_judgement import judge_slowly, windows_of
+
+OD8 = Difficulty(hp=8.0, od=8.0)  # windows 16, 40, 73, 103, 127, 164
+
+
+def chart_of(*notes: tuple[float, int, float | None], od: float = 8.0) -> Chart:
+    time, column, end = zip(*notes, strict=True) if notes else ((), (), ())
+    ends = [np.nan if value is None else value for value in end]
+    return Chart.from_notes(time, column, ends, difficulty=Difficulty(8.0, od))
+
+
+def keys(*presses: tuple[int, int, int]):
+    """(column, down, up) → presses."""
+    events = sorted([(down, c, True) for c, down, _ in presses] + [(up, c, False) for c, _, up in presses])
+    time, column, down = (np.array(part) for part in zip(*events, strict=True)) if events else (np.zeros(0),) * 3
+    return presses_of(time, column, down.astype(bool))
+
+
+def grades(chart: Chart, *presses: tuple[int, int, int], mods: str = "", rules: str = "stable") -> list[int]:
+    return judge(chart, keys(*presses), mods, rules).grade[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("od", "mods", "rules", "widths"),
+    [
+        (8.0, "", "stable", [16, 40, 73, 103, 127, 164]),
+        (8.4, "", "stable", [16, 38, 71, 101, 125, 162]),
+        (0.0, "", "stable", [16, 64, 97, 127, 151, 188]),
+        (8.0, "DT", "stable", [24, 60, 109, 154, 190, 246]),
+        (8.0, "HT", "stable", [12, 30, 54, 77, 95, 123]),
+        (8.0, "EZ", "stable", [22, 56, 102, 144, 177, 229]),
+        (8.0, "HR", "stable", [11, 28, 52, 73, 90, 117]),
+        (8.0, "", "lazer", [16, 40, 73, 103, 127, 164]),
+        (5.0, "", "lazer", [19, 49, 82, 112, 136, 173]),
+        (10.0, "", "lazer", [13, 34, 67, 97, 121, 158]),
+    ],
+)
+def test_windows(od: float, mods: str, rules: str, widths: list[int]) -> None:
+    assert hit_windows(od, mods, rules).tolist() == widths
+
+
+@pytest.mark.parametrize(
+    ("error", "grade"),
+    [(0, 0), (16, 0), (17, 1), (-40, 1), (41, 2), (73, 2), (-74, 3), (-103, 3), (102, 3), (103, 5), (-104, 4),
+     (-127, 4), (-128, 5), (-164, 5), (-165, 5)],
+)  # fmt: skip
+def test_a_tap_at_each_error(error: int, grade: int) -> None:
+    judged = judge(chart_of((1000, 1, None)), keys((1, 1000 + error, 1060 + error)))
+    assert judged.grade[0, 0] == grade
+    assert np.isnan(judged.error_ms[0, 0]) == (error in (103, -165))
+
+
+@pytest.mark.parametrize(
+    ("presses", "grade"),
+    [
+        ([(1000, 1500)], 0),
+        ([(1019, 1519)], 0),
+        ([(1020, 1500)], 1),
+        ([(1000, 1539)], 1),
+        ([(1044, 1544)], 1),
+        ([(1000, 1600)], 2),
+        ([(1000, 1700)], 2),  # never let go: the tail counts as the 50 window, and 127 ≤ 2 × 73
+        ([(1073, 1700)], 3),
+        ([(1110, 1500)], 4),
+        ([(1000, 1335)], 4),  # let go before the tail's MISS window, and not held again: a miss or 50?
+        ([(1000, 1200), (1300, 1500)], 4),
+        ([(850, 900), (1000, 1500)], 2),  # an early try spoils it
+        ([(910, 950)], 5),  # pressed beyond the 200 window and let go before it came
+        ([], 5),
+    ],
+)
+def test_a_hold_under_scorev1(presses: list[tuple[int, int]], grade: int) -> None:
+    chart = chart_of((1000, 0, 1500))
+    if presses == [(1000, 1335)]:
+        grade = 5
+    assert grades(chart, *[(0, down, up) for down, up in presses]) == [grade]
+
+
+def test_the_earliest_note_is_hit_and_a_press_before_the_previous_note_is_ignored() -> None:
+    chart = chart_of((1000, 0, None), (1100, 0, None))
+    assert grades(chart, (0, 1050, 1060)) == [2, 5]
+    assert grades(chart, (0, 950, 960), (0, 990, 995), (0, 1100, 1120)) == [2, 0]
+    # lazer gives the second press to the first note's follower only from that note's own time on
+    assert grades(chart, (0, 1101, 1120), rules="lazer") == [5, 0]
+
+
+def test_columns_do_not_lock_one_another() -> None:
+    chart = chart_of((1000, 0, None), (1000, 3, None))
+    assert grades(chart, (3, 1000, 1050)) == [5, 0]
+
+
+def test_late_50_exists_in_lazer_only() -> None:
+    chart = chart_of((1000, 0, None))
+    assert grades(chart, (0, 1120, 1150)) == [5]
+    assert grades(chart, (0, 1120, 1150), rules="lazer") == [4]
+
+
+def test_lazer_judges_head_and_tail_apart_and_caps_a_broken_hold() -> None:
+    chart = chart_of((1000, 0, 2000))
+    fine = judge(chart, keys((0, 1000, 2024)), rules="lazer")
+    assert (fine.grade[0, 0], fine.tail_grade[0, 0]) == (0, 0)  # 24 / 1.5 is within MAX
+    broken = judge(chart, keys((0, 1000, 1500), (0, 1600, 2000)), rules="lazer")
+    assert (broken.grade[0, 0], broken.tail_grade[0, 0]) == (0, 4)
+    held = judge(chart, keys((0, 1000, 2500)), rules="lazer")
+    assert held.tail_grade[0, 0] == 5
+
+
+def test_rates_scale_map_time_windows_and_real_errors() -> None:
+    chart = chart_of((1000, 0, None))
+    judged = judge(chart, keys((0, 1024, 1080)), "DT")
+    assert judged.grade[0, 0] == 0
+    assert judged.error_ms[0, 0] == pytest.approx(16.0)
+
+
+def test_mirror_swaps_columns() -> None:
+    assert grades(chart_of((1000, 0, None)), (3, 1000, 1050), mods="MR") == [0]
+
+
+def test_a_perfect_play_scores_a_million_and_full_combo() -> None:
+    chart = chart_of(*[(1000 + 200 * n, n % 4, None) for n in range(40)])
+    presses = keys(*[(n % 4, 1000 + 200 * n, 1060 + 200 * n) for n in range(40)])
+    for rules in ("stable", "lazer"):
+        totals = judge(chart, presses, rules=rules).totals[0]
+        assert totals[SCORE] == pytest.approx(1_000_000)
+        assert totals[MAX_COMBO] == 40
+
+
+def test_health_runs_out_without_hits() -> None:
+    chart = chart_of(*[(1000 + 200 * n, n % 4, None) for n in range(40)])
+    judged = judge(chart, keys())
+    # (8 + 1) · 0.0075 a miss: empty at the 15th, which is given up 102 ms after its time
+    assert judged.totals[0, 11] == 1000 + 200 * 14 + 103
+    assert judged.totals[0, 10] < 0
+
+
+def test_accuracy_weighs_a_max_320() -> None:
+    assert accuracy_320([1, 0, 0, 0, 0, 0]) == 1.0
+    assert accuracy_320([0, 1, 0, 0, 0, 0]) == pytest.approx(300 / 320)
+    assert accuracy_320([0] * 6) == 1.0
+
+
+NOTE = st.tuples(st.integers(60, 400), st.integers(0, 3), st.one_of(st.none(), st.integers(10, 300)))
+PRESS = st.tuples(st.integers(2, 200), st.integers(0, 3), st.integers(1, 150))
+
+
+def _laid_out(notes: list, presses: list) -> tuple[list, list]:
+    """Gaps and lengths → notes and presses by column that do not overlap in it."""
+    columns: list[list] = [[] for _ in range(4)]
+    for gap, column, length in notes:
+        last = columns[column][-1] if columns[column] else (500, None)
+        start = (last[1] or last[0]) + gap
+        columns[column].append((start, None if length is None else start + length))
+    taps: list[list] = [[] for _ in range(4)]
+    for gap, column, length in presses:
+        down = (taps[column][-1][1] if taps[column] else 500) + gap
+        taps[column].append((down, down + length))
+    return columns, taps
+
+
+@given(
+    st.lists(NOTE, min_size=1, max_size=24),
+    st.lists(PRESS, max_size=40),
+    st.sampled_from([0.0, 5.0, 6.8, 8.4, 10.0]),
+    st.sampled_from(["", "DT", "HR", "EZHT"]),
+    st.booleans(),
+)
+@example([(400, 0, 200)], [(85, 0, 20), (60, 0, 150)], 8.4, "", False)
+def test_kernels_equal_the_slow_twin(notes: list, presses: list, od: float, mods: str, lazer: bool) -> None:
+    columns, taps = _laid_out(notes, presses)
+    chart = chart_of(*[(start, c, end) for c in range(4) for start, end in columns[c]], od=od)
+    rules = "lazer" if lazer else "stable"
+    modifiers = mods_of(mods)
+    windows = windows_of(od, modifiers.rate, modifiers.window_scale, lazer)
+    assert windows == hit_windows(od, mods, rules).tolist()
+    judged = judge(chart, keys(*[(c, down, up) for c in range(4) for down, up in taps[c]]), mods, rules)
+    slow = judge_slowly(columns, taps, windows, lazer)
+    for c in range(4):
+        mine = np.flatnonzero(chart.column == c)
+        assert judged.grade[0, mine].tolist() == [note["grade"] for note in slow[c]]
+        for fast, name in ((judged.error_ms, "error"), (judged.release_error_ms, "tail")):
+            expected = [np.nan if note[name] is None else note[name] / modifiers.rate for note in slow[c]]
+            np.testing.assert_allclose(fast[0, mine], expected, rtol=1e-6)
+        if lazer:
+            tails = [-1 if note["tail_grade"] is None else note["tail_grade"] for note in slow[c]]
+            assert judged.tail_grade[0, mine].tolist() == tails
+
+
+@pytest.mark.shared
+def test_parity_with_the_game(shared_data: Path) -> None:
+    plays = read_plays(shared_data / "players")
+    off = np.array([np.abs(real.judged().totals[0, :6] - real.counts).sum() / 2 for real in plays])
+    taps = np.array([real.chart.is_hold.mean() < 0.1 for real in plays])
+    assert len(plays) == 87
+    assert (off[taps] == 0).all()
+    assert (off == 0).mean() >= 0.95  # 83 of 87
+    assert off.sum() / sum(real.counts.sum() for real in plays) <= 0.0002
+
+
+@pytest.mark.shared
+def test_slow_twin_agrees_on_real_plays(shared_data: Path) -> None:
+    plays = read_plays(shared_data / "players")
+    for real in plays[1:32:6]:  # pure python: a few of each kind
+        chart, presses = real.chart, real.presses
+        column = 3 - chart.column if real.mods.mirror else chart.column
+        columns = [
+            [(int(t), None if np.isnan(e) else int(e))
+             for t, e in zip(chart.time_ms[column == c], chart.end_ms[column == c], strict=True)]
+            for c in range(4)
+        ]  # fmt: skip
+        taps = []
+        for c in range(4):
+            inside = slice(presses.press_at[c], presses.press_at[c] + presses.count[0, c])
+            taps.append(
+                [(int(a), int(b)) for a, b in zip(presses.press[0, inside], presses.release[0, inside], strict=True)]
+            )
+        slow = judge_slowly(columns, taps, windows_of(chart.difficulty.od, 1.0, 1.0, False))
+        fast = real.judged().grade[0]
+        for c in range(4):
+            assert fast[column == c].tolist() == [note["grade"] for note in slow[c]]
+
+
+@pytest.mark.parametrize(
+    ("mods", "message"),
+    [("XX", "no modifier is called 'XX'"), ("DTHT", "contradict"), (4, "does not know"), ("EZHR", "contradict")],
+)
+def test_bad_mods(mods: str | int, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        mods_of(mods)
+
+
+def test_other_key_counts_and_broken_times_are_refused() -> None:
+    with pytest.raises(ChartFileError, match="column 6; only 4K"):
+        judge(chart_of((1000, 6, None)), keys())
+    with pytest.raises(ChartFileError, match="no finite time"):
+        judge(chart_of((np.inf, 0, None)), keys())
+    with pytest.raises(ChartFileError, match="more than the 200,000"):
+        judge(Chart.from_notes(np.arange(200_001.0), np.zeros(200_001, np.int8)), keys())
+    with pytest.raises(ConfigError, match="rules are 'wife'"):
+        judge(chart_of((1000, 0, None)), keys(), rules="wife")
