@@ -14,6 +14,7 @@ from pathlib import Path
 from chart.model import KEYS, Chart, Difficulty, Metadata, TimingPoint
 from chart.osu_writing import HOLD, NOTE, PLAYFIELD_WIDTH, format_osu, write_osu
 from chart.parsing import (
+    MAX_LINES,
     MAX_NOTES,
     MAX_TIMING_POINTS,
     decode_utf8,
@@ -112,6 +113,8 @@ def cut_sections(text: str, where: str) -> Sections:
     lines: dict[str, list[Line]] = {}
     current: list[Line] | None = None
     heading_seen = False
+    if text.count("\n") + text.count("\r") > MAX_LINES:
+        raise failure(where, None, f"more than {MAX_LINES:,} lines", "is it a chart to be played?")
     for number, raw in enumerate(split_lines(text), 1):
         stripped = raw.strip()
         if not stripped or stripped.startswith("//"):

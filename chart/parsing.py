@@ -17,8 +17,12 @@ MAX_NOTES = 200_000
 MAX_TIMING_POINTS = 200_000
 """Most red and green lines read from one chart. Scroll-speed gimmick maps reach some 50,000."""
 
+MAX_LINES = 500_000
+"""Most lines read from one `.osu` file: every note and timing point allowed, and a large storyboard."""
+
 _SHOWN_CHARACTERS = 60
 _NUMBER_CHARACTERS = 400  # the longest float64 written out in full has fewer
+_PLAIN_DIGITS = 16  # whole numbers with fewer digits are exact in float64
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 
 
@@ -65,6 +69,8 @@ def split_lines(text: str) -> list[str]:
 
 def finite(text: str, what: str, where: str, line: int | None) -> float:
     """The finite decimal number in `text`; NaN, infinity and other spellings are refused."""
+    if len(text) < _PLAIN_DIGITS and text.isascii() and text.isdigit():
+        return float(text)  # nearly all numbers of a chart; three times faster than the pattern
     stripped = text.strip()
     if len(stripped) <= _NUMBER_CHARACTERS and _NUMBER.fullmatch(stripped):
         value = float(stripped)

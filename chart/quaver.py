@@ -20,6 +20,9 @@ METERS = {"": 4, "Quadruple": 4, "Triple": 3}  # Quaver's names of time signatur
 MAX_DEPTH = 16
 """Deepest nesting read; a chart needs four levels."""
 
+MAX_EVENTS = 600_000
+"""Most YAML keys, values and brackets read; a chart of 20,000 notes has some 260,000."""
+
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # every scalar stays text: no dates, no objects
 
 
@@ -109,7 +112,9 @@ def _compose(text: str, where: str) -> yaml.Node:
 
 def _check_events(text: str, where: str) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if count > MAX_EVENTS:
+            raise failure(where, event.start_mark.line + 1, f"more than {MAX_EVENTS:,} values", "is it a Quaver chart?")
         if isinstance(event, yaml.AliasEvent):
             raise failure(where, event.start_mark.line + 1, "a YAML alias, which no Quaver chart has", "refused")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

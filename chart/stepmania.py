@@ -30,6 +30,12 @@ STEPS_TYPE = "dance-single"
 MAX_CHARTS = 100
 """Most charts of one file; StepMania has six difficulties and any number of edits."""
 
+MAX_MARKS = 100_000
+"""Most of the characters that structure a file (`#:;` and the like); the parser takes some 10 µs for each."""
+
+MAX_MEASURES = 50_000
+"""Most measures of a chart: a day of music at 140 BPM."""
+
 IGNORED = {"M": "mines", "L": "lifts", "F": "fake notes", "K": "key sounds"}
 TIMING_TAGS = ("BPMS", "STOPS", "DELAYS", "WARPS")
 
@@ -109,6 +115,8 @@ def cut_steps(text: str, where: str) -> list[Steps]:
 
 
 def _parameters(text: str, where: str) -> list[tuple[str, ...]]:
+    if sum(text.count(mark) for mark in ("#", ":", ";", "\\", "//")) > MAX_MARKS:
+        raise failure(where, None, f"more than {MAX_MARKS:,} tags and separators", "is it a StepMania file?")
     try:
         found = [tuple(item.components) for item in msdparser.parse_msd(string=text, ignore_stray_text=True)]
     except (msdparser.MSDParserError, IndexError, AssertionError) as error:
@@ -182,6 +190,8 @@ def _preview_ms(steps: Steps, where: str) -> int:
 def read_notes(data: str, where: str) -> StepNotes:
     """Notes of the note data: measures cut by commas, each a number of equal rows of four characters."""
     notes = StepNotes([], [], [], Counter())
+    if data.count(",") >= MAX_MEASURES:
+        raise failure(where, None, f"more than {MAX_MEASURES:,} measures", "is it a chart to be played?")
     heads: dict[int, int] = {}  # column → index of the hold that is open there
     for measure, text in enumerate(_ATTRIBUTES.sub("", data).split(","), 1):
         rows = [row.strip().upper() for row in text.split("\n") if row.strip()]

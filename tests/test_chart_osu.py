@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chart.errors import ChartFileError, OutputError
 from chart.model import Chart, Metadata, TimingPoint
 from chart.osu import format_osu, parse_osu, read_osu, write_osu
-from chart.parsing import MAX_NOTES, MAX_TEXT_BYTES, MAX_TIMING_POINTS
+from chart.parsing import MAX_LINES, MAX_NOTES, MAX_TEXT_BYTES, MAX_TIMING_POINTS
 from chart.problems import REFUSED_KINDS, find_problems
 from tests.builders import ChartBuilder, assert_charts_or_one_line, charts
 
@@ -206,6 +206,7 @@ def test_doubled_and_overlapping_notes_are_read_and_listed() -> None:
             osu("64,192,500,1,0\n64,192,400,1,0"),
             r"^song\.osu:33: note at 400 ms comes after one at 500 ms \(notes must be in order of time",
         ),
+        (OSU + "\n" * MAX_LINES, r"^song\.osu: more than 500,000 lines"),
         (osu("x\n" * (MAX_NOTES + 1)), "200,001 notes, more than 200,000"),
         (osu(timing="0,500\n" * (MAX_TIMING_POINTS + 1)), "200,001 timing points, more than 200,000"),
     ],

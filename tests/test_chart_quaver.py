@@ -69,6 +69,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nMode: Keys4\n"
         ("just words", "^song.qua:1: not a list of “Name: value” lines"),
         ("a: [1", "^song.qua:[12]: not YAML"),
         ("a: \x00", "^song.qua: not YAML"),
+        ("- a\n" * 600_000, "^song.qua:59.*: more than 600,000 values"),
         (BOMB, "^song.qua:2: a YAML alias"),
         ("a: " + "[" * 100_000, "^song.qua:1: nested deeper than 16 levels"),
         (QUA.replace("Keys4", "Keys7"), "^song.qua:5: this is a chart of mode “Keys7”, not Keys4"),
