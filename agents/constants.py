@@ -113,12 +113,13 @@ class SkillConstants:
     jack_sd: float = 0.7
     reading_sd: float = 0.35
     accuracy_sd: float = 0.35
-    release_sd: float = 0.35
+    release_sd: float = 0.7  # fitted: few practise holds
     left_sd: float = 0.03  # of the left hand's share of speed
     # players who hand in scores on a chart, by the level it requires: mean = offset + slope × required
     ranked_offset: float = 2.0
     ranked_slope: float = 0.6
     ranked_sd: float = 0.6
+    release_behind: float = 0.8  # levels by which real players' releases lag behind the rest; fitted
 
 
 @dataclass(frozen=True, slots=True)

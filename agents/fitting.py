@@ -1,7 +1,7 @@
-"""The loss that calibration lowers, and the search that lowers it.
+"""The residuals that calibration lowers, and the descent that lowers them.
 
-The loss compares simulated with real plays statistic by statistic, the accuracy of a ranked population with real
-means on whole maps, and the level required by charts with their official stars. It pulls every constant towards the
+They compare simulated with real plays statistic by statistic, the accuracy of a ranked population with real
+means on whole maps, and the level required by charts with their official stars. The last of them pull every constant towards the
 published value it started from, so that what the data do not tell stays as published.
 """
 
@@ -36,12 +36,17 @@ FITTED_SKILL = (
 )  # fmt: skip
 PRIOR_SD = 0.35
 """How far, in log, a constant may stray from its published value at a cost of 1."""
-POOL = 96
+POOL = 56
 """Simulated players a map, from whom those that match real plays in accuracy are chosen."""
-MATCHES = 3
+MATCHES = 2
 """Simulated plays set against each real one."""
-RANKED = 32
-RUNGS = np.arange(0.0, 13.0, 0.5)
+RANKED = 24
+RUNGS = np.arange(1.0, 13.0, 1.0)
+STRIDE = 0.1
+"""Distance, in log, over which slopes are taken."""
+SOFT = 2.0
+"""Residuals beyond this many times 20 % count by their logarithm."""
+WEIGHT_LIKENESS = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,30 +136,20 @@ def ranked_accuracy(chart: Chart, required: float, shared: Constants, players: i
     return _play(chart, around(levels, players, rng, shared.skill), 3, shared).accuracy
 
 
-def loss(targets: Targets, shared: Constants, start: Constants) -> float:
-    """What the search lowers; about 1 per statistic that lies 20 % off."""
-    total = 0.0
+def residuals_of(targets: Targets, shared: Constants, start: Constants) -> NDArray[np.float64]:
+    """[residual], whose squares are to be small: about 1 for each statistic that lies 20 % off."""
     simulated = simulated_statistics(targets, shared)
+    out: list[float] = []
     for name in targets.human[0]:
         off = distance(name, nan_mean([one[name] for one in targets.human]), nan_mean([one[name] for one in simulated]))
-        total += 2.0 * (np.sqrt(1.0 + off * off) - 1.0) * 2.0
+        out.append(SOFT * float(np.arcsinh(off / SOFT)) * WEIGHT_LIKENESS)  # a few far-off ones shall not rule the rest
     for one in targets.ranked:
         got = ranked_accuracy(one.chart, ladder(one.chart, shared).level_for(0.96), shared)
-        total += 1.5 * ((got.mean() - one.mean) / 0.01) ** 2 + 0.2 * ((np.percentile(got, 10) - one.p10) / 0.015) ** 2
-    total += star_loss(targets, shared)
-    return total + prior(shared, start)
-
-
-def star_loss(targets: Targets, shared: Constants) -> float:
-    """Levels must agree with official stars in the median of each band of stars."""
-    off = np.array([ladder(chart, shared).level_for(0.96) - stars for chart, stars in targets.starred])
+        out += [float(got.mean() - one.mean) / 0.008, float(np.percentile(got, 10) - one.p10) / 0.03]
+    off_stars = np.array([ladder(chart, shared).level_for(0.96) - stars for chart, stars in targets.starred])
     band = np.array([int(stars) for _, stars in targets.starred])
-    return sum(2.0 * (float(np.median(off[band == b])) / 0.3) ** 2 for b in np.unique(band))
-
-
-def prior(shared: Constants, start: Constants) -> float:
-    """Cost of leaving the published values."""
-    return float(np.sum(((vector_of(shared) - vector_of(start)) / PRIOR_SD) ** 2)) * 0.5
+    out += [2.0 * float(np.median(off_stars[band == one])) / 0.3 for one in np.unique(band)]
+    return np.array([*out, *(0.7 * (vector_of(shared) - vector_of(start)) / PRIOR_SD)])
 
 
 def vector_of(shared: Constants) -> NDArray[np.float64]:
@@ -173,36 +168,27 @@ def constants_from(vector: NDArray, start: Constants) -> Constants:
     return Constants(replace(start.hand, **hand), replace(start.skill, **skill))
 
 
-def search(
-    cost: Callable[[NDArray], float], start: NDArray, generations: int, seed: int, tell: Callable[[int, float], None]
+def descend(
+    residuals: Callable[[NDArray], NDArray], start: NDArray, rounds: int, tell: Callable[[int, float], None]
 ) -> NDArray[np.float64]:
-    """CMA-ES (Hansen 2016, arXiv:1604.00772) with rank-µ update; returns the mean of the last generation."""
-    rng = np.random.default_rng(seed)
-    size = start.size
-    children = 4 + int(3 * np.log(size))
-    parents = children // 2
-    weights = np.log(parents + 0.5) - np.log(np.arange(1, parents + 1))
-    weights /= weights.sum()
-    effective = 1 / (weights**2).sum()
-    path_rate = (effective + 2) / (size + effective + 5)
-    damping = 1 + path_rate
-    rank_rate = min(0.5, 2 * (effective - 2 + 1 / effective) / ((size + 2) ** 2 + effective) + 0.05)
-    norm = np.sqrt(size) * (1 - 1 / (4 * size) + 1 / (21 * size * size))
-    mean, step, path, cov = start.astype(np.float64), 0.12, np.zeros(size), np.eye(size)
-    for generation in range(generations):
-        root = np.linalg.cholesky(cov)
-        drawn = rng.normal(size=(children, size))
-        tried = mean + step * drawn @ root.T
-        costs = np.array([cost(one) for one in tried])
-        best = np.argsort(costs)[:parents]
-        move = weights @ drawn[best]
-        mean = mean + step * root @ move
-        path = (1 - path_rate) * path + np.sqrt(path_rate * (2 - path_rate) * effective) * move
-        step *= float(np.exp(np.clip(path_rate / damping * (np.linalg.norm(path) / norm - 1), -0.3, 0.3)))
-        shifts = drawn[best] @ root.T
-        cov = (1 - rank_rate) * cov + rank_rate * (shifts.T * weights) @ shifts
-        tell(generation, float(costs.min()))
-    return mean
+    """Levenberg–Marquardt on differences taken widely, for simulated residuals are rough at a small scale."""
+    here, damping = start.astype(np.float64), 1.0
+    now = residuals(here)
+    for number in range(rounds):
+        slope = np.stack([(residuals(here + STRIDE * axis) - now) / STRIDE for axis in np.eye(here.size)], axis=1)
+        tried = []
+        for factor in (damping / 4, damping, damping * 8):
+            step = np.linalg.solve(slope.T @ slope + factor * np.eye(here.size), -slope.T @ now)
+            there = here + np.clip(step, -0.4, 0.4)
+            got = residuals(there)
+            tried.append((float(got @ got), factor, there, got))
+        best = min(tried, key=lambda one: one[0])
+        if best[0] >= float(now @ now):
+            damping *= 8
+        else:
+            _, damping, here, now = best
+        tell(number, float(now @ now))
+    return here
 
 
 def _play(chart: Chart, players: Population, seed: int, shared: Constants) -> Plays:

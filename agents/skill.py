@@ -98,6 +98,7 @@ def around(
     off = rng.normal(size=(count, 6)) * sd
     skills = np.empty((count, 9))
     skills[:, :6] = levels[:, None] + off
+    skills[:, 5] -= s.release_behind
     skills[:, 6] = np.clip(rng.normal(1.0, s.left_sd, count), 0.8, 1.2)
     skills[:, 7] = rng.normal(0.0, s.bias_ms, count)
     skills[:, 8] = BEST_SCROLL_MS * np.exp(rng.normal(0.0, 0.12, count))
