@@ -1,0 +1,71 @@
+"""Human charts with their songs, as calibration and benchmarks read them from a folder of `.osz`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from chart.errors import ConfigError
+from chart.model import Chart
+from chart.osz import read_osz
+from chart.stars import stars
+from reward.fairness import lost_of, playtest
+from reward.inputs import Inputs
+from reward.rule_terms import counts_of
+from reward.song import Song, estimate_lag_ms, song_of_mel
+from reward.terms import Measured
+from reward.view import view_of
+
+
+@dataclass(frozen=True)
+class HumanChart:
+    """A chart, its own official stars as the target, and its song with this chart's lag."""
+
+    file: str
+    style: str
+    chart: Chart
+    stars: float
+    song: Song
+
+
+def read_song(data: bytes, name: str) -> Song:
+    """Decode a song and take down what the reward hears of it."""
+    from ear.audio import load_audio
+    from ear.spectrogram import FRAMES_PER_SECOND, log_mel
+
+    audio = load_audio(data, name=name)
+    return song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
+
+
+def human_charts(folder: Path, split: str, min_notes: int = 0) -> Iterator[HumanChart]:
+    """Charts of the folder's `split` (as its `songs.json` says) with at least `min_notes` notes."""
+    index = folder / "songs.json"
+    if not index.is_file():
+        raise ConfigError(f"{index} is missing: give a folder of .osz with a songs.json that names their splits")
+    for entry in json.loads(index.read_text(encoding="utf-8")):
+        if entry["split"] != split:
+            continue
+        beatmapset = read_osz(folder / entry["file"])
+        song: Song | None = None
+        for chart in beatmapset.charts:
+            if len(chart) < min_notes:
+                continue
+            if song is None:
+                song = read_song(beatmapset.read_audio(), entry["file"])
+            mine = replace(song, lag_ms=estimate_lag_ms(chart, song))
+            yield HumanChart(entry["file"], entry["style"], chart, stars(chart), mine)
+
+
+def measure_all(item: HumanChart, seed: int = 0) -> dict[str, Measured]:
+    """Every term's measure of a human chart that aims at its own stars."""
+    from reward.total import TERMS
+
+    view = view_of([item.chart], [item.song.span_ms])
+    aim = np.array([item.stars])
+    plays = [playtest(item.chart, item.stars, seed)]
+    inputs = Inputs(aim, [item.song], plays, lost_of(view, aim, plays), counts_of(view, aim))
+    return {term.name: term.measure(view, inputs) for term in TERMS}

@@ -1,0 +1,87 @@
+"""What a term is: a measure with a unit, and the band of values in which charts made by people lie.
+
+A measure gives a number per section and per chart (nan where there is nothing to measure). `Band` turns it into a score
+in 0–1: 1 inside the band, falling smoothly and saturating outside. The bands depend on the target's stars, since what
+is dense for 2 stars is sparse for 6; they are percentiles of human charts (`reward.calibrate`, `reward.band_table`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reward.inputs import Inputs
+from reward.view import View
+
+STAR_KNOTS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.5)
+"""Stars at which bands are given; between them they are interpolated, beyond them held."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measure's values."""
+
+    section: NDArray[np.float64]  # [section], nan = nothing to measure
+    chart: NDArray[np.float64]  # [chart], nan = nothing to measure
+
+
+@dataclass(frozen=True)
+class Band:
+    """Limits by stars, each [knot]; a side without a limit is ±inf."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    soft_low: tuple[float, ...]  # distance below `low` at which the score is one half
+    soft_high: tuple[float, ...]  # distance above `high` at which the score is one half
+
+    def score(self, value: NDArray[np.float64], stars: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores in 0–1 of values [any] whose charts aim at `stars` [any]; nan stays nan."""
+        low, high, soft_low, soft_high = (_at(stars, limits) for limits in self._limits)
+        below, above = (low - value) / soft_low, (value - high) / soft_high
+        return 1.0 / (1.0 + np.maximum(np.maximum(below, above), 0.0) ** 2)
+
+    @property
+    def _limits(self) -> tuple[tuple[float, ...], ...]:
+        return self.low, self.high, self.soft_low, self.soft_high
+
+
+def _at(stars: NDArray[np.float64], limits: tuple[float, ...]) -> NDArray[np.float64]:
+    if np.isinf(limits[0]):
+        return np.full(stars.shape, limits[0])
+    return np.interp(stars, STAR_KNOTS, limits)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of the reward."""
+
+    name: str  # "group/name"
+    unit: str  # of the measure
+    side: str  # "high": too high is bad; "low": too low is bad; "both"
+    measure: Callable[[View, Inputs], Measured]
+    source: str  # where the idea or number comes from
+    least_soft: float  # smallest softness of the band: differences below it do not matter to anybody
+    needs: str = ""  # "", "songs" or "plays"
+
+
+def ratio(view: View, part: NDArray[np.float64], whole: NDArray[np.float64], least: float = 1.0) -> Measured:
+    """Sum of `part` over sum of `whole` [row], per section and per chart; nan where the whole is below `least`."""
+    parts = np.bincount(view.row_section, part, minlength=view.n_sections)
+    wholes = np.bincount(view.row_section, whole, minlength=view.n_sections)
+    chart_parts = np.bincount(view.section_chart, parts, minlength=view.n_charts)
+    chart_wholes = np.bincount(view.section_chart, wholes, minlength=view.n_charts)
+    return Measured(_divide(parts, wholes, least), _divide(chart_parts, chart_wholes, least))
+
+
+def _divide(part: NDArray, whole: NDArray, least: float) -> NDArray[np.float64]:
+    result = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=result, where=whole >= max(least, 1e-12))
+    return result
+
+
+def mean_of_sections(view: View, section: NDArray[np.float64], weight: NDArray | None = None) -> Measured:
+    """A measure that is one of sections only: the chart's value is the mean, weighted with rows."""
+    return Measured(section, view.per_chart(section, weight))

@@ -1,0 +1,173 @@
+"""The one sum: terms, weights, a whole chart's total in 0–1, and the potential for shaping section by section.
+
+    result = score(chart, stars=3.5, song=song)        # plays are simulated unless given
+    result.total, result.flat()["readability/rhythm"]
+
+A term's score for a chart is the mean of two views: the chart as a whole, and the average of its sections. Terms with
+nothing to measure (no holds, no song) are left out and the other weights stand for them. A chart with fewer than
+`MIN_ROWS` rows scores 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents import Plays
+from chart.model import Chart
+from reward import ergonomics, fairness, musicality, readability, rule_terms
+from reward.band_table import CHART_BANDS, SECTION_BANDS
+from reward.inputs import Inputs
+from reward.song import Song
+from reward.terms import Term
+from reward.view import View, view_of
+
+TERMS: tuple[Term, ...] = fairness.TERMS + readability.TERMS + ergonomics.TERMS + musicality.TERMS + rule_terms.TERMS
+MIN_ROWS = 16
+"""A chart of fewer rows is no chart: one section of whole notes has as many."""
+UNKNOWN = 0.5
+"""What a term counts in a section where it has nothing to measure: less than what human sections earn, so that a
+policy gains by writing there, more than what bad ones earn."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weight of each term in the sum; fields are the terms' names with "_" for "/"."""
+
+    fairness_level: float = 2.0
+    fairness_spikes: float = 1.0
+    fairness_slope: float = 0.5
+    fairness_fails: float = 0.5
+    fairness_hands: float = 0.5
+    readability_density: float = 1.0
+    readability_rhythm: float = 2.0
+    readability_surprise: float = 2.0
+    readability_holds: float = 1.0
+    ergonomics_hands: float = 1.0
+    ergonomics_columns: float = 1.0
+    ergonomics_repeats: float = 1.0
+    ergonomics_anchors: float = 0.5
+    ergonomics_one_handed: float = 1.0
+    ergonomics_strain: float = 1.0
+    ergonomics_hand_load: float = 1.0
+    ergonomics_stamina: float = 0.5
+    musicality_onsets: float = 2.0
+    musicality_coverage: float = 1.0
+    musicality_emphasis: float = 1.0
+    musicality_energy: float = 1.5
+    musicality_silence: float = 0.5
+    musicality_repetition: float = 1.5
+    musicality_presence: float = 1.0
+    rules_problems: float = 2.0
+    rules_warnings: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            assert getattr(self, field.name) >= 0, f"weight {field.name} is negative"
+
+    def of(self, name: str) -> float:
+        """The weight of the term `name`."""
+        return float(getattr(self, name.replace("/", "_")))
+
+
+@dataclass(frozen=True)
+class Score:
+    """Scores of a batch. Everything but the measures lies in 0–1."""
+
+    total: NDArray[np.float64]  # [chart]
+    terms: dict[str, NDArray[np.float64]]  # name → [chart], nan = nothing to measure
+    measures: dict[str, NDArray[np.float64]]  # name → [chart], in the term's unit
+    section_terms: dict[str, NDArray[np.float64]]  # name → [section], nan = nothing to measure
+    section_value: NDArray[np.float64]  # [section], weighted mean of the section's terms, unknown ones at 0.5
+    potential: NDArray[np.float64]  # [section], of the chart up to the section's end: sum of values / sections
+    view: View
+
+    def flat(self, index: int = 0) -> dict[str, float]:
+        """One chart's terms, measures (as "measure/…") and total in a flat dict for logging; nan terms left out."""
+        result = {"total": float(self.total[index])}
+        for name, values in self.terms.items():
+            if not np.isnan(values[index]):
+                result[name] = float(values[index])
+                result[f"measure/{name}"] = float(self.measures[name][index])
+        return result
+
+
+def score(
+    chart: Chart,
+    stars: float,
+    song: Song | None = None,
+    *,
+    plays: Plays | None = None,
+    seed: int = 0,
+    weights: Weights | None = None,
+) -> Score:
+    """Score one chart that aims at `stars`; without `plays` the ladder of `reward.fairness` plays it."""
+    return score_batch([chart], [stars], [song], plays=None if plays is None else [plays], seed=seed, weights=weights)
+
+
+def score_batch(
+    charts: Sequence[Chart],
+    stars: Sequence[float],
+    songs: Sequence[Song | None] | None = None,
+    *,
+    plays: Sequence[Plays | None] | None = None,
+    seed: int = 0,
+    weights: Weights | None = None,
+) -> Score:
+    """Score a batch; `stars` and `songs` are per chart."""
+    assert len(stars) == len(charts), "one target for each chart"
+    songs = songs if songs is not None else [None] * len(charts)
+    aim = np.asarray(stars, np.float64)
+    if plays is None:
+        plays = [fairness.playtest(chart, float(aim[k]), seed) for k, chart in enumerate(charts)]
+    view = view_of(charts, [_span(chart, song) for chart, song in zip(charts, songs, strict=True)])
+    inputs = Inputs(aim, songs, plays)
+    inputs = replace(inputs, lost=fairness.lost_of(view, aim, plays), counts=rule_terms.counts_of(view, aim))
+    return _sum(view, inputs, weights or Weights())
+
+
+def _span(chart: Chart, song: Song | None) -> tuple[float, float]:
+    return song.span_ms if song is not None else (np.inf, -np.inf)
+
+
+def _sum(view: View, inputs: Inputs, weights: Weights) -> Score:
+    terms, measures, sections = {}, {}, {}
+    section_stars = inputs.stars[view.section_chart]
+    for term in TERMS:
+        measured = term.measure(view, inputs)
+        in_sections = SECTION_BANDS[term.name].score(measured.section, section_stars)
+        whole = CHART_BANDS[term.name].score(measured.chart, inputs.stars)
+        average = view.per_chart(in_sections)
+        terms[term.name] = np.where(np.isnan(average), whole, (whole + average) / 2)
+        measures[term.name], sections[term.name] = measured.chart, in_sections
+    weight = {term.name: weights.of(term.name) for term in TERMS}
+    total = np.nan_to_num(_weighted(terms, weight))
+    rows = np.bincount(view.row_chart, minlength=view.n_charts)
+    total = np.where(rows >= MIN_ROWS, total, 0.0)
+    value = _weighted(sections, weight, unknown=UNKNOWN)
+    return Score(total, terms, measures, sections, value, _potential(view, value), view)
+
+
+def _weighted(
+    values: dict[str, NDArray[np.float64]], weight: dict[str, float], unknown: float = np.nan
+) -> NDArray[np.float64]:
+    """Weighted mean over terms of [item] values; nan values count as `unknown`, and not at all if that is nan."""
+    stack = np.stack(list(values.values()))
+    stack = np.where(np.isnan(stack), unknown, stack)
+    weights = np.array([weight[name] for name in values])[:, None] * ~np.isnan(stack)
+    total = weights.sum(axis=0)
+    result = np.full(total.shape, np.nan)
+    np.divide((np.nan_to_num(stack) * weights).sum(axis=0), total, out=result, where=total > 0)
+    return result
+
+
+def _potential(view: View, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[section] sum of the chart's section values up to and with this one, over its number of sections."""
+    running = np.cumsum(value)
+    first = np.searchsorted(view.section_chart, np.arange(view.n_charts))
+    before = (running - value)[first]
+    sections = np.bincount(view.section_chart, minlength=view.n_charts)
+    return (running - before[view.section_chart]) / sections[view.section_chart]
