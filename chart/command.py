@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -22,9 +23,21 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.append(
-            click.Option(["--debug"], is_flag=True, expose_value=False, is_eager=True, help="Show tracebacks.",
-                         callback=lambda context, _, value: context.meta.__setitem__("debug", value))
+            click.Option(
+                ["--debug"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                help="Show tracebacks.",
+                callback=lambda context, _, value: context.meta.__setitem__("debug", value),
+            )
         )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for param in self.params:
+            if isinstance(param, NumbersOption):
+                args = param.joined(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -36,6 +49,43 @@ class Command(click.Command):
             ctx.exit(1)
 
 
+class NumbersOption(click.Option):
+    """An option that takes all the numbers that follow it: `--stars 2 3.5 5`; commas do as well."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "type": _Numbers()})
+
+    def joined(self, args: list[str]) -> list[str]:
+        """The arguments with the numbers behind this option in one, as click expects."""
+        rest, joined = list(args), []
+        while rest:
+            joined.append(rest.pop(0))
+            if joined[-1] in self.opts and rest:
+                numbers = [rest.pop(0)]
+                while rest and _is_number(rest[0]):
+                    numbers.append(rest.pop(0))
+                joined.append(" ".join(numbers))
+        return joined
+
+
+class _Numbers(click.ParamType):
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        parts = value if isinstance(value, tuple) else value.replace(",", " ").split()
+        if not parts or not all(_is_number(str(part)) for part in parts):
+            self.fail(f"{value!r} is not a list of numbers such as 2 3.5 5", param, ctx)
+        return tuple(float(part) for part in parts)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def use_utf8() -> None:
     """Write UTF-8 whatever the console's code page is, so that Unicode titles never stop a command."""
     for stream in (sys.stdout, sys.stderr):
@@ -45,14 +95,42 @@ def use_utf8() -> None:
 
 def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Yield `items` while a progress bar on stderr counts them."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     if total is None and isinstance(items, Sized):
         total = len(items)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with _bars(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task(description, total=total)
         for item in items:
             yield item
             bar.advance(task)
+
+
+@contextmanager
+def stages(names: dict[str, str]) -> Iterator[Callable[[str, float], None]]:
+    """Progress bars on stderr for work that is done in stages; the block gets `report(stage, share done)`.
+
+    `names` maps a stage to what is shown; a bar appears when its stage begins.
+    """
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    width = max(map(len, names.values()))
+    with _bars(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()) as bar:
+        tasks = {
+            stage: bar.add_task(f"{name:{width}}", total=1.0, visible=False, start=False)
+            for stage, name in names.items()
+        }
+
+        def report(stage: str, share: float) -> None:
+            if not bar.tasks[tasks[stage]].started:
+                bar.start_task(tasks[stage])
+            bar.update(tasks[stage], completed=share, visible=True)
+
+        yield report
+
+
+def _bars(*columns: Any) -> Any:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(*columns, console=Console(stderr=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,3 +43,16 @@ def _remove(temporary: Path) -> None:
         temporary.unlink(missing_ok=True)
     except (OSError, ValueError):
         return
+
+
+def check_writable(path: Path) -> None:
+    """Raise the error that writing `path` would raise, so that nobody waits a minute for it; `path` is untouched."""
+    if path.is_dir():
+        raise OutputError(f"{path}: cannot be written: it is a folder (give a file name)")
+    with suppress(_OnlyTrying), replacing(path) as file:
+        file.write(b"\0")
+        raise _OnlyTrying
+
+
+class _OnlyTrying(Exception):
+    """Leaves `replacing` before it replaces anything."""

@@ -1,0 +1,1 @@
+"""The command line: one command, `mania4k`, with a verb for everything the project does."""

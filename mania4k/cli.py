@@ -1,0 +1,51 @@
+"""The verbs of `mania4k`. Each is the `main` of a module, imported only when it is asked for, so that help is quick."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+VERBS = {
+    "generate": ("mapper.generate", "Write an .osz with 4K difficulties for a song."),
+    "timing": ("ear.beat_to_osu", "Find a song's BPM, offset and metre and write osu! red lines."),
+    "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
+    "train": ("mapper.train", "Pretrain the mapper on a dataset."),
+    "doctor": ("mania4k.doctor", "Show versions, devices, codecs and checkpoints, and what is wrong with them."),
+}
+"""Verb → (module whose `main` it is, one line of help)."""
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        return importlib.import_module(VERBS[cmd_name][0]).main
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+
+def project_version() -> str:
+    """The installed version, or "unknown" where the project runs without being installed."""
+    try:
+        return version("mania4k")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An osu!mania 4K mapper: give it a song, get an .osz.\n\nTry: mania4k generate song.mp3 --stars 2 3.5 5",
+)
+@click.version_option(project_version(), prog_name="mania4k")
+def main() -> None:
+    pass

@@ -1,0 +1,1 @@
+"""The Brain: dataset, model, training and generation of 4K charts."""

@@ -1,0 +1,328 @@
+"""Training arrays from folders of maps: `python -m mapper.dataset FOLDER … -o DATA`.
+
+Every `.osz` (and every folder with `.osu` files and their audio, as in osu!'s Songs) becomes one song: its log-mel
+spectrogram once, and each of its 4K charts as rows on the beat grid. Songs are worked on in parallel and kept one by
+one under DATA/parts, so an interrupted build goes on where it stopped. What is skipped is named with the reason in
+DATA/report.json. `mapper.corpus` describes the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from chart.command import Command, progress, use_utf8
+from chart.errors import ChartFileError, ConfigError, Mania4KError, OutputError
+from chart.model import Chart
+from chart.osu import read_osu
+from chart.osz import read_osz
+from chart.stars import stars
+from ear.audio import Audio, load_audio
+from ear.onset import WIDE_SEARCH_MS, estimate_lag_ms, onset_strength
+from mapper.corpus import FORMAT_VERSION, ChartEntry, SongEntry, grid_of_song
+from mapper.features import BANDS, song_features
+from mapper.rows import rows_of
+
+MIN_NOTES = 40
+"""Charts with fewer notes are sketches."""
+MAX_UNSNAPPED_SHARE = 0.1
+"""Charts with more notes off the grid than this have broken timing or a gimmick."""
+PAD_SOURCES = frozenset({"sm", "ssc", "stepmania", "itg", "ddr"})
+"""Values of a map's Source field that mark charts made for feet."""
+KEYBOARD, PAD = 1, 2
+"""Indices into `mapper.model.STYLES`."""
+MIN_LAG_CONFIDENCE = 0.5
+VAL_HASHES_OF_256 = 26
+"""Without a given split, songs whose name hashes below this (about a tenth) are for validation."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One song to build: an archive, or a folder of `.osu` files with their audio."""
+
+    path: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """What became of one source."""
+
+    source: Source
+    file: str  # the part's .npz, empty when the song was skipped
+    skipped: tuple[str, ...]  # "chart or song: reason"
+
+
+def build(folders: Sequence[Path], out: Path, splits: dict[str, str] | None = None, workers: int | None = None) -> dict:
+    """Build or go on building the dataset `out`; returns the report that is also written there.
+
+    `splits` maps file names to "train" or "val"; without it a tenth of the songs, by hash of the name, is "val".
+    Raises ConfigError when no map is found and OutputError when `out` cannot be written.
+    """
+    sources = find_sources(folders, splits)
+    parts_folder = out / "parts"
+    try:
+        parts_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot make the dataset's folder ({error})") from error
+    jobs = [(source, str(parts_folder)) for source in sources]
+    workers = workers or os.cpu_count() or 1
+    if workers == 1:
+        parts = list(progress(map(_build_part, jobs), "songs", len(jobs)))
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            parts = list(progress(pool.map(_build_part, jobs), "songs", len(jobs)))
+    return _join([part for part in parts if part.file], [line for part in parts for line in part.skipped], out)
+
+
+def find_sources(folders: Sequence[Path], splits: dict[str, str] | None) -> list[Source]:
+    """Every song under the folders, sorted by path so that a dataset does not depend on the file system's order."""
+    found: set[Path] = set()
+    for folder in folders:
+        if not folder.exists():
+            raise ConfigError(f"{folder}: no such file or folder")
+        if folder.is_file():
+            found.add(folder)
+            continue
+        found.update(folder.rglob("*.osz"))
+        found.update(path.parent for path in folder.rglob("*.osu"))
+    if not found:
+        raise ConfigError(f"no .osz or .osu files under {', '.join(map(str, folders))}")
+    return [Source(str(path), _split_of(path.name, splits)) for path in sorted(found)]
+
+
+def _split_of(name: str, splits: dict[str, str] | None) -> str:
+    if splits is not None:
+        return splits.get(name, "train")
+    return "val" if hashlib.sha256(name.encode()).digest()[0] < VAL_HASHES_OF_256 else "train"
+
+
+def _build_part(job: tuple[Source, str]) -> Part:
+    source, folder = job
+    path = Path(source.path)
+    stamp = f"{FORMAT_VERSION} {path.resolve()} {path.stat().st_mtime_ns} {path.stat().st_size}"
+    file = Path(folder) / f"{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.npz"
+    if file.is_file():
+        with np.load(file, allow_pickle=False) as saved:
+            return Part(source, str(file), tuple(json.loads(str(saved["skipped"]))))
+    try:
+        arrays, skipped = _song_arrays(path)
+    except Mania4KError as error:
+        return Part(source, "", (str(error),))
+    temporary = file.with_suffix(".tmp.npz")
+    np.savez(temporary, **arrays, skipped=json.dumps(skipped))
+    os.replace(temporary, file)
+    return Part(source, str(file), tuple(skipped))
+
+
+def _song_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The song's arrays and what was skipped in it; raises Mania4KError when nothing is left."""
+    charts, audio_source, skipped = _read_song(path)
+    if not charts:
+        raise ChartFileError(f"{path}: no 4K chart to learn from ({'; '.join(skipped) or 'none found'})")
+    audio = load_audio(audio_source, name=path.name)
+    lag_ms = _lag_ms(audio, charts)
+    entries: list[dict[str, Any]] = []
+    rows: list[np.ndarray] = []
+    seen: set[bytes] = set()
+    for chart in charts:
+        reason, entry, chart_rows = _chart_arrays(chart, audio.duration_ms, lag_ms)
+        if not reason and chart_rows.tobytes() in seen:
+            reason = "the same notes as another difficulty"
+        if reason:
+            skipped.append(f"{path.name} [{chart.metadata.version}]: {reason}")
+            continue
+        seen.add(chart_rows.tobytes())
+        start = sum(part.shape[0] for part in rows)
+        entries.append(entry | {"rows": (start, start + len(chart_rows))})
+        rows.append(chart_rows)
+    if not entries:
+        raise ChartFileError(f"{path}: no usable chart ({'; '.join(skipped)})")
+    song = {
+        "name": path.name,
+        "title": charts[0].metadata.title,
+        "artist": charts[0].metadata.artist,
+        "duration_ms": audio.duration_ms,
+        "lag_ms": lag_ms,
+    }
+    arrays = {"mel": song_features(audio), "rows": np.concatenate(rows), "meta": json.dumps([song, entries])}
+    return arrays, skipped
+
+
+def _chart_arrays(chart: Chart, duration_ms: float, lag_ms: float) -> tuple[str, dict[str, Any], np.ndarray]:
+    """(reason to skip it or "", its `ChartEntry` fields, rows [row, 2])."""
+    empty = np.empty((0, 2), np.int32)
+    if len(chart) < MIN_NOTES:
+        return f"only {len(chart)} notes", {}, empty
+    red_lines = [(line.time_ms, line.beat_length_ms, line.meter) for line in chart.red_lines]
+    try:
+        grid = grid_of_song(red_lines, duration_ms, lag_ms)
+    except ChartFileError as error:
+        return str(error), {}, empty
+    rows = rows_of(chart, grid)
+    if rows.unsnapped > MAX_UNSNAPPED_SHARE * len(chart):
+        return f"{rows.unsnapped} of {len(chart)} notes lie on no snap", {}, empty
+    style = PAD if chart.metadata.source.strip().lower() in PAD_SOURCES else KEYBOARD
+    span_s = max(chart.time_ms[-1] - chart.time_ms[0], 1.0) / 1000
+    entry = ChartEntry(
+        song=0,
+        name=chart.metadata.version,
+        stars=stars(chart),
+        style=style,
+        notes_per_s=len(chart) / span_s,
+        hold_share=float(chart.is_hold.mean()),
+        rows=(0, 0),
+        red_lines=tuple(red_lines),
+        unsnapped=rows.unsnapped,
+    )
+    return "", asdict(entry), np.stack((rows.slot, rows.code), -1).astype(np.int32)
+
+
+def _read_song(path: Path) -> tuple[list[Chart], bytes | Path, list[str]]:
+    """(charts, audio, what was skipped) of an archive or of a folder with `.osu` files."""
+    if path.is_dir():
+        return _read_folder(path)
+    beatmapset = read_osz(path)
+    skipped = [f"{path.name} [{chart.name}]: {chart.reason}" for chart in beatmapset.skipped]
+    audio = beatmapset.read_audio() if beatmapset.charts else b""
+    same_audio = [chart for chart in beatmapset.charts if chart.audio_filename == beatmapset.audio_filename]
+    return same_audio, audio, skipped
+
+
+def _read_folder(folder: Path) -> tuple[list[Chart], bytes | Path, list[str]]:
+    charts, skipped = [], []
+    for file in sorted(folder.glob("*.osu")):
+        try:
+            charts.append(read_osu(file))
+        except ChartFileError as error:
+            skipped.append(str(error))
+    if not charts:
+        return [], b"", skipped
+    audio = (folder / charts[0].audio_filename).resolve()
+    if folder.resolve() not in audio.parents:
+        raise ChartFileError(
+            f"{folder}: the charts name an audio file outside their folder ({charts[0].audio_filename})"
+        )
+    return [chart for chart in charts if chart.audio_filename == charts[0].audio_filename], audio, skipped
+
+
+def _lag_ms(audio: Audio, charts: Sequence[Chart]) -> float:
+    """How long the song's sound comes after its notes as written, over all charts; 0 where it cannot be told."""
+    strength = onset_strength(audio.samples, audio.sample_rate)
+    notes_ms = np.unique(np.concatenate([chart.time_ms for chart in charts]))
+    near = estimate_lag_ms(strength, notes_ms)
+    if near.confidence >= MIN_LAG_CONFIDENCE:
+        return near.lag_ms
+    far = estimate_lag_ms(strength, notes_ms, search_ms=WIDE_SEARCH_MS)
+    return far.lag_ms if far.confidence >= MIN_LAG_CONFIDENCE else 0.0
+
+
+def _join(parts: list[Part], skipped: list[str], out: Path) -> dict[str, Any]:
+    """Write the dataset's arrays from its parts, one part in memory at a time."""
+    if not parts:
+        raise ConfigError(f"no song could be used: {'; '.join(skipped[:5])}")
+    songs: list[dict] = []
+    charts: list[dict] = []
+    rows: list[np.ndarray] = []
+    seen: dict[bytes, str] = {}
+    frames = 0
+    lengths = [_part_frames(part) for part in parts]
+    mel = np.lib.format.open_memmap(out / "mel.tmp.npy", "w+", np.uint8, (sum(lengths), BANDS))
+    for part in sorted(parts, key=lambda part: part.source.split != "val"):  # val first: it keeps what both hold
+        with np.load(part.file, allow_pickle=False) as saved:
+            song, entries = json.loads(str(saved["meta"]))
+            part_rows, part_mel = saved["rows"], saved["mel"]
+        leaked = _leaks(part, entries, part_rows, seen)
+        if leaked:
+            skipped.append(f"{song['name']}: its charts are also in {leaked}, which is for validation")
+            continue
+        mel[frames : frames + len(part_mel)] = part_mel
+        row_offset = sum(len(chunk) for chunk in rows)
+        for entry in entries:
+            first, last = entry["rows"]
+            charts.append(entry | {"song": len(songs), "rows": (row_offset + first, row_offset + last)})
+        rows.append(part_rows)
+        songs.append(asdict(SongEntry(**song, split=part.source.split, frames=(frames, frames + len(part_mel)))))
+        frames += len(part_mel)
+    mel.flush()
+    del mel
+    np.save(out / "rows.tmp.npy", np.concatenate(rows))
+    report = _report(songs, charts, skipped)
+    _write_json(out / "report.json", report)
+    os.replace(out / "mel.tmp.npy", out / "mel.npy")
+    os.replace(out / "rows.tmp.npy", out / "rows.npy")
+    _write_json(out / "index.json", {"format_version": FORMAT_VERSION, "songs": songs, "charts": charts})
+    return report
+
+
+def _part_frames(part: Part) -> int:
+    with np.load(part.file, allow_pickle=False) as saved:
+        return int(saved["mel"].shape[0])
+
+
+def _leaks(part: Part, entries: list[dict], rows: np.ndarray, seen: dict[bytes, str]) -> str:
+    """The validation song that holds one of these charts too; validation songs are remembered in `seen`.
+
+    A chart is known by its row codes alone, so that another offset or tempo does not hide it.
+    """
+    codes = [rows[first:last, 1].tobytes() for first, last in (entry["rows"] for entry in entries)]
+    if part.source.split == "val":
+        seen.update({code: Path(part.source.path).name for code in codes})
+        return ""
+    return next((seen[code] for code in codes if code in seen), "")
+
+
+def _report(songs: list[dict], charts: list[dict], skipped: list[str]) -> dict[str, Any]:
+    by_split = {split: sum(song["split"] == split for song in songs) for split in ("train", "val")}
+    return {
+        "songs": by_split,
+        "charts": len(charts),
+        "hours": sum(song["duration_ms"] for song in songs) / 3.6e6,
+        "unsnapped_notes": sum(chart["unsnapped"] for chart in charts),
+        "skipped": skipped,
+    }
+
+
+def _write_json(path: Path, value: object) -> None:
+    temporary = path.with_suffix(".tmp.json")
+    temporary.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_splits(path: Path) -> dict[str, str]:
+    """File name → split, from a JSON list of objects with `file` and `split`."""
+    try:
+        return {song["file"]: song["split"] for song in json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: not a JSON list of objects with file and split ({error})") from error
+
+
+@click.command(cls=Command, help="Build training arrays from folders of .osz maps, or of osu!'s Songs folder.")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Dataset folder.")
+@click.option(
+    "--splits", type=click.Path(path_type=Path), help="JSON list of {file, split}; default: by hash of the name."
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+def main(folders: tuple[Path, ...], out: Path, splits: Path | None, workers: int | None) -> None:
+    use_utf8()
+    report = build(folders, out, read_splits(splits) if splits else None, workers)
+    for line in report["skipped"]:
+        click.echo(f"skipped {line}", err=True)
+    click.echo(
+        f"{out}: {report['songs']['train']} songs to train on, {report['songs']['val']} to validate, "
+        f"{report['charts']} charts, {report['hours']:.1f} hours; {len(report['skipped'])} skipped (report.json)"
+    )
+
+
+if __name__ == "__main__":
+    main()

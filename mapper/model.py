@@ -1,0 +1,294 @@
+"""The mapper's network: an audio encoder over grid cells and a causal decoder over rows.
+
+The encoder hears the song around each cell (a quarter beat) and looks both ways; the decoder advances only on rows
+that have notes. Two heads answer, from the decoder's state after the last row: the *hazard* head, for each later slot
+in turn, whether the next row falls on it; the *row* head, which of the legal rows it is. Together they are an exact
+likelihood of the chart. Shapes use: batch, cell, slot (6 a cell), sub (slot within its cell), frame, row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chart.grid import SLOTS_PER_CELL
+from mapper.rows import HELD_STATES, ROW_CODES
+
+ELAPSED_BUCKETS = 64
+STYLES = ("unknown", "keyboard", "pad")
+BARS_OF_PHRASE = 8
+MAX_BEATS_OF_BAR = 8
+LONGEST_PERIOD_LOG2 = 8
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the network; stored in every checkpoint."""
+
+    bands: int = 64  # log-mel bands of the audio features
+    stem_width: int = 96
+    width: int = 192
+    heads: int = 6
+    encoder_layers: int = 4
+    decoder_layers: int = 3
+    hazard_width: int = 64
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        assert self.width % (4 * self.heads) == 0, "each head's width must be divisible by 4 for its two rotations"
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What the chart shall be like; nan (or style 0) leaves the choice to the mapper. Each is a [batch] tensor."""
+
+    stars: Tensor  # official star rating
+    notes_per_s: Tensor
+    hold_share: Tensor  # holds / notes, 0–1
+    style: Tensor  # int64, index into STYLES
+
+    def features(self) -> Tensor:
+        """[batch, 9]: value and presence of each control."""
+        scaled = torch.stack((self.stars / 4, self.notes_per_s / 8, self.hold_share * 2), -1)
+        style = functional.one_hot(self.style, len(STYLES)).to(scaled.dtype)
+        return torch.cat((torch.nan_to_num(scaled), (~torch.isnan(scaled)).to(scaled.dtype), style), -1)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A stretch of the grid with its audio. Frames are every 10 ms; `slot_frame` counts from the stretch's first."""
+
+    mel: Tensor  # [batch, frame, band], float, about 0–1
+    slot_frame: Tensor  # [batch, slot], float frame index of each slot's sound
+    beat_ms: Tensor  # [batch, cell]
+    quarter: Tensor  # [batch, cell], int64 0–3
+    beat_in_bar: Tensor  # [batch, cell], int64
+    bar: Tensor  # [batch, cell], int64
+    valid: Tensor  # [batch, cell], bool, false for padding
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the encoder hears."""
+
+    cell: Tensor  # [batch, cell, width]
+    slot: Tensor  # [batch, slot, hazard width]
+    onset_logit: Tensor  # [batch, slot], that a row falls here, the rows before it unseen
+
+
+@dataclass(frozen=True)
+class RowTokens:
+    """Rows as the decoder reads them. The first row of a stretch is a start token with code 0."""
+
+    code: Tensor  # [batch, row], int64
+    held: Tensor  # [batch, row], int64, held state after the row
+    slot: Tensor  # [batch, row], int64, slot within the stretch
+    elapsed: Tensor  # [batch, row], int64, `elapsed_bucket` of the ticks since the row before
+    beat: Tensor  # [batch, row], float, position in beats, for the rotation
+    index: Tensor  # [batch, row], float, number of the row, for the rotation
+
+
+@dataclass(frozen=True)
+class HazardTerms:
+    """A state's side of the hazard head."""
+
+    query: Tensor  # [batch, row, hazard width]
+    by_elapsed: Tensor  # [batch, row, elapsed bucket], logits
+
+    def logits(self, row: Tensor, encoding_slot: Tensor, onset_logit: Tensor, elapsed: Tensor) -> Tensor:
+        """[batch, slot]: that the row after row `row` [batch, slot] falls on each slot, none having fallen since.
+
+        `encoding_slot` [batch, slot, hazard width], `onset_logit` [batch, slot], `elapsed` [batch, slot] bucket of
+        the ticks since that row.
+        """
+        batch = torch.arange(row.shape[0], device=row.device)[:, None]
+        match = (self.query[batch, row] * encoding_slot).sum(-1)
+        return onset_logit + match + self.by_elapsed[batch, row, elapsed]
+
+
+def elapsed_bucket(ticks: Tensor) -> Tensor:
+    """Ticks (48 a beat) → 0–63: exact to a 16th or a 12th within a beat, coarser to 16 beats and more."""
+    fine = ticks.clamp(0, 48)  # 0–48
+    coarse = torch.log2(ticks.clamp(min=48).float() / 48) * 3.5
+    return (fine + coarse.ceil().long()).clamp(max=ELAPSED_BUCKETS - 1)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with rotary positions; causal with a key-value cache, or bidirectional."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.norm_attention = nn.LayerNorm(width)
+        self.norm_feed_forward = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.attention_out = nn.Linear(width, width, bias=False)
+        self.feed_forward = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def qkv(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """[batch, step, width] → three of [batch, head, step, head width], queries and keys rotated."""
+        batch, step, width = x.shape
+        qkv = self.query_key_value(self.norm_attention(x)).view(batch, step, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        return rotate(query, *rotation), rotate(key, *rotation), value
+
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Residual of the attention [batch, head, step, head width], then the feed-forward."""
+        joined = attended.transpose(1, 2).flatten(2)
+        x = x + self._drop(self.attention_out(joined))
+        return x + self._drop(self.feed_forward(self.norm_feed_forward(x)))
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None, causal: bool) -> Tensor:
+        """`mask`: [batch, 1, 1, key] true where a key may be seen."""
+        query, key, value = self.qkv(x, rotation)
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+        return self.finish(x, attended)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.dropout, self.training)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding of [batch, head, step, head width] by [batch, 1, step, head width / 2]."""
+    left, right = x.chunk(2, -1)
+    return torch.cat((left * cos - right * sin, left * sin + right * cos), -1)
+
+
+def rotation_of(*positions: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines for positions [batch, step] that share a head's width equally among them.
+
+    Periods are powers of two from 1, so that musical positions in beats meet again at beats, bars and phrases.
+    """
+    pairs = head_width // 2 // len(positions)
+    period = 2 ** (torch.arange(pairs, device=positions[0].device) * (LONGEST_PERIOD_LOG2 / pairs))
+    frequency = 2 * torch.pi / period
+    angle = torch.cat([position[..., None].float() * frequency for position in positions], -1)[:, None]
+    return angle.cos(), angle.sin()
+
+
+class Stem(nn.Module):
+    """Convolutions over log-mel frames, read off at each slot's time."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.stem_width
+        self.convolutions = nn.Sequential(
+            nn.Conv1d(config.bands, width, 5, padding=2),
+            nn.GELU(),
+            nn.Conv1d(width, width, 5, padding=4, dilation=2),
+            nn.GELU(),
+            nn.Conv1d(width, width, 3, padding=4, dilation=4),
+        )
+
+    def forward(self, mel: Tensor, slot_frame: Tensor) -> Tensor:
+        """[batch, frame, band], [batch, slot] → [batch, slot, stem width]."""
+        heard = self.convolutions(mel.transpose(1, 2)).transpose(1, 2)
+        position = slot_frame.clamp(0, heard.shape[1] - 1.001)
+        before = position.long()
+        share = (position - before)[..., None].to(heard.dtype)
+        rows = torch.arange(heard.shape[0], device=heard.device)[:, None]
+        return functional.gelu(torch.lerp(heard[rows, before], heard[rows, before + 1], share))
+
+
+class Mapper(nn.Module):
+    """The whole network; see the module's docstring."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.controls = nn.Sequential(nn.Linear(9, width), nn.GELU(), nn.Linear(width, 2 * width))
+        self.stem = Stem(config)
+        self.cell_in = nn.Linear(SLOTS_PER_CELL * config.stem_width, width)
+        self.quarter = nn.Embedding(4, width)
+        self.beat_in_bar = nn.Embedding(MAX_BEATS_OF_BAR, width)
+        self.bar_of_phrase = nn.Embedding(BARS_OF_PHRASE, width)
+        self.tempo = nn.Linear(1, width)
+        blocks = [Block(width, config.heads, config.dropout) for _ in range(config.encoder_layers)]
+        self.encoder = nn.ModuleList(blocks)
+        self.encoder_norm = nn.LayerNorm(width)
+        self.slot_from_cell = nn.Linear(width, SLOTS_PER_CELL * config.hazard_width)
+        self.slot_from_stem = nn.Linear(config.stem_width, config.hazard_width)
+        self.onset = nn.Sequential(nn.GELU(), nn.Linear(config.hazard_width, 1))
+
+        self.code = nn.Embedding(ROW_CODES, width)
+        self.held = nn.Embedding(HELD_STATES, width)
+        self.elapsed = nn.Embedding(ELAPSED_BUCKETS, width)
+        self.row_from_cell = nn.Linear(width, width)
+        self.row_from_slot = nn.Linear(config.hazard_width, width)
+        blocks = [Block(width, config.heads, config.dropout) for _ in range(config.decoder_layers)]
+        self.decoder = nn.ModuleList(blocks)
+        self.decoder_norm = nn.LayerNorm(width)
+        self.hazard_query = nn.Linear(width, config.hazard_width)
+        self.hazard_elapsed = nn.Linear(width, ELAPSED_BUCKETS)
+        self.next_from_state = nn.Linear(width, width)
+        self.next_from_slot = nn.Linear(config.hazard_width, width)
+        self.next_from_cell = nn.Linear(width, width)
+        self.next_elapsed = nn.Embedding(ELAPSED_BUCKETS, width)
+        self.next_held = nn.Embedding(HELD_STATES, width)
+        self.next_row = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
+        self.next_code = nn.Linear(width, ROW_CODES)
+        self.apply(_initialise)
+
+    def control_vectors(self, controls: Controls) -> tuple[Tensor, Tensor]:
+        """Two of [batch, 1, width]: for the encoder and for the decoder."""
+        encoder, decoder = self.controls(controls.features())[:, None].chunk(2, -1)
+        return encoder, decoder
+
+    def encode(self, cells: Cells, control: Tensor) -> Encoding:
+        """Hear a stretch; `control` is the encoder's vector of `control_vectors`."""
+        heard = self.stem(cells.mel, cells.slot_frame)  # [batch, slot, stem width]
+        x = self.cell_in(heard.unflatten(1, (-1, SLOTS_PER_CELL)).flatten(2)) + control
+        x = x + self.quarter(cells.quarter) + self.beat_in_bar(cells.beat_in_bar.clamp(max=MAX_BEATS_OF_BAR - 1))
+        x = x + self.bar_of_phrase(cells.bar % BARS_OF_PHRASE) + self.tempo((cells.beat_ms[..., None] / 400).log2())
+        position = torch.arange(x.shape[1], device=x.device)[None].float() / 4  # in beats
+        rotation = rotation_of(position, head_width=self.config.width // self.config.heads)
+        mask = cells.valid[:, None, None]
+        for block in self.encoder:
+            x = block(x, rotation, mask, causal=False)
+        x = self.encoder_norm(x)
+        slot = self.slot_from_cell(x).unflatten(2, (SLOTS_PER_CELL, -1)).flatten(1, 2) + self.slot_from_stem(heard)
+        return Encoding(x, slot, self.onset(slot).squeeze(-1))
+
+    def embed_rows(self, rows: RowTokens, encoding: Encoding, control: Tensor) -> Tensor:
+        """[batch, row, width]: the decoder's input."""
+        batch = torch.arange(rows.code.shape[0], device=rows.code.device)[:, None]
+        x = self.code(rows.code) + self.held(rows.held) + self.elapsed(rows.elapsed) + control
+        x = x + self.row_from_cell(encoding.cell[batch, rows.slot // SLOTS_PER_CELL])
+        return x + self.row_from_slot(encoding.slot[batch, rows.slot])
+
+    def row_rotation(self, rows: RowTokens) -> tuple[Tensor, Tensor]:
+        """Half of each head turns with musical time, half with the count of rows."""
+        return rotation_of(rows.beat, rows.index, head_width=self.config.width // self.config.heads)
+
+    def decoder_blocks(self) -> list[Block]:
+        """The decoder's layers, first to last."""
+        return [block for block in self.decoder if isinstance(block, Block)]
+
+    def decode(self, rows: RowTokens, encoding: Encoding, control: Tensor) -> Tensor:
+        """[batch, row, width]: the state after each row, seeing no later one."""
+        x = self.embed_rows(rows, encoding, control)
+        rotation = self.row_rotation(rows)
+        for block in self.decoder:
+            x = block(x, rotation, None, causal=True)
+        return self.decoder_norm(x)
+
+    def hazard_terms(self, state: Tensor) -> HazardTerms:
+        """What each state [batch, row, width] expects of the slots after it."""
+        return HazardTerms(self.hazard_query(state) / self.config.hazard_width**0.5, self.hazard_elapsed(state))
+
+    def row_logits(self, state: Tensor, slot: Tensor, cell: Tensor, elapsed: Tensor, held: Tensor) -> Tensor:
+        """[…, 256]: which row falls on the slot; illegal rows are not masked here."""
+        x = self.next_from_state(state) + self.next_from_slot(slot) + self.next_from_cell(cell)
+        return self.next_code(self.next_row(x + self.next_elapsed(elapsed) + self.next_held(held)))
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,285 @@
+"""Pretrain the mapper on human charts: `python -m mapper.train DATA -o RUN`.
+
+Minimises the negative log-likelihood of human charts, in nats a row: the hazard head says when the next row falls,
+the row head which it is (mapper.loss). Left out here: charts without audio, refinement by play.
+
+    python -m mapper.dataset Songs -o data/songs
+    python -m mapper.train data/songs -o runs/first
+    tensorboard --logdir runs
+
+RUN holds `config.json` (resolved settings, versions), `state.pt` (to go on from), `best.safetensors` (lowest
+validation loss, averaged weights, float16) and the TensorBoard log. Running the same command again goes on where it
+stopped. TensorBoard tags: docs/mapper.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+
+from chart.command import Command, use_utf8
+from chart.errors import CheckpointError, ConfigError
+from chart.model import Chart, TimingPoint
+from mapper.aim import AimConfig, Song, write_charts
+from mapper.batches import CELLS, Batch, Stretches, collate
+from mapper.checkpoint import parameter_count, save_mapper
+from mapper.corpus import open_corpus
+from mapper.evaluate import Validation, validate
+from mapper.loss import losses
+from mapper.model import STYLES, Mapper, ModelConfig
+from mapper.rows import notes_of
+
+PICTURE_MS = 20_000.0
+"""Stretch of a chart that is drawn in TensorBoard."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a pretraining run."""
+
+    data: str
+    out: str
+    steps: int = 4000
+    batch: int = 8  # stretches a step
+    learning_rate: float = 1.0e-3  # peak, reached after `warmup` steps, then a cosine to a twentieth
+    warmup: int = 200
+    weight_decay: float = 0.02
+    clip: float = 1.0  # gradient norm
+    average: float = 0.998  # decay of the averaged weights
+    validate_every: int = 250
+    save_every: int = 50
+    patience: int = 6  # validations without improvement before stopping
+    seed: int = 0
+    device: str = "auto"
+    bf16: bool = False  # faster on GPUs and on CPUs with AMX, slower elsewhere
+    model: ModelConfig = field(default_factory=ModelConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "validate_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass
+class State:
+    """What a run must remember to go on: saved as `state.pt`."""
+
+    model: Mapper
+    average: dict[str, Tensor]
+    optimizer: torch.optim.AdamW
+    step: int = 0
+    best: float = math.inf
+    since_best: int = 0
+
+
+def train(config: TrainConfig) -> Validation:
+    """Train until `steps` or early stopping; returns the last validation of the averaged weights."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    corpus = open_corpus(Path(config.data))
+    charts = {split: corpus.split(split) for split in ("train", "val")}
+    if not charts["train"]:
+        raise ConfigError(f"{config.data}: the dataset has no chart in its train split")
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").write_text(json.dumps(asdict(config) | {"torch": torch.__version__}, indent=1))
+    device = pick_device(config.device)
+    state = start_or_resume(config, out, device)
+    stretches = Stretches(corpus)
+    board = SummaryWriter(str(out), purge_step=state.step)
+    print(
+        f"{parameter_count(state.model):,} parameters, {len(charts['train'])} charts, from step {state.step}, {device}"
+    )
+    validation = Validation.unknown()
+    for batch in batches(stretches, charts["train"], config, state.step):
+        began = time.perf_counter()
+        logged = take_step(state, batch.to(device), config)
+        logged["speed/rows_per_s"] = int(batch.row_valid.sum()) / (time.perf_counter() - began)
+        for tag, value in logged.items():
+            board.add_scalar(tag, value, state.step)
+        if state.step % config.save_every == 0:
+            save_state(state, out)
+        if state.step % config.validate_every == 0 or state.step == config.steps:
+            validation = check_validation(state, stretches, charts["val"], out, board)
+            print(f"step {state.step}: train {logged['loss/total']:.3f} {validation.line()}", flush=True)
+            if state.since_best >= config.patience:
+                print(f"stopped early: no better validation for {config.patience} rounds")
+                break
+    save_state(state, out)
+    board.close()
+    return validation
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is a GPU where torch finds one (CUDA or ROCm), else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"--device {name}: torch cannot use it ({str(error).splitlines()[0]}); try auto or cpu"
+        ) from error
+    return torch.device(name)
+
+
+def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> State:
+    """A fresh state, or the one in `out/state.pt`."""
+    torch.manual_seed(config.seed)
+    model = Mapper(config.model).to(device)
+    decayed = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+    plain = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    state = State(model, average, optimizer)
+    path = out / "state.pt"
+    if path.is_file():
+        try:
+            saved = torch.load(path, map_location=device, weights_only=True)
+            model.load_state_dict(saved["model"])
+            optimizer.load_state_dict(saved["optimizer"])
+            state.average = saved["average"]
+            state.step, state.best, state.since_best = saved["step"], saved["best"], saved["since_best"]
+        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            raise CheckpointError(
+                f"{path}: cannot go on from it ({str(error).splitlines()[0]}); remove it to start anew"
+            ) from error
+        except Exception as error:  # torch raises pickle.UnpicklingError and its own kin on damaged files
+            raise CheckpointError(f"{path}: damaged; remove it to start anew") from error
+    return state
+
+
+def save_state(state: State, out: Path) -> None:
+    """Write `state.pt` so that a crash at any moment leaves a whole one."""
+    saved: dict[str, Any] = {
+        "model": state.model.state_dict(),
+        "average": state.average,
+        "optimizer": state.optimizer.state_dict(),
+        "step": state.step,
+        "best": state.best,
+        "since_best": state.since_best,
+    }
+    torch.save(saved, out / "state.pt.tmp")
+    os.replace(out / "state.pt.tmp", out / "state.pt")
+
+
+def batches(stretches: Stretches, charts: list[int], config: TrainConfig, first_step: int) -> Iterator[Batch]:
+    """Random stretches, longer charts more often; step k is the same batch however often the run was resumed."""
+    spans = [stretches.playable_cells(chart) for chart in charts]
+    lengths = np.array([last - first for first, last in spans], float)
+    for step in range(first_step, config.steps):
+        random = np.random.default_rng([config.seed, step])
+        chosen = random.choice(len(charts), config.batch, p=lengths / lengths.sum())
+        cut = []
+        for index in chosen:
+            first, last = spans[index]
+            start = random.integers(first, max(last - CELLS // 2, first + 1))
+            cut.append(stretches.stretch(charts[index], int(start), random))
+        yield collate(cut)
+
+
+def take_step(state: State, batch: Batch, config: TrainConfig) -> dict[str, float]:
+    """One optimizer step; returns the scalars to log."""
+    state.model.train()
+    rate = learning_rate(config, state.step)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    with torch.autocast(batch.row_valid.device.type, torch.bfloat16, enabled=config.bf16):
+        result = losses(state.model, batch)
+    state.optimizer.zero_grad(set_to_none=True)
+    result.total.backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
+    state.optimizer.step()
+    state.step += 1
+    decay = min(config.average, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        for name, tensor in state.model.state_dict().items():
+            state.average[name].lerp_(tensor, 1 - decay)
+    rows = float(result.rows)
+    return {
+        "loss/total": float(result.total.detach()),
+        "loss/hazard": float(result.hazard.detach()) / rows,
+        "loss/row": float(result.row.detach()) / rows,
+        "loss/onset": float(result.onset.detach()) / rows,
+        "optimizer/learning_rate": rate,
+        "optimizer/gradient_norm": float(norm),
+    }
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up, then a cosine down to a twentieth of the peak."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(config.steps - config.warmup, 1)
+    return config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
+
+
+def check_validation(state: State, stretches: Stretches, charts: list[int], out: Path, board: Any) -> Validation:
+    """Validate the averaged weights, log, and keep them when they are the best so far."""
+    averaged = Mapper(state.model.config).to(next(state.model.parameters()).device)
+    averaged.load_state_dict(state.average)
+    averaged.eval()
+    validation = validate(averaged, stretches, charts)
+    for tag, value in validation.scalars().items():
+        board.add_scalar(tag, value, state.step)
+    log_pictures(averaged, stretches, charts, board, state.step)
+    if not charts or validation.loss < state.best:
+        state.best, state.since_best = validation.loss, 0
+        save_mapper(averaged, out / "best.safetensors", notes=f"step {state.step}, {validation.line()}")
+    else:
+        state.since_best += 1
+    return validation
+
+
+def log_pictures(model: Mapper, stretches: Stretches, charts: list[int], board: Any, step: int, count: int = 3) -> None:
+    """Piano-rolls of what the mapper writes for validation songs, beside the human charts."""
+    from mapper.pianoroll import piano_roll, stacked
+
+    for number in charts[:: max(len(charts) // count, 1)][:count]:
+        entry, prepared = stretches.corpus.charts[number], stretches.prepared(number)
+        song = Song(
+            prepared.grid,
+            tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines),
+            stretches.corpus.features(number),
+            stretches.corpus.songs[entry.song].lag_ms,
+        )
+        style = STYLES[entry.style]
+        written = write_charts(model.cpu(), song, [entry.stars], AimConfig(seed=step, style=style, rounds=1))[0].chart
+        human = Chart.from_notes(*notes_of(prepared.rows, prepared.grid), timing_points=song.timing_points)
+        start_ms = float(human.time_ms[len(human) // 3])
+        rolls = [piano_roll(chart, start_ms, start_ms + PICTURE_MS) for chart in (human, written)]
+        board.add_image(f"charts/human_above_{entry.stars:.1f}_stars_{number}", stacked(rolls), step, dataformats="HWC")
+
+
+@click.command(cls=Command, help="Pretrain the mapper on the dataset DATA. Run again to go on where it stopped.")
+@click.argument("data", type=click.Path(file_okay=False))
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the run.")
+@click.option("--steps", default=TrainConfig.steps, show_default=True, help="Optimizer steps.")
+@click.option("--batch", default=TrainConfig.batch, show_default=True, help="Stretches of half a minute a step.")
+@click.option("--learning-rate", default=TrainConfig.learning_rate, show_default=True)
+@click.option("--validate-every", default=TrainConfig.validate_every, show_default=True, help="Steps.")
+@click.option(
+    "--patience", default=TrainConfig.patience, show_default=True, help="Validations without gain to stop after."
+)
+@click.option("--seed", default=TrainConfig.seed, show_default=True)
+@click.option("--device", default=TrainConfig.device, show_default=True, help="auto, cpu, cuda, …")
+@click.option("--bf16/--no-bf16", default=TrainConfig.bf16, show_default=True, help="Fast on GPUs and AMX processors.")
+def main(**options: Any) -> None:
+    use_utf8()
+    train(TrainConfig(**options))
+
+
+if __name__ == "__main__":
+    main()
