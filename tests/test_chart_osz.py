@@ -67,6 +67,7 @@ def test_members_are_named_for_the_game_and_audio_is_stored(tmp_path: Path, audi
         ]
         assert archive.getinfo("audio.ogg").compress_type == zipfile.ZIP_STORED
         assert archive.testzip() is None
+        assert {item.date_time for item in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert read_osz(tmp_path / "a.osz").charts[0].background == "background.jpg"
 
 

@@ -96,6 +96,12 @@ def test_a_problem_says_where() -> None:
     assert find_problems(raw([5, 7, 7], [0, 3, 3])) == [Problem("duplicate", "second note at 7 ms in column 3", 7.0, 3)]
 
 
+def test_a_long_hold_overlaps_every_note_until_its_end() -> None:
+    chart = raw([0, 10, 50, 101], [0, 0, 0, 0], [100, 20, math.nan, math.nan])
+
+    assert [(problem.kind, problem.time_ms) for problem in find_problems(chart)] == [("overlap", 10), ("overlap", 50)]
+
+
 def test_a_hold_ending_one_ms_before_the_next_note_is_fine() -> None:
     assert find_problems(ChartBuilder().hold(0, until=99).note(100).note(50, 1).build()) == []
 
