@@ -58,8 +58,9 @@ class HandConstants:
     release_shared: float = 0.72  # of the variance is shared by fingers of a hand that let go together
     hold_jitter: float = 0.22  # SD of a tap's length, as a share of its median: 38–94 ms
 
+    @cache  # noqa: B019 — a handful of frozen instances live as long as the program
     def for_kernel(self) -> NDArray[np.float32]:
-        """[constant] in the kernel's order."""
+        """[constant] in the kernel's order; read only."""
         values = np.zeros(kernels.CONSTANTS, np.float32)
         for place, value in (
             (kernels.LINEAR_LOAD, self.linear_load),
@@ -84,6 +85,7 @@ class HandConstants:
             (kernels.HOLD_JITTER, self.hold_jitter),
         ):
             values[place] = value
+        values.flags.writeable = False
         return values
 
 
