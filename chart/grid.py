@@ -49,6 +49,11 @@ class Grid:
         """Number of cells."""
         return int(self.beat_ms.size)
 
+    @property
+    def beat_tick(self) -> NDArray[np.int64]:
+        """[slot], ticks since the slot's own beat, 0–47."""
+        return (self.quarter[:, None] * TICKS_PER_CELL + SLOT_TICKS).ravel()
+
     def nearest_slot(self, time_ms: NDArray[np.float64]) -> NDArray[np.int64]:
         """[time] → index of the nearest usable slot."""
         candidates = np.flatnonzero(self.usable)

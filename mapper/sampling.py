@@ -21,7 +21,7 @@ from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
 from mapper.batches import CELLS, LONG_AGO_TICKS, MAX_ROWS, cell_arrays, cells_of
 from mapper.model import ELAPSED_BUCKETS, Controls, Encoding, HazardTerms, Mapper, RowTokens, elapsed_bucket
-from mapper.rows import HELD_AFTER, HOLD_START, LEGAL, NOTHING, SYMBOLS, Rows
+from mapper.rows import HELD_AFTER, HOLD_START, LEGAL, NOTHING, ROW_CODES, SYMBOLS, Rows
 
 OVERLAP_CELLS = 80
 """Cells that neighbouring encoder windows share; the half nearer to a window's edge is taken from the other."""
@@ -33,6 +33,8 @@ MIN_COLUMN_GAP_MS = 60.0
 """Between two events of a column, taps, starts and releases alike: 30 ms is unplayable, 60 ms a 250 BPM jack."""
 LAST_HOLD_BEATS = 2
 """No hold starts this close to the song's end."""
+NO_ROW = np.arange(ROW_CODES) == 0
+"""[code], what a chart that is done is left with."""
 SILENCE_LEVEL = 2
 """Steps of the stored log-mel (mapper.features); a slot whose surroundings are all below is silent."""
 SILENCE_FRAMES = 5
@@ -279,6 +281,7 @@ def _next_codes(
         torch.from_numpy(at.held),
     )
     legal = _legal_codes(grid, at, slot, writer.heard.last_tick)
+    legal[at.done] = NO_ROW
     probability = _nucleus(logits.double().numpy() / sampling.row_temperature, legal, sampling.top_p)
     picked = (probability.cumsum(1) < random.random((len(slot), 1))).sum(1)
     return np.where(at.done, 0, np.minimum(picked, probability.shape[1] - 1))

@@ -1,0 +1,161 @@
+"""How well generated charts agree with human ones: `python -m bench.mapper DATA --songs FOLDER`.
+
+For every chart of the `val` split, the mapper writes a chart with the same stars and style, as dense as the human's
+(the nearest of a few rate biases), once on the map's own timing and once on the timing that the Ear hears. Onset F1
+counts rows with note heads, any column, at ±20 and ±50 ms, beside the best constant grid chosen in hindsight. The
+constant lag between a map's notes and its sound is taken out on both sides.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.onsets import f1, grid_f1
+from bench.report import print_json
+from chart.command import Command, progress, use_utf8
+from chart.grid import Grid, make_grid
+from chart.osz import read_osz
+from ear.audio import load_audio
+from ear.timing import find_timing
+from mapper.checkpoint import load_mapper
+from mapper.corpus import Corpus, open_corpus
+from mapper.model import STYLES, Controls, Mapper
+from mapper.rows import STARTS_NOTE, Rows
+from mapper.sampling import Sampling, hear, write_rows
+
+TOLERANCES_MS = (20.0, 50.0)
+BIASES = (-0.6, 0.0, 0.6)
+STAR_BANDS = (0.0, 2.0, 2.7, 4.0, 5.3, 6.5, 99.0)
+BAND_NAMES = ("Easy", "Normal", "Hard", "Insane", "Expert", "Expert+")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One human chart against what was written for it."""
+
+    style: str
+    band: str
+    density_ratio: float  # rows written / rows of the human
+    mapper: tuple[float, ...]  # F1 at each tolerance
+    grid: tuple[float, ...]  # the best constant grid's
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A grid and how much later than it the human's notes and the sound are."""
+
+    grid: Grid
+    notes_after_ms: float
+    sound_after_ms: float
+
+
+def score_song(model: Mapper, corpus: Corpus, charts: list[int], timing: Timing, seed: int) -> list[Score]:
+    """Write all charts of a song side by side and score them."""
+    entries = [corpus.charts[chart] for chart in charts]
+    repeated = [entry for entry in entries for _ in BIASES]
+    controls = Controls(
+        torch.tensor([entry.stars for entry in repeated]),
+        torch.tensor([entry.notes_per_s for entry in repeated]),
+        torch.full((len(repeated),), float("nan")),
+        torch.tensor([entry.style for entry in repeated]),
+    )
+    features = corpus.features(charts[0])
+    heard = hear(model, timing.grid, features, timing.sound_after_ms, controls)
+    bias = np.array([bias for _ in entries for bias in BIASES])
+    written = write_rows(model, heard, Sampling(seed, bias))
+    scores = []
+    for number, chart in enumerate(charts):
+        human_ms = heads_ms(corpus.chart_rows(chart), corpus.grid(chart)) - timing.notes_after_ms
+        mine = [heads_ms(rows, timing.grid) for rows in written[number * len(BIASES) : (number + 1) * len(BIASES)]]
+        nearest = min(mine, key=lambda times: abs(len(times) - len(human_ms)))
+        scores.append(score(nearest, human_ms, timing.grid, entries[number].stars, STYLES[entries[number].style]))
+    return scores
+
+
+def score(found_ms: NDArray, human_ms: NDArray, grid: Grid, stars: float, style: str) -> Score:
+    return Score(
+        style=style,
+        band=BAND_NAMES[int(np.searchsorted(STAR_BANDS, stars, side="right")) - 1],
+        density_ratio=len(found_ms) / len(human_ms),
+        mapper=tuple(f1(found_ms, human_ms, tolerance) for tolerance in TOLERANCES_MS),
+        grid=tuple(grid_f1(grid, human_ms, tolerance) for tolerance in TOLERANCES_MS),
+    )
+
+
+def heads_ms(rows: Rows, grid: Grid) -> NDArray[np.float64]:
+    """Times of the rows with note heads."""
+    return grid.slot_ms[rows.slot[STARTS_NOTE[rows.code]]]
+
+
+def song_timing(corpus: Corpus, chart: int, songs: Path | None) -> Timing:
+    """The map's own timing, or with `songs` the Ear's from the audio there."""
+    song = corpus.songs[corpus.charts[chart].song]
+    if songs is None:
+        return Timing(corpus.grid(chart), 0.0, song.lag_ms)
+    audio = load_audio(read_osz(songs / song.name).read_audio(), name=song.name)
+    return Timing(make_grid(find_timing(audio).points, 0.0, audio.duration_ms), -song.lag_ms, 0.0)
+
+
+def measure(model: Mapper, corpus: Corpus, songs: Path | None, seed: int, what: str) -> list[Score]:
+    """Scores of all `val` charts; charts of a song with the same timing are written together."""
+    together: dict[tuple, list[int]] = defaultdict(list)
+    for chart in corpus.split("val"):
+        entry = corpus.charts[chart]
+        together[entry.song, entry.red_lines if songs is None else ()].append(chart)
+    scores = []
+    for charts in progress(list(together.values()), what):
+        scores += score_song(model, corpus, charts, song_timing(corpus, charts[0], songs), seed)
+    return scores
+
+
+def summary(scores: list[Score]) -> dict[str, dict[str, float]]:
+    """Means over charts: all, by style, by difficulty."""
+    groups: dict[str, list[Score]] = defaultdict(list)
+    for one in scores:
+        for name in ("all", one.style, one.band):
+            groups[name].append(one)
+    order = ["all", *STYLES, *BAND_NAMES]
+    return {name: _means(groups[name]) for name in order if name in groups}
+
+
+def _means(scores: list[Score]) -> dict[str, float]:
+    means: dict[str, float] = {"charts": len(scores)}
+    for index, tolerance in enumerate(TOLERANCES_MS):
+        means[f"f1_{tolerance:.0f}"] = round(float(np.mean([one.mapper[index] for one in scores])), 4)
+        means[f"grid_{tolerance:.0f}"] = round(float(np.mean([one.grid[index] for one in scores])), 4)
+    means["density_ratio"] = round(float(np.mean([one.density_ratio for one in scores])), 3)
+    return means
+
+
+def print_table(title: str, figures: dict[str, dict[str, float]]) -> None:
+    print(f"\n{title}\n{'':10}{'charts':>8}{'F1@20':>8}{'grid':>8}{'F1@50':>8}{'grid':>8}{'density':>9}")
+    for name, row in figures.items():
+        values = f"{row['f1_20']:8.3f}{row['grid_20']:8.3f}{row['f1_50']:8.3f}{row['grid_50']:8.3f}"
+        print(f"{name:10}{row['charts']:8.0f}{values}{row['density_ratio']:9.2f}")
+
+
+@click.command(cls=Command, help="Onset F1 on the val split of the dataset DATA.")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--songs", type=click.Path(path_type=Path), help="Folder of the .osz files, to measure on our own timing too.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
+@click.option("--seed", default=0, show_default=True)
+def main(data: Path, songs: Path | None, checkpoint: Path | None, seed: int) -> None:
+    use_utf8()
+    model, corpus = load_mapper(checkpoint), open_corpus(data)
+    figures = {"given_timing": summary(measure(model, corpus, None, seed, "given timing"))}
+    if songs:
+        figures["own_timing"] = summary(measure(model, corpus, songs, seed, "own timing"))
+    for title, table in figures.items():
+        print_table(title.replace("_", " "), table)
+    print_json("mapper", {"seed": seed, **figures})
+
+
+if __name__ == "__main__":
+    main()
