@@ -52,10 +52,19 @@ def log_mel(
     its start and after its end. There is a frame for every centre in the signal, its very end included.
     """
     assert samples.ndim == 1, "samples must be mono, [sample]"
+    filters = mel_filters(sample_rate, n_fft, bands, low_hz, high_hz)
+    return log_bands(samples, sample_rate, filters, frames_per_second=frames_per_second)
+
+
+def log_bands(
+    samples: NDArray[np.float32], sample_rate: int, filters: NDArray[np.float32], *, frames_per_second: float
+) -> NDArray[np.float32]:
+    """As `log_mel`, with any `filters` [bin, band]; the window is twice the bins, less two, long."""
+    n_fft = 2 * (len(filters) - 1)
     count = int(samples.size * frames_per_second / sample_rate + 1e-9) + 1
     centres = np.rint(np.arange(count) * (sample_rate / frames_per_second)).astype(np.int64)
     padded = np.pad(np.asarray(samples, np.float32), n_fft // 2 + 1)  # one more than half: centres are rounded
-    return _log_mel_at(padded, centres + 1, n_fft, mel_filters(sample_rate, n_fft, bands, low_hz, high_hz))
+    return _log_bands_at(padded, centres + 1, filters)
 
 
 def beat_this_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,13 +73,14 @@ def beat_this_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     hop = round(SAMPLE_RATE / BEAT_THIS_FRAMES_PER_SECOND)
     centres = np.arange(samples.size // hop + 1) * hop
     padded = np.pad(np.asarray(samples, np.float32), N_FFT // 2, mode="reflect")
-    return _log_mel_at(padded, centres, N_FFT, mel_filters(SAMPLE_RATE, N_FFT, BEAT_THIS_BANDS, LOW_HZ, HIGH_HZ))
+    return _log_bands_at(padded, centres, mel_filters(SAMPLE_RATE, N_FFT, BEAT_THIS_BANDS, LOW_HZ, HIGH_HZ))
 
 
-def _log_mel_at(
-    padded: NDArray[np.float32], starts: NDArray[np.int64], n_fft: int, filters: NDArray[np.float32]
+def _log_bands_at(
+    padded: NDArray[np.float32], starts: NDArray[np.int64], filters: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Log-mel [frame, band] of the windows of `padded` [sample] that begin at `starts` [frame]."""
+    """Log magnitudes [frame, band] of the windows of `padded` [sample] that begin at `starts` [frame]."""
+    n_fft = 2 * (len(filters) - 1)
     window = hann(n_fft)
     gain = np.float32(LOG_GAIN / np.sqrt(n_fft))
     windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)  # [start, sample], a view
@@ -96,6 +106,19 @@ def mel_filters(sample_rate: int, n_fft: int, bands: int, low_hz: float, high_hz
     assert 0 <= low_hz < high_hz <= sample_rate / 2, "bands must lie below half the sample rate"
     bin_hz = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)
     edges = _mel_to_hz(np.linspace(_hz_to_mel(low_hz), _hz_to_mel(high_hz), bands + 2))  # [band + 2]
+    return triangles(bin_hz, edges)
+
+
+@lru_cache(maxsize=8)
+def semitone_filters(sample_rate: int, n_fft: int, low_hz: float, semitones: int) -> NDArray[np.float32]:
+    """Triangular filters [bin, semitone] with peak 1 at `low_hz` and each semitone above."""
+    edges = low_hz * 2.0 ** (np.arange(-1, semitones + 1) / 12)
+    assert edges[-1] <= sample_rate / 2, "tones must lie below half the sample rate"
+    return triangles(np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1), edges)
+
+
+def triangles(bin_hz: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Filters [bin, band], read-only: band k rises from edge k to 1 at edge k + 1 and falls to edge k + 2."""
     rising = (bin_hz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bin_hz[:, None]) / (edges[2:] - edges[1:-1])
     filters = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)

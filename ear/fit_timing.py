@@ -1,0 +1,241 @@
+"""Learn which beat level, beat phase and downbeat charts choose, and write the weights to `ear/learnt.py`.
+
+    python -m ear.fit_timing ../shared/data/songs
+
+Three multinomial logistic regressions, each over the candidates that the Ear itself finds: the multiple of the pulse
+that is the beat (`ear.tempo`), the peak of the folded beat that is the beat's phase (`ear.phase`), and the rotation
+of the bar that starts on the downbeat (`ear.metre`). The answers are the charts' own red lines, after the lag between
+notes and sound. Each song counts three times: whole, its first 60 % and its last 60 %. Songs of the `val` split in
+`songs.json` are left out. Prints the share of songs right when tenths of the songs are held out in turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.command import Command, progress, use_utf8
+from chart.errors import ConfigError, Mania4KError
+from chart.model import Chart, TimingPoint
+from chart.osz import read_osz
+from chart.saving import save_bytes
+from ear.audio import Audio, load_audio
+from ear.metre import COMMON_METER, beat_features, rotations, texture
+from ear.onset import estimate_lag_ms, onset_strength
+from ear.phase import phase_features
+from ear.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
+
+PARTS = ((0.0, 1.0), (0.0, 0.6), (0.4, 1.0))
+"""(start, end) of the stretches of a song that are learnt from, as shares of its length."""
+
+MIN_STEADY_SHARE = 0.9
+"""Songs are used where one tempo holds for this share of the chart."""
+
+MIN_LAG_CONFIDENCE = 0.7
+MAX_PHASE_ERROR_MS = 10.0
+MAX_TEMPO_ERROR = 1e-2
+"""A candidate is the chart's answer when it is this near to it; songs without one teach nothing."""
+
+FOLDS = 10
+PENALTY = {"BEAT_LEVEL_WEIGHTS": 0.01, "BEAT_PHASE_WEIGHTS": 0.001, "DOWNBEAT_WEIGHTS": 0.3}
+"""Weight of the squared weights, chosen by the held-out share."""
+
+HEADER = '''"""Weights learnt from charts by `python -m ear.fit_timing`, which rewrites this file; do not edit by hand.
+
+Held-out share of `train` songs right: {report}.
+"""
+
+import numpy as np
+
+'''
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """Candidates of one stretch of a song, and which of them the chart chose."""
+
+    song: int
+    whole: bool  # the whole song, on which the share of songs right is counted
+    features: NDArray[np.float64] = field(repr=False)  # [candidate, feature]
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The steadiest stretch of a chart, in audio time."""
+
+    beat_hz: float
+    beat_ms: float  # time of one downbeat, as it sounds
+
+
+def main_red_line(chart: Chart) -> tuple[TimingPoint, float, float]:
+    """The red line whose tempo rules longest, the end of its longest stretch in ms, and its tempo's share of time."""
+    lines = chart.red_lines
+    ends = [line.time_ms for line in lines[1:]] + [max(chart.last_ms, lines[-1].time_ms + 1)]
+    spans: dict[float, float] = {}
+    for line, end in zip(lines, ends, strict=True):
+        key = round(line.beat_length_ms, 3)
+        spans[key] = spans.get(key, 0.0) + max(0.0, end - line.time_ms)
+    main = max(spans, key=lambda key: spans[key])
+    stretches = [pair for pair in zip(lines, ends, strict=True) if round(pair[0].beat_length_ms, 3) == main]
+    line, end = max(stretches, key=lambda pair: pair[1] - pair[0].time_ms)
+    return line, end, spans[main] / max(sum(spans.values()), 1e-9)
+
+
+def examples_of(song: int, audio: Audio, charts: tuple[Chart, ...]) -> Iterator[tuple[str, Example]]:
+    """(weights' name, example) of each question that the song can answer."""
+    line, end_ms, share = main_red_line(charts[0])
+    if share < MIN_STEADY_SHARE:
+        return
+    onset = onset_strength(audio.samples, audio.sample_rate)
+    strength = balanced(onset)
+    note_ms = np.unique(np.concatenate([chart.time_ms for chart in charts]))
+    note_ms = note_ms[(note_ms >= line.time_ms - 1) & (note_ms < end_ms)]
+    lag = estimate_lag_ms(onset, note_ms)
+    for start, end in PARTS:
+        first, last = int(start * strength.shape[1]), int(end * strength.shape[1])
+        part, whole = strength[:, first:last], (start, end) == (0.0, 1.0)
+        yield from _level_example(song, whole, part, 1000 / line.beat_length_ms)
+        if lag.confidence < MIN_LAG_CONFIDENCE:
+            continue
+        cut = slice(int(start * audio.samples.size), int(end * audio.samples.size))
+        beat_hz = refine(part.sum(axis=0), 1.0, 1000 / line.beat_length_ms, 1.5e-4).hz
+        truth = Truth(beat_hz, _middle_downbeat_ms(line, note_ms) + lag.lag_ms - first)
+        yield from _beat_examples(song, whole, part, audio.samples[cut], truth)
+
+
+def _middle_downbeat_ms(line: TimingPoint, note_ms: NDArray[np.float64]) -> float:
+    """A downbeat amid the notes, where a small error of the tempo shifts it least."""
+    bar_ms = line.beat_length_ms * COMMON_METER
+    return line.time_ms + round((float(np.median(note_ms)) - line.time_ms) / bar_ms) * bar_ms
+
+
+def _level_example(
+    song: int, whole: bool, strength: NDArray[np.float32], beat_hz: float
+) -> Iterator[tuple[str, Example]]:
+    duration_s = strength.shape[1] / 1000
+    spectrum = onset_spectrum(strength, 1.0)
+    pulse_hz = refine(strength.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, duration_s)).hz
+    hz, features = candidate_features(spectrum, pulse_hz)
+    error = np.abs(np.log(hz / beat_hz))
+    if error.min() < MAX_TEMPO_ERROR:
+        yield "BEAT_LEVEL_WEIGHTS", Example(song, whole, features, int(error.argmin()))
+
+
+def _beat_examples(
+    song: int, whole: bool, strength: NDArray[np.float32], samples: NDArray[np.float32], truth: Truth
+) -> Iterator[tuple[str, Example]]:
+    beat_ms = 1000 / truth.beat_hz
+    peaks, features = phase_features(strength, 1.0, beat_ms)
+    error = (peaks - truth.beat_ms + beat_ms / 2) % beat_ms - beat_ms / 2
+    best = int(np.abs(error).argmin())
+    if abs(error[best]) > MAX_PHASE_ERROR_MS:
+        return
+    yield "BEAT_PHASE_WEIGHTS", Example(song, whole, features, best)
+    beats = np.arange(peaks[best], strength.shape[1] - beat_ms, beat_ms)
+    downbeat = round((truth.beat_ms - float(peaks[best])) / beat_ms) % COMMON_METER
+    bars = beat_features(strength, 1.0, texture(samples, 22_050), beats)
+    yield "DOWNBEAT_WEIGHTS", Example(song, whole, rotations(bars, COMMON_METER), downbeat)
+
+
+def fit_softmax(examples: list[Example], penalty: float, steps: int = 30) -> NDArray[np.float64]:
+    """Weights [feature] of the multinomial logistic regression, by Newton's method."""
+    weights = np.zeros(examples[0].features.shape[1])
+    for _ in range(steps):
+        gradient = 2 * penalty * weights
+        bend = 2 * penalty * np.eye(weights.size)
+        for example in examples:
+            score = example.features @ weights
+            chance = np.exp(score - score.max())
+            chance /= chance.sum()
+            mean = chance @ example.features
+            centred = example.features - mean
+            gradient += (mean - example.features[example.answer]) / len(examples)
+            bend += (centred * chance[:, None]).T @ centred / len(examples)
+        step = np.linalg.solve(bend, gradient)
+        weights -= step
+        if np.abs(step).max() < 1e-6:
+            break
+    return weights
+
+
+def held_out_share(examples: list[Example], fit: Callable[[list[Example]], NDArray[np.float64]]) -> float:
+    """Share of whole songs answered rightly by weights learnt from the other tenths of the songs."""
+    right = []
+    for fold in range(FOLDS):
+        weights = fit([example for example in examples if example.song % FOLDS != fold])
+        right += [
+            int((example.features @ weights).argmax()) == example.answer
+            for example in examples
+            if example.whole and example.song % FOLDS == fold
+        ]
+    return float(np.mean(right))
+
+
+def learn(folder: Path) -> str:
+    """The text of `ear/learnt.py`, learnt from the `.osz` files of a folder."""
+    examples: dict[str, list[Example]] = {name: [] for name in PENALTY}
+    for song, path in enumerate(progress(training_sets(folder), "listening")):
+        try:
+            beatmapset = read_osz(path)
+            audio = load_audio(beatmapset.read_audio(), name=path.name)
+        except Mania4KError as error:
+            click.echo(f"skipped: {error}", err=True)
+            continue
+        if beatmapset.charts and beatmapset.charts[0].red_lines:
+            for name, example in examples_of(song, audio, beatmapset.charts):
+                examples[name].append(example)
+    lines, report = [], []
+    for name, found in examples.items():
+        if not found:
+            raise ConfigError(f"{folder}: no song with one steady tempo to learn from; give more songs")
+        weights = fit_softmax(found, PENALTY[name])
+        share = held_out_share(found, lambda part, name=name: fit_softmax(part, PENALTY[name]))  # type: ignore[misc]
+        report.append(f"{name.removesuffix('_WEIGHTS').lower().replace('_', ' ')} {share:.3f}")
+        lines.append(_as_code(name, weights))
+    return HEADER.format(report=", ".join(report)) + "\n".join(lines)
+
+
+def training_sets(folder: Path) -> list[Path]:
+    """The folder's `.osz` files by name, without those that a `songs.json` beside them keeps for validation."""
+    held_out = set()
+    if (folder / "songs.json").is_file():
+        songs = json.loads((folder / "songs.json").read_text(encoding="utf-8"))
+        held_out = {song["file"] for song in songs if song["split"] != "train"}
+    paths = sorted(path for path in folder.glob("*.osz") if path.name not in held_out)
+    if not paths:
+        raise ConfigError(f"{folder}: holds no .osz files to learn from; name a folder of beatmap sets")
+    return paths
+
+
+def _as_code(name: str, weights: NDArray[np.float64]) -> str:
+    rows = [", ".join(f"{value:.3f}" for value in weights[first : first + 12]) for first in range(0, weights.size, 12)]
+    return f"{name} = np.array(\n    [\n" + "".join(f"        {row},\n" for row in rows) + "    ]\n)\n"
+
+
+@click.command(cls=Command)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path(__file__).with_name("learnt.py"),
+    show_default="ear/learnt.py",
+    help="File to write.",
+)
+def main(folder: Path, output: Path) -> None:
+    """Learn beat level, phase and downbeat from the beatmap sets in FOLDER."""
+    use_utf8()
+    text = learn(folder)
+    save_bytes(output, text.encode("utf-8"))
+    click.echo(text.splitlines()[2])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Metre and downbeat: which beats begin a bar.
+
+Each beat is described by what sounds on it and half a beat later (kick, snare, hi-hat) and by how much the music
+changes there over one, two, four and more beats (chords, bass line, section). The beats are then folded by bar:
+the metre is the bar length that explains most of their variety, and the downbeat is the rotation of the bar that
+looks most like the bars of charts (weights learnt by `python -m ear.fit_timing`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ear.learnt import DOWNBEAT_WEIGHTS
+from ear.spectrogram import HIGH_HZ, LOW_HZ, log_bands, mel_filters, semitone_filters
+
+COMMON_METER = 4
+"""Beats a bar, unless another metre stands out; the weights are learnt on bars of four."""
+
+METER_EVIDENCE = {3: 1.5, 5: 2.0, 7: 2.0}
+"""By how much another metre must explain the beats better than four to be believed: rhythm-game music is in four."""
+
+MIN_METER_EVIDENCE = 3.0
+"""Variance ratio (1 = chance) below which no odd metre is believed."""
+
+MIN_BEATS = 16
+"""With fewer beats than this there is no saying where bars begin."""
+
+COLOUR_FPS, COLOUR_N_FFT, COLOUR_BANDS = 50.0, 1024, 32
+"""The coarse log-mel spectrogram that shows changes of timbre and section."""
+
+COLOUR_GROUPS = ((0, 4), (4, 16), (16, 32))
+"""Bands of the colour spectrogram: bass, middle, treble."""
+
+TONE_FPS, TONE_N_FFT, TONE_LOW_HZ, TONES = 20.0, 4096, 82.4, 57
+"""Semitones from E2 to C7: they show changes of chord."""
+
+BASS_TONES = 15
+
+BEFORE_MS, AFTER_MS = 8.0, 12.0
+"""Onsets this far around a beat belong to it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunningSum:
+    """Sums of frames from the start, so that the mean over any stretch costs two look-ups."""
+
+    total: NDArray[np.float64] = field(repr=False)  # [frame + 1, band]
+    frames_per_ms: float
+
+    @classmethod
+    def of(cls, frames: NDArray[np.float32], frames_per_second: float) -> RunningSum:
+        """From frames [frame, band]."""
+        start = np.zeros((1, frames.shape[1]))
+        return cls(np.vstack([start, np.cumsum(frames, axis=0, dtype=np.float64)]), frames_per_second / 1000)
+
+    def mean(self, start_ms: NDArray[np.float64], end_ms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean frame [stretch, band] from start to end, cut to the song; 0 for stretches outside it."""
+        last = len(self.total) - 1
+        start = np.clip(start_ms * self.frames_per_ms, 0, last)
+        end = np.clip(end_ms * self.frames_per_ms, 0, last)
+        return (self._at(end) - self._at(start)) / np.maximum(end - start, 1e-6)[:, None]
+
+    def change(self, time_ms: NDArray[np.float64], span_ms: float) -> NDArray[np.float64]:
+        """Mean after less mean before each time [time, band], over `span_ms` either side."""
+        return self.mean(time_ms, time_ms + span_ms) - self.mean(time_ms - span_ms, time_ms)
+
+    def _at(self, frame: NDArray[np.float64]) -> NDArray[np.float64]:
+        left = np.minimum(frame.astype(np.int64), len(self.total) - 2)
+        share = (frame - left)[:, None]
+        return self.total[left] * (1 - share) + self.total[left + 1] * share
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texture:
+    """What a song sounds like over time, for telling bars and chords apart."""
+
+    colour: RunningSum  # log-mel
+    tone: RunningSum  # semitones
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Bars of `meter` beats; beat `downbeat` (counted from 0) begins one."""
+
+    meter: int
+    downbeat: int  # 0…meter − 1
+    chance: float  # 0–1 among the rotations of the bar
+
+
+def texture(samples: NDArray[np.float32], sample_rate: int) -> Texture:
+    """The texture of mono `samples` [sample]."""
+    mel = mel_filters(sample_rate, COLOUR_N_FFT, COLOUR_BANDS, LOW_HZ, min(HIGH_HZ, sample_rate / 2))
+    semitones = semitone_filters(sample_rate, TONE_N_FFT, TONE_LOW_HZ, TONES)
+    return Texture(
+        RunningSum.of(log_bands(samples, sample_rate, mel, frames_per_second=COLOUR_FPS), COLOUR_FPS),
+        RunningSum.of(log_bands(samples, sample_rate, semitones, frames_per_second=TONE_FPS), TONE_FPS),
+    )
+
+
+def beat_features(
+    strength: NDArray[np.float32], frame_ms: float, song: Texture, beat_ms: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """[beat, feature], each feature with mean 0 and deviation 1 over the beats [beat] of one steady stretch."""
+    period_ms = float(np.median(np.diff(beat_ms)))
+    columns: list[NDArray[np.float64]] = []
+    around = np.arange(round(-BEFORE_MS / frame_ms), round(AFTER_MS / frame_ms) + 1)
+    for half in (0.0, 0.5):
+        frame = np.rint((beat_ms + half * period_ms) / frame_ms).astype(np.int64)[:, None] + around
+        columns.extend(np.log(strength[:, np.clip(frame, 0, strength.shape[1] - 1)].mean(axis=2) + 0.1))
+    for beats in (1, 2, 4):
+        colour = np.abs(song.colour.change(beat_ms, beats * period_ms))
+        columns.extend(colour[:, first:last].mean(axis=1) for first, last in COLOUR_GROUPS)
+        tone = song.tone.change(beat_ms, beats * period_ms)
+        columns.append(np.abs(tone).mean(axis=1))
+        columns.append(np.maximum(tone, 0.0).mean(axis=1))
+        columns.append(np.abs(tone[:, :BASS_TONES]).mean(axis=1))
+    eight = song.colour.change(beat_ms, 8 * period_ms)
+    columns.append(eight.mean(axis=1))
+    columns.append(np.abs(eight).mean(axis=1))
+    columns.append(np.abs(song.colour.change(beat_ms, 16 * period_ms)).mean(axis=1))
+    features = np.array(columns).T
+    return (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
+
+
+def find_bars(features: NDArray[np.float64]) -> Bars:
+    """Metre and downbeat of steady beats from their features [beat, feature]."""
+    if len(features) < MIN_BEATS:
+        return Bars(COMMON_METER, 0, 1 / COMMON_METER)
+    meter = _find_meter(features)
+    score = rotations(features, meter) @ _weights(meter)
+    chance = np.exp(score - score.max())
+    chance /= chance.sum()
+    best = int(chance.argmax())
+    return Bars(meter, best, float(chance[best]))
+
+
+def rotations(features: NDArray[np.float64], meter: int) -> NDArray[np.float64]:
+    """Mean features of each beat of the bar, downbeat first, for every choice of downbeat [rotation, beat · feature]."""
+    mean = np.array([features[beat::meter].mean(axis=0) for beat in range(meter)])
+    return np.array([np.roll(mean, -downbeat, axis=0).ravel() for downbeat in range(meter)])
+
+
+def _find_meter(features: NDArray[np.float64]) -> int:
+    common = meter_evidence(features, COMMON_METER)
+    best, best_share = COMMON_METER, 1.0
+    for meter, needed in METER_EVIDENCE.items():
+        evidence = meter_evidence(features, meter)
+        share = evidence / (needed * common)
+        if evidence > MIN_METER_EVIDENCE and share > best_share:
+            best, best_share = meter, share
+    return best
+
+
+def meter_evidence(features: NDArray[np.float64], meter: int) -> float:
+    """Variance between the beats of a bar over what chance gives (1 = chance), mean over the features."""
+    mean = np.array([features[beat::meter].mean(axis=0) for beat in range(meter)])
+    return float((mean**2).mean() * len(features) * meter / (meter - 1))
+
+
+def _weights(meter: int) -> NDArray[np.float64]:
+    """[beat · feature]: learnt for four beats; other bars use its downbeat and the mean of its other beats."""
+    four = DOWNBEAT_WEIGHTS.reshape(COMMON_METER, -1)
+    if meter == COMMON_METER:
+        return four.ravel()
+    return np.vstack([four[:1], np.repeat(four[1:].mean(axis=0, keepdims=True), meter - 1, axis=0)]).ravel()
