@@ -47,7 +47,7 @@ class HandConstants:
     sudden_cost: float = 0.15  # reading load per doubling of density; assumed
     lapse: float = 0.00004  # P(a note is not played) in easy places
     lapse_load: float = 0.01  # the same per (spread / easy spread − 1)³ and 100 ms of easy spread; fitted
-    lapse_jack: float = 0.005  # the same per (shortest repeat / column gap)⁶; fitted
+    lapse_jack: float = 0.005  # the same per (shortest repeat / column gap)⁵; fitted
     stray: float = 0.003  # stray presses a note in easy places: 2–19 per 1,000 notes
     give_up_ms: float = 140.0  # a finger this late leaves the note out; assumed
     lift_ms: float = 25.0  # shortest time between presses of a finger whatever the skill

@@ -32,7 +32,7 @@ FITTED_HAND = (
 FITTED_SKILL = (
     "speed_base", "speed_per_level", "spread_base_ms", "spread_levels", "spread_floor_ms", "repeat_floor_ms",
     "repeat_base_ms", "repeat_levels", "release_base_ms", "release_levels", "release_floor_ms", "ranked_offset",
-    "ranked_slope", "ranked_sd",
+    "ranked_slope", "ranked_sd", "release_behind", "release_sd", "accuracy_sd", "speed_sd",
 )  # fmt: skip
 PRIOR_SD = 0.35
 """How far, in log, a constant may stray from its published value at a cost of 1."""
@@ -85,7 +85,9 @@ def simulated_statistics(targets: Targets, shared: Constants, seed: int = 1) -> 
         view = targets.views[real.map_name if real.map_name in targets.views else real.map_name + "m"]
         if real.map_name not in pools:
             rng = np.random.default_rng(seed)
-            players = around(rng.uniform(3.0, 13.0, POOL), POOL, rng, shared.skill)
+            # these plays are from leaderboards: who stands there is no worse at holds than at the rest
+            skill = replace(shared.skill, release_behind=0.0)
+            players = around(rng.uniform(3.0, 13.0, POOL), POOL, rng, skill)
             pools[real.map_name] = _play(real.chart, players, seed, shared)
         pool = pools[real.map_name]
         nearest = np.argsort(np.abs(pool.accuracy - accuracy_320(real.counts)))[:MATCHES]

@@ -141,7 +141,8 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
             read = f[READING] / me[READ]
             read *= read
             read *= read
-            jack = jack * jack * jack
+            jack_square = jack * jack
+            jack *= jack_square
             steep = load * load
             strain = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * steep * steep
             strain += constants[JACK_LOAD] * jack + constants[READ_LOAD] * read + constants[HELD_LOAD] * f[HELD]
@@ -149,7 +150,7 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
 
             # a lapse: the note is not played at all
             over = strain - one
-            danger = constants[LAPSE] + constants[LAPSE_JACK] * jack * jack
+            danger = constants[LAPSE] + constants[LAPSE_JACK] * jack * jack_square
             danger += constants[LAPSE_LOAD] * over * over * over * me[SPREAD_MS] * np.float32(0.01)
             if chance < danger:
                 continue

@@ -64,6 +64,8 @@ def judge_column_v1(start, end, press, release, windows, out):  # type: ignore[n
     note, state, head, cap, breaks = 0, WAITING, 0, 0, 0
     for step in range(2 * presses + 1):
         down = step % 2 == 0
+        if not down and state != HOLDING and state != HELD_AGAIN:
+            continue  # nothing is held that this release could end
         now = FAR_MS
         if step < 2 * presses:
             now = np.int64(press[step // 2]) if down else np.int64(release[step // 2])
@@ -183,17 +185,26 @@ def judge_column_v2(start, end, press, release, windows, out):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def count_score(out, column_at, rule, totals):  # type: ignore[no-untyped-def]
-    """Walk all columns' judgements in the order they fell and fill `totals` (see `agents.judgement.TOTALS`).
-
-    out: [note, 4 or 6] as the column judges leave it; rule: [lazer?, HP, score multiplier, bonus divider].
-    """
-    lazer = rule[0] > 0
+def score_tables(rule):  # type: ignore[no-untyped-def]
+    """What each grade is worth: health, hit value, bonus value, step of the bonus (REFERENCES.md §1, osu! wiki)."""
     gain = np.array([0.0055, 0.005, 0.004, 0.0, -0.0016, -0.0075])
     slope = np.array([-0.0005, -0.0005, -0.0004, 0.0, -0.0016, -0.0075])
     value = np.array([320.0, 300.0, 200.0, 100.0, 50.0, 0.0])
     bonus_value = np.array([32.0, 32.0, 16.0, 8.0, 4.0, 0.0])
     bonus_step = np.array([2.0, 1.0, -8.0, -24.0, -44.0, -100.0])
+    bonus_step[2:] /= rule[3]
+    return gain + slope * rule[1], value, bonus_value, bonus_step
+
+
+@njit(cache=True, nogil=True)
+def count_score(out, column_at, rule, tables, totals):  # type: ignore[no-untyped-def]
+    """Walk all columns' judgements in the order they fell and fill `totals` (see `agents.judgement.TOTALS`).
+
+    out: [note, 6] as the column judges leave it; rule: [lazer?, HP, score multiplier, bonus divider];
+    tables: of `score_tables`.
+    """
+    lazer = rule[0] > 0
+    gain, value, bonus_value, bonus_step = tables
     at = column_at[:4].copy()
     tail = np.zeros(4, np.int64)
     notes = column_at[4]
@@ -203,25 +214,28 @@ def count_score(out, column_at, rule, totals):  # type: ignore[no-untyped-def]
             events += out[n, 4] >= 0
     combo, best, health, fail = 0, 0, 1.0, np.nan
     bonus, score, combo_sum, combo_full = 100.0, 0.0, 0.0, 0.0
-    done = 0
-    while done < events:
-        column, when = -1, FAR_MS
-        for c in range(4):
-            if at[c] < column_at[c + 1]:
-                time = np.int64(out[at[c], 5 if tail[c] else 3])
-                if time < when:
-                    column, when = c, time
+    root = 10.0  # of the bonus
+    due = np.full(4, FAR_MS)  # time of each column's next judgement
+    for c in range(4):
+        if at[c] < column_at[c + 1]:
+            due[c] = out[at[c], 3]
+    for done in range(1, events + 1):
+        column = 1 if due[1] < due[0] else 0
+        right = 3 if due[3] < due[2] else 2
+        if due[right] < due[column]:
+            column = right
+        when = due[column]
         n = at[column]
         grade = out[n, 4] if tail[column] else out[n, 0]
         if lazer and not tail[column] and out[n, 4] >= 0:
-            tail[column] = 1
+            tail[column], due[column] = 1, out[n, 5]
         else:
             at[column], tail[column] = n + 1, 0
-        done += 1
+            due[column] = out[n + 1, 3] if n + 1 < column_at[column + 1] else FAR_MS
         combo = 0 if grade == 5 else combo + 1
         best = max(best, combo)
         totals[grade] += 1
-        health = min(1.0, health + gain[grade] + slope[grade] * rule[1])
+        health = min(1.0, health + gain[grade])
         if health <= 0.0 and np.isnan(fail):
             fail = when
         if lazer:
@@ -230,9 +244,10 @@ def count_score(out, column_at, rule, totals):  # type: ignore[no-untyped-def]
             weight = min(max(0.5, math.log(done) / math.log(4.0)), math.log(400.0) / math.log(4.0))
             combo_full += 300.0 * weight
         else:
-            score += value[grade] / 320.0
-            bonus = min(100.0, max(0.0, bonus + (bonus_step[grade] / (1.0 if grade < 2 else rule[3]))))
-            score += bonus_value[grade] * math.sqrt(bonus) / 320.0
+            after = min(100.0, max(0.0, bonus + bonus_step[grade]))
+            if after != bonus:
+                bonus, root = after, math.sqrt(after)
+            score += value[grade] + bonus_value[grade] * root
     hits = max(events, 1)
     top = 305.0 if lazer else 300.0
     points = top * totals[0] + 300.0 * totals[1] + 200.0 * totals[2] + 100.0 * totals[3] + 50.0 * totals[4]
@@ -242,7 +257,7 @@ def count_score(out, column_at, rule, totals):  # type: ignore[no-untyped-def]
         share = combo_sum / combo_full if combo_full > 0 else 0.0
         totals[8] = rule[2] * (150_000.0 * share + 850_000.0 * totals[6] ** (2.0 + 2.0 * totals[6]))
     else:
-        totals[8] = rule[2] * 500_000.0 * score / hits
+        totals[8] = rule[2] * 500_000.0 / 320.0 * score / hits
     totals[9], totals[10], totals[11] = best, health, fail
 
 
@@ -261,6 +276,7 @@ def judge_plays(chart, keys, windows, rule, results):  # type: ignore[no-untyped
     grade, tail_grade, error, tail_error, totals = results
     notes = start.size
     lazer = rule[0] > 0
+    tables = score_tables(rule)
     out = np.empty((notes, 6), np.int32)
     for player in range(grade.shape[0]):
         for n in range(notes):
@@ -274,7 +290,7 @@ def judge_plays(chart, keys, windows, rule, results):  # type: ignore[no-untyped
             else:
                 breaks = judge_column_v1(start[a:b], end[a:b], down, up, windows, out[a:b])
             totals[player, 12] += breaks
-        count_score(out, column_at, rule, totals[player])
+        count_score(out, column_at, rule, tables, totals[player])
         hits, total, squares = 0, 0, 0
         for n in range(notes):
             to = order[n]
