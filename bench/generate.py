@@ -115,7 +115,9 @@ def cost(folder: Path) -> dict[str, float]:
     return json.loads(run.stdout.splitlines()[-1])
 
 
-@click.command(cls=Command, help="Generate for every song under SONGS and check the results; then time a 3-minute song.")
+@click.command(
+    cls=Command, help="Generate for every song under SONGS and check the results; then time a 3-minute song."
+)
 @click.argument("songs", type=click.Path(path_type=Path))
 @click.option("--split", default="val", show_default=True, help="Split in songs.json to run on.")
 @click.option("--limit", type=int, help="Only the first so many songs.")

@@ -26,9 +26,10 @@ from ear.audio import load_audio
 from ear.timing import find_timing
 from mapper.checkpoint import load_mapper
 from mapper.corpus import Corpus, open_corpus
+from mapper.hearing import hear
 from mapper.model import STYLES, Controls, Mapper
 from mapper.rows import STARTS_NOTE, Rows
-from mapper.sampling import Sampling, hear, write_rows
+from mapper.sampling import Sampling, write_rows
 
 TOLERANCES_MS = (20.0, 50.0)
 BIASES = (-0.6, 0.0, 0.6)
@@ -143,7 +144,9 @@ def print_table(title: str, figures: dict[str, dict[str, float]]) -> None:
 
 @click.command(cls=Command, help="Onset F1 on the val split of the dataset DATA.")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--songs", type=click.Path(path_type=Path), help="Folder of the .osz files, to measure on our own timing too.")
+@click.option(
+    "--songs", type=click.Path(path_type=Path), help="Folder of the .osz files, to measure on our own timing too."
+)
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
 @click.option("--seed", default=0, show_default=True)
 def main(data: Path, songs: Path | None, checkpoint: Path | None, seed: int) -> None:

@@ -18,9 +18,10 @@ from chart.grid import Grid
 from chart.model import KEYS, Chart, TimingPoint
 from chart.problems import find_problems
 from chart.stars import stars
+from mapper.hearing import hear
 from mapper.model import STYLES, Controls, Mapper
 from mapper.rows import notes_of
-from mapper.sampling import Sampling, hear, write_rows
+from mapper.sampling import Sampling, write_rows
 
 FIRST_BIASES = (-0.6, 0.0, 0.6)
 """Log-odds tried in the first round."""

@@ -65,7 +65,8 @@ def validate(model: Mapper, stretches: Stretches, charts: list[int], batch_size:
             targets[chart].append(batch.target[number][counted[number]].cpu().numpy())
     hazard, row, right, rows = sums
     f1 = [f1_at_density(np.concatenate(logits[chart]), np.concatenate(targets[chart])) for chart in charts]
-    return Validation((hazard + row) / rows, hazard / rows, row / rows, right / rows, float(np.mean(f1)))
+    figures = ((hazard + row) / rows, hazard / rows, row / rows, right / rows, np.mean(f1))
+    return Validation(*map(float, figures))  # plain floats: they are saved, and read back without pickle
 
 
 def f1_at_density(logit: np.ndarray, target: np.ndarray) -> float:

@@ -13,18 +13,15 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
-from chart.errors import AudioFileError
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
-from mapper.batches import CELLS, LONG_AGO_TICKS, MAX_ROWS, cell_arrays, cells_of
-from mapper.model import ELAPSED_BUCKETS, Controls, Encoding, HazardTerms, Mapper, RowTokens, elapsed_bucket
+from mapper.batches import LONG_AGO_TICKS, MAX_ROWS
+from mapper.hearing import Heard
+from mapper.model import ELAPSED_BUCKETS, HazardTerms, Mapper, RowTokens, elapsed_bucket
 from mapper.rows import HELD_AFTER, HOLD_START, LEGAL, NOTHING, ROW_CODES, SYMBOLS, Rows
 
-OVERLAP_CELLS = 80
-"""Cells that neighbouring encoder windows share; the half nearer to a window's edge is taken from the other."""
 KEPT_ROWS = 160
 """Rows of context that are read again when the decoder's cache is full."""
 SCAN_SLOTS = 96
@@ -35,10 +32,6 @@ LAST_HOLD_BEATS = 2
 """No hold starts this close to the song's end."""
 NO_ROW = np.arange(ROW_CODES) == 0
 """[code], what a chart that is done is left with."""
-SILENCE_LEVEL = 2
-"""Steps of the stored log-mel (mapper.features); a slot whose surroundings are all below is silent."""
-SILENCE_FRAMES = 5
-"""Frames on both sides of a slot that count as its surroundings: ±50 ms."""
 
 
 @dataclass(frozen=True)
@@ -50,71 +43,6 @@ class Sampling:
     hazard_temperature: float = 0.7
     row_temperature: float = 0.9
     top_p: float = 0.95  # of the row head
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A song as the encoder hears it for each chart of a batch, with where rows may fall."""
-
-    encoding: Encoding  # [chart, cell or slot of the whole song, …]
-    decoder_control: Tensor  # [chart, 1, width]
-    grid: Grid
-    open_slots: NDArray[np.bool_]  # [slot], usable and not silent
-
-    @property
-    def last_tick(self) -> int:
-        """Tick of the last slot where anything may happen."""
-        return int(self.grid.tick[np.flatnonzero(self.open_slots)[-1]])
-
-
-@torch.inference_mode()
-def hear(
-    model: Mapper,
-    grid: Grid,
-    features: NDArray[np.uint8],
-    lag_ms: float,
-    controls: Controls,
-    between_ms: tuple[float, float] = (-np.inf, np.inf),
-) -> Heard:
-    """Encode the whole song for each set of controls, in overlapping windows.
-
-    `between_ms` bounds where rows may fall, on the grid's time. Raises AudioFileError when nothing sounds there.
-    """
-    encoder_control, decoder_control = model.control_vectors(controls)
-    charts = encoder_control.shape[0]
-    cell = torch.zeros(charts, grid.cells, model.config.width)
-    slot = torch.zeros(charts, grid.cells * SLOTS_PER_CELL, model.config.hazard_width)
-    logit = torch.zeros(charts, grid.cells * SLOTS_PER_CELL)
-    step = CELLS - OVERLAP_CELLS
-    for start in range(0, max(grid.cells - OVERLAP_CELLS, 1), step):
-        window = slice(start, min(start + CELLS, grid.cells))
-        arrays = {
-            name: torch.from_numpy(array)[None] for name, array in cell_arrays(grid, window, features, lag_ms).items()
-        }
-        valid = torch.ones(1, window.stop - window.start, dtype=torch.bool)
-        cells = cells_of({name: array.expand(charts, *array.shape[1:]) for name, array in arrays.items()}, valid)
-        heard = model.encode(cells, encoder_control)
-        first = start + (OVERLAP_CELLS // 2 if start else 0)  # the earlier window keeps its half of the overlap
-        skipped, slots = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)
-        cell[:, first : window.stop] = heard.cell[:, skipped:]
-        slot[:, slots] = heard.slot[:, skipped * SLOTS_PER_CELL :]
-        logit[:, slots] = heard.onset_logit[:, skipped * SLOTS_PER_CELL :]
-    first_ms, last_ms = between_ms
-    open_slots = grid.usable & (grid.slot_ms >= first_ms) & (grid.slot_ms <= last_ms)
-    open_slots &= ~silent_slots(grid, features, lag_ms)
-    if not open_slots.any():
-        raise AudioFileError("nothing sounds where notes may be placed; check the song and --audio-start")
-    return Heard(Encoding(cell, slot, logit), decoder_control, grid, open_slots)
-
-
-def silent_slots(grid: Grid, features: NDArray[np.uint8], lag_ms: float) -> NDArray[np.bool_]:
-    """[slot], true where nothing sounds within `SILENCE_FRAMES`, and outside the audio."""
-    loudest = np.zeros(features.shape[0] + 2 * SILENCE_FRAMES, np.uint8)
-    loudest[SILENCE_FRAMES : SILENCE_FRAMES + features.shape[0]] = features.max(axis=1)
-    around = np.lib.stride_tricks.sliding_window_view(loudest, 2 * SILENCE_FRAMES + 1).max(axis=1)
-    frame = np.round((grid.slot_ms + lag_ms) / 10.0).astype(int)
-    inside = (frame >= 0) & (frame < around.size)
-    return ~inside | (around[np.clip(frame, 0, around.size - 1)] < SILENCE_LEVEL)
 
 
 class Writer:

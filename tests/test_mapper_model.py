@@ -6,10 +6,11 @@ import torch
 
 from mapper.batches import CELLS, Stretches, collate
 from mapper.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
+from mapper.hearing import hear
 from mapper.loss import losses
 from mapper.model import Controls, Mapper, ModelConfig, elapsed_bucket
 from mapper.rows import HELD_AFTER, LEGAL, rows_of
-from mapper.sampling import MAX_ROWS, Sampling, Writer, hear, write_rows
+from mapper.sampling import MAX_ROWS, Sampling, Writer, write_rows
 from tests.builders import ChartBuilder
 
 SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=2, decoder_layers=2, hazard_width=16, dropout=0.0)

@@ -1,0 +1,94 @@
+"""Hears a whole song: the encoder in overlapping windows, and the slots where something sounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chart.errors import AudioFileError
+from chart.grid import SLOTS_PER_CELL, Grid
+from mapper.batches import CELLS, cell_arrays, cells_of
+from mapper.features import MS_PER_FRAME
+from mapper.model import Controls, Encoding, Mapper
+
+OVERLAP_CELLS = 80
+"""Cells that neighbouring encoder windows share; the half nearer to a window's edge is taken from the other."""
+SILENCE_LEVEL = 2
+"""Steps of the stored log-mel (mapper.features); a slot whose surroundings are all below is silent."""
+SILENCE_FRAMES = 5
+"""Frames on both sides of a slot that count as its surroundings: ±50 ms."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A song as the encoder hears it for each chart of a batch, with where rows may fall."""
+
+    encoding: Encoding  # [chart, cell or slot of the whole song, …]
+    decoder_control: Tensor  # [chart, 1, width]
+    grid: Grid
+    open_slots: NDArray[np.bool_]  # [slot], usable and not silent
+
+    def repeated(self, charts: list[int]) -> Heard:
+        """What is heard for each chart number, in this order; a chart may come more than once."""
+        encoding = self.encoding
+        picked = Encoding(encoding.cell[charts], encoding.slot[charts], encoding.onset_logit[charts])
+        return replace(self, encoding=picked, decoder_control=self.decoder_control[charts])
+
+    @property
+    def last_tick(self) -> int:
+        """Tick of the last slot where anything may happen."""
+        return int(self.grid.tick[np.flatnonzero(self.open_slots)[-1]])
+
+
+@torch.inference_mode()
+def hear(
+    model: Mapper,
+    grid: Grid,
+    features: NDArray[np.uint8],
+    lag_ms: float,
+    controls: Controls,
+    between_ms: tuple[float, float] = (-np.inf, np.inf),
+) -> Heard:
+    """Encode the whole song for each set of controls, in overlapping windows.
+
+    `between_ms` bounds where rows may fall, on the grid's time. Raises AudioFileError when nothing sounds there.
+    """
+    encoder_control, decoder_control = model.control_vectors(controls)
+    charts = encoder_control.shape[0]
+    cell = torch.zeros(charts, grid.cells, model.config.width)
+    slot = torch.zeros(charts, grid.cells * SLOTS_PER_CELL, model.config.hazard_width)
+    logit = torch.zeros(charts, grid.cells * SLOTS_PER_CELL)
+    step = CELLS - OVERLAP_CELLS
+    for start in range(0, max(grid.cells - OVERLAP_CELLS, 1), step):
+        window = slice(start, min(start + CELLS, grid.cells))
+        arrays = {
+            name: torch.from_numpy(array)[None] for name, array in cell_arrays(grid, window, features, lag_ms).items()
+        }
+        valid = torch.ones(1, window.stop - window.start, dtype=torch.bool)
+        cells = cells_of({name: array.expand(charts, *array.shape[1:]) for name, array in arrays.items()}, valid)
+        heard = model.encode(cells, encoder_control)
+        first = start + (OVERLAP_CELLS // 2 if start else 0)  # the earlier window keeps its half of the overlap
+        skipped, slots = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)
+        cell[:, first : window.stop] = heard.cell[:, skipped:]
+        slot[:, slots] = heard.slot[:, skipped * SLOTS_PER_CELL :]
+        logit[:, slots] = heard.onset_logit[:, skipped * SLOTS_PER_CELL :]
+    first_ms, last_ms = between_ms
+    open_slots = grid.usable & (grid.slot_ms >= first_ms) & (grid.slot_ms <= last_ms)
+    open_slots &= ~silent_slots(grid, features, lag_ms)
+    if not open_slots.any():
+        raise AudioFileError("nothing sounds where notes may be placed; check the song and --audio-start")
+    return Heard(Encoding(cell, slot, logit), decoder_control, grid, open_slots)
+
+
+def silent_slots(grid: Grid, features: NDArray[np.uint8], lag_ms: float) -> NDArray[np.bool_]:
+    """[slot], true where nothing sounds within `SILENCE_FRAMES`, and outside the audio."""
+    loudest = np.zeros(features.shape[0] + 2 * SILENCE_FRAMES, np.uint8)
+    loudest[SILENCE_FRAMES : SILENCE_FRAMES + features.shape[0]] = features.max(axis=1)
+    around = np.lib.stride_tricks.sliding_window_view(loudest, 2 * SILENCE_FRAMES + 1).max(axis=1)
+    frame = np.round((grid.slot_ms + lag_ms) / MS_PER_FRAME).astype(int)
+    inside = (frame >= 0) & (frame < around.size)
+    return ~inside | (around[np.clip(frame, 0, around.size - 1)] < SILENCE_LEVEL)

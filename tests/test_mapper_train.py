@@ -1,0 +1,134 @@
+"""Training end to end on a tiny dataset: dataset → train → resume → checkpoint."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from chart.errors import CheckpointError, ConfigError
+from chart.osu import write_osu
+from mapper.checkpoint import load_mapper, save_mapper
+from mapper.corpus import open_corpus
+from mapper.dataset import build
+from mapper.model import Mapper, ModelConfig
+from mapper.train import TrainConfig, train
+from tests.builders import ChartBuilder
+
+SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16)
+BPM = 150.0
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Two songs of clicks with a chart each, in folders as in osu!'s Songs; clicks come 20 ms after the notes."""
+    folder = tmp_path_factory.mktemp("Songs")
+    for number, name in enumerate(("first 曲", "second")):
+        song = folder / name
+        song.mkdir()
+        random = np.random.default_rng(number)
+        beats_ms = 500.0 + np.arange(60) * 60_000 / BPM
+        samples = 0.001 * random.standard_normal(22_050 * 26).astype(np.float32)
+        for beat_ms in beats_ms:
+            at = round((beat_ms + 20) * 22.05)
+            samples[at : at + 400] += 0.5 * random.standard_normal(400).astype(np.float32) * np.linspace(1, 0, 400)
+        soundfile.write(song / "audio.wav", samples, 22_050)
+        builder = ChartBuilder().bpm(BPM, 500.0).having(audio_filename="audio.wav")
+        for beat_ms in beats_ms:
+            builder.note(float(beat_ms), int(random.integers(4)))
+        write_osu(builder.build(), song / "chart.osu")
+    out = tmp_path_factory.mktemp("data")
+    build([folder], out, splits={"second": "val"}, workers=1)
+    return out
+
+
+def test_dataset_aligns_notes_with_sound_and_keeps_the_split(data):
+    corpus = open_corpus(data)
+    assert {song.name: song.split for song in corpus.songs} == {"first 曲": "train", "second": "val"}
+    for chart, entry in enumerate(corpus.charts):
+        assert corpus.songs[entry.song].lag_ms == pytest.approx(20, abs=3)
+        rows, grid = corpus.chart_rows(chart), corpus.grid(chart)
+        np.testing.assert_allclose(grid.slot_ms[rows.slot], 500.0 + np.arange(60) * 60_000 / BPM, atol=1)
+        sound_frame = np.round((grid.slot_ms[rows.slot] + 20) / 10).astype(int)
+        features = corpus.features(chart).mean(axis=1)
+        assert features[sound_frame].mean() > 2 * features.mean()
+
+
+def config(data: Path, out: Path, **changes) -> TrainConfig:
+    settings = TrainConfig(str(data), str(out), steps=6, batch=2, validate_every=3, save_every=2, warmup=2, model=SMALL)
+    return dataclasses.replace(settings, **changes)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_training_logs_and_saves_what_it_promises(data, tmp_path):
+    whole = train(config(data, tmp_path / "whole", validate_every=6))
+    assert np.isfinite(whole.loss)
+    log = EventAccumulator(str(tmp_path / "whole"), size_guidance={"images": 0})
+    log.Reload()
+    tags = log.Tags()
+    assert {"loss/total", "loss/hazard", "loss/row", "val/onset_f1"} <= set(tags["scalars"])
+    assert [event.step for event in log.Scalars("loss/total")] == [1, 2, 3, 4, 5, 6]
+    assert any(tag.startswith("charts/") for tag in tags["images"])
+    assert json.loads((tmp_path / "whole" / "config.json").read_text())["steps"] == 6
+    model = load_mapper(tmp_path / "whole" / "best.safetensors")
+    assert model.config == SMALL
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
+    from mapper import train as module
+
+    monkeypatch.setattr(module, "log_pictures", lambda *arguments: None)
+    plain = dataclasses.replace(SMALL, dropout=0.0)  # dropout draws from torch's own generator, which is not resumed
+    train(config(data, tmp_path / "whole", model=plain))
+    stop_after = module.take_step
+
+    def dying(state, batch, settings):
+        if state.step == 4:
+            raise KeyboardInterrupt
+        return stop_after(state, batch, settings)
+
+    monkeypatch.setattr(module, "take_step", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(config(data, tmp_path / "parts", model=plain))
+    monkeypatch.setattr(module, "take_step", stop_after)
+    train(config(data, tmp_path / "parts", model=plain))
+    states = [torch.load(tmp_path / run / "state.pt", weights_only=True) for run in ("whole", "parts")]
+    assert states[0]["step"] == states[1]["step"] == 6
+    for name, tensor in states[0]["model"].items():
+        torch.testing.assert_close(tensor, states[1]["model"][name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_damaged_state_is_refused(data, tmp_path):
+    (tmp_path / "state.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(CheckpointError, match="remove it to start anew"):
+        train(config(data, tmp_path))
+
+
+def test_settings_out_of_range_name_their_option():
+    with pytest.raises(ConfigError, match="--batch must be at least 1"):
+        TrainConfig("data", "out", batch=0)
+
+
+def test_checkpoints_round_trip_and_refuse_other_formats(tmp_path):
+    model = Mapper(SMALL)
+    save_mapper(model, tmp_path / "m.safetensors", notes="a test")
+    again = load_mapper(tmp_path / "m.safetensors")
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], tensor.half().float(), rtol=0, atol=0)
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(tmp_path / "m.safetensors")
+    save_file(weights, tmp_path / "old.safetensors", metadata={"format_version": "0", "config": "{}"})
+    with pytest.raises(CheckpointError, match="checkpoint format 0, this version reads 1"):
+        load_mapper(tmp_path / "old.safetensors")
+    save_file(weights, tmp_path / "odd.safetensors", metadata={"format_version": "1", "config": '{"width": 96}'})
+    with pytest.raises(CheckpointError, match="do not fit"):
+        load_mapper(tmp_path / "odd.safetensors")
+    save_file(weights, tmp_path / "huge.safetensors", metadata={"format_version": "1", "config": '{"width": 144000}'})
+    with pytest.raises(CheckpointError, match="out of bounds"):
+        load_mapper(tmp_path / "huge.safetensors")
