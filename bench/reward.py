@@ -61,7 +61,10 @@ def corruptions(item: HumanChart, other: Chart, seed: int) -> dict[str, Chart]:
 
 def nearest_other(items: list[HumanChart], item: HumanChart) -> Chart:
     """The chart of another song whose stars are nearest."""
-    return min((one for one in items if one.file != item.file), key=lambda one: abs(one.stars - item.stars)).chart
+    return min(
+        (one for one in items if one.chart.metadata.title != item.chart.metadata.title),
+        key=lambda one: abs(one.stars - item.stars),
+    ).chart
 
 
 def run_pairs(items: list[HumanChart]) -> Pairs:

@@ -3,7 +3,7 @@
     python -m reward.calibrate songs/ --split train --out reward/band_table.py
 
 Reads every `.osz` of the folder (with `songs.json`: those of the split), measures each chart with its own stars as the
-target, and writes percentiles around each of `STAR_KNOTS`: a band begins where 40 % of human charts lie beyond it and
+target, and writes percentiles around each of `STAR_KNOTS`: a one-sided band ends at the human median and
 the score is one half where 3 % do. Sections and whole charts have tables of their own.
 """
 
@@ -21,7 +21,7 @@ from chart.errors import ConfigError
 from chart.saving import save_bytes
 from reward.terms import STAR_KNOTS, Term
 
-EDGE, HALF = 0.40, 0.03
+EDGE, HALF = 0.50, 0.03
 """Shares of human charts beyond a one-sided band's edge, and beyond the point of half score."""
 EDGE_TWO_SIDED = 0.30
 KNOT_WIDTH = 0.7
@@ -71,7 +71,7 @@ def write_table(path: Path, tables: dict[str, dict[str, dict[str, tuple[float, .
         lines.append(f"{table} = {{")
         for name, rows in bands.items():
             limits = ", ".join(str(row) for row in rows.values())
-            lines.append(f'    "{name}": Band({limits}),  # noqa: E501')
+            lines.append(f'    "{name}": Band({limits}),')
         lines.append("}")
     save_bytes(path, ("\n".join(lines) + "\n").encode("utf-8"))
 

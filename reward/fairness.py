@@ -6,8 +6,7 @@ the logarithm of lost accuracy falls about linearly with level; the line through
     level       where players lose 4 %, less the target                          levels   0 = as promised
     spikes      a section's level above the chart's, less what loudness excuses  levels
     slope       how fast the loss falls as level rises                           1/level  0 = flat, large = a wall
-    fails       players within half a level of the target who fail               share
-    hands       imbalance of the hands' losses                                   share
+    fails       players within a level of the target who fail               share
 
 Source: design, The reward; REFERENCES §3 (accuracy of ranked players by stars), agents (what a level is).
 """
@@ -35,12 +34,15 @@ LADDER = 2.0
 """Levels below and above the target that the ladder reaches: about one step of a difficulty spread."""
 TARGET_LOSS = 0.04
 """Loss that defines a level: its players reach 96 % (agents.required)."""
-NEAR_LEVELS = 0.5
+NEAR_LEVELS = 1.0
 LOSS_FLOOR = 0.002
 """Added to losses before the logarithm: two tenths of a percent are as good as none, and a log needs a floor."""
 MAX_OFF = 4.0
 """Levels are read no further from the target than this: beyond, the ladder says only "far"."""
 MIN_SLOPE = 0.05
+PRIOR_SLOPE, PRIOR_WEIGHT = 0.55, 1.0
+"""Slope of human charts, and how much it counts against the ladder's own when a level is read: few losses make a noisy
+slope, and reading a level beyond the ladder multiplies its noise."""
 EXCUSE_LEVELS = 0.5
 """A section that is one standard deviation louder than the song may be this much harder."""
 MIN_NOTES = 8
@@ -67,13 +69,12 @@ def playtest(chart: Chart, stars: float, seed: int = 0, count: int = PLAYERS) ->
 
 @dataclass(frozen=True)
 class Lost:
-    """What the ladder lost, by section and chart: the lines through log loss over level, and the hands' parts."""
+    """What the ladder lost, by section and chart: lines through log loss over level, and who failed."""
 
     section_level: NDArray[np.float64]  # [section], level that loses 4 %, less the target; nan = too few notes
     section_slope: NDArray[np.float64]  # [section], fall of log loss per level
     chart_level: NDArray[np.float64]  # [chart]
     chart_slope: NDArray[np.float64]  # [chart]
-    hands: NDArray[np.float64]  # [hand, section], losses of all players
     fails: NDArray[np.float64]  # [chart], share of players near the target who fail
 
 
@@ -81,7 +82,6 @@ def lost_of(view: View, stars: NDArray[np.float64], plays: Sequence[Plays | None
     """Sum up the plays of a batch; charts without plays are nan throughout."""
     section = np.full((2, view.n_sections), np.nan)
     chart = np.full((3, view.n_charts), np.nan)
-    hands = np.zeros((2, view.n_sections))
     for index, one in enumerate(plays):
         if one is None or not one.grade.shape[1]:
             continue
@@ -89,8 +89,7 @@ def lost_of(view: View, stars: NDArray[np.float64], plays: Sequence[Plays | None
         begin, end = np.searchsorted(view.section_chart, [index, index + 1])
         own = view.note_section[first:last] - begin
         by_player = np.zeros((one.grade.shape[0], end - begin))
-        by_hand = np.zeros((2, end - begin))
-        add_losses(one.grade, one.tail_grade, own, view.column[first:last] // 2, 1.0 - WEIGHTS, by_player, by_hand)
+        add_losses(one.grade, one.tail_grade, own, 1.0 - WEIGHTS, by_player)
         notes = np.bincount(own, minlength=end - begin)
         level = one.population.level
         lines = _lines(by_player / np.maximum(notes, 1), level, stars[index])
@@ -98,8 +97,7 @@ def lost_of(view: View, stars: NDArray[np.float64], plays: Sequence[Plays | None
         chart[:2, index] = _lines(by_player.sum(axis=1, keepdims=True) / notes.sum(), level, stars[index])[:, 0]
         near = np.abs(level - stars[index]) <= NEAR_LEVELS
         chart[2, index] = 1.0 - one.passed[near].mean() if near.any() else np.nan
-        hands[:, begin:end] = by_hand
-    return Lost(section[0], section[1], chart[0], chart[1], hands, chart[2])
+    return Lost(section[0], section[1], chart[0], chart[1], chart[2])
 
 
 def _lines(loss: NDArray[np.float64], level: NDArray[np.float64], stars: float) -> NDArray[np.float64]:
@@ -107,7 +105,8 @@ def _lines(loss: NDArray[np.float64], level: NDArray[np.float64], stars: float) 
     centred = level - level.mean()
     log = np.log(loss + LOSS_FLOOR)
     slope = np.minimum(centred @ log / max(float(centred @ centred), 1e-9), -MIN_SLOPE)
-    at = level.mean() + (np.log(TARGET_LOSS + LOSS_FLOOR) - log.mean(axis=0)) / slope
+    steady = (slope - PRIOR_WEIGHT * PRIOR_SLOPE) / (1.0 + PRIOR_WEIGHT)
+    at = level.mean() + (np.log(TARGET_LOSS + LOSS_FLOOR) - log.mean(axis=0)) / steady
     return np.stack([np.clip(at - stars, -MAX_OFF, MAX_OFF), -slope])
 
 
@@ -146,23 +145,9 @@ def spikes(view: View, inputs: Inputs) -> Measured:
 
 
 def fails(view: View, inputs: Inputs) -> Measured:
-    """Share of players within half a level of the target who fail; of the chart only, sections share its value."""
+    """Share of players within a level of the target who fail; of the chart only, sections share its value."""
     chart = _lost(view, inputs).fails
     return Measured(chart[view.section_chart], chart)
-
-
-def hands(view: View, inputs: Inputs) -> Measured:
-    """|left − right| / (left + right) of the losses, less the spread that few notes explain."""
-    left, right = _lost(view, inputs).hands
-    notes = np.bincount(view.note_section, minlength=view.n_sections)
-    charts = [np.bincount(view.section_chart, part, minlength=view.n_charts) for part in (left, right)]
-    return Measured(_imbalance(left, right, notes), _imbalance(charts[0], charts[1], view.notes_in_chart))
-
-
-def _imbalance(left: NDArray, right: NDArray, notes: NDArray) -> NDArray[np.float64]:
-    total = left + right
-    part = np.abs(left - right) / np.maximum(total, 1e-9) - 1.0 / np.sqrt(np.maximum(notes, 1))
-    return np.where((notes >= MIN_NOTES) & (total > 0), np.maximum(part, 0.0), np.nan)
 
 
 TERMS = (
@@ -170,5 +155,4 @@ TERMS = (
     Term("fairness/spikes", "levels", "high", spikes, "osu! wiki: unjustified spikes", 0.4, "plays"),
     Term("fairness/slope", "1/level", "both", slope, "design: neither a wall nor flat", 0.1, "plays"),
     Term("fairness/fails", "share", "high", fails, "REFERENCES §1 health, §3 pass rates", 0.15, "plays"),
-    Term("fairness/hands", "share", "high", hands, "design: the hands share the load", 0.15, "plays"),
 )

@@ -32,12 +32,12 @@ class HumanChart:
     song: Song
 
 
-def read_song(data: bytes, name: str) -> Song:
+def read_song(source: bytes | Path, name: str) -> Song:
     """Decode a song and take down what the reward hears of it."""
     from ear.audio import load_audio
     from ear.spectrogram import FRAMES_PER_SECOND, log_mel
 
-    audio = load_audio(data, name=name)
+    audio = load_audio(source, name=name)
     return song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
 
 

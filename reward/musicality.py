@@ -1,6 +1,7 @@
 """Musicality anchors: is the chart about this song?
 
     onsets      strength of the onsets that rows fall on            over the strongest as many onsets of the section
+    support     rows that no onset of the song supports             share
     coverage    strongest onsets that have a row                    share of the strongest half as many as rows
     emphasis    chords on strong onsets                             correlation of chord size and strength
     energy      density follows loudness, section by section        correlation
@@ -27,6 +28,8 @@ from reward.view import SECTION_BEATS, View
 MIN_ROWS = 4
 MAX_STRENGTH = 4.0
 """Strengths are capped at four times their surroundings, lest one cymbal outweigh a bar."""
+WEAK_SHARE = 0.2
+"""An onset this much weaker than the song's typical one is hardly heard."""
 COVER_MS = 30.0
 """A row covers an onset this near; beyond it a listener hears two events."""
 BEATS_PER_BAR = 4
@@ -108,6 +111,18 @@ def onsets(view: View, index: int, song: Song) -> Measured:
     best = _rank_in_section(peak_section, strength) < wanted[peak_section]
     possible = np.bincount(peak_section[best], strength[best], minlength=count)
     return _share(got, possible, wanted >= MIN_ROWS)
+
+
+@_per_chart
+def support(view: View, index: int, song: Song) -> Measured:
+    """Share of rows that nothing in the song supports: onset strength under a fifth of the song's own onsets."""
+    rows, begin, count = _rows_of(view, index)
+    frames = song.frames(view.row_ms[rows] - view.offset_ms[index])
+    heard = np.interp(frames, np.arange(song.strength.size), song.near_onset, 0.0, 0.0)
+    weak = (heard < WEAK_SHARE * song.typical_onset).astype(np.float64)
+    section = view.row_section[rows] - begin
+    many = np.bincount(section, minlength=count)
+    return _share(np.bincount(section, weak, minlength=count), many.astype(np.float64), many >= MIN_ROWS)
 
 
 @_per_chart
@@ -246,6 +261,7 @@ def _likeness(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 TERMS = (
     Term("musicality/onsets", "share of the best", "low", onsets, "osu! wiki: every note has a sound", 0.05, "songs"),
+    Term("musicality/support", "share of rows", "high", support, "osu! wiki: every note has a sound", 0.05, "songs"),
     Term("musicality/coverage", "share of onsets", "low", coverage, "design: strong onsets have notes", 0.1, "songs"),
     Term("musicality/emphasis", "correlation", "low", emphasis, "design: chords on strong onsets", 0.15, "songs"),
     Term("musicality/energy", "correlation", "low", energy, "osu! wiki: difficulty follows intensity", 0.15, "songs"),

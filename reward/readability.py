@@ -93,9 +93,18 @@ def column_bits(view: View) -> NDArray[np.float64]:
 
 
 def surprise(view: View, inputs: Inputs) -> Measured:
-    """Bits for the columns over the bits of random columns."""
+    """Bits for the columns over the bits of random columns; nothing but quads is no surprise at all."""
     uniform = np.log2(CHOICES[view.rows.size])
-    return ratio(view, np.where(uniform > 0, column_bits(view), 0.0), uniform, MIN_ROWS)
+    found = ratio(view, np.where(uniform > 0, column_bits(view), 0.0), np.maximum(uniform, 1e-6), 0.0)
+    return Measured(
+        np.where(view.rows_in_section >= MIN_ROWS, found.section, np.nan),
+        np.where(view.notes_in_chart >= MIN_ROWS, found.chart, np.nan),
+    )
+
+
+def chords(view: View, inputs: Inputs) -> Measured:
+    """Mean notes in a row."""
+    return ratio(view, view.rows.size.astype(np.float64), np.ones(view.row_ms.size), MIN_ROWS)
 
 
 def holds(view: View, inputs: Inputs) -> Measured:
@@ -114,5 +123,6 @@ TERMS = (
     Term("readability/density", "rows in 500 ms", "both", density, "scroll time of 4K players, REFERENCES §3", 0.5),
     Term("readability/rhythm", "share of intervals", "high", rhythm, "osu! wiki: simple, predictable snaps", 0.05),
     Term("readability/surprise", "bits / random bits", "both", surprise, "adaptive n-gram of the chart itself", 0.1),
+    Term("readability/chords", "notes a row", "high", chords, "osu! wiki: chord sizes by level", 0.15),
     Term("readability/holds", "share of holds", "high", holds, "osu! wiki: shields; REFERENCES §4", 0.1),
 )

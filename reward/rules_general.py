@@ -54,8 +54,7 @@ def hold_beats(view: View) -> NDArray[np.float64]:
 
 def _hold_twelfth(view: View) -> Hits:
     length = view.end_ms - view.note_ms
-    long_enough = length >= MIN_HOLD_WARNING_MS  # shorter ones have a finding of their own
-    return hits_of_notes(view, (hold_beats(view) < MIN_HOLD_BEATS) & long_enough, length)
+    return hits_of_notes(view, (hold_beats(view) < MIN_HOLD_BEATS) & (length > 0), length)
 
 
 def _empty_column(view: View) -> Hits:

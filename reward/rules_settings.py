@@ -93,7 +93,7 @@ def _long_term_speed(level: Level) -> Callable[[View], Hits]:
     def wanted(speeds: Speeds) -> NDArray[np.bool_]:
         measures = (speeds.end_ms - speeds.start_ms) / (speeds.beat_ms * speeds.meter)
         outside = (speeds.speed < low * (1 - SPEED_SLACK)) | (speeds.speed > high * (1 + SPEED_SLACK))
-        return (measures > LONG_TERM_MEASURES) & outside
+        return (measures > LONG_TERM_MEASURES * (1 + SPEED_SLACK)) & outside
 
     return lambda view: _speed_hits(view, wanted)
 

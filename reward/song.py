@@ -19,7 +19,7 @@ LOUDNESS_SMOOTH_MS = 500.0
 """Loudness is a matter of half seconds: longer than a beat's decay, shorter than a section."""
 LOCAL_MS = 3_000.0
 """Onset strength is judged against its surroundings of about two bars."""
-SILENCE_DROP = 0.35
+SILENCE_DROP = 0.5
 """A frame is silent when its loudness is below this share of the song's median loudness (log-mel units)."""
 LAG_RANGE_MS = (-40, 60)
 """Where sync lags of real maps lie (osu!mania +20…+25, StepMania −5…0), plus the bias of a windowed onset."""
@@ -64,6 +64,16 @@ class Song:
         """[peak] frames where the strength is a local maximum, at least `PEAK_APART_MS` apart in effect."""
         around = _window_max(self.strength, round(PEAK_APART_MS / self.hop_ms / 2))
         return np.flatnonzero((self.strength >= around) & (self.strength > 0))
+
+    @cached_property
+    def near_onset(self) -> NDArray[np.float32]:
+        """[frame] the highest onset strength within one frame, all bands, not relative to the surroundings."""
+        return _window_max(self.onset.mean(axis=1), 1)
+
+    @cached_property
+    def typical_onset(self) -> float:
+        """Mean of the song's onset peaks, on the scale of `near_onset`."""
+        return float(self.near_onset[self.peaks].mean()) if self.peaks.size else 0.0
 
     @cached_property
     def near_strength(self) -> NDArray[np.float32]:

@@ -41,10 +41,10 @@ class Weights:
     fairness_spikes: float = 1.0
     fairness_slope: float = 0.5
     fairness_fails: float = 0.5
-    fairness_hands: float = 0.5
     readability_density: float = 1.0
     readability_rhythm: float = 2.0
     readability_surprise: float = 2.0
+    readability_chords: float = 1.0
     readability_holds: float = 1.0
     ergonomics_hands: float = 1.0
     ergonomics_columns: float = 1.0
@@ -55,9 +55,10 @@ class Weights:
     ergonomics_hand_load: float = 1.0
     ergonomics_stamina: float = 0.5
     musicality_onsets: float = 2.0
+    musicality_support: float = 1.0
     musicality_coverage: float = 1.0
     musicality_emphasis: float = 1.0
-    musicality_energy: float = 1.5
+    musicality_energy: float = 2.0
     musicality_silence: float = 0.5
     musicality_repetition: float = 1.5
     musicality_presence: float = 1.0

@@ -1,0 +1,99 @@
+"""Score a chart and list its rule findings.
+
+    python -m reward.score map.osu --stars 3.5 --audio song.ogg
+
+Prints a table of terms (score 0–1, measure and unit), the auditors and the findings of the ranking criteria with their
+places. `--json` ends with one line that holds the same.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from chart.command import Command, use_utf8
+from chart.errors import ConfigError
+
+MAX_STARS = 15.0
+FINDINGS_SHOWN = 30
+
+
+def timestamp(time_ms: float) -> str:
+    """A time as osu!'s editor writes it: mm:ss:mmm."""
+    total = max(round(time_ms), 0)
+    return f"{total // 60_000:02d}:{total // 1000 % 60:02d}:{total % 1000:03d}"
+
+
+def score_file(path: Path, audio: Path | None = None, stars: float | None = None, seed: int = 0) -> dict[str, object]:
+    """Everything the command prints, as plain data; `stars` defaults to the chart's own official stars."""
+    from chart.osu import read_osu
+    from chart.stars import stars as stars_of
+    from reward.auditors import audit
+    from reward.criteria import level_of
+    from reward.measuring import read_song
+    from reward.rules import check
+    from reward.song import estimate_lag_ms
+    from reward.total import score
+
+    if stars is not None and not 0 < stars <= MAX_STARS:
+        raise ConfigError(f"--stars {stars:g}: give a star rating above 0 and up to {MAX_STARS:g}")
+    chart = read_osu(path)
+    song = None
+    if audio is not None:
+        song = read_song(audio, audio.name)
+        song = replace(song, lag_ms=estimate_lag_ms(chart, song))
+    aim = stars if stars is not None else (stars_of(chart) if len(chart) else 0.0)
+    level = level_of(aim)
+    findings = [
+        {"rule": f.rule, "severity": f.severity, "at": timestamp(f.start_ms), "columns": f.columns, "text": f.text}
+        for f in check(chart, level)
+    ]
+    terms = score(chart, aim, song, seed=seed).flat()
+    return {"stars": aim, "level": level.name, "terms": terms, "audit": audit(chart, song), "findings": findings}
+
+
+def show(result: dict[str, object]) -> None:
+    """Print the tables."""
+    from reward.total import TERMS
+
+    terms: dict[str, float] = result["terms"]  # type: ignore[assignment]
+    click.echo(f"target {result['stars']:.2f} stars ({result['level']})   total {terms['total']:.3f}\n")
+    click.echo(f"{'term':26}{'score':>7}  measure")
+    for term in TERMS:
+        if term.name in terms:
+            measure = terms[f"measure/{term.name}"]
+            click.echo(f"{term.name:26}{terms[term.name]:7.2f}  {measure:.3g} {term.unit}")
+        else:
+            click.echo(f"{term.name:26}{'–':>7}  {'no audio given' if term.needs == 'songs' else 'nothing to measure'}")
+    click.echo("")
+    for name, value in result["audit"].items():  # type: ignore[attr-defined]
+        click.echo(f"{name:26}{value:7.2f}")
+    findings: list[dict] = result["findings"]  # type: ignore[assignment]
+    click.echo(f"\n{len(findings)} findings")
+    for finding in findings[:FINDINGS_SHOWN]:
+        columns = "|".join(str(column) for column in finding["columns"])
+        click.echo(f"{finding['at']} ({columns:7}) {finding['severity']:8} {finding['rule']}: {finding['text']}")
+    if len(findings) > FINDINGS_SHOWN:
+        click.echo(f"… and {len(findings) - FINDINGS_SHOWN} more (--json lists all)")
+
+
+@click.command(cls=Command)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--audio", type=click.Path(path_type=Path), help="The song, for the musicality terms.")
+@click.option("--stars", type=float, help="Stars the chart aims at (default: its own official stars).")
+@click.option("--seed", default=0, show_default=True, help="Seed of the simulated players.")
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+def main(path: Path, audio: Path | None, stars: float | None, seed: int, as_json: bool) -> None:
+    """Score the chart PATH (.osu): terms, auditors and rule findings."""
+    use_utf8()
+    result = score_file(path, audio, stars, seed)
+    show(result)
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
