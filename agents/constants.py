@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import hand_kernels as kernels
+from chart.errors import ConfigError
 
 PATH = Path(__file__).with_name("constants.json")
 
@@ -104,9 +105,9 @@ class SkillConstants:
     stamina: float = 0.69  # share of full speed that can be kept up (Etterna's MinaCalc)
     read_base: float = 6.0  # rows/s read at level 0
     read_per_level: float = 2.6
-    release_base_ms: float = 80.0  # release error SD of level 0
-    release_levels: float = 4.5  # levels that divide it by e
-    release_floor_ms: float = 14.0  # no player is steadier
+    release_base_ms: float = 90.0  # release error SD of level 0
+    release_levels: float = 4.0  # levels that divide it by e
+    release_floor_ms: float = 12.0  # no player is steadier
     hold_ms: float = 60.0  # length of a tap, median
     bias_ms: float = 2.9  # SD of a play's mean error
     # spread of skills about a player's own level, in levels (Etterna's 29,306 players, scaled by SKILL_SCALE)
@@ -115,13 +116,13 @@ class SkillConstants:
     jack_sd: float = 0.7
     reading_sd: float = 0.35
     accuracy_sd: float = 0.35
-    release_sd: float = 0.7  # fitted: few practise holds
+    release_sd: float = 1.0  # fitted: few practise holds
     left_sd: float = 0.03  # of the left hand's share of speed
     # players who hand in scores on a chart, by the level it requires: mean = offset + slope × required
     ranked_offset: float = 2.0
     ranked_slope: float = 0.6
     ranked_sd: float = 0.6
-    release_behind: float = 0.8  # levels by which real players' releases lag behind the rest; fitted
+    release_behind: float = 2.0  # levels by which real players' releases lag behind the rest; fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +136,20 @@ class Constants:
 @cache
 def constants() -> Constants:
     """The constants shipped with the package."""
-    data = json.loads(PATH.read_text(encoding="utf-8")) if PATH.is_file() else {}
-    return Constants(_filled(HandConstants, data.get("hand", {})), _filled(SkillConstants, data.get("skill", {})))
+    return read_constants(PATH)
+
+
+def read_constants(path: Path) -> Constants:
+    """Constants from a file that `agents.calibrate` wrote."""
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing; run python -m agents.calibrate to make it, or install the package again")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Constants(_filled(HandConstants, data["hand"]), _filled(SkillConstants, data["skill"]))
 
 
 def _filled(kind: type, values: dict[str, Any]) -> Any:
     names = {field.name for field in fields(kind)}
     unknown = sorted(set(values) - names)
-    assert not unknown, f"{PATH.name} names unknown constants: {', '.join(unknown)}"
+    if unknown:
+        raise ConfigError(f"the constants name {unknown[0]}, which this version does not know; calibrate again")
     return kind(**{name: float(value) for name, value in values.items()})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.constants import Constants, HandConstants
+from agents.constants import Constants, HandConstants, SkillConstants
 from agents.features import demand_of
 from agents.judgement import accuracy_320
 from agents.likeness import ChartView, statistics, view_of
@@ -191,6 +191,37 @@ def descend(
             _, damping, here, now = best
         tell(number, float(now @ now))
     return here
+
+
+def fit_population(maps: Sequence[tuple[RankedMap, float]], shared: Constants) -> SkillConstants:
+    """Offset and slope of the ranked population that suit these maps best, hands and skills as they are."""
+    curves = [(one, required, ladder(one.chart, shared)) for one, required in maps]
+
+    def misfit(offset: float, slope: float) -> float:
+        skill = replace(shared.skill, ranked_offset=offset, ranked_slope=slope)
+        shifts = [offset - shared.skill.ranked_offset + (slope - shared.skill.ranked_slope) * r for _, r, _ in curves]
+        # first order: the known accuracy, moved along the all-round players' curve
+        total = 0.0
+        for (one, required, curve), shift, base in zip(curves, shifts, bases, strict=True):
+            level = skill.ranked_offset + skill.ranked_slope * required
+            moved = np.interp([level - shift, level], curve.level, curve.accuracy)
+            total += (base + float(moved[1] - moved[0]) - one.mean) ** 2
+        return total
+
+    bases = [float(ranked_accuracy(one.chart, required, shared).mean()) for one, required, _ in curves]
+    grid = [
+        (misfit(offset, slope), offset, slope)
+        for offset in shared.skill.ranked_offset + np.arange(-1.0, 1.01, 0.1)
+        for slope in shared.skill.ranked_slope + np.arange(-0.2, 0.21, 0.02)
+    ]
+    _, offset, slope = min(grid)
+    return replace(shared.skill, ranked_offset=float(offset), ranked_slope=float(slope))
+
+
+def spearman(a: Sequence[float] | NDArray, b: Sequence[float] | NDArray) -> float:
+    """Spearman's rank correlation of values without ties."""
+    first, second = (np.argsort(np.argsort(np.asarray(values))) for values in (a, b))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _play(chart: Chart, players: Population, seed: int, shared: Constants) -> Plays:

@@ -1,0 +1,212 @@
+"""Derive the constants of hands and skill from real plays: `python -m agents.calibrate ../shared/data`.
+
+Every third play of each map is held out; the report, written into the same file, compares people and simulated players
+on those plays alone, and gives the ranked population's accuracy map by map, each also predicted with the population's
+constants fitted to the other maps only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chart.command import Command, use_utf8
+from chart.errors import ConfigError
+
+HELD_OUT_EVERY = 3
+FIT_PLAYS = 5
+"""Plays of a map that the fit looks at, so that a map with many plays does not rule it."""
+STAR_CHARTS = 5
+"""Charts of each band of stars that tie levels to stars."""
+MAX_STAR_NOTES = 3_500
+SEED = 5
+STYLES = ("osu!mania", "Quaver 4K", "Malody 4K")
+"""Charts made for keys; pad charts are another game."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateOptions:
+    """What the command was asked for."""
+
+    data: Path
+    out: Path
+    rounds: int = 6
+    start: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0:
+            raise ConfigError(f"--rounds is {self.rounds}; give 0 (report only) or more")
+
+
+def split_plays(plays: list[Any]) -> tuple[list[Any], list[Any]]:
+    """(fit, held out): every third play of each map is held out."""
+    seen: dict[str, int] = {}
+    fit: list[Any] = []
+    held_out: list[Any] = []
+    for real in plays:
+        number = seen[real.map_name] = seen.get(real.map_name, 0) + 1
+        (held_out if number % HELD_OUT_EVERY == 0 else fit).append(real)
+    return fit, held_out
+
+
+def at_most(plays: list[Any], count: int) -> list[Any]:
+    """The first `count` plays of each map."""
+    seen: dict[str, int] = {}
+    out = []
+    for real in plays:
+        seen[real.map_name] = seen.get(real.map_name, 0) + 1
+        if seen[real.map_name] <= count:
+            out.append(real)
+    return out
+
+
+def star_charts(data: Path) -> list[tuple[Any, float]]:
+    """Charts of every band of stars, from training songs and from charts without audio."""
+    import numpy as np
+
+    from chart.model import Chart
+    from chart.osz import read_osz
+    from chart.stars import stars
+
+    rng = np.random.default_rng(SEED)
+    found: list[tuple[Any, float]] = []
+    for song in json.loads((data / "songs" / "songs.json").read_text(encoding="utf-8")):
+        if song["split"] == "train" and song["style"] in STYLES:
+            charts = read_osz(data / "songs" / song["file"]).charts
+            found += [(chart, stars(chart)) for chart in charts if 150 < len(chart) < MAX_STAR_NOTES]
+    with np.load(data / "patterns" / "robeats.npz", allow_pickle=False) as arrays:
+        parts = {name: arrays[name] for name in ("offset", "time_ms", "column", "end_ms")}
+    for number in rng.choice(parts["offset"].size - 1, 120, replace=False):
+        inside = slice(parts["offset"][number], parts["offset"][number + 1])
+        time, end = parts["time_ms"][inside].astype(float), parts["end_ms"][inside].astype(float)
+        if 400 < time.size < MAX_STAR_NOTES and (np.isfinite(time) & (time >= 0)).all():
+            chart = Chart.from_notes(time, parts["column"][inside], np.where(end < 0, np.nan, end))
+            if stars(chart) > 4:
+                found.append((chart, stars(chart)))
+    picked = []
+    for band in range(1, 7):
+        inside_band = [one for one in found if band <= one[1] < band + 1]
+        picked += [inside_band[n] for n in rng.permutation(len(inside_band))[:STAR_CHARTS]]
+    return picked
+
+
+def likeness_report(plays: list[Any], shared: Any) -> dict[str, dict[str, float | bool]]:
+    """Statistic → human and simulated mean over plays, the human's 95 % bootstrap interval, and whether they agree."""
+    import numpy as np
+
+    from agents.fitting import nan_mean, simulated_statistics, targets_of
+
+    targets = targets_of(plays, [], [])
+    simulated = simulated_statistics(targets, shared)
+    rng = np.random.default_rng(SEED)
+    table: dict[str, dict[str, float | bool]] = {}
+    for name in targets.human[0]:
+        human = np.array([one[name] for one in targets.human])
+        human = human[np.isfinite(human)]
+        if human.size < 3:
+            continue
+        low, high = np.percentile(rng.choice(human, (2000, human.size)).mean(axis=1), [2.5, 97.5]).tolist()
+        ours = nan_mean([one[name] for one in simulated])
+        near = abs(ours - human.mean()) <= 0.2 * abs(human.mean())
+        table[name] = {
+            "human": round(float(human.mean()), 3),
+            "low": round(low, 3),
+            "high": round(high, 3),
+            "simulated": round(ours, 3),
+            "agrees": bool(near or low <= ours <= high),
+        }
+    return table
+
+
+def ranked_report(maps: list[Any], shared: Any) -> dict[str, Any]:
+    """Predicted and real mean accuracy of ranked players by map, and the same with each map left out of the fit."""
+    import numpy as np
+
+    from agents.fitting import fit_population, ladder, ranked_accuracy, spearman
+
+    required = [ladder(one.chart, shared).level_for(0.96) for one in maps]
+    predicted = [float(ranked_accuracy(one.chart, r, shared, 96).mean()) for one, r in zip(maps, required, strict=True)]
+    left_out = []
+    for number, one in enumerate(maps):
+        others = [(m, r) for k, (m, r) in enumerate(zip(maps, required, strict=True)) if k != number]
+        skill = fit_population(others, shared)
+        left_out.append(float(ranked_accuracy(one.chart, required[number], replace(shared, skill=skill), 96).mean()))
+    real = np.array([one.mean for one in maps])
+    return {
+        "spearman": round(spearman(predicted, real), 4),
+        "mean_error": round(float(np.mean(predicted) - real.mean()), 4),
+        "mean_absolute_error": round(float(np.abs(np.array(predicted) - real).mean()), 4),
+        "worst_error": round(float(np.abs(np.array(predicted) - real).max()), 4),
+        "left_out_spearman": round(spearman(left_out, real), 4),
+        "left_out_mean_absolute_error": round(float(np.abs(np.array(left_out) - real).mean()), 4),
+        "maps": {
+            one.map_name: {
+                "stars": one.stars,
+                "required": round(r, 2),
+                "real": one.mean,
+                "predicted": round(p, 4),
+                "left_out": round(q, 4),
+            }
+            for one, r, p, q in zip(maps, required, predicted, left_out, strict=True)
+        },
+    }
+
+
+def run(options: CalibrateOptions) -> dict[str, Any]:
+    """Fit, report and write; returns the report."""
+    from agents.constants import Constants, HandConstants, SkillConstants, read_constants
+    from agents.fitting import constants_from, descend, residuals_of, targets_of, vector_of
+    from agents.real_plays import read_plays, read_ranked
+    from chart.saving import save_bytes
+
+    published = Constants(HandConstants(), SkillConstants())
+    shared = read_constants(options.start) if options.start else published
+    fit, held_out = split_plays(read_plays(options.data / "players"))
+    ranked = read_ranked(options.data / "players")
+    if options.rounds:
+        targets = targets_of(at_most(fit, FIT_PLAYS), ranked, star_charts(options.data))
+        vector = descend(
+            lambda one: residuals_of(targets, constants_from(one, published), published),
+            vector_of(shared),
+            options.rounds,
+            lambda number, cost: click.echo(f"round {number + 1}/{options.rounds}: {cost:.1f}", err=True),
+        )
+        shared = constants_from(vector, published)
+    report = {
+        "held_out_plays": len(held_out),
+        "likeness": likeness_report(held_out, shared),
+        "ranked": ranked_report(ranked, shared),
+    }
+    data = {"hand": _rounded(asdict(shared.hand)), "skill": _rounded(asdict(shared.skill)), "report": report}
+    save_bytes(options.out, (json.dumps(data, indent=1) + "\n").encode())
+    return report
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.5g}") for name, value in values.items()}
+
+
+@click.command(cls=Command)
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).with_name("constants.json"),
+              help="Where to write; the package's own constants by default.")  # fmt: skip
+@click.option("--rounds", default=6, show_default=True, help="Rounds of the descent, 0 to report only.")
+@click.option(
+    "--start", type=click.Path(path_type=Path), help="Constants to start from; the published ones by default."
+)
+def main(**options: Any) -> None:
+    """Fit the constants to the real plays in DATA (with players, songs and patterns in it) and report on held-out plays."""
+    use_utf8()
+    report = run(CalibrateOptions(**options))
+    for name, row in report["likeness"].items():
+        mark = "" if row["agrees"] else "  differs"
+        click.echo(f"{name:<45}{row['human']:>9.2f}{row['simulated']:>9.2f}{mark}")
+    click.echo(json.dumps({key: value for key, value in report["ranked"].items() if key != "maps"}))
+
+
+if __name__ == "__main__":
+    main()
