@@ -1,33 +1,44 @@
 """Writes charts until their official stars are those asked for.
 
-The mapper is told the stars it shall write, and mostly comes near; what remains is closed here. Each round writes
-several charts a target side by side, with different rate biases (more or fewer rows); the next round's biases lie
-where the rounds before say that the stars would be right.
+The mapper is told the stars that it shall write and the density that such charts have, and mostly comes near; what
+remains is closed here in rounds of several charts a target, written side by side. The first round tells the mapper
+more or fewer stars than wanted (a *push*); the later ones keep the push at which the stars should be right and vary a
+*bias* on the hazard's log-odds, more or fewer rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from chart.errors import AudioFileError
 from chart.grid import Grid
 from chart.model import KEYS, Chart, TimingPoint
 from chart.problems import find_problems
 from chart.stars import stars
-from mapper.hearing import hear
+from mapper.hearing import Heard, hear
 from mapper.model import STYLES, Controls, Mapper
 from mapper.rows import notes_of
 from mapper.sampling import Sampling, write_rows
 
-FIRST_BIASES = (-0.6, 0.0, 0.6)
-"""Log-odds tried in the first round."""
-MAX_BIAS = 4.0
-SPREAD = (-0.12, 0.0, 0.12)
-"""Around the estimated bias in later rounds."""
+PUSHES = (-0.5, 0.0, 0.5)
+"""Stars added to the target in the first round's controls."""
+MAX_PUSH = 3.0
+MIN_TOLD_STARS, MAX_TOLD_STARS = 0.3, 9.0
+MIN_STARS_PER_PUSH = 0.4
+"""Least effect of a push that is believed when a line is laid through few noisy charts."""
+BIASES = (-0.12, 0.0, 0.12)
+"""Log-odds around the estimate, in later rounds."""
+STARS_PER_BIAS = 0.8
+MAX_BIAS = 1.5
+DENSITY = {"keyboard": (3.29, -1.19), "pad": (2.49, -0.56)}
+"""Notes a second of human charts by style: slope and intercept over stars, least squares on the `train` charts."""
+HOLD_SHARE = 0.1
+"""Holds among the notes of a typical human chart (the mean of `train` charts is .08 to .16 at any stars)."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +58,15 @@ class Candidate:
     """A chart that was written for a target."""
 
     target: float
+    push: float
     bias: float
     stars: float
     chart: Chart
 
     @property
-    def error(self) -> float:
-        return abs(self.stars - self.target)
+    def excess(self) -> float:
+        """Stars above the target."""
+        return self.stars - self.target
 
 
 @dataclass(frozen=True)
@@ -78,25 +91,74 @@ def write_charts(
     A target that the song does not allow gets the nearest chart that was found. `report` is told the share done.
     """
     tried: list[list[Candidate]] = [[] for _ in targets]
-    seeds = np.random.SeedSequence(config.seed).generate_state(config.rounds)
-    for number, seed in enumerate(seeds):
-        open_targets = [index for index in range(len(targets)) if not _is_met(tried[index], config.tolerance)]
-        if not open_targets:
+    listener = _Listener(model, song, config.style)
+    for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
+        wanted = [
+            Wanted(index, targets[index], push, bias)
+            for index in range(len(targets))
+            if not _is_met(tried[index], config.tolerance)
+            for push, bias in _next_settings(tried[index])
+        ]
+        if not wanted:
             break
-        wanted = [(index, bias) for index in open_targets for bias in _biases(tried[index])]
-        asked = np.array([targets[index] for index, _ in wanted])
-        bias = np.array([bias for _, bias in wanted])
-        share = lambda done, number=number: report((number + done) / len(seeds))  # noqa: E731
-        for (index, _), candidate in zip(
-            wanted, _write(model, song, asked, bias, config, int(seed), share), strict=True
-        ):
-            tried[index].append(candidate)
+        heard = listener.hear(wanted)
+        sampling = Sampling(int(seed), np.array([one.bias for one in wanted]))
+        rows = write_rows(model, heard, sampling, _share_of_round(report, number, config.rounds))
+        for one, written in zip(wanted, rows, strict=True):
+            chart = Chart.from_notes(*notes_of(written, song.grid), timing_points=song.timing_points)
+            rating = stars(chart) if len(chart) else 0.0
+            tried[one.index].append(Candidate(one.target, one.push, one.bias, rating, chart))
     report(1.0)
     return _one_each(tried, targets)
 
 
+def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -> Callable[[float], None]:
+    return lambda done: report((number + done) / rounds)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A chart to write for the target with this index."""
+
+    index: int
+    target: float
+    push: float
+    bias: float
+
+
+class _Listener:
+    """Hears the song for any controls, and remembers what it heard: hearing costs as much as writing."""
+
+    def __init__(self, model: Mapper, song: Song, style: str) -> None:
+        self.model, self.song, self.style = model, song, style
+        self.known: dict[float, Heard] = {}  # told stars → what is heard for them, one chart each
+
+    def hear(self, wanted: Sequence[Wanted]) -> Heard:
+        """What each wanted chart hears, in order."""
+        told = [float(np.clip(one.target + one.push, MIN_TOLD_STARS, MAX_TOLD_STARS)) for one in wanted]
+        new = sorted(set(told) - set(self.known))
+        if new:
+            song, controls = self.song, typical_controls(new, self.style)
+            between_ms = (song.first_ms, song.last_ms)
+            heard = hear(self.model, song.grid, song.features, song.lag_ms, controls, between_ms)
+            self.known |= {stars: heard.repeated([number]) for number, stars in enumerate(new)}
+        return Heard.joined([self.known[stars] for stars in told])
+
+
+def typical_controls(told_stars: Sequence[float], style: str) -> Controls:
+    """Controls of charts with these stars, as dense and with as many holds as such human charts."""
+    slope, intercept = DENSITY[style]
+    stars = torch.tensor(told_stars, dtype=torch.float32)
+    return Controls(
+        stars=stars,
+        notes_per_s=(slope * stars + intercept).clamp(min=0.5),
+        hold_share=torch.full_like(stars, HOLD_SHARE),
+        style=torch.full(stars.shape, STYLES.index(style)),
+    )
+
+
 def _is_met(tried: Sequence[Candidate], tolerance: float) -> bool:
-    return any(candidate.error <= tolerance and is_whole(candidate.chart) for candidate in tried)
+    return any(abs(candidate.excess) <= tolerance and is_whole(candidate.chart) for candidate in tried)
 
 
 def is_whole(chart: Chart) -> bool:
@@ -104,46 +166,25 @@ def is_whole(chart: Chart) -> bool:
     return len(np.unique(chart.column)) == KEYS and not find_problems(chart)
 
 
-def _biases(tried: Sequence[Candidate]) -> tuple[float, ...]:
-    """Where to try next: around the bias at which a line through the nearest charts meets the target."""
+def _next_settings(tried: Sequence[Candidate]) -> list[tuple[float, float]]:
+    """(push, bias) of the charts to try next, after all those that were tried for the target."""
     if not tried:
-        return FIRST_BIASES
-    bias = np.array([candidate.bias for candidate in tried])
-    excess = np.array([candidate.stars - candidate.target for candidate in tried])
-    near = np.argsort(np.abs(excess))[:3]
-    slope = np.polyfit(bias, excess, 1)[0] if np.ptp(bias) > 0 else 0.0
-    slope = max(slope, 0.3)  # stars per unit of log-odds; noise can hide that more rows are harder
-    centre = float(np.clip(np.mean(bias[near] - excess[near] / slope), -MAX_BIAS, MAX_BIAS))
-    return tuple(centre + offset for offset in SPREAD)
-
-
-def _write(
-    model: Mapper,
-    song: Song,
-    asked: NDArray,
-    bias: NDArray,
-    config: AimConfig,
-    seed: int,
-    report: Callable[[float], None],
-) -> list[Candidate]:
-    unset = torch.full((len(asked),), float("nan"))
-    style = torch.full((len(asked),), STYLES.index(config.style))
-    controls = Controls(torch.tensor(asked, dtype=torch.float32), unset, unset, style)
-    heard = hear(model, song.grid, song.features, song.lag_ms, controls, (song.first_ms, song.last_ms))
-    candidates = []
-    for target, chart_bias, rows in zip(
-        asked, bias, write_rows(model, heard, Sampling(seed, bias), report), strict=True
-    ):
-        chart = Chart.from_notes(*notes_of(rows, song.grid), timing_points=song.timing_points)
-        candidates.append(Candidate(float(target), float(chart_bias), stars(chart) if len(chart) else 0.0, chart))
-    return candidates
+        return [(push, 0.0) for push in PUSHES]
+    first = tried[: len(PUSHES)]
+    push = np.array([candidate.push for candidate in first])
+    excess = np.array([candidate.excess for candidate in first])
+    slope = max(float(np.polyfit(push, excess, 1)[0]), MIN_STARS_PER_PUSH)
+    best_push = float(np.clip(np.mean(push) - np.mean(excess) / slope, -MAX_PUSH, MAX_PUSH))
+    later = tried[len(PUSHES) :]
+    bias = float(np.mean([candidate.bias - candidate.excess / STARS_PER_BIAS for candidate in later])) if later else 0.0
+    return [(best_push, float(np.clip(bias + offset, -MAX_BIAS, MAX_BIAS))) for offset in BIASES]
 
 
 def _one_each(tried: Sequence[Sequence[Candidate]], targets: Sequence[float]) -> list[Candidate]:
     """The nearest whole chart of each target, handed out so that harder targets never get easier charts."""
-    best = [min(charts, key=lambda candidate: (not is_whole(candidate.chart), candidate.error)) for charts in tried]
+    whole = [[candidate for candidate in charts if is_whole(candidate.chart)] for charts in tried]
+    if not all(whole):
+        raise AudioFileError("the song leaves too little room for a chart; is it mostly silent, or very short?")
+    best = [min(charts, key=lambda candidate: abs(candidate.excess)) for charts in whole]
     by_stars = sorted(best, key=lambda candidate: candidate.stars)
-    return [
-        Candidate(target, candidate.bias, candidate.stars, candidate.chart)
-        for target, candidate in zip(sorted(targets), by_stars, strict=True)
-    ]
+    return [replace(candidate, target=target) for target, candidate in zip(sorted(targets), by_stars, strict=True)]

@@ -38,6 +38,17 @@ class Heard:
         picked = Encoding(encoding.cell[charts], encoding.slot[charts], encoding.onset_logit[charts])
         return replace(self, encoding=picked, decoder_control=self.decoder_control[charts])
 
+    @staticmethod
+    def joined(parts: list[Heard]) -> Heard:
+        """Several of one song as one batch, in this order."""
+        encodings = [part.encoding for part in parts]
+        encoding = Encoding(
+            torch.cat([one.cell for one in encodings]),
+            torch.cat([one.slot for one in encodings]),
+            torch.cat([one.onset_logit for one in encodings]),
+        )
+        return replace(parts[0], encoding=encoding, decoder_control=torch.cat([part.decoder_control for part in parts]))
+
     @property
     def last_tick(self) -> int:
         """Tick of the last slot where anything may happen."""
