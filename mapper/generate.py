@@ -8,6 +8,7 @@ machine give the same file.
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any
 import click
 import numpy as np
 from ear.clock import OSU_CLOCK_MS
-from ear.timing import find_timing
 from numpy.typing import NDArray
 
 from chart.command import Command, NumbersOption, stages, use_utf8
@@ -27,10 +27,12 @@ from chart.osz import write_osz
 from chart.saving import check_writable
 from chart.stars import stars
 from ear.audio import load_audio, read_tags
+from ear.timing import find_timing
 from mapper.aim import AimConfig, Song, write_charts
 from mapper.checkpoint import load_mapper
 from mapper.features import song_features
 from mapper.finishing import finish, metadata_of, preview_point_ms
+from mapper.packing import playable_audio
 
 MIN_MAPPED_MS = 1000.0
 """At least this much of the song must remain behind --audio-start."""
@@ -110,7 +112,8 @@ def generate(config: GenerateConfig, report: Callable[[str, float], None] = lamb
     ratings = [stars(chart) for chart in charts]
     preview_ms = preview_point_ms(features, downbeats_ms(song.grid)) + round(OSU_CLOCK_MS)
     charts = finish(charts, ratings, metadata_of(*names_of(config)), preview_ms)
-    write_osz(charts, config.song, config.out)
+    with tempfile.TemporaryDirectory() as folder:
+        write_osz(charts, playable_audio(config.song, Path(folder)), config.out)
     report("pack", 1.0)
     asked = tuple(candidate.target for candidate in written)
     return Generated(config.out, tuple(charts), asked, tuple(ratings), timing.bpm, timing.confidence)
