@@ -39,6 +39,12 @@ TONE_FPS, TONE_N_FFT, TONE_LOW_HZ, TONES = 20.0, 4096, 82.4, 57
 
 BASS_TONES = 15
 
+MIN_DEVIATION = 0.05
+"""Added to a feature's deviation: beats that differ by less (in log magnitude) are equal to the ear."""
+
+MAX_DEVIATIONS = 3.0
+"""A single odd beat (a break, a cut) must not decide the metre."""
+
 BEFORE_MS, AFTER_MS = 8.0, 12.0
 """Onsets this far around a beat belong to it."""
 
@@ -103,7 +109,7 @@ def texture(samples: NDArray[np.float32], sample_rate: int) -> Texture:
 def beat_features(
     strength: NDArray[np.float32], frame_ms: float, song: Texture, beat_ms: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """[beat, feature], each feature with mean 0 and deviation 1 over the beats [beat] of one steady stretch."""
+    """[beat, feature], each feature with mean 0 and deviation ≤ 1 over the beats [beat] of one steady stretch."""
     period_ms = float(np.median(np.diff(beat_ms)))
     columns: list[NDArray[np.float64]] = []
     around = np.arange(round(-BEFORE_MS / frame_ms), round(AFTER_MS / frame_ms) + 1)
@@ -122,7 +128,8 @@ def beat_features(
     columns.append(np.abs(eight).mean(axis=1))
     columns.append(np.abs(song.colour.change(beat_ms, 16 * period_ms)).mean(axis=1))
     features = np.array(columns).T
-    return (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
+    features = (features - features.mean(axis=0)) / (features.std(axis=0) + MIN_DEVIATION)
+    return np.clip(features, -MAX_DEVIATIONS, MAX_DEVIATIONS)
 
 
 def find_bars(features: NDArray[np.float64]) -> Bars:
