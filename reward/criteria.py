@@ -94,8 +94,12 @@ def row_beat_ms(view: View) -> NDArray[np.float64]:
 
 def scaled_rows(view: View) -> Rows:
     """The view's rows with intervals in scaled beats, to which the criteria's snaps apply as written."""
-    rows = view.rows
-    return Rows(rows.mask, rows.held, rows.gap_ms, rows.gap_beats * snap_scale(row_beat_ms(view)))
+    if "scaled_rows" not in view.memo:
+        rows = view.rows
+        scaled = rows.gap_beats * snap_scale(row_beat_ms(view))
+        view.memo["scaled_rows"] = Rows(rows.mask, rows.held, rows.gap_ms, scaled)
+    rows_scaled: Rows = view.memo["scaled_rows"]
+    return rows_scaled
 
 
 def hits_of_notes(view: View, where: NDArray[np.bool_], amount: NDArray) -> Hits:

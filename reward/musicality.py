@@ -213,17 +213,29 @@ def repetition(view: View, index: int, song: Song) -> Measured:
     filled = (written.any(axis=1)) & (heard.any(axis=1))
     if filled.sum() < 2 * BARS_PER_SECTION:
         return Measured(np.full(count, np.nan), np.array([np.nan]))
-    one, two = _likeness(written[filled]), _likeness(heard[filled])
-    pairs = ~np.eye(one.shape[0], dtype=bool)
-    product = np.zeros(one.shape)
-    product[pairs] = _standard(one[pairs]) * _standard(two[pairs])
+    found = _pair_correlation(_likeness(written[filled]), _likeness(heard[filled]))
     by_bar = np.full(count * BARS_PER_SECTION, np.nan)
-    by_bar[np.flatnonzero(filled)] = product.sum(axis=1) / (one.shape[0] - 1)
+    by_bar[np.flatnonzero(filled)] = found
     known = ~np.isnan(by_bar).reshape(count, BARS_PER_SECTION)
     total = np.where(known, np.nan_to_num(by_bar).reshape(count, BARS_PER_SECTION), 0.0).sum(axis=1)
     section = np.full(count, np.nan)
     np.divide(total, known.sum(axis=1), out=section, where=known.any(axis=1))
-    return Measured(section, np.array([product[pairs].mean()]))
+    return Measured(section, np.array([found.mean()]))
+
+
+def _pair_correlation(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float64]:
+    """[bar] mean product of z-scores of each bar's pairs in two [bar, bar] tables with empty diagonals."""
+    others = one.shape[0] - 1
+    sums = [table.sum(axis=1, dtype=np.float64) for table in (one, two, one * two)]  # [bar]
+    means = [float(part.mean()) / others for part in sums]
+    spread = [
+        np.sqrt(max(float(np.vdot(table, table)) / (one.shape[0] * others) - mean**2, 0.0))
+        for table, mean in ((one, means[0]), (two, means[1]))
+    ]
+    if min(spread) < 1e-6:
+        return np.zeros(one.shape[0])
+    product = sums[2] / others - (means[1] * sums[0] + means[0] * sums[1]) / others + means[0] * means[1]
+    return product / (spread[0] * spread[1])
 
 
 def _bar_vectors(view: View, index: int, bars: int) -> NDArray[np.float32]:
@@ -254,9 +266,11 @@ def _heard_vectors(view: View, index: int, song: Song, bars: int) -> NDArray[np.
 
 
 def _likeness(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[bar, bar] cosine similarity."""
+    """[bar, bar] cosine similarity, the diagonal emptied."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return unit @ unit.T
+    table = unit @ unit.T
+    np.fill_diagonal(table, 0.0)
+    return table
 
 
 TERMS = (

@@ -21,6 +21,8 @@ READ_MS = 500.0
 """Time that notes are in sight: 4K players scroll at 400–650 ms (REFERENCES §3)."""
 COMMON_TICKS = 48
 """Ticks a beat in which intervals are compared."""
+CHART_TICKS = 1 << 40
+"""More ticks than any interval has: keeps the intervals of a batch's charts apart."""
 PREPARED_ROWS = 8
 """An interval is prepared when one of so many rows before had it: two bars of beats, one of 1/2."""
 SIMPLE_TICKS = np.array([6, 12, 16, 24, 32, 36, 48, 72, 96, 144, 192])
@@ -53,9 +55,10 @@ def _ticks(view: View) -> NDArray[np.int64]:
 def rhythm(view: View, inputs: Inputs) -> Measured:
     """Share of intervals that neither are simple nor occurred within the last rows; odd ones count in full."""
     ticks = _ticks(view)
+    own = ticks + view.row_chart * CHART_TICKS  # intervals of another chart prepare nothing
     seen = np.zeros(ticks.size, bool)
     for back in range(1, PREPARED_ROWS + 1):
-        seen |= ticks == previous(ticks, back)
+        seen |= own == previous(own, back)
     simple = np.isin(ticks, SIMPLE_TICKS) | (ticks > COMMON_TICKS * KEYS)
     cost = np.where(simple, np.where(seen, 0.0, 0.15), np.where(seen, 0.3, 1.0))
     cost = np.where(ticks == -2, 1.0, cost)
@@ -82,9 +85,11 @@ def column_bits(view: View) -> NDArray[np.float64]:
     rows, mask = view.rows, view.rows.mask
     size = SIZE_OF_MASK[mask]
     speed = np.digitize(rows.gap_beats, [0.3, 0.6])  # 1/4 and finer, 1/2, slower
+    starts = ~np.isfinite(rows.gap_ms)
+    before = np.where(starts, 0, previous(mask))
     base = (view.row_chart * 5 + size) * 3 + speed
-    order1 = base * 16 + previous(mask)
-    order2 = order1 * 16 + previous(mask, 2)
+    order1 = base * 16 + before
+    order2 = order1 * 16 + np.where(starts, 0, previous(before))
     probability = 1.0 / CHOICES[size]
     for context in (base, order1, order2):
         hits, total = _count_before(context * 16 + mask), _count_before(context)

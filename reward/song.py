@@ -25,6 +25,8 @@ LAG_RANGE_MS = (-40, 60)
 """Where sync lags of real maps lie (osu!mania +20…+25, StepMania −5…0), plus the bias of a windowed onset."""
 PEAK_APART_MS = 60.0
 """Onsets closer than this are one for the ear and for hands (flams smear from 50 ms down)."""
+PEAK_RISE = 0.1
+"""A peak stands out from what lies beside it by this share; ripples on a held note do not count."""
 BANDS = 3
 """Low, middle and high: enough to tell a kick from a snare from a voice."""
 
@@ -62,8 +64,9 @@ class Song:
     @cached_property
     def peaks(self) -> NDArray[np.int64]:
         """[peak] frames where the strength is a local maximum, at least `PEAK_APART_MS` apart in effect."""
-        around = _window_max(self.strength, round(PEAK_APART_MS / self.hop_ms / 2))
-        return np.flatnonzero((self.strength >= around) & (self.strength > 0))
+        half = round(PEAK_APART_MS / self.hop_ms / 2)
+        highest, lowest = _window_max(self.strength, half), -_window_max(-self.strength, half)
+        return np.flatnonzero((self.strength >= highest) & (lowest < (1 - PEAK_RISE) * highest))
 
     @cached_property
     def near_onset(self) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ is dense for 2 stars is sparse for 6; they are percentiles of human charts (`rew
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,21 +37,33 @@ class Band:
     soft_low: tuple[float, ...]  # distance below `low` at which the score is one half
     soft_high: tuple[float, ...]  # distance above `high` at which the score is one half
 
-    def score(self, value: NDArray[np.float64], stars: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores in 0–1 of values [any] whose charts aim at `stars` [any]; nan stays nan."""
-        low, high, soft_low, soft_high = (_at(stars, limits) for limits in self._limits)
-        below, above = (low - value) / soft_low, (value - high) / soft_high
-        return 1.0 / (1.0 + np.maximum(np.maximum(below, above), 0.0) ** 2)
 
-    @property
-    def _limits(self) -> tuple[tuple[float, ...], ...]:
-        return self.low, self.high, self.soft_low, self.soft_high
+FAR = 1e9
+"""Stands for an absent limit: beyond any measure, yet finite, so that limits interpolate."""
 
 
-def _at(stars: NDArray[np.float64], limits: tuple[float, ...]) -> NDArray[np.float64]:
-    if np.isinf(limits[0]):
-        return np.full(stars.shape, limits[0])
-    return np.interp(stars, STAR_KNOTS, limits)
+@dataclass(frozen=True)
+class Bands:
+    """Bands of several terms as arrays, to score them at once."""
+
+    limits: NDArray[np.float64]  # [4, term, knot]: low, high, softness below, softness above
+
+    @staticmethod
+    def of(table: Mapping[str, Band], names: Sequence[str]) -> Bands:
+        """The bands of these terms in this order."""
+        rows = [[getattr(table[name], side) for name in names] for side in ("low", "high", "soft_low", "soft_high")]
+        return Bands(np.clip(np.array(rows, np.float64), -FAR, FAR))
+
+    def score(self, values: NDArray[np.float64], stars: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores in 0–1 of `values` [term, item] whose charts aim at `stars` [item]; nan stays nan."""
+        at = np.clip(np.interp(stars, STAR_KNOTS, np.arange(len(STAR_KNOTS))), 0, len(STAR_KNOTS) - 1 - 1e-9)
+        knot = at.astype(np.int64)
+        share = at - knot
+        low, high, soft_low, soft_high = (
+            (1 - share) * rows[:, knot] + share * rows[:, knot + 1] for rows in self.limits
+        )
+        outside = np.maximum(np.maximum((low - values) / soft_low, (values - high) / soft_high), 0.0)
+        return 1.0 / (1.0 + outside**2)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from reward import ergonomics, fairness, musicality, readability, rule_terms
 from reward.band_table import CHART_BANDS, SECTION_BANDS
 from reward.inputs import Inputs
 from reward.song import Song
-from reward.terms import Term
+from reward.terms import Bands, Term
 from reward.view import View, view_of
 
 TERMS: tuple[Term, ...] = fairness.TERMS + readability.TERMS + ergonomics.TERMS + musicality.TERMS + rule_terms.TERMS
@@ -61,7 +61,7 @@ class Weights:
     musicality_energy: float = 2.0
     musicality_silence: float = 0.5
     musicality_repetition: float = 1.5
-    musicality_presence: float = 1.0
+    musicality_presence: float = 3.0
     rules_problems: float = 2.0
     rules_warnings: float = 1.0
 
@@ -135,33 +135,36 @@ def _span(chart: Chart, song: Song | None) -> tuple[float, float]:
 
 
 def _sum(view: View, inputs: Inputs, weights: Weights) -> Score:
-    terms, measures, sections = {}, {}, {}
-    section_stars = inputs.stars[view.section_chart]
-    for term in TERMS:
-        measured = term.measure(view, inputs)
-        in_sections = SECTION_BANDS[term.name].score(measured.section, section_stars)
-        whole = CHART_BANDS[term.name].score(measured.chart, inputs.stars)
-        average = view.per_chart(in_sections)
-        terms[term.name] = np.where(np.isnan(average), whole, (whole + average) / 2)
-        measures[term.name], sections[term.name] = measured.chart, in_sections
-    weight = {term.name: weights.of(term.name) for term in TERMS}
-    total = np.nan_to_num(_weighted(terms, weight))
+    measured = [term.measure(view, inputs) for term in TERMS]
+    measures = np.stack([one.chart for one in measured])  # [term, chart]
+    names = [term.name for term in TERMS]
+    whole = Bands.of(CHART_BANDS, names).score(measures, inputs.stars)
+    in_sections = Bands.of(SECTION_BANDS, names).score(
+        np.stack([one.section for one in measured]), inputs.stars[view.section_chart]
+    )  # [term, section]
+    average = np.stack([view.per_chart(values) for values in in_sections])
+    scores = np.where(np.isnan(average), whole, (whole + average) / 2)  # [term, chart]
+    weight = np.array([weights.of(name) for name in names])
     rows = np.bincount(view.row_chart, minlength=view.n_charts)
-    total = np.where(rows >= MIN_ROWS, total, 0.0)
-    value = _weighted(sections, weight, unknown=UNKNOWN)
-    return Score(total, terms, measures, sections, value, _potential(view, value), view)
+    total = np.where(rows >= MIN_ROWS, np.nan_to_num(_weighted(scores, weight)), 0.0)
+    value = _weighted(np.where(np.isnan(in_sections), UNKNOWN, in_sections), weight)
+    return Score(
+        total=total,
+        terms=dict(zip(names, scores, strict=True)),
+        measures=dict(zip(names, measures, strict=True)),
+        section_terms=dict(zip(names, in_sections, strict=True)),
+        section_value=value,
+        potential=_potential(view, value),
+        view=view,
+    )
 
 
-def _weighted(
-    values: dict[str, NDArray[np.float64]], weight: dict[str, float], unknown: float = np.nan
-) -> NDArray[np.float64]:
-    """Weighted mean over terms of [item] values; nan values count as `unknown`, and not at all if that is nan."""
-    stack = np.stack(list(values.values()))
-    stack = np.where(np.isnan(stack), unknown, stack)
-    weights = np.array([weight[name] for name in values])[:, None] * ~np.isnan(stack)
+def _weighted(values: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[item] weighted mean over terms of [term, item] values, nan values left out; nan where there is none."""
+    weights = weight[:, None] * ~np.isnan(values)
     total = weights.sum(axis=0)
     result = np.full(total.shape, np.nan)
-    np.divide((np.nan_to_num(stack) * weights).sum(axis=0), total, out=result, where=total > 0)
+    np.divide((np.nan_to_num(values) * weights).sum(axis=0), total, out=result, where=total > 0)
     return result
 
 

@@ -9,7 +9,9 @@ Sections are musical phrases: four bars of four felt beats (`SECTION_BEATS`), co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +59,7 @@ class View:
     section_start_ms: NDArray[np.float64]  # [section], flat time
     section_end_ms: NDArray[np.float64]  # [section], flat time
     section_beat_ms: NDArray[np.float64]  # [section], felt beat there
+    memo: dict[str, Any] = field(default_factory=dict)  # derived arrays that several rules share, by name
 
     @property
     def n_charts(self) -> int:
@@ -68,12 +71,12 @@ class View:
         """Sections of all charts."""
         return int(self.section_chart.size)
 
-    @property
+    @cached_property
     def note_section(self) -> NDArray[np.int64]:
         """[note] section each note belongs to."""
         return self.row_section[self.note_row]
 
-    @property
+    @cached_property
     def rows_in_section(self) -> NDArray[np.int64]:
         """[section] number of rows."""
         return np.bincount(self.row_section, minlength=self.n_sections)
