@@ -36,6 +36,7 @@ class CalibrateOptions:
     out: Path
     rounds: int = 6
     start: Path | None = None
+    figures: Path | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 0:
@@ -122,7 +123,7 @@ def likeness_report(plays: list[Any], shared: Any) -> dict[str, dict[str, float 
     return table
 
 
-def ranked_report(maps: list[Any], shared: Any) -> dict[str, Any]:
+def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[str, Any]:
     """Predicted and real mean accuracy of ranked players by map, and the same with each map left out of the fit."""
     import numpy as np
 
@@ -130,30 +131,28 @@ def ranked_report(maps: list[Any], shared: Any) -> dict[str, Any]:
 
     required = [ladder(one.chart, shared).level_for(0.96) for one in maps]
     predicted = [float(ranked_accuracy(one.chart, r, shared, 96).mean()) for one, r in zip(maps, required, strict=True)]
-    left_out = []
-    for number, one in enumerate(maps):
-        others = [(m, r) for k, (m, r) in enumerate(zip(maps, required, strict=True)) if k != number]
-        skill = fit_population(others, shared)
-        left_out.append(float(ranked_accuracy(one.chart, required[number], replace(shared, skill=skill), 96).mean()))
     real = np.array([one.mean for one in maps])
-    return {
+    report: dict[str, Any] = {
         "spearman": round(spearman(predicted, real), 4),
         "mean_error": round(float(np.mean(predicted) - real.mean()), 4),
         "mean_absolute_error": round(float(np.abs(np.array(predicted) - real).mean()), 4),
         "worst_error": round(float(np.abs(np.array(predicted) - real).max()), 4),
-        "left_out_spearman": round(spearman(left_out, real), 4),
-        "left_out_mean_absolute_error": round(float(np.abs(np.array(left_out) - real).mean()), 4),
         "maps": {
-            one.map_name: {
-                "stars": one.stars,
-                "required": round(r, 2),
-                "real": one.mean,
-                "predicted": round(p, 4),
-                "left_out": round(q, 4),
-            }
-            for one, r, p, q in zip(maps, required, predicted, left_out, strict=True)
+            one.map_name: {"stars": one.stars, "required": round(r, 2), "real": one.mean, "predicted": round(p, 4)}
+            for one, r, p in zip(maps, required, predicted, strict=True)
         },
     }
+    if not left_out:
+        return report
+    without = []
+    for number, one in enumerate(maps):
+        others = [(m, r) for k, (m, r) in enumerate(zip(maps, required, strict=True)) if k != number]
+        skill = fit_population(others, shared)
+        without.append(float(ranked_accuracy(one.chart, required[number], replace(shared, skill=skill), 96).mean()))
+        report["maps"][one.map_name]["left_out"] = round(without[-1], 4)
+    report["left_out_spearman"] = round(spearman(without, real), 4)
+    report["left_out_mean_absolute_error"] = round(float(np.abs(np.array(without) - real).mean()), 4)
+    return report
 
 
 def run(options: CalibrateOptions) -> dict[str, Any]:
@@ -182,6 +181,10 @@ def run(options: CalibrateOptions) -> dict[str, Any]:
         "ranked": ranked_report(ranked, shared),
     }
     data = {"hand": _rounded(asdict(shared.hand)), "skill": _rounded(asdict(shared.skill)), "report": report}
+    if options.figures:
+        from agents.plots import draw_report
+
+        draw_report(report, options.figures)
     save_bytes(options.out, (json.dumps(data, indent=1) + "\n").encode())
     return report
 
@@ -194,6 +197,7 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).with_name("constants.json"),
               help="Where to write; the package's own constants by default.")  # fmt: skip
+@click.option("--figures", type=click.Path(path_type=Path), help="Draw the report's two figures into this folder.")
 @click.option("--rounds", default=6, show_default=True, help="Rounds of the descent, 0 to report only.")
 @click.option(
     "--start", type=click.Path(path_type=Path), help="Constants to start from; the published ones by default."

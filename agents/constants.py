@@ -53,6 +53,7 @@ class HandConstants:
     give_up_ms: float = 140.0  # a finger this late leaves the note out; assumed
     lift_ms: float = 25.0  # shortest time between presses of a finger whatever the skill
     held_load: float = 0.15  # spread while the hand's other finger holds: 1.12–1.25 times in real plays
+    held_rate: float = 0.3  # the free finger's rate weighs this much more meanwhile; fitted
     release_lag_ms: float = 11.0  # mean error of releases with no note near behind them
     release_near_ms: float = 120.0  # nearer than this the column's next note draws the release forward
     release_pull: float = 0.39  # ms earlier per ms nearer
@@ -83,6 +84,7 @@ class HandConstants:
             (kernels.RELEASE_SHARED, self.release_shared),
             (kernels.HELD_LOAD, self.held_load),
             (kernels.LAPSE_JACK, self.lapse_jack),
+            (kernels.HELD_RATE, self.held_rate),
             (kernels.HOLD_JITTER, self.hold_jitter),
         ):
             values[place] = value

@@ -27,7 +27,7 @@ from chart.model import Chart, Difficulty
 FITTED_HAND = (
     "linear_load", "steep_load", "jack_load", "finger_share", "drift_share", "hand_memory_ms", "tail_df", "trill_share",
     "repeat_jitter", "tire_long", "lapse", "lapse_load", "lapse_jack",
-    "give_up_ms", "held_load", "release_lag_ms", "release_pull", "release_shared",
+    "give_up_ms", "held_load", "held_rate", "release_lag_ms", "release_pull", "release_shared",
 )  # fmt: skip
 FITTED_SKILL = (
     "speed_base", "speed_per_level", "spread_base_ms", "spread_levels", "spread_floor_ms", "repeat_floor_ms",

@@ -66,8 +66,9 @@ PROFILE = 9
     HOLD_JITTER,
     HELD_LOAD,
     LAPSE_JACK,
-) = range(20)
-CONSTANTS = 20
+    HELD_RATE,
+) = range(21)
+CONSTANTS = 21
 
 BITS = 12  # a normal deviate is looked up by this many random bits
 MASK = np.uint64((1 << BITS) - 1)
@@ -87,7 +88,7 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
     """Press keys for every player.
 
     notes: (features [note, 14] float32, column [note] int8) in time order; players: [player, 9] float32;
-    constants: [20] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
+    constants: [21] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
     seeds: [player] uint64; rate: map ms per real ms.
     keys: (press, release, press_at, count) as in `agents.judgement.Presses`, filled here, whole map ms; a column that
     runs out of room keeps what it has.
@@ -136,7 +137,7 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
             tire = me[STAMINA] * speed
             tired = constants[TIRE_SHORT] * max(np.float32(0.0), f[TIRED_SHORT] / tire - one)
             tired += constants[TIRE_LONG] * max(np.float32(0.0), f[TIRED_LONG] / tire - one)
-            load = f[RATE] / speed * (one + tired)
+            load = f[RATE] / speed * (one + tired) * (one + constants[HELD_RATE] * f[HELD])
             jack = me[REPEAT_MS] * (one + tired) / f[COLUMN_GAP]
             read = f[READING] / me[READ]
             read *= read

@@ -16,13 +16,8 @@ from numba import njit
 
 TAP = np.int32(-(2**31) + 1)
 """End time of a note that is no hold."""
-NO_TIME = np.int32(2**31 - 1)
-"""Press, release or error that did not happen."""
-FAR_MS = np.int64(2**40)
-"""Later than every event: what an open column is closed with."""
-UNJUDGED = np.int8(-1)
-BREAK = np.int8(6)
-"""Event that breaks the combo without a judgement: a hold let go in its middle."""
+NO_TIME = np.int32(2**31 - 1)  # an error that did not happen
+FAR_MS = np.int64(2**40)  # later than every event: what an open column is closed with
 
 WAITING, HOLDING, LET_GO, HELD_AGAIN = 0, 1, 2, 3
 

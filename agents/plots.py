@@ -45,6 +45,32 @@ def draw_plots(chart: Chart, plays: Plays, curve: AccuracyCurve, folder: Path) -
     return [first, _save(plt, figure, folder / "error-by-time.png")]
 
 
+def draw_report(report: dict[str, Any], folder: Path) -> list[Path]:
+    """The figures of docs/agents.md from a calibration report: people against simulated players, and ranked maps."""
+    plt = _pyplot()
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {name: row for name, row in report["likeness"].items() if name.startswith(("SD", "release SD"))}
+    figure, axes = plt.subplots(figsize=(8, 5))
+    place = np.arange(len(rows))
+    human = np.array([row["human"] for row in rows.values()])
+    low, high = (np.array([row[end] for row in rows.values()]) for end in ("low", "high"))
+    axes.errorbar(human, place, xerr=(human - low, high - human), fmt="o", label="people, 95 % interval")
+    axes.plot([row["simulated"] for row in rows.values()], place, "x", label="simulated")
+    axes.set_yticks(place, list(rows))
+    axes.invert_yaxis()
+    axes.set(xlabel="ms", title="spread of errors on held-out plays")
+    axes.legend()
+    first = _save(plt, figure, folder / "agents-likeness.png")
+
+    figure, axes = plt.subplots(figsize=(5, 5))
+    maps = report["ranked"]["maps"].values()
+    real, ours = ([100 * one[key] for one in maps] for key in ("real", "predicted"))
+    axes.plot(real, ours, "o")
+    axes.plot([86, 98], [86, 98], color="grey", linewidth=0.8)
+    axes.set(xlabel="mean accuracy of ranked players (%)", ylabel="simulated (%)", title="15 ranked maps")
+    return [first, _save(plt, figure, folder / "agents-ranked.png")]
+
+
 def _spans(chart: Chart, edges: Any) -> list[tuple[int, int]]:
     at = np.searchsorted(chart.time_ms, edges)
     return [(int(a), int(b)) for a, b in pairwise(at)]
