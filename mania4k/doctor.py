@@ -16,7 +16,7 @@ import click
 from chart.command import Command, use_utf8
 from chart.errors import Mania4KError
 
-PACKAGES = ("torch", "numpy", "numba", "onnxruntime", "onnxruntime-directml", "soundfile", "soxr", "rosu-pp-py", "fosu")
+PACKAGES = ("torch", "numpy", "numba", "onnxruntime", "onnxruntime-directml", "soundfile", "soxr", "rosu-pp-py")
 CODECS = {"WAV": "wav", "OGG": "ogg (Vorbis, Opus)", "FLAC": "flac", "MP3": "mp3"}
 """libsndfile's format names → what people call them."""
 

@@ -2,7 +2,7 @@
 
 Hears the timing, writes one difficulty for each star rating asked, and packs them with the song. Everything is worked
 out before the file is written, in one piece; a failure leaves nothing behind. The same song, options, seed and
-machine give the same file.
+machine give the same charts (and the same file, unless the song had to be encoded anew: see mapper.packing).
 """
 
 from __future__ import annotations
