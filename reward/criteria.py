@@ -59,6 +59,10 @@ class Hits:
     amount: NDArray[np.float64]  # [hit], the number the text quotes
 
 
+Find = Callable[[View], Hits]
+"""What looks for a rule's breaches."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One row of the criteria."""
@@ -67,7 +71,7 @@ class Rule:
     severity: str  # "problem" (must be mended) or "warning" (a guideline: needs a reason)
     levels: frozenset[Level]
     text: str  # for the mapper; {amount} is filled in
-    find: Callable[[View], Hits]
+    find: Find
 
 
 def snap_scale(beat_ms: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from chart.model import KEYS
 from chart.rows import ROUNDING_MS
 from chart.snap import TOLERANCE_MS, beats_at, snap_beats
-from reward.criteria import ALL, Hits, Level, Rule, hits_of_charts, hits_of_notes, snap_scale
+from reward.criteria import ALL, Find, Hits, Level, Rule, hits_of_charts, hits_of_notes, snap_scale
 from reward.view import View
 
 SAME_TIME_MS = 1.0
@@ -38,7 +38,7 @@ def _column_gap(view: View) -> Hits:
     return hits_of_notes(view, close, free)
 
 
-def _hold_ms(low_ms: float, high_ms: float):  # type: ignore[no-untyped-def]
+def _hold_ms(low_ms: float, high_ms: float) -> Find:
     def find(view: View) -> Hits:
         length = view.end_ms - view.note_ms
         return hits_of_notes(view, (length >= low_ms) & (length < high_ms) & (length > 0), length)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from chart.patterns import RECOGNISERS, alternations, anchors, column_repeats
 from chart.rows import LEFT, RIGHT, ROUNDING_MS, ROW_TOLERANCE_MS, SIZE_OF_MASK, Runs, previous, runs_where, within
 from reward.criteria import (
+    Find,
     Hits,
     Level,
     Rule,
@@ -42,7 +43,7 @@ def _run_beats(view: View, runs: Runs) -> NDArray[np.float64]:
     return position[runs.last] - position[runs.first]
 
 
-def _consecutive(divisor: int, more_than: int):  # type: ignore[no-untyped-def]
+def _consecutive(divisor: int, more_than: int) -> Find:
     """Runs at 1/divisor or finer of more than `more_than` rows, however slow the song."""
 
     def find(view: View) -> Hits:
@@ -52,11 +53,11 @@ def _consecutive(divisor: int, more_than: int):  # type: ignore[no-untyped-def]
     return find
 
 
-def _long_run(divisor: int, count: int):  # type: ignore[no-untyped-def]
+def _long_run(divisor: int, count: int) -> Find:
     return lambda view: hits_of_runs(view, _longer_than(view, _runs(view, divisor), count))
 
 
-def _no_rest(divisor: int):  # type: ignore[no-untyped-def]
+def _no_rest(divisor: int) -> Find:
     def find(view: View) -> Hits:
         runs = _runs(view, divisor)
         return hits_of_runs(view, runs.where(_run_beats(view, runs) > PHRASE_BEATS + 0.02))
@@ -64,7 +65,7 @@ def _no_rest(divisor: int):  # type: ignore[no-untyped-def]
     return find
 
 
-def _chord(largest: int, other_hand_free: bool = False):  # type: ignore[no-untyped-def]
+def _chord(largest: int, other_hand_free: bool = False) -> Find:
     """Rows with more columns down than allowed, held columns counted."""
 
     def find(view: View) -> Hits:
@@ -79,7 +80,7 @@ def _chord(largest: int, other_hand_free: bool = False):  # type: ignore[no-unty
     return find
 
 
-def _chord_inside(divisor: int):  # type: ignore[no-untyped-def]
+def _chord_inside(divisor: int) -> Find:
     """Chords in a run that neither begin nor end it."""
 
     def find(view: View) -> Hits:
@@ -106,7 +107,7 @@ def _close_chords(view: View) -> Hits:
     return hits_of_rows(view, where, rows.size)
 
 
-def _anchor(count: int):  # type: ignore[no-untyped-def]
+def _anchor(count: int) -> Find:
     def find(view: View) -> Hits:
         runs = anchors(scaled_rows(view))
         limit = np.maximum(allowed(count, row_beat_ms(view)[runs.first]), 3)
@@ -172,11 +173,11 @@ def _hold_stream(view: View) -> Hits:
     return hits_of_runs(view, runs.where(runs.length >= 4))
 
 
-def _short_hold(beats: float):  # type: ignore[no-untyped-def]
+def _short_hold(beats: float) -> Find:
     return lambda view: hits_of_notes(view, hold_beats(view) < beats, view.end_ms - view.note_ms)
 
 
-def _releases(beats: float):  # type: ignore[no-untyped-def]
+def _releases(beats: float) -> Find:
     """Releases less than `beats` after another release at another time."""
 
     def find(view: View) -> Hits:
@@ -195,7 +196,7 @@ def _releases(beats: float):  # type: ignore[no-untyped-def]
     return find
 
 
-def _inside_hold(longest_beats: float):  # type: ignore[no-untyped-def]
+def _inside_hold(longest_beats: float) -> Find:
     """Holds of at most `longest_beats` with rows strictly inside."""
 
     def find(view: View) -> Hits:
@@ -230,7 +231,7 @@ def _quarter_shield(view: View) -> Hits:
     return hits_of_notes(view, ~np.isnan(view.end_ms) & after_tap & (gap <= 1 / 4), view.column_idle_ms)
 
 
-def _warn(name: str, levels: frozenset[Level], text: str, find) -> Rule:  # type: ignore[no-untyped-def]
+def _warn(name: str, levels: frozenset[Level], text: str, find: Find) -> Rule:
     return Rule(name, "warning", levels, text, find)
 
 

@@ -44,7 +44,6 @@ class View:
     note_row: NDArray[np.int64]  # [note], row it belongs to
     note_beats: Beats  # [note], phase and beat length of its head
     snaps: Snaps  # [note], snap of its head
-    by_column: NDArray[np.int64]  # [note], note indices sorted by (chart, column, time)
     same_before: NDArray[np.int64]  # [note], previous note of its column, -1 = none
     column_gap_ms: NDArray[np.float64]  # [note], start − start of the note before in its column, inf = none
     column_idle_ms: NDArray[np.float64]  # [note], start − release of the note before in its column, inf = none
@@ -158,18 +157,14 @@ def _assemble(charts: tuple[Chart, ...], offset_ms: NDArray, sections: list[NDAr
     note_ms = start + offset_ms[note_chart]
     column = _join([chart.column for chart in charts]).astype(np.int64)
     end_ms = _join([chart.end_ms for chart in charts]) + offset_ms[note_chart]
-    begins = row_starts(note_ms)
-    begins[np.flatnonzero(np.diff(note_chart, prepend=-1))] = True
-    row_first = np.flatnonzero(begins)
-    note_row = np.cumsum(begins) - 1
+    begins = row_starts(note_ms)  # the first note of a chart begins a row: charts stand far apart
+    row_first, note_row = np.flatnonzero(begins), np.cumsum(begins) - 1
     row_chart, row_ms = note_chart[row_first], note_ms[row_first]
     joined = np.concatenate(sections, axis=1)
     section_chart = np.repeat(np.arange(len(charts)), [part.shape[1] for part in sections])
     section_start = joined[0] + offset_ms[section_chart]
     free_ms = np.where(np.isnan(end_ms), note_ms, end_ms)
-    by_column = np.lexsort((note_ms, column, note_chart))
-    same_before = _same_before(by_column, column, note_chart)
-    has = same_before >= 0
+    same_before = _same_before(np.lexsort((note_ms, column, note_chart)), column, note_chart)
     return View(
         charts=charts,
         offset_ms=offset_ms,
@@ -181,10 +176,9 @@ def _assemble(charts: tuple[Chart, ...], offset_ms: NDArray, sections: list[NDAr
         note_row=note_row,
         note_beats=beats,
         snaps=snap_beats(beats.phase, beats.beat_ms),
-        by_column=by_column,
         same_before=same_before,
-        column_gap_ms=np.where(has, note_ms - note_ms[same_before], np.inf) if has.size else note_ms,
-        column_idle_ms=np.where(has, note_ms - free_ms[same_before], np.inf) if has.size else note_ms,
+        column_gap_ms=_since(note_ms, note_ms, same_before),
+        column_idle_ms=_since(note_ms, free_ms, same_before),
         rows=_rows(row_ms, row_first, row_chart, note_row, note_ms, column, end_ms, beats),
         row_chart=row_chart,
         row_ms=row_ms,
@@ -208,6 +202,13 @@ def _join_beats(parts: list[Beats]) -> Beats:
         beat_ms=_join([part.beat_ms for part in parts]),
         meter=_join([part.meter for part in parts]).astype(np.int64),
     )
+
+
+def _since(note_ms: NDArray, from_ms: NDArray, same_before: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[note] time since the note before in its column, counted from its `from_ms`; inf where there is none."""
+    if not note_ms.size:
+        return np.zeros(0)
+    return np.where(same_before >= 0, note_ms - from_ms[same_before], np.inf)
 
 
 def _same_before(by_column: NDArray[np.int64], column: NDArray, chart: NDArray) -> NDArray[np.int64]:

@@ -119,7 +119,8 @@ def test_an_empty_chart_and_a_handful_of_notes_score_nothing() -> None:
     assert score(enough, 1.0).total[0] > 0.5
 
 
-@pytest.mark.parametrize("name", [*PROBES, "quiet_doubled", "other_song"])
+# The synthetic chart is nearly its own mirror image in time; bench/reward.py and the shared test try that on real ones.
+@pytest.mark.parametrize("name", sorted(({*PROBES} | {"quiet_doubled", "other_song"}) - {"time_mirrored"}))
 def test_a_good_chart_beats_its_corrupted_versions(name: str) -> None:
     chart = good_chart()
     song = song_for(chart)
@@ -128,8 +129,6 @@ def test_a_good_chart_beats_its_corrupted_versions(name: str) -> None:
     elif name == "other_song":
         triplets = Chart.from_notes(np.round(np.arange(200) * 170.0), np.arange(200) * 7 % 4)
         bad = other_song(chart, replace(triplets, timing_points=(TimingPoint(0.0, 510.0),)))
-    elif name == "time_mirrored":
-        pytest.skip("the synthetic chart is nearly its own mirror image in time")
     else:
         bad = PROBES[name](chart, rng())
     assert score(bad, 2.0, song).total[0] < score(chart, 2.0, song).total[0]
