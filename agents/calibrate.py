@@ -8,7 +8,7 @@ constants fitted to the other maps only.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class CalibrateOptions:
     data: Path
     out: Path
     rounds: int = 6
+    population: bool = True
     start: Path | None = None
     figures: Path | None = None
 
@@ -127,7 +128,7 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
     """Predicted and real mean accuracy of ranked players by map, and the same with each map left out of the fit."""
     import numpy as np
 
-    from agents.fitting import fit_population, ladder, ranked_accuracy, spearman
+    from agents.fitting import ladder, population_grid, ranked_accuracy, spearman
 
     required = [ladder(one.chart, shared).level_for(0.96) for one in maps]
     predicted = [float(ranked_accuracy(one.chart, r, shared, 96).mean()) for one, r in zip(maps, required, strict=True)]
@@ -145,10 +146,10 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
     if not left_out:
         return report
     without = []
+    grid = population_grid(maps, required, shared)
     for number, one in enumerate(maps):
-        others = [(m, r) for k, (m, r) in enumerate(zip(maps, required, strict=True)) if k != number]
-        skill = fit_population(others, shared)
-        without.append(float(ranked_accuracy(one.chart, required[number], replace(shared, skill=skill), 96).mean()))
+        trial = grid.best(shared, without=number)
+        without.append(float(ranked_accuracy(one.chart, required[number], trial, 96).mean()))
         report["maps"][one.map_name]["left_out"] = round(without[-1], 4)
     report["left_out_spearman"] = round(spearman(without, real), 4)
     report["left_out_mean_absolute_error"] = round(float(np.abs(np.array(without) - real).mean()), 4)
@@ -158,7 +159,7 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
 def run(options: CalibrateOptions) -> dict[str, Any]:
     """Fit, report and write; returns the report."""
     from agents.constants import Constants, HandConstants, SkillConstants, read_constants
-    from agents.fitting import constants_from, descend, residuals_of, targets_of, vector_of
+    from agents.fitting import constants_from, descend, ladder, population_grid, residuals_of, targets_of, vector_of
     from agents.real_plays import read_plays, read_ranked
     from chart.saving import save_bytes
 
@@ -175,6 +176,9 @@ def run(options: CalibrateOptions) -> dict[str, Any]:
             lambda number, cost: click.echo(f"round {number + 1}/{options.rounds}: {cost:.1f}", err=True),
         )
         shared = constants_from(vector, published)
+    if options.population:
+        required = [ladder(one.chart, shared).level_for(0.96) for one in ranked]
+        shared = population_grid(ranked, required, shared).best(shared)
     report = {
         "held_out_plays": len(held_out),
         "likeness": likeness_report(held_out, shared),
@@ -197,6 +201,7 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).with_name("constants.json"),
               help="Where to write; the package's own constants by default.")  # fmt: skip
+@click.option("--population/--no-population", default=True, help="Fit the ranked population to accuracy.csv.")
 @click.option("--figures", type=click.Path(path_type=Path), help="Draw the report's two figures into this folder.")
 @click.option("--rounds", default=6, show_default=True, help="Rounds of the descent, 0 to report only.")
 @click.option(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.constants import Constants, HandConstants, SkillConstants
+from agents.constants import Constants, HandConstants
 from agents.features import demand_of
 from agents.judgement import accuracy_320
 from agents.likeness import ChartView, statistics, view_of
@@ -42,6 +42,8 @@ MATCHES = 2
 """Simulated plays set against each real one."""
 RANKED = 24
 RUNGS = np.arange(1.0, 13.0, 1.0)
+POPULATION_SLOPES = (0.16, 0.2, 0.24, 0.28, 0.32, 0.36, 0.4)
+POPULATION_STEPS = (-0.2, -0.1, 0.0, 0.1, 0.2)  # levels
 STRIDE = 0.1
 """Distance, in log, over which slopes are taken."""
 SOFT = 2.0
@@ -193,29 +195,35 @@ def descend(
     return here
 
 
-def fit_population(maps: Sequence[tuple[RankedMap, float]], shared: Constants) -> SkillConstants:
-    """Offset and slope of the ranked population that suit these maps best, hands and skills as they are."""
-    curves = [(one, required, ladder(one.chart, shared)) for one, required in maps]
+@dataclass(frozen=True, eq=False)
+class PopulationGrid:
+    """What ranked populations of several offsets and slopes would reach on each map."""
 
-    def misfit(offset: float, slope: float) -> float:
-        skill = replace(shared.skill, ranked_offset=offset, ranked_slope=slope)
-        shifts = [offset - shared.skill.ranked_offset + (slope - shared.skill.ranked_slope) * r for _, r, _ in curves]
-        # first order: the known accuracy, moved along the all-round players' curve
-        total = 0.0
-        for (one, required, curve), shift, base in zip(curves, shifts, bases, strict=True):
-            level = skill.ranked_offset + skill.ranked_slope * required
-            moved = np.interp([level - shift, level], curve.level, curve.accuracy)
-            total += (base + float(moved[1] - moved[0]) - one.mean) ** 2
-        return total
+    offset: NDArray[np.float64]  # [candidate]
+    slope: NDArray[np.float64]  # [candidate]
+    off: NDArray[np.float64]  # [candidate, map], predicted − real mean accuracy
 
-    bases = [float(ranked_accuracy(one.chart, required, shared).mean()) for one, required, _ in curves]
-    grid = [
-        (misfit(offset, slope), offset, slope)
-        for offset in shared.skill.ranked_offset + np.arange(-1.0, 1.01, 0.1)
-        for slope in shared.skill.ranked_slope + np.arange(-0.2, 0.21, 0.02)
-    ]
-    _, offset, slope = min(grid)
-    return replace(shared.skill, ranked_offset=float(offset), ranked_slope=float(slope))
+    def best(self, shared: Constants, without: int | None = None) -> Constants:
+        """The candidate of least squares, over all maps or `without` one."""
+        kept = np.arange(self.off.shape[1]) != (-1 if without is None else without)
+        chosen = int(np.argmin((self.off[:, kept] ** 2).sum(axis=1)))
+        skill = replace(shared.skill, ranked_offset=float(self.offset[chosen]), ranked_slope=float(self.slope[chosen]))
+        return replace(shared, skill=skill)
+
+
+def population_grid(maps: Sequence[RankedMap], required: Sequence[float], shared: Constants) -> PopulationGrid:
+    """Populations around the present one, turned about the level that the middle map requires."""
+    middle = float(np.median(required))
+    level = shared.skill.ranked_offset + shared.skill.ranked_slope * middle
+    pairs = [(level + up - slope * middle, slope) for slope in POPULATION_SLOPES for up in POPULATION_STEPS]
+    off = np.empty((len(pairs), len(maps)))
+    for number, (offset, slope) in enumerate(pairs):
+        trial = replace(shared, skill=replace(shared.skill, ranked_offset=offset, ranked_slope=slope))
+        off[number] = [
+            ranked_accuracy(one.chart, r, trial).mean() - one.mean for one, r in zip(maps, required, strict=True)
+        ]
+    offset, slope = np.array(pairs).T
+    return PopulationGrid(offset, slope, off)
 
 
 def spearman(a: Sequence[float] | NDArray, b: Sequence[float] | NDArray) -> float:
