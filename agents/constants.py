@@ -40,7 +40,7 @@ class HandConstants:
     flam_pull: float = 0.5  # how far such notes are drawn together, 1 = entirely
     tire_short: float = 0.10  # loss of speed per share above what can be kept up, over seconds
     tire_short_ms: float = 6000.0
-    tire_long: float = 0.25  # the same over a minute and more
+    tire_long: float = 0.25  # the same over a minute and more; fitted
     tire_long_ms: float = 60_000.0
     read_load: float = 0.25  # spread per (reading load / reading skill)⁴; assumed
     look_ahead_ms: float = 1000.0  # eye–hand span (Furneaux & Land 1999)
@@ -104,7 +104,7 @@ class SkillConstants:
     repeat_floor_ms: float = 80.0  # shortest repeat of the best finger
     repeat_base_ms: float = 100.0  # more than that at level 0
     repeat_levels: float = 4.0  # levels that divide the rest by e
-    stamina: float = 0.69  # share of full speed that can be kept up (Etterna's MinaCalc)
+    stamina: float = 0.6  # share of SPEED that can be kept up without tiring (Etterna's MinaCalc: .69)
     read_base: float = 6.0  # rows/s read at level 0
     read_per_level: float = 2.6
     release_base_ms: float = 90.0  # release error SD of level 0

@@ -34,6 +34,7 @@ GAP_BINS: tuple[tuple[float, float], ...] = (
     (85, 105),
     (0, 85),
 )  # ms since the column's last note
+TIRING_BINS: tuple[tuple[float, float], ...] = ((4, 7), (7, 11))
 JACK_BINS: tuple[tuple[float, float], ...] = ((85, 105), (0, 85))
 FEW = 20
 """A bin with fewer notes in a play says nothing of it."""
@@ -118,6 +119,12 @@ def statistics(view: ChartView, error: NDArray, release: NDArray, grade: NDArray
         inside = (view.gap >= low) & (view.gap < high)
         for repeat in (1, 2, 3, 4):
             out[f"mean at {low:g}-{high:g} ms, repeat {repeat}"] = _mean(off[inside & (view.repeat == repeat)])
+    for low, high in TIRING_BINS:
+        inside = (view.load >= low) & (view.load < high)
+        quarter = np.cumsum(inside) * 4 > 3 * inside.sum()  # the last of them
+        early = np.cumsum(inside) * 4 <= inside.sum()
+        name = f"SD of the last quarter over the first at {low:g}-{high:g} notes/s a hand"
+        out[name] = _sd(off[inside & quarter]) / _sd(off[inside & early]) if inside.sum() >= 8 * FEW else np.nan
     out["SD of chord differences, same hand"] = _sd(_difference(off, view.hand_chords))
     out["SD of chord differences, two hands"] = _sd(_difference(off, view.cross_chords))
     out["lag-1 correlation, same hand"] = _correlation(off, view.hand_pairs)
