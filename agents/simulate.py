@@ -154,15 +154,16 @@ def _play_spans(
     for a, b in spans:
         rows = slice(a, b) if kept is not None else slice(0, b - a)
         keys = Presses(scratch.press[rows], scratch.release[rows], scratch.press_at, scratch.count[rows])
-        hand_kernels.play_hands(
-            (table.demand.features, table.demand.column),
-            table.profiles[a:b],
-            table.hand.for_kernel(),
-            tables,
-            seeds[a:b],
-            (keys.press, keys.release, keys.press_at, keys.count),
-            table.mods.rate,
-        )
+        with np.errstate(over="ignore"):  # the generator wraps around, which only the interpreted kernel remarks on
+            hand_kernels.play_hands(
+                (table.demand.features, table.demand.column),
+                table.profiles[a:b],
+                table.hand.for_kernel(),
+                tables,
+                seeds[a:b],
+                (keys.press, keys.release, keys.press_at, keys.count),
+                table.mods.rate,
+            )
         mine = Judged(
             judged.grade[a:b],
             judged.tail_grade[a:b],
