@@ -35,13 +35,14 @@ class CalibrateOptions:
     data: Path
     out: Path
     rounds: int = 6
+    passes: int = 2
     population: bool = True
     start: Path | None = None
     figures: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.rounds < 0:
-            raise ConfigError(f"--rounds is {self.rounds}; give 0 (report only) or more")
+        if self.rounds < 0 or self.passes < 0:
+            raise ConfigError(f"--rounds is {self.rounds} and --passes {self.passes}; give 0 (report only) or more")
 
 
 def split_plays(plays: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -159,7 +160,16 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
 def run(options: CalibrateOptions) -> dict[str, Any]:
     """Fit, report and write; returns the report."""
     from agents.constants import Constants, HandConstants, SkillConstants, read_constants
-    from agents.fitting import constants_from, descend, ladder, population_grid, residuals_of, targets_of, vector_of
+    from agents.fitting import (
+        constants_from,
+        descend,
+        ladder,
+        polish,
+        population_grid,
+        residuals_of,
+        targets_of,
+        vector_of,
+    )
     from agents.real_plays import read_plays, read_ranked
     from chart.saving import save_bytes
 
@@ -167,14 +177,17 @@ def run(options: CalibrateOptions) -> dict[str, Any]:
     shared = read_constants(options.start) if options.start else published
     fit, held_out = split_plays(read_plays(options.data / "players"))
     ranked = read_ranked(options.data / "players")
-    if options.rounds:
+    if options.rounds or options.passes:
         targets = targets_of(at_most(fit, FIT_PLAYS), ranked, star_charts(options.data))
-        vector = descend(
-            lambda one: residuals_of(targets, constants_from(one, published), published),
-            vector_of(shared),
-            options.rounds,
-            lambda number, cost: click.echo(f"round {number + 1}/{options.rounds}: {cost:.1f}", err=True),
-        )
+
+        def residuals(vector: Any) -> Any:
+            return residuals_of(targets, constants_from(vector, published), published)
+
+        def tell(what: str, of: int) -> Any:
+            return lambda number, cost: click.echo(f"{what} {number + 1}/{of}: {cost:.1f}", err=True)
+
+        vector = descend(residuals, vector_of(shared), options.rounds, tell("round", options.rounds))
+        vector = polish(residuals, vector, options.passes, tell("pass", options.passes))
         shared = constants_from(vector, published)
     if options.population:
         required = [ladder(one.chart, shared).level_for(0.96) for one in ranked]
@@ -201,6 +214,7 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).with_name("constants.json"),
               help="Where to write; the package's own constants by default.")  # fmt: skip
+@click.option("--passes", default=2, show_default=True, help="Passes over the constants one by one, after the rounds.")
 @click.option("--population/--no-population", default=True, help="Fit the ranked population to accuracy.csv.")
 @click.option("--figures", type=click.Path(path_type=Path), help="Draw the report's two figures into this folder.")
 @click.option("--rounds", default=6, show_default=True, help="Rounds of the descent, 0 to report only.")

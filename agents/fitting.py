@@ -195,6 +195,28 @@ def descend(
     return here
 
 
+def polish(
+    residuals: Callable[[NDArray], NDArray], start: NDArray, passes: int, tell: Callable[[int, float], None]
+) -> NDArray[np.float64]:
+    """One constant at a time, up or down by a step that shrinks where it does not help: for the last, rough part."""
+    here = start.astype(np.float64)
+    now = float(np.sum(residuals(here) ** 2)) if passes else 0.0
+    step = np.full(here.size, STRIDE)
+    for number in range(passes):
+        for axis in range(here.size):
+            for way in (1.0, -1.0):
+                there = here.copy()
+                there[axis] += way * step[axis]
+                got = float(np.sum(residuals(there) ** 2))
+                if got < now:
+                    here, now, step[axis] = there, got, 1.3 * step[axis]
+                    break
+            else:
+                step[axis] *= 0.5
+        tell(number, now)
+    return here
+
+
 @dataclass(frozen=True, eq=False)
 class PopulationGrid:
     """What ranked populations of several offsets and slopes would reach on each map."""

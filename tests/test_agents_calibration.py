@@ -13,7 +13,16 @@ from click.testing import CliRunner
 from agents.calibrate import at_most, likeness_report, main, ranked_report, split_plays
 from agents.constants import Constants, HandConstants, SkillConstants, constants, read_constants
 from agents.features import demand_of
-from agents.fitting import FITTED_HAND, FITTED_SKILL, constants_from, descend, distance, spearman, vector_of
+from agents.fitting import (
+    FITTED_HAND,
+    FITTED_SKILL,
+    constants_from,
+    descend,
+    distance,
+    polish,
+    spearman,
+    vector_of,
+)
 from agents.likeness import statistics, view_of
 from agents.mods import mods_of
 from agents.real_plays import read_plays, read_ranked
@@ -75,6 +84,8 @@ def test_the_descent_finds_a_minimum() -> None:
     )
     np.testing.assert_allclose(found, goal, atol=0.01)
     assert rounds == sorted(rounds, reverse=True)
+    np.testing.assert_allclose(polish(lambda x: x - goal, np.zeros(3), 40, lambda *_: None), goal, atol=0.01)
+    assert polish(lambda x: x - goal, np.ones(3), 0, lambda *_: None).tolist() == [1, 1, 1]
 
 
 def test_statistics_know_what_was_put_in() -> None:
