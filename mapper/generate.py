@@ -16,7 +16,6 @@ from typing import Any
 
 import click
 import numpy as np
-from ear.clock import OSU_CLOCK_MS
 from numpy.typing import NDArray
 
 from chart.command import Command, NumbersOption, stages, use_utf8
@@ -27,6 +26,7 @@ from chart.osz import write_osz
 from chart.saving import check_writable
 from chart.stars import stars
 from ear.audio import load_audio, read_tags
+from ear.clock import OSU_CLOCK_MS
 from ear.timing import find_timing
 from mapper.aim import AimConfig, Song, write_charts
 from mapper.checkpoint import load_mapper

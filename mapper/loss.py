@@ -39,7 +39,8 @@ def losses(model: Mapper, batch: Batch) -> Losses:
     encoder_control, decoder_control = model.control_vectors(batch.controls)
     encoding = model.encode(batch.cells, encoder_control)
     state = model.decode(batch.rows, encoding, decoder_control)
-    hazard = model.hazard_terms(state).logits(batch.previous_row, encoding.slot, encoding.onset_logit, batch.elapsed)
+    rhythm = model.hazard_terms(state).rhythm(batch.previous_row, encoding.slot, batch.elapsed)
+    hazard = encoding.onset_logit + rhythm
     target = batch.target[batch.scored].float()
     logits = next_row_logits(model, batch, encoding, state)
     codes, valid = batch.rows.code[:, 1:], batch.row_valid[:, 1:]

@@ -98,15 +98,15 @@ class HazardTerms:
     query: Tensor  # [batch, row, hazard width]
     by_elapsed: Tensor  # [batch, row, elapsed bucket], logits
 
-    def logits(self, row: Tensor, encoding_slot: Tensor, onset_logit: Tensor, elapsed: Tensor) -> Tensor:
-        """[batch, slot]: that the row after row `row` [batch, slot] falls on each slot, none having fallen since.
+    def rhythm(self, row: Tensor, encoding_slot: Tensor, elapsed: Tensor) -> Tensor:
+        """[batch, slot], logits: what the rows up to row `row` [batch, slot] say for the next one on each slot.
 
-        `encoding_slot` [batch, slot, hazard width], `onset_logit` [batch, slot], `elapsed` [batch, slot] bucket of
-        the ticks since that row.
+        `encoding_slot` [batch, slot, hazard width]; `elapsed` [batch, slot] bucket of the ticks since that row. With
+        the encoder's onset logit added: that the next row falls there, none having fallen since.
         """
         batch = torch.arange(row.shape[0], device=row.device)[:, None]
         match = (self.query[batch, row] * encoding_slot).sum(-1)
-        return onset_logit + match + self.by_elapsed[batch, row, elapsed]
+        return match + self.by_elapsed[batch, row, elapsed]
 
 
 def elapsed_bucket(ticks: Tensor) -> Tensor:

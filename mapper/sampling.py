@@ -40,9 +40,11 @@ class Sampling:
 
     seed: int
     rate_bias: NDArray[np.float64]  # [chart], added to the hazard's log-odds: more or fewer rows
-    hazard_temperature: float = 0.7
-    row_temperature: float = 0.9
-    top_p: float = 0.95  # of the row head
+    onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
+    rhythm_weight: float = 0.5  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
+    hazard_temperature: float = 0.5
+    row_temperature: float = 1.0
+    top_p: float = 0.99  # of the row head
 
 
 class Writer:
@@ -165,9 +167,9 @@ def _next_slots(writer: Writer, at: Progress, sampling: Sampling, random: np.ran
     while not (found | at.done).all():
         ahead = slot[:, None] + np.arange(1, SCAN_SLOTS + 1)
         asked = np.minimum(ahead, last)
-        logit = _hazard(writer, terms, asked, grid.tick[asked] - at.tick[:, None])
-        logit = (logit + sampling.rate_bias[:, None]) / sampling.hazard_temperature
-        fires = random.random(logit.shape) < 1 / (1 + np.exp(-logit))
+        fires = random.random(asked.shape) < _hazard(
+            writer, terms, asked, grid.tick[asked] - at.tick[:, None], sampling
+        )
         fires &= heard.open_slots[asked] & (ahead <= last) & _row_is_possible(grid, at, asked)
         first = np.where(fires.any(1), fires.argmax(1), SCAN_SLOTS - 1)
         waiting = ~found & ~at.done
@@ -178,16 +180,17 @@ def _next_slots(writer: Writer, at: Progress, sampling: Sampling, random: np.ran
 
 
 def _hazard(
-    writer: Writer, terms: HazardTerms, slot: NDArray[np.int64], elapsed_ticks: NDArray[np.int64]
+    writer: Writer, terms: HazardTerms, slot: NDArray[np.int64], elapsed_ticks: NDArray[np.int64], sampling: Sampling
 ) -> NDArray[np.float64]:
+    """[chart, slot], chance that the next row falls on each slot, none having fallen since the last row."""
     slots = torch.from_numpy(slot)
     charts = torch.arange(slots.shape[0])[:, None]
     encoding = writer.heard.encoding
     elapsed = elapsed_bucket(torch.from_numpy(elapsed_ticks))
-    logit = terms.logits(
-        torch.zeros_like(slots), encoding.slot[charts, slots], encoding.onset_logit[charts, slots], elapsed
-    )
-    return logit.double().numpy()
+    rhythm = terms.rhythm(torch.zeros_like(slots), encoding.slot[charts, slots], elapsed)
+    logit = sampling.onset_weight * encoding.onset_logit[charts, slots] + sampling.rhythm_weight * rhythm
+    logit = (logit + torch.from_numpy(sampling.rate_bias)[:, None]) / sampling.hazard_temperature
+    return torch.sigmoid(logit.double()).numpy()
 
 
 def _row_is_possible(grid: Grid, at: Progress, slot: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -51,9 +51,8 @@ def scores(model: Mapper, batch: object) -> tuple[torch.Tensor, torch.Tensor]:
     encoder_control, decoder_control = model.control_vectors(batch.controls)
     encoding = model.encode(batch.cells, encoder_control)
     state = model.decode(batch.rows, encoding, decoder_control)
-    return state, model.hazard_terms(state).logits(
-        batch.previous_row, encoding.slot, encoding.onset_logit, batch.elapsed
-    )
+    rhythm = model.hazard_terms(state).rhythm(batch.previous_row, encoding.slot, batch.elapsed)
+    return state, encoding.onset_logit + rhythm
 
 
 @torch.no_grad()
