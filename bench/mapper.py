@@ -32,7 +32,7 @@ from mapper.rows import STARTS_NOTE, Rows
 from mapper.sampling import Sampling, write_rows
 
 TOLERANCES_MS = (20.0, 50.0)
-BIASES = (-0.6, 0.0, 0.6)
+BIASES = (-0.5, 0.0, 0.5)
 STAR_BANDS = (0.0, 2.0, 2.7, 4.0, 5.3, 6.5, 99.0)
 BAND_NAMES = ("Easy", "Normal", "Hard", "Insane", "Expert", "Expert+")
 
@@ -60,15 +60,15 @@ class Timing:
 def score_song(model: Mapper, corpus: Corpus, charts: list[int], timing: Timing, seed: int) -> list[Score]:
     """Write all charts of a song side by side and score them."""
     entries = [corpus.charts[chart] for chart in charts]
-    repeated = [entry for entry in entries for _ in BIASES]
     controls = Controls(
-        torch.tensor([entry.stars for entry in repeated]),
-        torch.tensor([entry.notes_per_s for entry in repeated]),
-        torch.full((len(repeated),), float("nan")),
-        torch.tensor([entry.style for entry in repeated]),
+        torch.tensor([entry.stars for entry in entries]),
+        torch.tensor([entry.notes_per_s for entry in entries]),
+        torch.full((len(entries),), float("nan")),
+        torch.tensor([entry.style for entry in entries]),
     )
     features = corpus.features(charts[0])
     heard = hear(model, timing.grid, features, timing.sound_after_ms, controls)
+    heard = heard.repeated([number for number in range(len(entries)) for _ in BIASES])
     bias = np.array([bias for _ in entries for bias in BIASES])
     written = write_rows(model, heard, Sampling(seed, bias))
     scores = []
