@@ -140,7 +140,7 @@ def _mono_blocks(file: soundfile.SoundFile, label: str) -> Iterator[NDArray[np.f
             return
         seen += block.shape[0]
         if seen > limit:
-            raise AudioFileError(_too_long(label, "more"))
+            raise AudioFileError(_too_long(label, "too"))
         mono = block.mean(axis=1, dtype=np.float32)
         if not np.isfinite(mono).all():
             raise AudioFileError(f"{label}: audio holds samples that are not numbers (NaN); export it again")

@@ -32,8 +32,8 @@ BEAT_THIS_BANDS = 128
 LOG_GAIN = 1000.0
 """Beat This's gain before log1p: silence stays 0 and music falls in about 0–8."""
 
-CHUNK_FRAMES = 1024
-"""Frames transformed at a time: 4 MB of windows."""
+CHUNK_FRAMES = 512
+"""Frames transformed at a time: 2 MB of windows stay in the cache."""
 
 
 def log_mel(
