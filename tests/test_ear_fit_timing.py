@@ -1,0 +1,94 @@
+"""Learning from charts: the regression, the truth taken from a chart, and the whole command on a tiny folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from chart.errors import ConfigError
+from chart.osz import write_osz
+from ear import learnt
+from ear.fit_timing import Example, fit_softmax, held_out_share, main, main_red_line, training_sets
+from tests.builders import ChartBuilder
+from tests.ear_signals import rock_beat, write_wav
+
+
+def examples(count: int = 200) -> list[Example]:
+    """Choices among four candidates made by the weights (2, −1, 0) with noise."""
+    rng = np.random.default_rng(0)
+    made = []
+    for song in range(count):
+        features = rng.standard_normal((4, 3))
+        score = features @ [2.0, -1.0, 0.0] + rng.gumbel(size=4)
+        made.append(Example(song, True, features, int(score.argmax())))
+    return made
+
+
+def test_weights_are_recovered() -> None:
+    assert np.allclose(fit_softmax(examples(1500), 1e-6), [2.0, -1.0, 0.0], atol=0.25)
+
+
+def test_the_fit_is_a_minimum() -> None:
+    """A plain loss, written apart from the fit, is nowhere lower nearby."""
+    made = examples(60)
+
+    def loss(weights: np.ndarray) -> float:
+        total = 0.1 * float(weights @ weights)
+        for example in made:
+            score = example.features @ weights
+            total += (np.log(np.exp(score).sum()) - score[example.answer]) / len(made)
+        return total
+
+    weights = fit_softmax(made, 0.1)
+    for step in (*np.eye(3), *-np.eye(3)):
+        assert loss(weights) < loss(weights + 0.01 * step)
+
+
+def test_held_out_share_is_of_whole_songs() -> None:
+    made = [Example(song, song % 2 == 0, np.array([[1.0], [0.0]]), 0 if song % 2 == 0 else 1) for song in range(40)]
+    assert held_out_share(made, lambda _: np.array([1.0])) == 1.0
+
+
+def test_the_longest_tempo_rules() -> None:
+    builder = ChartBuilder().bpm(100, 0).bpm(150, 5000).bpm(100, 25_000).bpm(150, 27_000).note(60_000)
+    line, end_ms, share = main_red_line(builder.build())
+    assert (line.time_ms, end_ms) == (27_000, 60_000)
+    assert line.bpm == pytest.approx(150)
+    assert share == pytest.approx(53 / 60)
+
+
+def test_validation_songs_teach_nothing(tmp_path: Path) -> None:
+    for name in ("a.osz", "b.osz"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "songs.json").write_text('[{"file": "b.osz", "split": "val"}]', encoding="utf-8")
+    assert [path.name for path in training_sets(tmp_path)] == ["a.osz"]
+    with pytest.raises(ConfigError, match=r"holds no \.osz files to learn from"):
+        training_sets(tmp_path / "none")
+
+
+def test_the_command_writes_weights_that_the_ear_can_use(tmp_path: Path) -> None:
+    for index, bpm in enumerate((140.0, 172.0)):
+        song = write_wav(tmp_path / f"{index}.wav", rock_beat(bpm, 0.5, 24.0))
+        builder = ChartBuilder().bpm(bpm, 500)
+        for beat in range(40):
+            builder.note(round(500 + beat * 60_000 / bpm), beat % 4)
+        write_osz([builder.build()], song, tmp_path / f"{index}.osz")
+    (tmp_path / "2.osz").write_bytes(b"no archive")
+    out = tmp_path / "learnt.py"
+    result = CliRunner().invoke(main, [str(tmp_path), "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "skipped:" in result.stderr
+    made: dict[str, np.ndarray] = {}
+    exec(out.read_text(encoding="utf-8"), made)
+    for name in ("BEAT_LEVEL_WEIGHTS", "BEAT_PHASE_WEIGHTS", "DOWNBEAT_WEIGHTS"):
+        assert made[name].shape == getattr(learnt, name).shape
+        assert np.isfinite(made[name]).all()
+        assert made[name].any()
+
+
+def test_songs_without_a_steady_tempo_teach_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.osz").write_bytes(b"no archive")
+    result = CliRunner().invoke(main, [str(tmp_path), "-o", str(tmp_path / "learnt.py")])
+    assert result.exit_code == 1
+    assert "no song with one steady tempo to learn from" in result.stderr
