@@ -1,1 +1,51 @@
 """The Ear: from a song to its timing, spectrum and onsets. Audio only; nothing here plays or writes charts."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ear.audio import SAMPLE_RATE, Audio, Tags, load_audio, read_tags
+    from ear.clock import OSU_CLOCK_MS, from_osu_clock, to_osu_clock
+    from ear.onset import Lag, OnsetStrength, estimate_lag_ms, onset_strength
+    from ear.spectrogram import beat_this_mel, log_mel
+    from ear.timing import Alternative, Beats, Timing, beats_of, find_timing
+
+__all__ = [
+    "OSU_CLOCK_MS",
+    "SAMPLE_RATE",
+    "Alternative",
+    "Audio",
+    "Beats",
+    "Lag",
+    "OnsetStrength",
+    "Tags",
+    "Timing",
+    "beat_this_mel",
+    "beats_of",
+    "estimate_lag_ms",
+    "find_timing",
+    "from_osu_clock",
+    "load_audio",
+    "log_mel",
+    "onset_strength",
+    "read_tags",
+    "to_osu_clock",
+]
+
+_MODULES = {
+    "ear.audio": ("SAMPLE_RATE", "Audio", "Tags", "load_audio", "read_tags"),
+    "ear.clock": ("OSU_CLOCK_MS", "from_osu_clock", "to_osu_clock"),
+    "ear.onset": ("Lag", "OnsetStrength", "estimate_lag_ms", "onset_strength"),
+    "ear.spectrogram": ("beat_this_mel", "log_mel"),
+    "ear.timing": ("Alternative", "Beats", "Timing", "beats_of", "find_timing"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when they are first used: `--help` stays fast, and `python -m ear.clock` loads it once."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'ear' has no attribute '{name}'")
