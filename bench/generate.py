@@ -112,7 +112,10 @@ def cost(folder: Path) -> dict[str, float]:
     """Wall seconds and peak memory of `mania4k generate` for a 3-minute song and three difficulties, cold start."""
     command = ["generate", str(long_song(folder)), "--stars", *map(str, STARS), "-o", str(folder / "long.osz")]
     run = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
-    return json.loads(run.stdout.splitlines()[-1])
+    measured = json.loads(run.stdout.splitlines()[-1])
+    if measured.pop("status"):
+        raise click.ClickException(f"the 3-minute song failed: {run.stderr.strip().splitlines()[-1]}")
+    return measured
 
 
 @click.command(

@@ -49,10 +49,10 @@ def check_writable(path: Path) -> None:
     """Raise the error that writing `path` would raise, so that nobody waits a minute for it; `path` is untouched."""
     if path.is_dir():
         raise OutputError(f"{path}: cannot be written: it is a folder (give a file name)")
-    with suppress(_OnlyTrying), replacing(path) as file:
+    with suppress(_OnlyTryingError), replacing(path) as file:
         file.write(b"\0")
-        raise _OnlyTrying
+        raise _OnlyTryingError
 
 
-class _OnlyTrying(Exception):
+class _OnlyTryingError(Exception):
     """Leaves `replacing` before it replaces anything."""

@@ -10,6 +10,8 @@ import click
 VERBS = {
     "generate": ("mapper.generate", "Write an .osz with 4K difficulties for a song."),
     "timing": ("ear.beat_to_osu", "Find a song's BPM, offset and metre and write osu! red lines."),
+    "play": ("agents.play", "Let simulated players play a chart; write a replay."),
+    "score": ("reward.score", "Score a chart: fairness, readability, ergonomics, the ranking criteria."),
     "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
     "train": ("mapper.train", "Pretrain the mapper on a dataset."),
     "doctor": ("mania4k.doctor", "Show versions, devices, codecs and checkpoints, and what is wrong with them."),
