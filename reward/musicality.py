@@ -39,7 +39,7 @@ MAX_BARS = 400
 """Bars compared with one another; a similarity table of more would be slow and say no more."""
 
 
-def _per_chart(measure: Callable[[View, int, Song], Measured]) -> Callable[[View, Inputs], Measured]:
+def per_chart(measure: Callable[[View, int, Song], Measured]) -> Callable[[View, Inputs], Measured]:
     """A measure over a batch from one of a single chart and its song."""
 
     def batched(view: View, inputs: Inputs) -> Measured:
@@ -57,7 +57,7 @@ def _per_chart(measure: Callable[[View, int, Song], Measured]) -> Callable[[View
     return batched
 
 
-def _rows_of(view: View, index: int) -> tuple[slice, int, int]:
+def rows_of(view: View, index: int) -> tuple[slice, int, int]:
     """Rows of one chart, its first section and its number of sections."""
     first, last = np.searchsorted(view.row_chart, [index, index + 1])
     begin, end = np.searchsorted(view.section_chart, [index, index + 1])
@@ -66,14 +66,14 @@ def _rows_of(view: View, index: int) -> tuple[slice, int, int]:
 
 def _row_strength(view: View, index: int, song: Song) -> NDArray[np.float64]:
     """[row of the chart] capped onset strength at each row."""
-    rows, _, _ = _rows_of(view, index)
+    rows, _, _ = rows_of(view, index)
     frames = song.frames(view.row_ms[rows] - view.offset_ms[index])
     return np.minimum(np.interp(frames, np.arange(song.strength.size), song.near_strength, 0.0, 0.0), MAX_STRENGTH)
 
 
 def _peaks_by_section(view: View, index: int, song: Song) -> tuple[NDArray, NDArray, NDArray]:
     """Peaks in sections of the chart: (flat time of a note that meets it, section from 0, capped strength)."""
-    _, begin, count = _rows_of(view, index)
+    _, begin, count = rows_of(view, index)
     note_ms = song.peaks * song.hop_ms - song.lag_ms + view.offset_ms[index]
     edges = np.append(view.section_start_ms[begin : begin + count], view.section_end_ms[begin + count - 1])
     section = np.searchsorted(edges, note_ms, side="right") - 1
@@ -100,10 +100,10 @@ def _share(part: NDArray, whole: NDArray, enough: NDArray[np.bool_]) -> Measured
     return Measured(section, np.array([part[good].sum() / total if total > 0 else np.nan]))
 
 
-@_per_chart
+@per_chart
 def onsets(view: View, index: int, song: Song) -> Measured:
     """Onset strength at the rows over that of the section's strongest as many onsets; 1 = no better place exists."""
-    rows, begin, count = _rows_of(view, index)
+    rows, begin, count = rows_of(view, index)
     section = view.row_section[rows] - begin
     wanted = np.bincount(section, minlength=count)
     got = np.bincount(section, _row_strength(view, index, song), minlength=count)
@@ -113,10 +113,10 @@ def onsets(view: View, index: int, song: Song) -> Measured:
     return _share(got, possible, wanted >= MIN_ROWS)
 
 
-@_per_chart
+@per_chart
 def support(view: View, index: int, song: Song) -> Measured:
     """Share of rows that nothing in the song supports: onset strength under a fifth of the song's own onsets."""
-    rows, begin, count = _rows_of(view, index)
+    rows, begin, count = rows_of(view, index)
     frames = song.frames(view.row_ms[rows] - view.offset_ms[index])
     heard = np.interp(frames, np.arange(song.strength.size), song.near_onset, 0.0, 0.0)
     weak = (heard < WEAK_SHARE * song.typical_onset).astype(np.float64)
@@ -125,10 +125,10 @@ def support(view: View, index: int, song: Song) -> Measured:
     return _share(np.bincount(section, weak, minlength=count), many.astype(np.float64), many >= MIN_ROWS)
 
 
-@_per_chart
+@per_chart
 def coverage(view: View, index: int, song: Song) -> Measured:
     """Share of the section's strongest onsets, half as many as it has rows, that have a row within 30 ms."""
-    rows, begin, count = _rows_of(view, index)
+    rows, begin, count = rows_of(view, index)
     wanted = np.bincount(view.row_section[rows] - begin, minlength=count)
     note_ms, peak_section, strength = _peaks_by_section(view, index, song)
     strong = _rank_in_section(peak_section, strength) * 2 < wanted[peak_section]
@@ -140,14 +140,14 @@ def coverage(view: View, index: int, song: Song) -> Measured:
     return _share(covered.astype(np.float64), possible.astype(np.float64), wanted >= MIN_ROWS)
 
 
-@_per_chart
+@per_chart
 def emphasis(view: View, index: int, song: Song) -> Measured:
     """Correlation of chord size and onset strength over rows; a section's value is its share of the covariance."""
-    rows, begin, count = _rows_of(view, index)
+    rows, begin, count = rows_of(view, index)
     size = view.rows.size[rows].astype(np.float64)
     section = view.row_section[rows] - begin
     many = np.bincount(section, minlength=count)
-    product = _standard(size) * _standard(_row_strength(view, index, song))
+    product = standard(size) * standard(_row_strength(view, index, song))
     if size.size < MIN_ROWS or size.std() < 0.1:  # no chords to speak of: nothing to emphasise with
         return Measured(np.full(count, np.nan), np.array([np.nan]))
     return Measured(
@@ -156,32 +156,31 @@ def emphasis(view: View, index: int, song: Song) -> Measured:
     )
 
 
-def _standard(values: NDArray) -> NDArray:
+def standard(values: NDArray) -> NDArray:
+    """Z-scores; zeros where all values are equal."""
     if values.size < 2 or values.std() < 1e-9:
         return np.zeros_like(values)
     return (values - values.mean()) / values.std()
 
 
-@_per_chart
+@per_chart
 def energy(view: View, index: int, song: Song) -> Measured:
     """Correlation over sections of notes a second and loudness; a section's value is its product of z-scores."""
-    rows, begin, count = _rows_of(view, index)
+    rows, begin, count = rows_of(view, index)
     own = slice(begin, begin + count)
     notes = np.bincount(view.row_section[rows] - begin, view.rows.size[rows], minlength=count)
     seconds = np.maximum(view.section_end_ms[own] - view.section_start_ms[own], 1.0) / 1000.0
-    edges = song.frames(np.stack([view.section_start_ms[own], view.section_end_ms[own]]) - view.offset_ms[index])
-    heard = np.append(0.0, np.cumsum(song.loudness, dtype=np.float64))
-    low, high = np.clip(np.round(edges), 0, song.loudness.size).astype(np.int64)
-    loudness = (heard[high] - heard[low]) / np.maximum(edges[1] - edges[0], 1.0)
-    product = np.clip(_standard(np.sqrt(notes / seconds)) * _standard(loudness), -3.0, 3.0)
+    span = np.stack([view.section_start_ms[own], view.section_end_ms[own]]) - view.offset_ms[index]
+    loudness = song.mean_loudness(span[0], span[1])
+    product = np.clip(standard(np.sqrt(notes / seconds)) * standard(loudness), -3.0, 3.0)
     value = product if count >= MIN_ROWS else np.full(count, np.nan)
     return Measured(value, np.array([value.mean()]))
 
 
-@_per_chart
+@per_chart
 def silence(view: View, index: int, song: Song) -> Measured:
     """Share of rows at which the song is silent, or that lie outside it."""
-    rows, begin, count = _rows_of(view, index)
+    rows, begin, count = rows_of(view, index)
     frame = np.round(song.frames(view.row_ms[rows] - view.offset_ms[index])).astype(np.int64)
     outside = (frame < 0) | (frame >= song.silent.size)
     mute = outside | song.silent[np.clip(frame, 0, song.silent.size - 1)]
@@ -190,10 +189,10 @@ def silence(view: View, index: int, song: Song) -> Measured:
     return _share(np.bincount(section, mute, minlength=count).astype(np.float64), many.astype(np.float64), many > 0)
 
 
-@_per_chart
+@per_chart
 def presence(view: View, index: int, song: Song) -> Measured:
     """Share of the sections in which the song sounds for the most part that have rows."""
-    rows, begin, count = _rows_of(view, index)
+    rows, begin, count = rows_of(view, index)
     own = slice(begin, begin + count)
     edges = song.frames(np.stack([view.section_start_ms[own], view.section_end_ms[own]]) - view.offset_ms[index])
     sounding = np.append(0, np.cumsum(~song.silent))
@@ -204,10 +203,10 @@ def presence(view: View, index: int, song: Song) -> Measured:
     return Measured(value, np.array([charted[audible].mean() if audible.any() else np.nan]))
 
 
-@_per_chart
+@per_chart
 def repetition(view: View, index: int, song: Song) -> Measured:
     """Correlation over pairs of bars of the charts' likeness and the music's; a section's value is that of its bars."""
-    _, _, count = _rows_of(view, index)
+    _, _, count = rows_of(view, index)
     bars = min(count * BARS_PER_SECTION, MAX_BARS)
     written, heard = _bar_vectors(view, index, bars), _heard_vectors(view, index, song, bars)
     filled = (written.any(axis=1)) & (heard.any(axis=1))
@@ -240,7 +239,7 @@ def _pair_correlation(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDA
 
 def _bar_vectors(view: View, index: int, bars: int) -> NDArray[np.float32]:
     """[bar, slot · (columns + 1)] what is pressed in each bar: every column, and whether anything is."""
-    rows, begin, _ = _rows_of(view, index)
+    rows, begin, _ = rows_of(view, index)
     section = view.row_section[rows]
     bar_ms = view.section_beat_ms[section] * BEATS_PER_BAR
     slot = np.round((view.row_ms[rows] - view.section_start_ms[section]) / bar_ms * SLOTS_PER_BAR).astype(np.int64)
@@ -254,7 +253,7 @@ def _bar_vectors(view: View, index: int, bars: int) -> NDArray[np.float32]:
 
 def _heard_vectors(view: View, index: int, song: Song, bars: int) -> NDArray[np.float32]:
     """[bar, slot · band] onset strength by band at every sixteenth of each bar, each bar about its own mean."""
-    _, begin, _ = _rows_of(view, index)
+    _, begin, _ = rows_of(view, index)
     section = begin + np.arange(bars) // BARS_PER_SECTION
     start = view.section_start_ms[section] - view.offset_ms[index]
     bar_ms = view.section_beat_ms[section] * BEATS_PER_BAR

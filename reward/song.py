@@ -100,6 +100,13 @@ class Song:
         """Fractional frame in which a note of this time sounds."""
         return (note_ms + self.lag_ms) / self.hop_ms
 
+    def mean_loudness(self, start_ms: NDArray[np.float64], end_ms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[span] mean loudness of spans on the clock of notes; what lies outside the song counts as silence."""
+        edges = self.frames(np.stack([start_ms, end_ms]))
+        heard = np.append(0.0, np.cumsum(self.loudness, dtype=np.float64))
+        low, high = np.clip(np.round(edges), 0, self.loudness.size).astype(np.int64)
+        return (heard[high] - heard[low]) / np.maximum(edges[1] - edges[0], 1.0)
+
 
 def song_of_mel(mel: NDArray[np.float32], frames_per_second: float, lag_ms: float = 0.0) -> Song:
     """A song from its log-mel spectrogram [frame, mel]."""

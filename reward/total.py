@@ -18,14 +18,21 @@ from numpy.typing import NDArray
 
 from agents import Plays
 from chart.model import Chart
-from reward import ergonomics, fairness, musicality, readability, rule_terms
+from reward import ergonomics, fairness, following, musicality, readability, rule_terms
 from reward.band_table import CHART_BANDS, SECTION_BANDS
 from reward.inputs import Inputs
 from reward.song import Song
 from reward.terms import Bands, Term
 from reward.view import View, view_of
 
-TERMS: tuple[Term, ...] = fairness.TERMS + readability.TERMS + ergonomics.TERMS + musicality.TERMS + rule_terms.TERMS
+TERMS: tuple[Term, ...] = (
+    *fairness.TERMS,
+    *readability.TERMS,
+    *ergonomics.TERMS,
+    *musicality.TERMS,
+    *following.TERMS,
+    *rule_terms.TERMS,
+)
 MIN_ROWS = 16
 """A chart of fewer rows is no chart: one section of whole notes has as many."""
 UNKNOWN = 0.5
@@ -62,10 +69,12 @@ class Weights:
     musicality_support: float = 0.75
     musicality_coverage: float = 1.0
     musicality_emphasis: float = 0.5
-    musicality_energy: float = 3.0
+    musicality_energy: float = 2.0
     musicality_silence: float = 0.5
     musicality_repetition: float = 2.5
     musicality_presence: float = 3.0
+    musicality_swells: float = 3.0
+    musicality_choice: float = 2.5
     rules_problems: float = 2.0
     rules_warnings: float = 1.0
 
