@@ -39,6 +39,10 @@ MIN_MAPPED_MS = 1000.0
 MIN_STARS, MAX_STARS = 0.5, 10.0
 MAX_DIFFICULTIES = 16
 DEFAULT_STARS = (2.0, 3.5, 5.0)
+DOUBTFUL_TIMING = 0.3
+"""Timing confidence below which the user is told to look."""
+MISSED_STARS = 0.25
+"""Star error above which the user is told."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,11 @@ def print_summary(result: Generated) -> None:
             f"{peak_density(chart):.0f}",
         )
     Console().print(table)
+    if result.confidence < DOUBTFUL_TIMING:
+        click.echo("warning: the beat was hard to find; check the timing in osu!'s editor before playing", err=True)
+    for asked, got in zip(result.asked, result.stars, strict=True):
+        if abs(got - asked) > MISSED_STARS:
+            click.echo(f"warning: {asked:g} stars were asked, {got:.2f} is what the song allowed", err=True)
     click.echo(result.path)
 
 

@@ -15,13 +15,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chart.grid import SLOTS_PER_CELL
-from mapper.rows import HELD_STATES, ROW_CODES
+from chart.model import KEYS
+from mapper.rows import HELD_STATES, ROW_CODES, SYMBOLS
 
 ELAPSED_BUCKETS = 64
 STYLES = ("unknown", "keyboard", "pad")
 BARS_OF_PHRASE = 8
 MAX_BEATS_OF_BAR = 8
 LONGEST_PERIOD_LOG2 = 8
+SYMBOLS_PER_COLUMN = 4
+HEARING_PARTS = (
+    "controls",
+    "stem",
+    "cell_in",
+    "quarter",
+    "beat_in_bar",
+    "bar_of_phrase",
+    "tempo",
+    "encoder",
+    "encoder_norm",
+    "slot_from_cell",
+    "slot_from_stem",
+    "onset",
+)
+"""Parts of the network that hear; the others write."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +214,8 @@ class Stem(nn.Module):
 class Mapper(nn.Module):
     """The whole network; see the module's docstring."""
 
+    symbols_of_code: Tensor  # [code, column], row of `symbol` and of `next_symbol`
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -216,6 +235,7 @@ class Mapper(nn.Module):
         self.onset = nn.Sequential(nn.GELU(), nn.Linear(config.hazard_width, 1))
 
         self.code = nn.Embedding(ROW_CODES, width)
+        self.symbol = nn.Embedding(KEYS * SYMBOLS_PER_COLUMN, width)
         self.held = nn.Embedding(HELD_STATES, width)
         self.elapsed = nn.Embedding(ELAPSED_BUCKETS, width)
         self.row_from_cell = nn.Linear(width, width)
@@ -232,7 +252,15 @@ class Mapper(nn.Module):
         self.next_held = nn.Embedding(HELD_STATES, width)
         self.next_row = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
         self.next_code = nn.Linear(width, ROW_CODES)
+        self.next_symbol = nn.Linear(width, KEYS * SYMBOLS_PER_COLUMN, bias=False)
+        symbols = torch.from_numpy(SYMBOLS) + SYMBOLS_PER_COLUMN * torch.arange(KEYS)
+        self.register_buffer("symbols_of_code", symbols, persistent=False)
         self.apply(_initialise)
+
+    def freeze_hearing(self) -> None:
+        """Train only what writes rows."""
+        for name in HEARING_PARTS:
+            self.get_submodule(name).requires_grad_(False)
 
     def control_vectors(self, controls: Controls) -> tuple[Tensor, Tensor]:
         """Two of [batch, 1, width]: for the encoder and for the decoder."""
@@ -257,7 +285,13 @@ class Mapper(nn.Module):
     def embed_rows(self, rows: RowTokens, encoding: Encoding, control: Tensor) -> Tensor:
         """[batch, row, width]: the decoder's input."""
         batch = torch.arange(rows.code.shape[0], device=rows.code.device)[:, None]
-        x = self.code(rows.code) + self.held(rows.held) + self.elapsed(rows.elapsed) + control
+        x = (
+            self.code(rows.code)
+            + self.symbol(self.symbols_of_code[rows.code]).sum(-2)
+            + self.held(rows.held)
+            + self.elapsed(rows.elapsed)
+            + control
+        )
         x = x + self.row_from_cell(encoding.cell[batch, rows.slot // SLOTS_PER_CELL])
         return x + self.row_from_slot(encoding.slot[batch, rows.slot])
 
@@ -284,11 +318,14 @@ class Mapper(nn.Module):
     def row_logits(self, state: Tensor, slot: Tensor, cell: Tensor, elapsed: Tensor, held: Tensor) -> Tensor:
         """[…, 256]: which row falls on the slot; illegal rows are not masked here."""
         x = self.next_from_state(state) + self.next_from_slot(slot) + self.next_from_cell(cell)
-        return self.next_code(self.next_row(x + self.next_elapsed(elapsed) + self.next_held(held)))
+        x = self.next_row(x + self.next_elapsed(elapsed) + self.next_held(held))
+        return self.next_code(x) + self.next_symbol(x)[..., self.symbols_of_code].sum(-1)
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
+    if isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.3)  # as strong as what the linear layers add to the same sums
+    if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -33,7 +33,7 @@ from chart.errors import CheckpointError, ConfigError
 from chart.model import Chart, TimingPoint
 from mapper.aim import AimConfig, Song, write_charts
 from mapper.batches import CELLS, Batch, Stretches, collate
-from mapper.checkpoint import parameter_count, save_mapper
+from mapper.checkpoint import load_mapper, parameter_count, save_mapper
 from mapper.corpus import open_corpus
 from mapper.evaluate import Validation, validate
 from mapper.loss import losses
@@ -60,6 +60,8 @@ class TrainConfig:
     validate_every: int = 250
     save_every: int = 50
     patience: int = 6  # validations without improvement before stopping
+    init: str = ""  # checkpoint to start from; empty: random weights
+    tune: str = "all"  # or "writing": what hears the song stays as it is
     seed: int = 0
     device: str = "auto"
     bf16: bool = False  # faster on GPUs and on CPUs with AMX, slower elsewhere
@@ -137,9 +139,12 @@ def pick_device(name: str) -> torch.device:
 def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> State:
     """A fresh state, or the one in `out/state.pt`."""
     torch.manual_seed(config.seed)
-    model = Mapper(config.model).to(device)
-    decayed = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-    plain = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    model = (load_mapper(Path(config.init)) if config.init else Mapper(config.model)).to(device)
+    if config.tune == "writing":
+        model.freeze_hearing()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    decayed = [parameter for parameter in trained if parameter.ndim >= 2]
+    plain = [parameter for parameter in trained if parameter.ndim < 2]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
@@ -269,10 +274,13 @@ def log_pictures(model: Mapper, stretches: Stretches, charts: list[int], board: 
 @click.option("--steps", default=TrainConfig.steps, show_default=True, help="Optimizer steps.")
 @click.option("--batch", default=TrainConfig.batch, show_default=True, help="Stretches of half a minute a step.")
 @click.option("--learning-rate", default=TrainConfig.learning_rate, show_default=True)
+@click.option("--warmup", default=TrainConfig.warmup, show_default=True, help="Steps until the full rate.")
 @click.option("--validate-every", default=TrainConfig.validate_every, show_default=True, help="Steps.")
 @click.option(
     "--patience", default=TrainConfig.patience, show_default=True, help="Validations without gain to stop after."
 )
+@click.option("--init", default=TrainConfig.init, help="Checkpoint to start from; default: random weights.")
+@click.option("--tune", type=click.Choice(["all", "writing"]), default="all", show_default=True, help="What to train.")
 @click.option("--seed", default=TrainConfig.seed, show_default=True)
 @click.option("--device", default=TrainConfig.device, show_default=True, help="auto, cpu, cuda, …")
 @click.option("--bf16/--no-bf16", default=TrainConfig.bf16, show_default=True, help="Fast on GPUs and AMX processors.")

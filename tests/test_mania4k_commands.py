@@ -92,6 +92,14 @@ def test_generate_leaves_out_what_comes_before_audio_start(song, tmp_path):
     assert chart.time_ms[0] >= 12_000 - 30
 
 
+def test_generate_says_when_the_beat_or_the_stars_were_not_found(tmp_path):
+    noise = write_song(tmp_path / "noise.wav", 12)
+    result = run("generate", noise, "--stars", 9, "-o", tmp_path / "noise.osz")
+    assert result.exit_code == 0, result.output
+    assert "warning: the beat was hard to find" in result.stderr
+    assert "warning: 9 stars were asked" in result.stderr
+
+
 def write_song(path: Path, seconds: float, rate: int = 22_050, level: float = 0.1, channels: int = 1) -> Path:
     random = np.random.default_rng(0)
     soundfile.write(path, level * random.uniform(-1, 1, (int(seconds * rate), channels)).astype(np.float32), rate)

@@ -15,7 +15,7 @@ from chart.osu import write_osu
 from mapper.checkpoint import load_mapper, save_mapper
 from mapper.corpus import open_corpus
 from mapper.dataset import build
-from mapper.model import Mapper, ModelConfig
+from mapper.model import HEARING_PARTS, Mapper, ModelConfig
 from mapper.train import TrainConfig, train
 from tests.builders import ChartBuilder
 
@@ -101,6 +101,21 @@ def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
     assert states[0]["step"] == states[1]["step"] == 6
     for name, tensor in states[0]["model"].items():
         torch.testing.assert_close(tensor, states[1]["model"][name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tuning_what_writes_leaves_what_hears_as_it_is(data, tmp_path, monkeypatch):
+    from mapper import train as module
+
+    monkeypatch.setattr(module, "log_pictures", lambda *arguments: None)
+    save_mapper(Mapper(SMALL), tmp_path / "init.safetensors")
+    start = load_mapper(tmp_path / "init.safetensors").state_dict()
+    train(config(data, tmp_path / "tuned", init=str(tmp_path / "init.safetensors"), tune="writing", steps=3))
+    tuned = torch.load(tmp_path / "tuned" / "state.pt", weights_only=True)["model"]
+    same = {name for name in start if torch.equal(start[name], tuned[name])}
+    hears = {name for name in start if name.split(".")[0] in HEARING_PARTS}
+    assert hears <= same
+    assert {"symbol.weight", "next_code.weight", "decoder.0.query_key_value.weight"}.isdisjoint(same)
 
 
 def test_a_damaged_state_is_refused(data, tmp_path):
