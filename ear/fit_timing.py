@@ -53,6 +53,7 @@ Held-out share of `train` songs right: {report}.
 
 import numpy as np
 
+# fmt: off
 '''
 
 

@@ -48,11 +48,6 @@ class OnsetStrength:
         """[frame], sum of the bands; the high ones weigh most, which are also the sharpest."""
         return self.strength.sum(axis=1)
 
-    def at(self, time_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Total strength at these times [...], linear between frames, 0 outside the audio."""
-        position = np.asarray(time_ms, np.float64) / self.frame_ms
-        return np.interp(position, np.arange(len(self.strength)), self.total, left=0.0, right=0.0)
-
 
 def onset_strength(samples: NDArray[np.float32], sample_rate: int, *, frame_ms: float = FRAME_MS) -> OnsetStrength:
     """Onset strength of mono `samples` [sample] in four bands; `frame_ms` of 1–5 is useful."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.onset import parabola_offset
 from ear.tempo import FOLD_BINS, FOLD_WINDOW_S, fold_windows
 
 SPAN_WINDOWS = 2
@@ -32,7 +31,6 @@ class Steadiness:
 
     agrees: NDArray[np.bool_] = field(repr=False)  # [window]
     heard: NDArray[np.bool_] = field(repr=False)  # [window], false where there is too little rhythm to tell
-    offset_ms: NDArray[np.float64] = field(repr=False)  # [window], how late the stretch is, within half a beat
 
     @property
     def share(self) -> float:
@@ -65,14 +63,9 @@ def steadiness(total: NDArray[np.float32], frame_ms: float, hz: float) -> Steadi
     bin_ms = 1000 / hz / FOLD_BINS
     near = round(AGREE_MS / bin_ms)
     at_zero = np.maximum(match[:, : near + 1].max(axis=1), match[:, -near:].max(axis=1) if near else -np.inf)
-    best = match.argmax(axis=1)
     energy = np.sqrt((np.abs(span) ** 2).sum(axis=1))
     heard = energy > QUIET_SHARE * np.median(energy)
-    late = np.array(
-        [index + parabola_offset(np.roll(row, 1 - index)[:3], 1) for index, row in zip(best, match, strict=True)]
-    )
-    late = np.where(late > FOLD_BINS / 2, late - FOLD_BINS, late) * bin_ms
-    return Steadiness((at_zero >= AGREE_SHARE * match.max(axis=1)) & (at_zero > 0), heard, late)
+    return Steadiness((at_zero >= AGREE_SHARE * match.max(axis=1)) & (at_zero > 0), heard)
 
 
 def window_ms(window: int) -> float:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ear.audio import SAMPLE_RATE
 from ear.clock import measure_lag
-from ear.onset import BAND_EDGES_HZ, OnsetStrength, estimate_lag_ms, onset_strength, parabola_offset
+from ear.onset import BAND_EDGES_HZ, estimate_lag_ms, onset_strength, parabola_offset
 from tests.ear_signals import hits_at
 
 DURATION_S = 12.0
@@ -55,11 +55,6 @@ def test_silence_has_no_onsets_and_a_flat_profile() -> None:
     silent = onset_strength(np.zeros(5 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
     assert not silent.strength.any()
     assert estimate_lag_ms(silent, np.arange(500.0, 4000.0, 250.0)).confidence < 0.1
-
-
-def test_strength_between_frames_and_outside() -> None:
-    onset = OnsetStrength(np.array([[0.0, 1.0], [2.0, 1.0]], np.float32), 10.0)
-    assert onset.at(np.array([0.0, 5.0, 10.0, -1.0, 11.0])).tolist() == [1.0, 2.0, 3.0, 0.0, 0.0]
 
 
 @given(top=st.floats(-0.49, 0.49), height=st.floats(0.1, 10), width=st.floats(0.5, 5))
