@@ -48,13 +48,13 @@ class Weights:
     another's and columns written from columns drawn weigh most; terms that follow others (load, slope, fails) least.
     """
 
-    fairness_level: float = 2.0
+    fairness_level: float = 1.5
     fairness_spikes: float = 0.75
     fairness_slope: float = 0.25
     fairness_fails: float = 0.25
     readability_density: float = 0.75
-    readability_rhythm: float = 2.5
-    readability_surprise: float = 2.5
+    readability_rhythm: float = 3.5
+    readability_surprise: float = 2.0
     readability_chords: float = 0.5
     readability_holds: float = 1.5
     ergonomics_hands: float = 1.0
@@ -62,19 +62,19 @@ class Weights:
     ergonomics_repeats: float = 0.75
     ergonomics_anchors: float = 0.5
     ergonomics_one_handed: float = 0.75
-    ergonomics_strain: float = 2.0
+    ergonomics_strain: float = 3.0
     ergonomics_hand_load: float = 0.5
     ergonomics_stamina: float = 0.25
     musicality_onsets: float = 2.75
     musicality_support: float = 0.75
     musicality_coverage: float = 1.0
     musicality_emphasis: float = 0.5
-    musicality_energy: float = 2.0
+    musicality_energy: float = 1.0
     musicality_silence: float = 0.5
     musicality_repetition: float = 2.5
     musicality_presence: float = 3.0
-    musicality_swells: float = 3.0
-    musicality_choice: float = 2.5
+    musicality_swells: float = 3.5
+    musicality_choice: float = 3.5
     rules_problems: float = 2.0
     rules_warnings: float = 1.0
 
