@@ -1,1 +1,43 @@
 """Charts scored: fairness, readability, ergonomics, musicality and the ranking criteria. Imports agents, ear, chart."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reward.auditors import audit
+    from reward.criteria import Level, level_of
+    from reward.rules import Finding, check
+    from reward.song import Song, song_of_mel
+    from reward.total import Score, Weights, score, score_batch
+
+__all__ = [
+    "Finding",
+    "Level",
+    "Score",
+    "Song",
+    "Weights",
+    "audit",
+    "check",
+    "level_of",
+    "score",
+    "score_batch",
+    "song_of_mel",
+]
+
+_MODULES = {
+    "reward.auditors": ("audit",),
+    "reward.criteria": ("Level", "level_of"),
+    "reward.rules": ("Finding", "check"),
+    "reward.song": ("Song", "song_of_mel"),
+    "reward.total": ("Score", "Weights", "score", "score_batch"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when they are first used, so that the rules alone do not load the simulated players."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'reward' has no attribute '{name}'")
