@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from chart.command import Command, use_utf8
+from chart.command import Command, make_callable, use_utf8
 from chart.errors import ConfigError
 
 MAX_PLAYS = 10_000
@@ -114,16 +112,7 @@ def main(as_json: bool, **options: Any) -> None:
         click.echo(json.dumps(data, ensure_ascii=False))
 
 
-class _CallableModule(types.ModuleType):
-    """Importing this module binds `agents.play` to it, over the function of that name: so it can be called."""
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        from agents.simulate import play as simulate
-
-        return simulate(*args, **options)
-
-
-sys.modules[__name__].__class__ = _CallableModule
+make_callable(__name__, "agents.simulate", "play")
 
 if __name__ == "__main__":
     main()

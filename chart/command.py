@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+import types
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -134,3 +136,16 @@ def _bars(*columns: Any) -> Any:
     from rich.progress import Progress
 
     return Progress(*columns, console=Console(stderr=True))
+
+
+def make_callable(module: str, home: str, function: str) -> None:
+    """Let a command's module be called as the function of its name, which lives in the module `home`.
+
+    Importing `agents.play` binds that name in `agents` to the module, over the function `agents.play`.
+    """
+
+    class CallableModule(types.ModuleType):
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            return getattr(importlib.import_module(home), function)(*args, **options)
+
+    sys.modules[module].__class__ = CallableModule

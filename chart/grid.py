@@ -84,9 +84,13 @@ def make_grid(red_lines: Sequence[TimingPoint], start_ms: float, end_ms: float) 
     for index, line in enumerate(lines):
         run_end_ms = lines[index + 1].time_ms if index + 1 < len(lines) else end_ms
         runs.append(_run(line, min(start_ms, line.time_ms) if index == 0 else line.time_ms, run_end_ms))
-        if sum(run["beat_ms"].size for run in runs) > MAX_CELLS:
-            raise ChartFileError(f"the timing points ask for more than {MAX_CELLS} quarter beats; is a BPM wrong?")
+        _check_size(sum(run["beat_ms"].size for run in runs))
     return _join(runs)
+
+
+def _check_size(cells: int) -> None:
+    if cells > MAX_CELLS:
+        raise ChartFileError(f"the timing points ask for more than {MAX_CELLS} quarter beats; is a BPM wrong?")
 
 
 def _run(line: TimingPoint, start_ms: float, end_ms: float) -> dict[str, NDArray]:
@@ -95,8 +99,7 @@ def _run(line: TimingPoint, start_ms: float, end_ms: float) -> dict[str, NDArray
     cell_ms = beat_ms / CELLS_PER_BEAT
     first = int(np.floor((start_ms - line.time_ms) / cell_ms + 1e-6))
     last = int(np.ceil((end_ms - line.time_ms - SAME_TIME_MS) / cell_ms))
-    if last - first > MAX_CELLS:
-        raise ChartFileError(f"the timing points ask for more than {MAX_CELLS} quarter beats; is a BPM wrong?")
+    _check_size(last - first)
     cell = np.arange(first, max(last, first), dtype=np.int64)
     beat = cell // CELLS_PER_BEAT
     slot_ms = line.time_ms + (cell[:, None] + SLOT_TICKS / TICKS_PER_CELL) * cell_ms

@@ -50,7 +50,6 @@ class Song:
     features: NDArray[np.uint8]  # [frame, band]
     lag_ms: float = 0.0
     first_ms: float = -np.inf  # no note before this
-    last_ms: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -139,8 +138,7 @@ class _Listener:
         new = sorted(set(told) - set(self.known))
         if new:
             song, controls = self.song, typical_controls(new, self.style)
-            between_ms = (song.first_ms, song.last_ms)
-            heard = hear(self.model, song.grid, song.features, song.lag_ms, controls, between_ms)
+            heard = hear(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
             self.known |= {stars: heard.repeated([number]) for number, stars in enumerate(new)}
         return Heard.joined([self.known[stars] for stars in told])
 

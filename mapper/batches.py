@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
-from chart.model import KEYS
 from mapper.corpus import Corpus
 from mapper.features import MS_PER_FRAME, as_network_input
 from mapper.model import Cells, Controls, RowTokens, elapsed_bucket
-from mapper.rows import HOLD_END, HOLD_START, STARTS_NOTE, SYMBOLS, Rows, hand_swapped_codes, mirrored_codes
+from mapper.rows import STARTS_NOTE, Rows, hand_swapped_codes, held_states, mirrored_codes
 
 CELLS = 320
 """Cells of a stretch: 80 beats, half a minute at 160 BPM."""
@@ -99,13 +98,6 @@ class Stretches:
         arrays |= _row_arrays(prepared, cells)
         arrays["controls"] = np.array([entry.stars, entry.notes_per_s, entry.hold_share, entry.style], np.float32)
         return _augmented(arrays, augment) if augment is not None else arrays
-
-
-def held_states(code: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[row] row codes from no held column → [row] held state after each."""
-    symbols = SYMBOLS[code]
-    held = np.cumsum((symbols == HOLD_START).astype(int) - (symbols == HOLD_END), axis=0) > 0
-    return (held * (1 << np.arange(KEYS))).sum(-1)
 
 
 def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8], lag_ms: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -49,10 +50,10 @@ class Heard:
         )
         return replace(parts[0], encoding=encoding, decoder_control=torch.cat([part.decoder_control for part in parts]))
 
-    @property
-    def last_tick(self) -> int:
-        """Tick of the last slot where anything may happen."""
-        return int(self.grid.tick[np.flatnonzero(self.open_slots)[-1]])
+    @cached_property
+    def last_slot(self) -> int:
+        """The last slot where anything may happen."""
+        return int(np.flatnonzero(self.open_slots)[-1])
 
 
 @torch.inference_mode()
@@ -62,11 +63,11 @@ def hear(
     features: NDArray[np.uint8],
     lag_ms: float,
     controls: Controls,
-    between_ms: tuple[float, float] = (-np.inf, np.inf),
+    first_ms: float = -np.inf,
 ) -> Heard:
     """Encode the whole song for each set of controls, in overlapping windows.
 
-    `between_ms` bounds where rows may fall, on the grid's time. Raises AudioFileError when nothing sounds there.
+    No row may fall before `first_ms`, on the grid's time. Raises AudioFileError when nothing sounds there.
     """
     encoder_control, decoder_control = model.control_vectors(controls)
     charts = encoder_control.shape[0]
@@ -87,9 +88,7 @@ def hear(
         cell[:, first : window.stop] = heard.cell[:, skipped:]
         slot[:, slots] = heard.slot[:, skipped * SLOTS_PER_CELL :]
         logit[:, slots] = heard.onset_logit[:, skipped * SLOTS_PER_CELL :]
-    first_ms, last_ms = between_ms
-    open_slots = grid.usable & (grid.slot_ms >= first_ms) & (grid.slot_ms <= last_ms)
-    open_slots &= ~silent_slots(grid, features, lag_ms)
+    open_slots = grid.usable & (grid.slot_ms >= first_ms) & ~silent_slots(grid, features, lag_ms)
     if not open_slots.any():
         raise AudioFileError("nothing sounds where notes may be placed; check the song and --audio-start")
     return Heard(Encoding(cell, slot, logit), decoder_control, grid, open_slots)

@@ -39,6 +39,8 @@ LEGAL, HELD_AFTER = _legal_rows()
 
 STARTS_NOTE = ((SYMBOLS == TAP) | (SYMBOLS == HOLD_START)).any(-1)
 """[code] → whether the row has a note head (and is not just releases)."""
+STARTS_HOLD = (SYMBOLS == HOLD_START).any(-1)
+"""[code] → whether a hold begins in the row."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,13 @@ def notes_of(rows: Rows, grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.in
             elif symbol == HOLD_END:
                 end_ms[open_note[column]] = grid.slot_ms[slot]
     return np.array(time_ms), np.array(columns, dtype=np.int8), np.array(end_ms)
+
+
+def held_states(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[row] row codes from no held column → [row] held state after each."""
+    symbols = SYMBOLS[code]
+    held = np.cumsum((symbols == HOLD_START).astype(int) - (symbols == HOLD_END), axis=0) > 0
+    return (held * (1 << np.arange(KEYS))).sum(-1)
 
 
 def mirrored_codes() -> NDArray[np.int64]:

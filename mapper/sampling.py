@@ -20,7 +20,7 @@ from chart.model import KEYS
 from mapper.batches import LONG_AGO_TICKS, MAX_ROWS
 from mapper.hearing import Heard
 from mapper.model import ELAPSED_BUCKETS, HazardTerms, Mapper, RowTokens, elapsed_bucket
-from mapper.rows import HELD_AFTER, HOLD_START, LEGAL, NOTHING, ROW_CODES, SYMBOLS, Rows
+from mapper.rows import HELD_AFTER, HOLD_END, LEGAL, NOTHING, ROW_CODES, STARTS_HOLD, SYMBOLS, Rows, held_states
 
 KEPT_ROWS = 160
 """Rows of context that are read again when the decoder's cache is full."""
@@ -211,7 +211,7 @@ def _next_codes(
         elapsed_bucket(torch.from_numpy(grid.tick[slot] - at.tick)),
         torch.from_numpy(at.held),
     )
-    legal = _legal_codes(grid, at, slot, writer.heard.last_tick)
+    legal = _legal_codes(grid, at, slot, int(grid.tick[writer.heard.last_slot]))
     legal[at.done] = NO_ROW
     probability = _nucleus(logits.double().numpy() / sampling.row_temperature, legal, sampling.top_p)
     picked = (probability.cumsum(1) < random.random((len(slot), 1))).sum(1)
@@ -226,8 +226,7 @@ def _legal_codes(grid: Grid, at: Progress, slot: NDArray[np.int64], last_tick: i
     resting = grid.slot_ms[slot][:, None] - at.last_event_ms < MIN_COLUMN_GAP_MS  # [chart, column]
     disturbs = ((SYMBOLS != NOTHING)[None] & resting[:, None]).any(-1)
     late = grid.tick[slot] > last_tick - LAST_HOLD_BEATS * TICKS_PER_BEAT
-    starts_hold = (SYMBOLS == HOLD_START).any(-1)
-    return LEGAL[at.held] & ~disturbs & ~(late[:, None] & starts_hold)
+    return LEGAL[at.held] & ~disturbs & ~(late[:, None] & STARTS_HOLD)
 
 
 def _nucleus(logits: NDArray[np.float64], legal: NDArray[np.bool_], top_p: float) -> NDArray[np.float64]:
@@ -255,14 +254,11 @@ def _move(grid: Grid, at: Progress, slot: NDArray[np.int64], code: NDArray[np.in
 
 def _with_every_hold_ended(rows: Rows, heard: Heard) -> Rows:
     """Release what is still held when the song ends, at its last slot that sounds."""
-    state = 0
-    for code in rows.code:
-        state = int(HELD_AFTER[state, code])
+    state = int(held_states(rows.code)[-1]) if len(rows) else 0
     if not state:
         return rows
-    open_slots = np.flatnonzero(heard.open_slots)
-    release = sum(3 << (2 * column) for column in range(KEYS) if state >> column & 1)
-    end = int(open_slots[-1])
+    release = sum(HOLD_END << (2 * column) for column in range(KEYS) if state >> column & 1)
+    end = heard.last_slot
     if rows.slot[-1] < end:
         return Rows(np.append(rows.slot, end), np.append(rows.code, release))
     return Rows(rows.slot, np.append(rows.code[:-1], rows.code[-1] | release))

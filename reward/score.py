@@ -9,15 +9,12 @@ places. `--json` ends with one line that holds the same.
 from __future__ import annotations
 
 import json
-import sys
-import types
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from chart.command import Command, use_utf8
+from chart.command import Command, make_callable, use_utf8
 from chart.errors import ConfigError
 
 MAX_STARS = 15.0
@@ -101,16 +98,7 @@ def main(path: Path, audio: Path | None, stars: float | None, seed: int, as_json
         click.echo(json.dumps(result, ensure_ascii=False))
 
 
-class _CallableModule(types.ModuleType):
-    """Importing this module binds `reward.score` to it, over the function of that name: so it can be called."""
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        from reward.total import score
-
-        return score(*args, **options)
-
-
-sys.modules[__name__].__class__ = _CallableModule
+make_callable(__name__, "reward.total", "score")
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from chart.grid import make_grid
 from chart.model import Chart, TimingPoint
 from chart.problems import find_problems
-from mapper.batches import held_states
 from mapper.rows import (
     HELD_AFTER,
     HOLD_END,
@@ -17,6 +16,7 @@ from mapper.rows import (
     TAP,
     Rows,
     hand_swapped_codes,
+    held_states,
     mirrored_codes,
     notes_of,
     rows_of,
