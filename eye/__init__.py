@@ -1,0 +1,1 @@
+"""The Eye: reviews charts with reasons, and shows them."""
