@@ -1,0 +1,119 @@
+"""Run a Beat This network over a whole song: how likely each frame is a beat and a downbeat.
+
+    tracker = load_beat_tracker()                  # the bundled weights, torch
+    activations = tracker(load_audio(path))        # 50 frames a second
+    beats = pick_beats(activations)                # ear.beats
+
+Network and windows are those of `beat_this` (Foscarin, Schlüter, Widmer: Beat This! Accurate beat tracking without
+DBN postprocessing, ISMIR 2024); its own inference module is not used, since that needs torchaudio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.errors import ConfigError
+from ear.audio import SAMPLE_RATE, Audio
+from ear.checkpoints import find_checkpoint
+from ear.spectrogram import BEAT_THIS_FRAMES_PER_SECOND, beat_this_mel
+
+Backend = Literal["torch", "onnx"]
+Logits = NDArray[np.float32]
+RunWindow = Callable[[NDArray[np.float32]], Logits]
+"""Spectrogram [frame, 128] to logits [2, frame] (beat, downbeat), for one window."""
+
+WINDOW_FRAMES = 1500
+"""Frames the network sees at a time, 30 s; Beat This's own training length."""
+
+BORDER_FRAMES = 6
+"""Frames at a window's edges that are thrown away: training gave them no gradient (twice the loss's tolerance)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeatActivations:
+    """What the network hears: probabilities in 0–1; frame k is centred on k / frames_per_s seconds."""
+
+    beat: NDArray[np.float32] = field(repr=False)  # [frame]
+    downbeat: NDArray[np.float32] = field(repr=False)  # [frame]
+    frames_per_s: float = BEAT_THIS_FRAMES_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class BeatTracker:
+    """A loaded network with its back end: audio in, activations out. Equal audio gives equal activations."""
+
+    run_window: RunWindow = field(repr=False)
+    checkpoint: Path
+    backend: Backend
+    device: str
+
+    def __call__(self, audio: Audio) -> BeatActivations:
+        """Activations of a whole song, which is decoded at 22,050 Hz (as `load_audio` does) or resampled to it."""
+        return activations_of(beat_this_mel(_at_network_rate(audio)), self.run_window)
+
+
+def load_beat_tracker(checkpoint: str = "bundled", backend: Backend = "torch", device: str = "auto") -> BeatTracker:
+    """A beat tracker from a checkpoint: `bundled`, an official name (`final0`, `small0`, …), or a file.
+
+    An `.onnx` file always runs on onnxruntime; other checkpoints are exported on the fly when `backend` asks for it.
+    `device`: auto, cpu, cuda, cuda:1 …, and dml or directml with onnxruntime. Raises CheckpointError or ConfigError.
+    """
+    if backend not in ("torch", "onnx"):
+        raise ConfigError(f"back end '{backend}' is unknown; choose torch or onnx")
+    path = find_checkpoint(checkpoint)
+    if backend == "onnx" or path.suffix.lower() == ".onnx":
+        from ear.beat_onnx import open_onnx
+
+        run_window, used = open_onnx(path, device)
+        return BeatTracker(run_window, path, "onnx", used)
+    from ear.beat_torch import open_torch
+
+    run_window, used = open_torch(path, device)
+    return BeatTracker(run_window, path, "torch", used)
+
+
+def activations_of(mel: NDArray[np.float32], run_window: RunWindow) -> BeatActivations:
+    """Activations of a spectrogram [frame, 128] of any length, from overlapping windows."""
+    logits = np.full((2, len(mel)), -np.inf, np.float32)
+    for window in reversed(list(windows(len(mel)))):  # where windows overlap, the earlier one counts
+        padded = np.pad(mel[window.first : window.last], ((window.left, window.right), (0, 0)))
+        found = run_window(padded)[:, BORDER_FRAMES : len(padded) - BORDER_FRAMES]
+        start = window.first - window.left + BORDER_FRAMES
+        logits[:, start : start + found.shape[1]] = found
+    beat, downbeat = 1.0 / (1.0 + np.exp(-logits.clip(-80.0, 80.0)))
+    return BeatActivations(beat.astype(np.float32), downbeat.astype(np.float32))
+
+
+class Window(NamedTuple):
+    """Frames [first, last) of the song, with `left` and `right` frames of silence around."""
+
+    first: int
+    last: int
+    left: int
+    right: int
+
+
+def windows(frames: int) -> Iterator[Window]:
+    """Windows of `WINDOW_FRAMES` that cover a song but for their borders; the last is moved back to be full."""
+    usable = WINDOW_FRAMES - 2 * BORDER_FRAMES
+    starts = np.arange(-BORDER_FRAMES, max(frames - BORDER_FRAMES, 1 - BORDER_FRAMES), usable)
+    if frames > usable:
+        starts[-1] = frames + BORDER_FRAMES - WINDOW_FRAMES
+    for start in map(int, starts):
+        end = start + WINDOW_FRAMES
+        yield Window(max(start, 0), min(end, frames), max(-start, 0), max(0, min(BORDER_FRAMES, end - frames)))
+
+
+def _at_network_rate(audio: Audio) -> NDArray[np.float32]:
+    if audio.sample_rate == SAMPLE_RATE:
+        return audio.samples
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(audio.samples, audio.sample_rate, SAMPLE_RATE, quality="HQ")
+    return resampled
