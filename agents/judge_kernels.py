@@ -4,8 +4,8 @@ Notes and presses lie column after column (`column_at[c]:column_at[c + 1]`), sor
 are whole milliseconds of map time, as the game keeps them. Grades: 0 MAX, 1 300, 2 200, 3 100, 4 50, 5 MISS.
 `windows` holds the half-widths of MAX, 300, 200, 100, 50, MISS in map ms (`agents.judgement.hit_windows`).
 
-The stable rules were read from REFERENCES.md §1 and, where presses around a hold's head are concerned, inferred from
-the game's own counts on 87 real plays (83 of 87 come out exactly, 4 of 217,289 judgements differ): see docs/agents.md.
+The stable rules are those of REFERENCES.md §1; what holds do when they are let go and pressed again follows from how
+the game asks them, update by update (docs/agents.md). All 87 real plays come out exactly as the game counted them.
 This file calls no other file's compiled code, so its compile cache cannot go stale.
 """
 
@@ -18,8 +18,6 @@ TAP = np.int32(-(2**31) + 1)
 """End time of a note that is no hold."""
 NO_TIME = np.int32(2**31 - 1)  # an error that did not happen
 FAR_MS = np.int64(2**40)  # later than every event: what an open column is closed with
-
-WAITING, HOLDING, LET_GO, HELD_AGAIN = 0, 1, 2, 3
 
 
 @njit(cache=True, nogil=True)
@@ -52,62 +50,61 @@ def judge_column_v1(start, end, press, release, windows, out):  # type: ignore[n
 
     start, end: [note] int32 (`TAP` for taps); press, release: [press] int32, release ≤ next press.
     out: [note, 4] int32, filled with grade, head error, tail error (`NO_TIME` where there is none), time judged.
-    Returns the number of combo breaks inside holds.
+    Returns the number of times a hold was let go in its middle.
     """
     w200, w100, w50, w_miss = windows[2], windows[3], windows[4], windows[5]
     notes, presses = start.size, press.size
-    note, state, head, cap, breaks = 0, WAITING, 0, 0, 0
-    for step in range(2 * presses + 1):
-        down = step % 2 == 0
-        if not down and state != HOLDING and state != HELD_AGAIN:
-            continue  # nothing is held that this release could end
-        now = FAR_MS
-        if step < 2 * presses:
-            now = np.int64(press[step // 2]) if down else np.int64(release[step // 2])
-        while note < notes:  # what has run out by now
-            if end[note] == TAP or state == WAITING:
-                # a tap's late 50 does not exist in stable; a hold's head may still be caught in it
-                limit = start[note] + (w100 - 1 if end[note] == TAP else w50)
-                grade = 5
-            else:
-                limit = end[note] + w100
-                grade = hold_grade(head, head + w50, windows) if state == HOLDING else (4 if state == HELD_AGAIN else 5)
-            if now <= limit:
-                break
-            out[note, 0], out[note, 3] = grade, limit + 1
-            note, state, cap = note + 1, WAITING, 0
-        if note >= notes:
-            break
-        error = now - start[note]
-        if down:
-            if (note > 0 and now < start[note - 1]) or error < -w_miss:
-                continue
+    note, breaks = 0, 0
+    head, broken = -FAR_MS, False  # of the hold in front: its latest press, and whether its key was ever up inside it
+    up = -FAR_MS  # since when the key has been up
+    for number in range(presses + 1):
+        now = np.int64(press[number]) if number < presses else FAR_MS
+        while note < notes:  # what is judged without a press, up to now
+            begin, finish = np.int64(start[note]), np.int64(end[note])
             if end[note] == TAP:
-                out[note, 0], out[note, 1], out[note, 3] = tap_grade(error, windows), error, now
-                note, cap = note + 1, 0
-            elif state == WAITING:
-                if error < -w50:  # too early to start a hold, yet it spoils it
-                    cap = 2
-                    continue
-                state, head = HOLDING, abs(error)
-                out[note, 1] = error
-            elif state == LET_GO:
-                state = HELD_AGAIN
-        elif end[note] != TAP and state in (HOLDING, HELD_AGAIN):
-            tail = now - end[note]
-            if state == HOLDING and error < 0 and tail < -w50:  # let go before the head has even come
-                if head > w200:
-                    out[note, 0], out[note, 3] = 5, now
-                    note, state, cap = note + 1, WAITING, 0
-                else:
-                    state, cap = WAITING, 2
-            elif tail < -(w_miss if state == HOLDING else w50):
-                state = LET_GO
-                breaks += 1
+                due = begin + w100  # a tap's late 50 does not exist in stable
             else:
-                grade = max(cap, hold_grade(head, head + abs(tail), windows)) if state == HOLDING else 4
-                out[note, 0], out[note, 2], out[note, 3] = grade, tail, now
-                note, state, cap = note + 1, WAITING, 0
+                due = finish + w100
+                # with the key up the game asks again and again whether the hold is over: never pressed, from the end of
+                # the head's 50 window on; let go, from the beginning of the tail's, but only while the head's is open
+                asked = max(begin + w50 if head == -FAR_MS else finish - w50, up)
+                if asked < min(now, due):
+                    if head == -FAR_MS:
+                        broken = True
+                    if asked >= finish - w50 and (head == -FAR_MS or finish - w50 <= begin + w50 + 1):
+                        due = asked
+            if now < due:
+                break
+            out[note, 0], out[note, 3] = 5, due
+            note, head, broken = note + 1, -FAR_MS, False
+        if note >= notes or number == presses:
+            break
+        up = np.int64(release[number])
+        error = now - begin
+        if error < -w_miss or (note > 0 and now < start[note - 1]):
+            continue
+        if end[note] == TAP:
+            out[note, 0], out[note, 1], out[note, 3] = tap_grade(error, windows), error, now
+            note += 1
+            continue
+        head = now
+        if abs(error) <= w50:
+            out[note, 1] = error
+        if up < finish - w50:
+            broken = True
+            breaks += 1
+            continue
+        # a press too early for any grade counts as one at the very end
+        off = abs(error) if error >= -w50 else finish - 1 - begin
+        tail = up - finish
+        if tail >= w100:  # held on too long
+            tail = w50
+            out[note, 3] = finish + w50
+        else:
+            out[note, 2], out[note, 3] = tail, up
+        grade = hold_grade(off, off + abs(tail), windows)
+        out[note, 0] = max(grade, 2) if broken else grade
+        note, head, broken = note + 1, -FAR_MS, False
     return breaks
 
 

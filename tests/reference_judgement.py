@@ -24,103 +24,81 @@ def one_grade(error: int, windows: list[int]) -> int:
 
 
 class StableColumn:
-    """A column under stable's ScoreV1."""
+    """A column under stable's ScoreV1: the game's update loop, asked once a millisecond."""
 
     def __init__(self, notes: list[tuple[int, int | None]], windows: list[int]) -> None:
         self.notes: list[dict[str, Any]] = [
-            {"start": start, "end": end, "grade": None, "error": None, "tail": None, "when": None}
+            {"start": start, "end": end, "grade": None, "error": None, "tail": None, "when": None,
+             "down": False, "pressed_at": None, "released_at": None, "missing": False, "broken": False}
             for start, end in notes
-        ]
+        ]  # fmt: skip
         self.windows = windows
-        self.waiting = list(range(len(notes)))  # notes not judged yet, first to come first
-        self.reset()
+        self.first = 0  # the earliest note without a grade
 
-    def reset(self) -> None:
-        self.started = False  # the hold in front has been started …
-        self.down = False  # … and the key is down in it
-        self.broken = False
-        self.spoilt = False  # an early try costs the hold everything above 200
+    def moments(self) -> set[int]:
+        """Every millisecond at which something may happen by itself."""
+        _, _, _, ok, meh, miss = self.windows
+        found: set[int] = set()
+        for note in self.notes:
+            start, end = note["start"], note["end"]
+            found.update([start + ok] if end is None else range(start - miss, end + meh + 2))
+        return found
 
-    def finish(self, grade: int, when: int) -> None:
-        note = self.notes[self.waiting.pop(0)]
-        note["grade"], note["when"] = grade, when
-        self.reset()
-
-    def combined(self, note: dict[str, Any], tail: int) -> int:
-        perfect, great, good, ok = self.windows[:4]
-        head = abs(note["error"])
-        limits = ((perfect * 1.2, perfect * 2.4), (great * 1.1, great * 2.2), (good, 2 * good), (ok, 2 * ok))
-        for grade, (alone, together) in enumerate(limits):
-            if head <= alone and head + tail <= together:
-                return grade
-        return 4
-
-    def pass_time(self, now: float) -> None:
-        ok, meh = self.windows[3], self.windows[4]
-        while self.waiting:
-            note = self.notes[self.waiting[0]]
-            if note["end"] is None:
-                last = note["start"] + ok - 1
-            elif not self.started:
-                last = note["start"] + meh
-            else:
-                last = note["end"] + ok
-            if now <= last:
+    def update(self, now: float, held: bool, rising: bool) -> None:
+        ok, miss = self.windows[3], self.windows[5]
+        while self.first < len(self.notes) and self.notes[self.first]["grade"] is not None:
+            self.first += 1
+        taken = self.first > 0 and now < self.notes[self.first - 1]["start"]
+        for note in self.notes[self.first :]:
+            if taken or note["start"] - miss > now:
                 return
-            if not self.started:
-                self.finish(5, last + 1)
-            elif not self.broken:
-                self.finish(self.combined(note, meh), last + 1)
-            else:
-                self.finish(4 if self.down else 5, last + 1)
+            if note["grade"] is not None:
+                taken = note["start"] > now
+            elif now >= (note["start"] if note["end"] is None else note["end"]) + ok:
+                self.ask(note, now)
+            elif rising and not note["down"]:
+                note["down"], note["pressed_at"], taken = True, now, True
+                error = now - note["start"]
+                if note["end"] is None:
+                    note["error"] = error
+                    self.ask(note, now)
+                elif abs(error) <= self.windows[4]:
+                    note["error"] = error
+            elif held:
+                taken = note["down"]
+            elif note["end"] is not None:
+                if note["down"]:
+                    note["down"], note["released_at"] = False, now
+                    self.ask(note, now)
+                elif not note["missing"]:
+                    self.ask(note, now)
 
-    def press(self, now: int) -> None:
-        self.pass_time(now)
-        if not self.waiting:
+    def ask(self, note: dict[str, Any], now: float) -> None:
+        """Is the note over, and how good was it?"""
+        perfect, great, good, ok, meh, _ = self.windows
+        start, end, pressed = note["start"], note["end"], note["pressed_at"]
+        if end is None:
+            note["grade"], note["when"] = 5 if pressed is None else one_grade(pressed - start, self.windows), now
             return
-        index = self.waiting[0]
-        note = self.notes[index]
-        if index and now < self.notes[index - 1]["start"]:
+        note["missing"] = not note["down"] and now > start + meh
+        if now < start + meh and pressed is None:
             return
-        error = now - note["start"]
-        if error < -self.windows[5]:
+        if now < end - meh:
+            note["broken"] = note["broken"] or not note["down"]
             return
-        if note["end"] is None:
-            note["error"] = error
-            self.finish(one_grade(error, self.windows), now)
-        elif self.started:
-            self.down = True
-        elif error < -self.windows[4]:
-            self.spoilt = True
-        else:
-            note["error"] = error
-            self.started = self.down = True
-
-    def release(self, now: int) -> None:
-        self.pass_time(now)
-        if not self.waiting or not self.down:
+        if note["down"] and now < end + meh:
             return
-        note = self.notes[self.waiting[0]]
-        tail = now - note["end"]
-        good, meh, far = self.windows[2], self.windows[4], self.windows[5]
-        if self.broken:
-            if tail < -meh:
-                self.down = False
-            else:
-                note["tail"] = tail
-                self.finish(4, now)
-        elif now < note["start"] and tail < -meh:
-            if abs(note["error"]) > good:
-                self.finish(5, now)
-            else:
-                self.reset()
-                self.spoilt = True
-        elif tail < -far:
-            self.broken, self.down = True, False
-        else:
-            note["tail"] = tail
-            grade = self.combined(note, abs(tail))
-            self.finish(max(grade, 2) if self.spoilt else grade, now)
+        note["when"], note["grade"] = now, 5
+        released = now if note["down"] else note["released_at"]
+        if pressed is None or released is None or abs(released - end) > meh:
+            return
+        if not note["down"]:
+            note["tail"] = released - end
+        head = end - 1 - start if pressed < start - meh else abs(pressed - start)
+        total = head + abs(released - end)
+        limits = ((perfect * 1.2, perfect * 2.4), (great * 1.1, great * 2.2), (good, 2 * good), (ok, 2 * ok))
+        grade = next((g for g, (alone, both) in enumerate(limits) if head <= alone and total <= both), 4)
+        note["grade"] = max(grade, 2) if note["broken"] else grade
 
 
 class LazerColumn:
@@ -194,10 +172,26 @@ def judge_slowly(
     """Notes (start, end) and presses (down, up) by column; the judged notes by column."""
     judged = []
     for notes, keys in zip(columns, presses, strict=True):
-        column: Any = (LazerColumn if lazer else StableColumn)(notes, windows)
-        for down, up in keys:
-            column.press(down)
-            column.release(up)
-        column.pass_time(math.inf)
-        judged.append(column.notes)
+        judged.append(_lazer(notes, keys, windows) if lazer else _stable(notes, keys, windows))
     return judged
+
+
+def _stable(notes: list[tuple[int, int | None]], keys: list[tuple[int, int]], windows: list[int]) -> list:
+    column = StableColumn(notes, windows)
+    changes = [(down, 1, True) for down, _ in keys] + [(up, 0, False) for _, up in keys]
+    held = False
+    # a release comes before a press of the same millisecond, and the clock ticks after neither
+    for now, kind, rising in sorted(changes + [(moment, 2, False) for moment in column.moments()]):
+        if kind < 2:
+            held = kind == 1
+        column.update(now, held, rising)
+    return column.notes
+
+
+def _lazer(notes: list[tuple[int, int | None]], keys: list[tuple[int, int]], windows: list[int]) -> list:
+    column = LazerColumn(notes, windows)
+    for down, up in keys:
+        column.press(down)
+        column.release(up)
+    column.pass_time(math.inf)
+    return column.notes

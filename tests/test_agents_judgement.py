@@ -78,18 +78,33 @@ def test_a_tap_at_each_error(error: int, grade: int) -> None:
         ([(1000, 1700)], 2),  # never let go: the tail counts as the 50 window, and 127 ≤ 2 × 73
         ([(1073, 1700)], 3),
         ([(1110, 1500)], 4),
-        ([(1000, 1335)], 4),  # let go before the tail's MISS window, and not held again: a miss or 50?
-        ([(1000, 1200), (1300, 1500)], 4),
-        ([(850, 900), (1000, 1500)], 2),  # an early try spoils it
-        ([(910, 950)], 5),  # pressed beyond the 200 window and let go before it came
+        ([(1000, 1335)], 5),  # let go before the tail's 50 window, and not held again
+        ([(1000, 1372)], 5),
+        ([(1000, 1373)], 2),
+        ([(1000, 1200), (1300, 1500)], 4),  # the head now counts from the second press
+        ([(1000, 1010), (1040, 1500)], 2),  # which may still be a good one, but the hold was broken
+        ([(850, 900), (1000, 1500)], 2),
+        ([(850, 1500)], 4),  # too early for a grade: as if pressed at the very end
+        ([(910, 950)], 5),
+        ([(1300, 1500)], 4),  # a hold without its head can still be caught
+        ([(1580, 1700)], 4),
+        ([(1603, 1700)], 5),
         ([], 5),
     ],
 )
 def test_a_hold_under_scorev1(presses: list[tuple[int, int]], grade: int) -> None:
     chart = chart_of((1000, 0, 1500))
-    if presses == [(1000, 1335)]:
-        grade = 5
     assert grades(chart, *[(0, down, up) for down, up in presses]) == [grade]
+
+
+def test_a_short_hold_let_go_before_its_tails_window_opens_is_over_then() -> None:
+    # the tail's 50 window opens at 1100 − 127 while the head's is open: the next press is too late, and before a note
+    # whose start has not come the column is locked
+    chart = chart_of((1000, 0, 1100), (1300, 0, None))
+    assert grades(chart, (0, 940, 960), (0, 990, 1100), (0, 1300, 1350)) == [5, 0]
+    assert grades(chart, (0, 940, 960), (0, 970, 1100), (0, 1300, 1350)) == [2, 0]
+    # of a long one it opens after the head's has closed, and there is time to press again
+    assert grades(chart_of((1000, 0, 1500)), (0, 940, 960), (0, 990, 1500)) == [2]
 
 
 def test_the_earliest_note_is_hit_and_a_press_before_the_previous_note_is_ignored() -> None:
@@ -204,18 +219,15 @@ def test_kernels_equal_the_slow_twin(notes: list, presses: list, od: float, mods
 @pytest.mark.shared
 def test_parity_with_the_game(shared_data: Path) -> None:
     plays = read_plays(shared_data / "players")
-    off = np.array([np.abs(real.judged().totals[0, :6] - real.counts).sum() / 2 for real in plays])
-    taps = np.array([real.chart.is_hold.mean() < 0.1 for real in plays])
     assert len(plays) == 87
-    assert (off[taps] == 0).all()
-    assert (off == 0).mean() >= 0.95  # 83 of 87
-    assert off.sum() / sum(real.counts.sum() for real in plays) <= 0.0002
+    for real in plays:
+        assert real.judged().totals[0, :6].tolist() == real.counts.tolist()
 
 
 @pytest.mark.shared
 def test_slow_twin_agrees_on_real_plays(shared_data: Path) -> None:
     plays = read_plays(shared_data / "players")
-    for real in plays[1:32:6]:  # pure python: a few of each kind
+    for real in (plays[5], plays[83]):  # pure Python: one of taps, one that mashes holds
         chart, presses = real.chart, real.presses
         column = 3 - chart.column if real.mods.mirror else chart.column
         columns = [
