@@ -52,7 +52,7 @@ def judge_column_v1(start, end, press, release, windows, out):  # type: ignore[n
     out: [note, 4] int32, filled with grade, head error, tail error (`NO_TIME` where there is none), time judged.
     Returns the number of times a hold was let go in its middle.
     """
-    w200, w100, w50, w_miss = windows[2], windows[3], windows[4], windows[5]
+    w100, w50, w_miss = windows[3], windows[4], windows[5]
     notes, presses = start.size, press.size
     note, breaks = 0, 0
     head, broken = -FAR_MS, False  # of the hold in front: its latest press, and whether its key was ever up inside it
