@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
+from mapper.augment import NOISY_HISTORY_CHANCE, augmented, noisy_history
 from mapper.corpus import Corpus
-from mapper.features import MS_PER_FRAME, as_network_input
+from mapper.features import BANDS, MS_PER_FRAME, as_network_input
 from mapper.model import Cells, Controls, RowTokens, elapsed_bucket
-from mapper.rows import STARTS_NOTE, Rows, hand_swapped_codes, held_states, mirrored_codes
+from mapper.rows import STARTS_NOTE, Rows, held_states
 
 CELLS = 320
 """Cells of a stretch: 80 beats, half a minute at 160 BPM."""
@@ -33,16 +34,32 @@ LONG_AGO_TICKS = 10_000
 
 
 @dataclass(frozen=True)
+class Targets:
+    """The human's rows of a stretch, each to be guessed from the state after the last row that was read before it."""
+
+    state: Tensor  # [batch, target], int64, index of that row in `RowTokens`
+    slot: Tensor  # [batch, target], int64
+    code: Tensor  # [batch, target], int64, 0 for padding
+    held: Tensor  # [batch, target], int64, held state before the row
+    elapsed: Tensor  # [batch, target], int64, bucket of the ticks since the row that was read
+
+    @property
+    def valid(self) -> Tensor:
+        """[batch, target], bool, false for padding."""
+        return self.code > 0
+
+
+@dataclass(frozen=True)
 class Batch:
     """Everything the loss needs. `previous_row`, `target` and `scored` are per slot: hazard supervision."""
 
     cells: Cells
     controls: Controls
     rows: RowTokens
-    row_valid: Tensor  # [batch, row], bool; the start token is valid
-    previous_row: Tensor  # [batch, slot], int64, the last row before the slot
+    targets: Targets
+    previous_row: Tensor  # [batch, slot], int64, the last row read before the slot
     elapsed: Tensor  # [batch, slot], int64, bucket of the ticks since that row
-    target: Tensor  # [batch, slot], bool, a row falls here
+    target: Tensor  # [batch, slot], bool, a row of the human falls here
     scored: Tensor  # [batch, slot], bool
     release_only: Tensor  # [batch, slot], bool, the row here holds no note head
 
@@ -89,29 +106,27 @@ class Stretches:
         return list(range(first, max(last - 8, first + 1), CELLS))
 
     def stretch(self, chart: int, first_cell: int, augment: np.random.Generator | None = None) -> dict[str, Any]:
-        """One stretch as arrays; see `collate`. `augment` mirrors, swaps hands, jitters time, gain and bands."""
+        """One stretch as arrays; see `collate`. With `augment` it is changed as `mapper.augment` tells."""
         prepared = self.prepared(chart)
         grid, entry = prepared.grid, self.corpus.charts[chart]
-        lag_ms = self.corpus.songs[entry.song].lag_ms
+        song = self.corpus.songs[entry.song]
         cells = slice(first_cell, min(first_cell + CELLS, grid.cells))
-        arrays = cell_arrays(grid, cells, self.corpus.features(chart), lag_ms)
-        arrays |= _row_arrays(prepared, cells)
-        arrays["controls"] = np.array([entry.stars, entry.notes_per_s, entry.hold_share, entry.style], np.float32)
-        return _augmented(arrays, augment) if augment is not None else arrays
+        arrays = cell_arrays(grid, cells, self.corpus.features(chart) if song.has_audio else None, song.lag_ms)
+        noise = augment if augment is not None and augment.random() < NOISY_HISTORY_CHANCE else None
+        arrays |= _row_arrays(prepared, cells, noise)
+        controls = [entry.stars, entry.notes_per_s, entry.hold_share, entry.style, *entry.patterns]
+        arrays["controls"] = np.array(controls, np.float32)
+        return augmented(arrays, augment) if augment is not None else arrays
 
 
-def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8], lag_ms: float) -> dict[str, Any]:
-    """The stretch's side of `Cells`, unpadded."""
+def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8] | None, lag_ms: float) -> dict[str, Any]:
+    """The stretch's side of `Cells`, unpadded; without `features` there are no frames: nothing is heard."""
     slots = slice(cells.start * SLOTS_PER_CELL, cells.stop * SLOTS_PER_CELL)
     frame = (grid.slot_ms[slots] + lag_ms) / MS_PER_FRAME
     first = int(np.floor(frame[0])) - MARGIN_FRAMES
     last = int(np.ceil(frame[-1])) + MARGIN_FRAMES
-    mel = np.zeros((last - first, features.shape[1]), np.float32)
-    inside = slice(max(first, 0), min(last, features.shape[0]))
-    if inside.start < inside.stop:
-        mel[inside.start - first : inside.stop - first] = as_network_input(features[inside])
     return {
-        "mel": mel,
+        "mel": np.zeros((0, BANDS), np.float32) if features is None else _frames(features, first, last),
         "slot_frame": (frame - first).astype(np.float32),
         "beat_ms": grid.beat_ms[cells].astype(np.float32),
         "quarter": grid.quarter[cells],
@@ -121,57 +136,53 @@ def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8], lag_ms: f
     }
 
 
-def _row_arrays(prepared: PreparedChart, cells: slice) -> dict[str, Any]:
-    """Decoder input and hazard supervision of a stretch."""
-    rows, grid = prepared.rows, prepared.grid
+def _frames(features: NDArray[np.uint8], first: int, last: int) -> NDArray[np.float32]:
+    """[last - first, band], zero outside the audio."""
+    mel = np.zeros((last - first, features.shape[1]), np.float32)
+    inside = slice(max(first, 0), min(last, features.shape[0]))
+    if inside.start < inside.stop:
+        mel[inside.start - first : inside.stop - first] = as_network_input(features[inside])
+    return mel
+
+
+def _row_arrays(prepared: PreparedChart, cells: slice, noise: np.random.Generator | None) -> dict[str, Any]:
+    """Decoder input, row targets and hazard supervision of a stretch; with `noise` the rows read are not the human's."""
+    grid, rows = prepared.grid, prepared.rows
     first_slot, end_slot = cells.start * SLOTS_PER_CELL, cells.stop * SLOTS_PER_CELL
     first, last = np.searchsorted(rows.slot, [first_slot, end_slot])
-    scored_end = end_slot
-    if last - first > MAX_ROWS - 1:
-        last = first + MAX_ROWS - 1
-        scored_end = rows.slot[last - 1] + 1
-    slot = np.concatenate(([first_slot], rows.slot[first:last]))
+    slot, code = rows.slot[first:last], rows.code[first:last]
+    held = np.concatenate(([prepared.held[first - 1] if first else 0], prepared.held[first:last]))
+    read_slot, read_code = slot, code
+    if noise is not None and slot.size:
+        free = np.setdiff1d(np.arange(first_slot, end_slot, SLOTS_PER_CELL), slot)
+        read_slot, read_code = noisy_history(slot, code, held[1:], free[grid.usable[free]], noise)
+    if read_slot.size > MAX_ROWS - 1:
+        read_slot, read_code = read_slot[: MAX_ROWS - 1], read_code[: MAX_ROWS - 1]
+        end_slot = int(read_slot[-1]) + 1
+        slot, code = slot[slot < end_slot], code[slot < end_slot]
     tick_before = grid.tick[rows.slot[first - 1]] if first else grid.tick[first_slot] - LONG_AGO_TICKS
-    tick = np.concatenate(([tick_before], grid.tick[rows.slot[first:last]]))
-    slots = np.arange(first_slot, end_slot)
-    previous = np.searchsorted(rows.slot[first:last], slots)
-    target = np.isin(slots, slot[1:])
+    tick = np.concatenate(([tick_before], grid.tick[read_slot]))
+    slots = np.arange(first_slot, cells.stop * SLOTS_PER_CELL)
+    previous, previous_of_target = np.searchsorted(read_slot, slots), np.searchsorted(read_slot, slot)
     release_only = np.zeros(slots.size, bool)
-    release_only[slot[1:] - first_slot] = ~STARTS_NOTE[rows.code[first:last]]
+    release_only[slot - first_slot] = ~STARTS_NOTE[code]
     return {
-        "code": np.concatenate(([0], rows.code[first:last])),
-        "held": np.concatenate(([prepared.held[first - 1] if first else 0], prepared.held[first:last])),
-        "slot": slot - first_slot,
+        "code": np.concatenate(([0], read_code)),
+        "held": np.concatenate((held[:1], held[np.searchsorted(slot, read_slot, side="right")])),
+        "slot": np.concatenate(([0], read_slot - first_slot)),
         "row_elapsed": np.concatenate(([LONG_AGO_TICKS], np.diff(tick))),
         "beat": (np.concatenate(([grid.tick[first_slot]], tick[1:])) - grid.tick[first_slot]) / TICKS_PER_BEAT,
+        "next_state": previous_of_target,
+        "next_slot": slot - first_slot,
+        "next_code": code,
+        "next_held": held[: slot.size],
+        "next_elapsed": grid.tick[slot] - tick[previous_of_target],
         "previous_row": previous,
         "elapsed": grid.tick[slots] - tick[previous],
-        "target": target,
-        "scored": grid.usable[slots] & (slots < scored_end),
+        "target": np.isin(slots, slot),
+        "scored": grid.usable[slots] & (slots < end_slot),
         "release_only": release_only,
     }
-
-
-MIRRORED, HAND_SWAPPED = mirrored_codes(), hand_swapped_codes()
-_MIRRORED_STATE = np.array([int(f"{state:04b}"[::-1], 2) for state in range(16)])
-_SWAPPED_STATE = np.array([(state >> 2) | (state & 3) << 2 for state in range(16)])
-
-
-def _augmented(arrays: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
-    for codes, states in ((MIRRORED, _MIRRORED_STATE), (HAND_SWAPPED, _SWAPPED_STATE)):
-        if random.random() < 0.5:
-            arrays["code"], arrays["held"] = codes[arrays["code"]], states[arrays["held"]]
-    mel = arrays["mel"] * np.float32(random.uniform(0.85, 1.15))
-    low = random.integers(0, mel.shape[1] - 8)
-    if random.random() < 0.5:
-        mel[:, low : low + random.integers(1, 9)] = 0
-    arrays["mel"] = mel
-    arrays["slot_frame"] = arrays["slot_frame"] + np.float32(random.normal(0, 0.4))
-    drop = random.random(4) < 0.2
-    controls = arrays["controls"]
-    controls[:3][drop[:3]] = np.nan
-    controls[3] = 0 if drop[3] else controls[3]
-    return arrays
 
 
 def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
@@ -180,19 +191,24 @@ def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
     padded = {name: _pad([stretch[name] for stretch in stretches]) for name in stretches[0]}
     padded["beat_ms"] = torch.where(cells_valid, padded["beat_ms"], 400.0)
     controls = padded["controls"]
-    row_valid = _pad([np.ones(stretch["code"].size, bool) for stretch in stretches])
     return Batch(
         cells=cells_of(padded, cells_valid),
-        controls=Controls(controls[:, 0], controls[:, 1], controls[:, 2], controls[:, 3].long()),
+        controls=Controls(controls[:, 0], controls[:, 1], controls[:, 2], controls[:, 3].long(), controls[:, 4:]),
         rows=RowTokens(
             code=padded["code"],
             held=padded["held"],
             slot=padded["slot"],
             elapsed=elapsed_bucket(padded["row_elapsed"]),
             beat=padded["beat"].float(),
-            index=torch.arange(row_valid.shape[1]).expand(row_valid.shape).float(),
+            index=torch.arange(padded["code"].shape[1]).expand(padded["code"].shape).float(),
         ),
-        row_valid=row_valid,
+        targets=Targets(
+            state=padded["next_state"],
+            slot=padded["next_slot"],
+            code=padded["next_code"],
+            held=padded["next_held"],
+            elapsed=elapsed_bucket(padded["next_elapsed"]),
+        ),
         previous_row=padded["previous_row"],
         elapsed=elapsed_bucket(padded["elapsed"]),
         target=padded["target"],

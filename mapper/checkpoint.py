@@ -57,6 +57,7 @@ def load_mapper(path: Path | None = None) -> Mapper:
     except SafetensorError as error:
         raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
     model = Mapper(config)
+    _widen(weights, model)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -64,6 +65,16 @@ def load_mapper(path: Path | None = None) -> Mapper:
             f"{path}: the weights do not fit their own config; the file is damaged or from a fork"
         ) from error
     return model.eval()
+
+
+def _widen(weights: dict[str, Tensor], model: Mapper) -> None:
+    """Checkpoints from before pattern controls and charts without audio: zeros for what they lack."""
+    for name, tensor in model.state_dict().items():
+        old = weights.get(name)
+        if name.startswith("unheard_") and old is None:
+            weights[name] = torch.zeros_like(tensor)
+        elif name == "controls.0.weight" and old is not None and old.shape[1] == 9:
+            weights[name] = torch.cat((old, tensor.new_zeros(tensor.shape[0], tensor.shape[1] - 9)), 1)
 
 
 def _config(header: dict[str, str], path: Path) -> ModelConfig:

@@ -22,7 +22,7 @@ from chart.grid import Grid, make_grid
 from chart.model import TimingPoint
 from mapper.rows import Rows
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class SongEntry:
     frames: tuple[int, int]  # its rows of mel.npy
     duration_ms: float
     lag_ms: float  # how long the sound comes after the notes as written
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is anything to hear; songs of pattern collections have none."""
+        return self.frames[1] > self.frames[0]
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class ChartEntry:
     rows: tuple[int, int]  # its rows of rows.npy
     red_lines: tuple[tuple[float, float, int], ...]  # (time_ms, beat_length_ms, meter)
     unsnapped: int
+    patterns: tuple[float, ...]  # share of rows by mapper.pattern_mix.FAMILIES
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,10 @@ class Corpus:
     mel: NDArray[np.uint8]  # [frame, band]
     rows: NDArray[np.int32]  # [row, 2]
 
-    def split(self, name: str) -> list[int]:
-        """Numbers of the charts whose song is in the split."""
-        return [number for number, chart in enumerate(self.charts) if self.songs[chart.song].split == name]
+    def split(self, name: str, has_audio: bool = True) -> list[int]:
+        """Numbers of the charts whose song is in the split and has audio, or has none."""
+        songs = [song.split == name and song.has_audio == has_audio for song in self.songs]
+        return [number for number, chart in enumerate(self.charts) if songs[chart.song]]
 
     def features(self, chart: int) -> NDArray[np.uint8]:
         """[frame, band] of the chart's song."""
@@ -99,7 +106,14 @@ def open_corpus(folder: Path) -> Corpus:
             )
         songs = tuple(SongEntry(**song | {"frames": tuple(song["frames"])}) for song in index["songs"])
         charts = tuple(
-            ChartEntry(**chart | {"rows": tuple(chart["rows"]), "red_lines": tuple(map(tuple, chart["red_lines"]))})
+            ChartEntry(
+                **chart
+                | {
+                    "rows": tuple(chart["rows"]),
+                    "red_lines": tuple(map(tuple, chart["red_lines"])),
+                    "patterns": tuple(chart["patterns"]),
+                }
+            )
             for chart in index["charts"]
         )
         mel = np.load(folder / "mel.npy", mmap_mode="r", allow_pickle=False)

@@ -1,7 +1,8 @@
 """Training arrays from folders of maps: `python -m mapper.dataset FOLDER … -o DATA`.
 
 Every `.osz` (and every folder with `.osu` files and their audio, as in osu!'s Songs) becomes one song: its log-mel
-spectrogram once, and each of its 4K charts as rows on the beat grid. Songs are worked on in parallel and kept one by
+spectrogram once, and each of its 4K charts as rows on the beat grid. An `.npz` collection of charts without audio
+(mapper.pattern_collection) becomes a song without sound for each chart, to learn patterns from. Songs are worked on in parallel and kept one by
 one under DATA/parts, so an interrupted build goes on where it stopped. What is skipped is named with the reason in
 DATA/report.json. `mapper.corpus` describes the result.
 """
@@ -24,7 +25,7 @@ from chart.command import Command, progress, use_utf8
 from chart.errors import ConfigError, Mania4KError, OutputError
 from mapper.corpus import FORMAT_VERSION, SongEntry
 from mapper.features import BANDS
-from mapper.song_arrays import song_arrays
+from mapper.song_arrays import collection_arrays, song_arrays
 
 VAL_HASHES_OF_256 = 26
 """Without a given split, songs whose name hashes below this (about a tenth) are for validation."""
@@ -84,15 +85,16 @@ def find_sources(folders: Sequence[Path], splits: dict[str, str] | None) -> list
             found.add(folder)
             continue
         found.update(folder.rglob("*.osz"))
+        found.update(folder.rglob("*.npz"))
         found.update(path.parent for path in folder.rglob("*.osu"))
     if not found:
-        raise ConfigError(f"no .osz or .osu files under {', '.join(map(str, folders))}")
+        raise ConfigError(f"no .osz, .osu or .npz files under {', '.join(map(str, folders))}")
     return [Source(str(path), _split_of(path.name, splits)) for path in sorted(found)]
 
 
 def _split_of(name: str, splits: dict[str, str] | None) -> str:
-    if splits is not None:
-        return splits.get(name, "train")
+    if splits is not None or name.endswith(".npz"):
+        return (splits or {}).get(name, "train")
     return "val" if hashlib.sha256(name.encode()).digest()[0] < VAL_HASHES_OF_256 else "train"
 
 
@@ -105,7 +107,7 @@ def _build_part(job: tuple[Source, str]) -> Part:
         with np.load(file, allow_pickle=False) as saved:
             return Part(source, str(file), tuple(json.loads(str(saved["skipped"]))))
     try:
-        arrays, skipped = song_arrays(path)
+        arrays, skipped = (collection_arrays if path.suffix == ".npz" else song_arrays)(path)
     except Mania4KError as error:
         return Part(source, "", (str(error),))
     temporary = file.with_suffix(".tmp.npz")
@@ -125,24 +127,25 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
     charts: list[dict] = []
     rows: list[np.ndarray] = []
     seen: dict[bytes, str] = {}
-    frames = 0
+    frames = row_count = 0
     lengths = [_part_frames(part) for part in parts]
     mel = np.lib.format.open_memmap(out / "mel.tmp.npy", "w+", np.uint8, (sum(lengths), BANDS))
     for part in sorted(parts, key=lambda part: part.source.split != "val"):  # val first: it keeps what both hold
         with np.load(part.file, allow_pickle=False) as saved:
-            song, entries = json.loads(str(saved["meta"]))
-            part_rows, part_mel = saved["rows"], saved["mel"]
-        leaked = _leaks(part, entries, part_rows, seen)
-        if leaked:
-            skipped.append(f"{song['name']}: its charts are also in {leaked}, which is for validation")
-            continue
+            part_songs, part_rows, part_mel = json.loads(str(saved["meta"])), saved["rows"], saved["mel"]
         mel[frames : frames + len(part_mel)] = part_mel
-        row_offset = sum(len(chunk) for chunk in rows)
-        for entry in entries:
-            first, last = entry["rows"]
-            charts.append(entry | {"song": len(songs), "rows": (row_offset + first, row_offset + last)})
+        for song, entries in part_songs:
+            leaked = _leaks(part, entries, part_rows, seen)
+            if leaked:
+                skipped.append(f"{song['name']}: its charts are also in {leaked}, which is for validation")
+                continue
+            number = len(songs)
+            charts += [entry | {"song": number, "rows": _later(entry["rows"], row_count)} for entry in entries]
+            songs.append(
+                asdict(SongEntry(**song | {"frames": _later(song["frames"], frames)}, split=part.source.split))
+            )
         rows.append(part_rows)
-        songs.append(asdict(SongEntry(**song, split=part.source.split, frames=(frames, frames + len(part_mel)))))
+        row_count += len(part_rows)
         frames += len(part_mel)
     mel.flush()
     del mel
@@ -153,6 +156,10 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
     os.replace(out / "rows.tmp.npy", out / "rows.npy")
     _write_json(out / "index.json", {"format_version": FORMAT_VERSION, "songs": songs, "charts": charts})
     return report
+
+
+def _later(bounds: Sequence[int], by: int) -> tuple[int, int]:
+    return bounds[0] + by, bounds[1] + by
 
 
 def _part_frames(part: Part) -> int:
@@ -177,7 +184,7 @@ def _report(songs: list[dict], charts: list[dict], skipped: list[str]) -> dict[s
     return {
         "songs": by_split,
         "charts": len(charts),
-        "hours": sum(song["duration_ms"] for song in songs) / 3.6e6,
+        "hours": sum(song["duration_ms"] for song in songs if song["frames"][0] < song["frames"][1]) / 3.6e6,
         "unsnapped_notes": sum(chart["unsnapped"] for chart in charts),
         "skipped": skipped,
     }

@@ -33,6 +33,12 @@ class Losses:
         """What training minimises: nats a row."""
         return (self.hazard + self.row + ONSET_WEIGHT * self.onset) / self.rows.clamp(min=1)
 
+    def per_row(self) -> dict[str, float]:
+        """Figures to log, nats a row."""
+        rows = max(float(self.rows), 1.0)
+        heads = {name: float(getattr(self, name).detach()) / rows for name in ("hazard", "row", "onset")}
+        return {"total": float(self.total.detach()), **heads}
+
 
 def losses(model: Mapper, batch: Batch) -> Losses:
     """Run the network on a batch and score every row and every empty slot between rows."""
@@ -43,7 +49,7 @@ def losses(model: Mapper, batch: Batch) -> Losses:
     hazard = encoding.onset_logit + rhythm
     target = batch.target[batch.scored].float()
     logits = next_row_logits(model, batch, encoding, state)
-    codes, valid = batch.rows.code[:, 1:], batch.row_valid[:, 1:]
+    codes, valid = batch.targets.code, batch.targets.valid
     return Losses(
         hazard=functional.binary_cross_entropy_with_logits(hazard[batch.scored], target, reduction="sum"),
         row=functional.cross_entropy(logits[valid], codes[valid], reduction="sum"),
@@ -55,16 +61,15 @@ def losses(model: Mapper, batch: Batch) -> Losses:
 
 
 def next_row_logits(model: Mapper, batch: Batch, encoding: Encoding, state: Tensor) -> Tensor:
-    """[batch, row - 1, 256]: for each row after the start token, the logits of the legal codes."""
-    rows = batch.rows
-    number = torch.arange(rows.code.shape[0], device=rows.code.device)[:, None]
-    slot, held_before = rows.slot[:, 1:], rows.held[:, :-1]
+    """[batch, target, 256]: for each row of the human, the logits of the legal codes."""
+    targets = batch.targets
+    number = torch.arange(targets.code.shape[0], device=targets.code.device)[:, None]
     logits = model.row_logits(
-        state[:, :-1],
-        encoding.slot[number, slot],
-        encoding.cell[number, slot // SLOTS_PER_CELL],
-        rows.elapsed[:, 1:],
-        held_before,
+        state[number, targets.state],
+        encoding.slot[number, targets.slot],
+        encoding.cell[number, targets.slot // SLOTS_PER_CELL],
+        targets.elapsed,
+        targets.held,
     )
-    legal = torch.as_tensor(LEGAL, device=logits.device)[held_before]
+    legal = torch.as_tensor(LEGAL, device=logits.device)[targets.held]
     return logits.masked_fill(~legal, -1e4)

@@ -16,10 +16,12 @@ from torch.nn import functional
 
 from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
+from mapper.pattern_mix import FAMILIES
 from mapper.rows import HELD_STATES, ROW_CODES, SYMBOLS
 
 ELAPSED_BUCKETS = 64
 STYLES = ("unknown", "keyboard", "pad")
+CONTROL_FEATURES = 2 * 3 + len(STYLES) + 2 * len(FAMILIES)
 BARS_OF_PHRASE = 8
 MAX_BEATS_OF_BAR = 8
 LONGEST_PERIOD_LOG2 = 8
@@ -66,19 +68,26 @@ class Controls:
     notes_per_s: Tensor
     hold_share: Tensor  # holds / notes, 0–1
     style: Tensor  # int64, index into STYLES
+    patterns: Tensor | None = None  # [batch, family] share of rows, 0–1, by mapper.pattern_mix.FAMILIES; None: all nan
 
     def features(self) -> Tensor:
-        """[batch, 9]: value and presence of each control."""
+        """[batch, CONTROL_FEATURES]: value and presence of each control."""
         scaled = torch.stack((self.stars / 4, self.notes_per_s / 8, self.hold_share * 2), -1)
         style = functional.one_hot(self.style, len(STYLES)).to(scaled.dtype)
-        return torch.cat((torch.nan_to_num(scaled), (~torch.isnan(scaled)).to(scaled.dtype), style), -1)
+        nothing = torch.full((len(self.style), len(FAMILIES)), float("nan"), device=scaled.device)
+        patterns = nothing if self.patterns is None else self.patterns.to(scaled.dtype)
+        return torch.cat((*_with_presence(scaled), style, *_with_presence(patterns)), -1)
+
+
+def _with_presence(values: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.nan_to_num(values), (~torch.isnan(values)).to(values.dtype)
 
 
 @dataclass(frozen=True)
 class Cells:
     """A stretch of the grid with its audio. Frames are every 10 ms; `slot_frame` counts from the stretch's first."""
 
-    mel: Tensor  # [batch, frame, band], float, about 0–1
+    mel: Tensor  # [batch, frame, band], float, about 0–1; no frames: the song is not heard
     slot_frame: Tensor  # [batch, slot], float frame index of each slot's sound
     beat_ms: Tensor  # [batch, cell]
     quarter: Tensor  # [batch, cell], int64 0–3
@@ -220,7 +229,7 @@ class Mapper(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.controls = nn.Sequential(nn.Linear(9, width), nn.GELU(), nn.Linear(width, 2 * width))
+        self.controls = nn.Sequential(nn.Linear(CONTROL_FEATURES, width), nn.GELU(), nn.Linear(width, 2 * width))
         self.stem = Stem(config)
         self.cell_in = nn.Linear(SLOTS_PER_CELL * config.stem_width, width)
         self.quarter = nn.Embedding(4, width)
@@ -233,6 +242,8 @@ class Mapper(nn.Module):
         self.slot_from_cell = nn.Linear(width, SLOTS_PER_CELL * config.hazard_width)
         self.slot_from_stem = nn.Linear(config.stem_width, config.hazard_width)
         self.onset = nn.Sequential(nn.GELU(), nn.Linear(config.hazard_width, 1))
+        self.unheard_cell = nn.Parameter(torch.zeros(width))
+        self.unheard_slot = nn.Parameter(torch.zeros(SLOTS_PER_CELL, config.hazard_width))
 
         self.code = nn.Embedding(ROW_CODES, width)
         self.symbol = nn.Embedding(KEYS * SYMBOLS_PER_COLUMN, width)
@@ -268,18 +279,27 @@ class Mapper(nn.Module):
         return encoder, decoder
 
     def encode(self, cells: Cells, control: Tensor) -> Encoding:
-        """Hear a stretch; `control` is the encoder's vector of `control_vectors`."""
+        """Hear a stretch; `control` is the encoder's vector of `control_vectors`. Without frames, know the grid alone."""
+        place = self._place(cells) + control
+        if not cells.mel.shape[1]:
+            x = self.encoder_norm(place + self.unheard_cell)
+            return self._encoding(x, self.unheard_slot.repeat(x.shape[1], 1))
         heard = self.stem(cells.mel, cells.slot_frame)  # [batch, slot, stem width]
-        x = self.cell_in(heard.unflatten(1, (-1, SLOTS_PER_CELL)).flatten(2)) + control
-        x = x + self.quarter(cells.quarter) + self.beat_in_bar(cells.beat_in_bar.clamp(max=MAX_BEATS_OF_BAR - 1))
-        x = x + self.bar_of_phrase(cells.bar % BARS_OF_PHRASE) + self.tempo((cells.beat_ms[..., None] / 400).log2())
+        x = self.cell_in(heard.unflatten(1, (-1, SLOTS_PER_CELL)).flatten(2)) + place
         position = torch.arange(x.shape[1], device=x.device)[None].float() / 4  # in beats
         rotation = rotation_of(position, head_width=self.config.width // self.config.heads)
         mask = cells.valid[:, None, None]
         for block in self.encoder:
             x = block(x, rotation, mask, causal=False)
-        x = self.encoder_norm(x)
-        slot = self.slot_from_cell(x).unflatten(2, (SLOTS_PER_CELL, -1)).flatten(1, 2) + self.slot_from_stem(heard)
+        return self._encoding(self.encoder_norm(x), self.slot_from_stem(heard))
+
+    def _place(self, cells: Cells) -> Tensor:
+        """[batch, cell, width]: where in beat, bar and phrase each cell is, and how fast."""
+        x = self.quarter(cells.quarter) + self.beat_in_bar(cells.beat_in_bar.clamp(max=MAX_BEATS_OF_BAR - 1))
+        return x + self.bar_of_phrase(cells.bar % BARS_OF_PHRASE) + self.tempo((cells.beat_ms[..., None] / 400).log2())
+
+    def _encoding(self, x: Tensor, heard_slot: Tensor) -> Encoding:
+        slot = self.slot_from_cell(x).unflatten(2, (SLOTS_PER_CELL, -1)).flatten(1, 2) + heard_slot
         return Encoding(x, slot, self.onset(slot).squeeze(-1))
 
     def embed_rows(self, rows: RowTokens, encoding: Encoding, control: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ the start of a hold or its end. A row code packs the four symbols in base 4, col
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,11 +115,25 @@ def held_states(code: NDArray[np.int64]) -> NDArray[np.int64]:
     return (held * (1 << np.arange(KEYS))).sum(-1)
 
 
+@cache
 def mirrored_codes() -> NDArray[np.int64]:
     """[code] → the code with the columns reversed."""
     return (SYMBOLS[:, ::-1] << (2 * np.arange(KEYS))).sum(-1)
 
 
+@cache
 def hand_swapped_codes() -> NDArray[np.int64]:
     """[code] → the code with the two hands exchanged, each keeping its own order: columns 2 3 0 1."""
     return (SYMBOLS[:, [2, 3, 0, 1]] << (2 * np.arange(KEYS))).sum(-1)
+
+
+@cache
+def mirrored_states() -> NDArray[np.int64]:
+    """[held state] → the state with the columns reversed."""
+    return np.array([int(f"{state:04b}"[::-1], 2) for state in range(HELD_STATES)])
+
+
+@cache
+def hand_swapped_states() -> NDArray[np.int64]:
+    """[held state] → the state with the two hands exchanged."""
+    return np.array([(state >> 2) | (state & 3) << 2 for state in range(HELD_STATES)])

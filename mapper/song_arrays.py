@@ -1,4 +1,4 @@
-"""One song as training arrays: its audio's features, and each of its charts as rows on the beat grid."""
+"""Songs as training arrays: their audio's features, and each of their charts as rows on the beat grid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from chart.stars import stars
 from ear.audio import Audio, load_audio
 from ear.onset import WIDE_SEARCH_MS, estimate_lag_ms, onset_strength
 from mapper.corpus import ChartEntry, grid_of_song
-from mapper.features import song_features
+from mapper.features import BANDS, song_features
+from mapper.pattern_collection import read_collection
+from mapper.pattern_mix import pattern_mix
 from mapper.rows import rows_of
 
 MIN_NOTES = 40
@@ -30,12 +32,15 @@ PAD_SOURCES = frozenset({"sm", "ssc", "stepmania", "itg", "ddr"})
 KEYBOARD, PAD = 1, 2
 """Indices into `mapper.model.STYLES`."""
 MIN_LAG_CONFIDENCE = 0.5
+MAX_PATTERN_STARS = 10.0
+"""Charts without audio above this are jokes more often than charts."""
 
 
 def song_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """A part of a dataset, and what was skipped in it, one line each.
+    """A part of a dataset from a map with audio, and what was skipped in it, one line each.
 
-    The part: `mel` uint8 [frame, band], `rows` int32 [row, 2], `meta` (JSON of the song's and the charts' entries).
+    The part: `mel` uint8 [frame, band], `rows` int32 [row, 2], and `meta`, the JSON of a list of (song's entry, its
+    charts' entries), whose frames and rows count from the part's first.
     Raises ChartFileError or AudioFileError when nothing is left of the song.
     """
     charts, audio_source, skipped = _read_song(path)
@@ -45,29 +50,67 @@ def song_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
     lag_ms = _lag_ms(audio, charts)
     entries: list[dict[str, Any]] = []
     rows: list[np.ndarray] = []
-    seen: set[bytes] = set()
     for chart in charts:
-        reason, entry, chart_rows = _chart_arrays(chart, audio.duration_ms, lag_ms)
-        if not reason and chart_rows.tobytes() in seen:
-            reason = "the same notes as another difficulty"
+        reason = _append_chart(chart, audio.duration_ms, lag_ms, entries, rows)
         if reason:
             skipped.append(f"{path.name} [{chart.metadata.version}]: {reason}")
-            continue
-        seen.add(chart_rows.tobytes())
-        start = sum(part.shape[0] for part in rows)
-        entries.append(entry | {"rows": (start, start + len(chart_rows))})
-        rows.append(chart_rows)
     if not entries:
         raise ChartFileError(f"{path}: no usable chart ({'; '.join(skipped)})")
+    mel = song_features(audio)
     song = {
         "name": path.name,
         "title": charts[0].metadata.title,
         "artist": charts[0].metadata.artist,
+        "frames": (0, len(mel)),
         "duration_ms": audio.duration_ms,
         "lag_ms": lag_ms,
     }
-    arrays = {"mel": song_features(audio), "rows": np.concatenate(rows), "meta": json.dumps([song, entries])}
+    return {"mel": mel, "rows": np.concatenate(rows), "meta": json.dumps([(song, entries)])}, skipped
+
+
+def collection_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """A part of a dataset from a collection of charts without audio (mapper.pattern_collection); as `song_arrays`."""
+    songs: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    rows: list[np.ndarray] = []
+    skipped: list[str] = []
+    for number, chart in enumerate(read_collection(path)):
+        if isinstance(chart, str):
+            skipped.append(f"{path.name} {chart}")
+            continue
+        entries: list[dict[str, Any]] = []
+        duration_ms = chart.last_ms + 1000
+        reason = _append_chart(chart, duration_ms, 0.0, entries, rows, MAX_PATTERN_STARS)
+        if reason:
+            skipped.append(f"{path.name} chart {number}: {reason}")
+            continue
+        song = {"name": f"{path.name} {number}", "title": "", "artist": "", "frames": (0, 0)}
+        songs.append((song | {"duration_ms": duration_ms, "lag_ms": 0.0}, entries))
+    if not songs:
+        raise ChartFileError(f"{path}: no usable chart ({'; '.join(skipped[:5])})")
+    arrays = {"mel": np.zeros((0, BANDS), np.uint8), "rows": np.concatenate(rows), "meta": json.dumps(songs)}
     return arrays, skipped
+
+
+def _append_chart(
+    chart: Chart,
+    duration_ms: float,
+    lag_ms: float,
+    entries: list[dict[str, Any]],
+    rows: list[np.ndarray],
+    max_stars: float = np.inf,
+) -> str:
+    """Add the chart's entry and rows; returns why not, or an empty string."""
+    reason, entry, chart_rows = _chart_arrays(chart, duration_ms, lag_ms)
+    if not reason and entry["stars"] > max_stars:
+        reason = f"{entry['stars']:.1f} stars: a joke"
+    start = sum(part.shape[0] for part in rows)
+    if not reason and any(np.array_equal(chart_rows, part) for part in rows[len(rows) - len(entries) :]):
+        reason = "the same notes as another difficulty"
+    if reason:
+        return reason
+    entries.append(entry | {"rows": (start, start + len(chart_rows))})
+    rows.append(chart_rows)
+    return ""
 
 
 def _chart_arrays(chart: Chart, duration_ms: float, lag_ms: float) -> tuple[str, dict[str, Any], np.ndarray]:
@@ -95,6 +138,7 @@ def _chart_arrays(chart: Chart, duration_ms: float, lag_ms: float) -> tuple[str,
         rows=(0, 0),
         red_lines=tuple(red_lines),
         unsnapped=rows.unsnapped,
+        patterns=tuple(pattern_mix(chart).tolist()),
     )
     return "", asdict(entry), np.stack((rows.slot, rows.code), -1).astype(np.int32)
 

@@ -1,7 +1,8 @@
 """Pretrain the mapper on human charts: `python -m mapper.train DATA -o RUN`.
 
 Minimises the negative log-likelihood of human charts, in nats a row: the hazard head says when the next row falls,
-the row head which it is (mapper.loss). Left out here: charts without audio, refinement by play.
+the row head which it is (mapper.loss). Each step takes stretches of songs, and of charts without audio if the dataset has
+any: those teach patterns to the parts that write. Left out here: refinement by play (env.refine).
 
     python -m mapper.dataset Songs -o data/songs
     python -m mapper.train data/songs -o runs/first
@@ -51,7 +52,8 @@ class TrainConfig:
     data: str
     out: str
     steps: int = 4000
-    batch: int = 8  # stretches a step
+    batch: int = 8  # stretches of songs a step
+    silent_batch: int = 4  # stretches of charts without audio a step, where the dataset has such
     learning_rate: float = 1.0e-3  # peak, reached after `warmup` steps, then a cosine to a twentieth
     warmup: int = 200
     weight_decay: float = 0.02
@@ -91,6 +93,7 @@ def train(config: TrainConfig) -> Validation:
 
     corpus = open_corpus(Path(config.data))
     charts = {split: corpus.split(split) for split in ("train", "val")}
+    silent = corpus.split("train", has_audio=False) if config.silent_batch else []
     if not charts["train"]:
         raise ConfigError(f"{config.data}: the dataset has no chart in its train split")
     out = Path(config.out)
@@ -101,13 +104,18 @@ def train(config: TrainConfig) -> Validation:
     stretches = Stretches(corpus)
     board = SummaryWriter(str(out), purge_step=state.step)
     print(
-        f"{parameter_count(state.model):,} parameters, {len(charts['train'])} charts, from step {state.step}, {device}"
+        f"{parameter_count(state.model):,} parameters, {len(charts['train'])} charts and {len(silent)} without audio, "
+        f"from step {state.step}, {device}"
     )
     validation = Validation.unknown()
-    for batch in batches(stretches, charts["train"], config, state.step):
+    heard = batches(stretches, charts["train"], config.batch, config, state.step)
+    unheard = batches(stretches, silent, config.silent_batch, config, state.step)
+    for batch, silent_batch in zip(heard, unheard, strict=True):
         began = time.perf_counter()
-        logged = take_step(state, batch.to(device), config)
-        logged["speed/rows_per_s"] = int(batch.row_valid.sum()) / (time.perf_counter() - began)
+        parts = [part.to(device) for part in (batch, silent_batch) if part is not None]
+        logged = take_step(state, parts, config)
+        rows = sum(int(part.targets.valid.sum()) for part in parts)
+        logged["speed/rows_per_s"] = rows / (time.perf_counter() - began)
         for tag, value in logged.items():
             board.add_scalar(tag, value, state.step)
         if state.step % config.save_every == 0:
@@ -180,13 +188,21 @@ def save_state(state: State, out: Path) -> None:
     os.replace(out / "state.pt.tmp", out / "state.pt")
 
 
-def batches(stretches: Stretches, charts: list[int], config: TrainConfig, first_step: int) -> Iterator[Batch]:
-    """Random stretches, longer charts more often; step k is the same batch however often the run was resumed."""
+def batches(
+    stretches: Stretches, charts: list[int], size: int, config: TrainConfig, first_step: int
+) -> Iterator[Batch | None]:
+    """Random stretches, longer charts more often; step k is the same batch however often the run was resumed.
+
+    Without charts, None for each step.
+    """
     spans = [stretches.playable_cells(chart) for chart in charts]
     lengths = np.array([last - first for first, last in spans], float)
     for step in range(first_step, config.steps):
+        if not charts:
+            yield None
+            continue
         random = np.random.default_rng([config.seed, step])
-        chosen = random.choice(len(charts), config.batch, p=lengths / lengths.sum())
+        chosen = random.choice(len(charts), size, p=lengths / lengths.sum())
         cut = []
         for index in chosen:
             first, last = spans[index]
@@ -195,16 +211,20 @@ def batches(stretches: Stretches, charts: list[int], config: TrainConfig, first_
         yield collate(cut)
 
 
-def take_step(state: State, batch: Batch, config: TrainConfig) -> dict[str, float]:
-    """One optimizer step; returns the scalars to log."""
+def take_step(state: State, parts: list[Batch], config: TrainConfig) -> dict[str, float]:
+    """One optimizer step on all parts together; returns the scalars to log, `loss/…` those of the first, with audio."""
     state.model.train()
     rate = learning_rate(config, state.step)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
-    with torch.autocast(batch.row_valid.device.type, torch.bfloat16, enabled=config.bf16):
-        result = losses(state.model, batch)
     state.optimizer.zero_grad(set_to_none=True)
-    result.total.backward()
+    scored = []
+    total_rows = sum(part.targets.valid.sum() for part in parts)
+    for part in parts:  # one graph at a time, to save memory
+        with torch.autocast(part.targets.code.device.type, torch.bfloat16, enabled=config.bf16):
+            result = losses(state.model, part)
+        (result.total * result.rows / total_rows).backward()
+        scored.append(result.per_row())
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
     state.optimizer.step()
     state.step += 1
@@ -212,15 +232,10 @@ def take_step(state: State, batch: Batch, config: TrainConfig) -> dict[str, floa
     with torch.no_grad():
         for name, tensor in state.model.state_dict().items():
             state.average[name].lerp_(tensor, 1 - decay)
-    rows = float(result.rows)
-    return {
-        "loss/total": float(result.total.detach()),
-        "loss/hazard": float(result.hazard.detach()) / rows,
-        "loss/row": float(result.row.detach()) / rows,
-        "loss/onset": float(result.onset.detach()) / rows,
-        "optimizer/learning_rate": rate,
-        "optimizer/gradient_norm": float(norm),
-    }
+    logged = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": float(norm)}
+    for prefix, figures in zip(("loss", "loss_without_audio"), scored, strict=False):
+        logged |= {f"{prefix}/{name}": value for name, value in figures.items()}
+    return logged
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -273,6 +288,9 @@ def log_pictures(model: Mapper, stretches: Stretches, charts: list[int], board: 
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the run.")
 @click.option("--steps", default=TrainConfig.steps, show_default=True, help="Optimizer steps.")
 @click.option("--batch", default=TrainConfig.batch, show_default=True, help="Stretches of half a minute a step.")
+@click.option(
+    "--silent-batch", default=TrainConfig.silent_batch, show_default=True, help="Stretches without audio a step."
+)
 @click.option("--learning-rate", default=TrainConfig.learning_rate, show_default=True)
 @click.option("--warmup", default=TrainConfig.warmup, show_default=True, help="Steps until the full rate.")
 @click.option("--validate-every", default=TrainConfig.validate_every, show_default=True, help="Steps.")

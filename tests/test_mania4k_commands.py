@@ -262,7 +262,7 @@ def test_dataset_refuses_what_is_not_text_or_escapes_or_explodes(song, tmp_path)
 
 
 def test_dataset_of_an_empty_folder_is_an_error(tmp_path):
-    assert_one_line_error(run("dataset", tmp_path, "-o", tmp_path / "data"), 1, "no .osz or .osu files")
+    assert_one_line_error(run("dataset", tmp_path, "-o", tmp_path / "data"), 1, "no .osz, .osu or .npz files")
     assert_one_line_error(run("dataset", tmp_path / "none", "-o", tmp_path / "data"), 1, "no such file or folder")
 
 

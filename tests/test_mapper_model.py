@@ -1,10 +1,12 @@
 """What the network promises: nothing leaks from the future, padding is inert, streaming equals batch, it learns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from mapper.batches import CELLS, Stretches, collate
+from mapper.batches import CELLS, Stretches, _row_arrays, collate
 from mapper.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
 from mapper.hearing import hear
 from mapper.loss import losses
@@ -37,7 +39,7 @@ def corpus() -> Corpus:
     for time in chart.time_ms:
         mel[round((time + LAG_MS) / 10)] = 200
     song = SongEntry("song", "", "", "train", (0, len(mel)), SONG_MS, LAG_MS)
-    entry = ChartEntry(0, "x", 2.0, 1, 3.0, 0.1, (0, len(rows)), red_lines, 0)
+    entry = ChartEntry(0, "x", 2.0, 1, 3.0, 0.1, (0, len(rows)), red_lines, 0, (float("nan"),) * 6)
     return Corpus((song,), (entry,), mel, np.stack((rows.slot, rows.code), -1).astype(np.int32))
 
 
@@ -100,6 +102,29 @@ def test_streaming_equals_batch(model, corpus):
         tokens = type(batch.rows)(**{name: getattr(batch.rows, name)[:, row : row + 1] for name in vars(batch.rows)})
         writer.push(tokens)
         torch.testing.assert_close(writer.state[:, 0], state[:, row], rtol=1e-3, atol=1e-4)
+
+
+def test_a_chart_without_audio_trains_what_writes_and_leaves_the_ears_alone(model, corpus):
+    silent = Corpus((replace(corpus.songs[0], frames=(0, 0)),), corpus.charts, corpus.mel, corpus.rows)
+    result = losses(model, collate([Stretches(silent).stretch(0, 0)]))
+    result.total.backward()
+    assert model.code.weight.grad.abs().sum() > 0
+    assert model.unheard_cell.grad.abs().sum() > 0
+    assert all(parameter.grad is None for part in (model.stem, model.encoder) for parameter in part.parameters())
+
+
+def test_noise_in_what_is_read_leaves_the_targets_alone(corpus):
+    stretches = Stretches(corpus)
+    plain = stretches.stretch(0, 0)
+    noisy = _row_arrays(stretches.prepared(0), slice(0, CELLS), np.random.default_rng(0))
+    assert not np.array_equal(plain["code"], noisy["code"])
+    for name in ("next_slot", "next_code", "next_held", "target"):
+        np.testing.assert_array_equal(plain[name], noisy[name])
+    for state, slot, elapsed in zip(noisy["next_state"], noisy["next_slot"], noisy["next_elapsed"], strict=True):
+        read = noisy["slot"][state]
+        assert state == 0 or read < slot
+        assert state + 1 == len(noisy["slot"]) or noisy["slot"][state + 1] >= slot
+        assert state == 0 or elapsed == stretches.prepared(0).grid.tick[slot] - stretches.prepared(0).grid.tick[read]
 
 
 def test_elapsed_buckets_are_exact_within_a_beat_and_rise():

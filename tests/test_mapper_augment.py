@@ -1,0 +1,87 @@
+"""Augmented stretches still tell the truth: what was written is as legal as before, and the human's rows stay the target."""
+
+import numpy as np
+import pytest
+
+from mapper.augment import augmented, noisy_history
+from mapper.rows import HELD_AFTER, LEGAL, STARTS_HOLD, SYMBOLS, held_states
+
+TAP_0, START_1, END_1, TAP_3 = 1, 2 << 2, 3 << 2, 1 << 6
+
+
+@pytest.fixture
+def rows():
+    code = np.tile([TAP_0, START_1, TAP_3, END_1, TAP_3, TAP_0], 20)
+    return np.arange(code.size) * 12, code, held_states(code)
+
+
+def test_noisy_history_is_legal_and_differs_but_keeps_every_hold(rows):
+    slot, code, held = rows
+    changed = 0
+    for seed in range(20):
+        noisy_slot, noisy_code = noisy_history(slot, code, held, slot + 6, np.random.default_rng(seed))
+        state = 0
+        assert (np.diff(noisy_slot) > 0).all()
+        for row in noisy_code:
+            assert LEGAL[state, row]
+            state = HELD_AFTER[state, row]
+        assert state == 0
+        assert STARTS_HOLD[noisy_code].sum() == STARTS_HOLD[code].sum()
+        changed += not np.array_equal(noisy_code, code)
+    assert changed >= 18
+
+
+def test_an_added_row_never_touches_a_held_column(rows):
+    slot, code, held = rows
+    for seed in range(20):
+        noisy_slot, noisy_code = noisy_history(slot, code, held, slot + 6, np.random.default_rng(seed))
+        for at, row in zip(noisy_slot, noisy_code, strict=True):
+            if at % 12 == 6:
+                before = held[np.searchsorted(slot, at) - 1]
+                assert not any(SYMBOLS[row, column] and before >> column & 1 for column in range(4))
+
+
+def stretch() -> dict:
+    frames = np.zeros((1000, 64), np.float32)
+    frames[500] = 1
+    return {
+        "mel": frames,
+        "slot_frame": np.array([500.0], np.float32),
+        "beat_ms": np.array([400.0], np.float32),
+        "code": np.array([0, TAP_0]),
+        "held": np.array([0, 0]),
+        "next_code": np.array([TAP_0]),
+        "next_held": np.array([1]),
+        "controls": np.array([4.0, 8.0, 0.1, 2, *[0.5] * 6], np.float32),
+    }
+
+
+def test_a_sound_stays_at_its_slot_whatever_the_tempo():
+    tempos = set()
+    for seed in range(40):
+        arrays = augmented(stretch(), np.random.default_rng(seed))
+        heard_at = float((arrays["mel"].sum(1) * np.arange(len(arrays["mel"]))).sum() / max(arrays["mel"].sum(), 1e-9))
+        assert heard_at == pytest.approx(float(arrays["slot_frame"][0]), abs=2.5)
+        tempos.add(round(float(arrays["beat_ms"][0]), 2))
+    assert len(tempos) > 5
+
+
+def test_code_target_and_held_state_are_mirrored_together():
+    seen = set()
+    for seed in range(40):
+        arrays = augmented(stretch(), np.random.default_rng(seed))
+        code, target, held = int(arrays["code"][1]), int(arrays["next_code"][0]), int(arrays["next_held"][0])
+        column = int(np.flatnonzero(SYMBOLS[code])[0])
+        assert target == code
+        assert held == 1 << column
+        seen.add(column)
+    assert seen == {0, 1, 2, 3}
+
+
+def test_controls_are_left_out_alone_and_all_together():
+    dropped = np.array([np.isnan(augmented(stretch(), np.random.default_rng(seed))["controls"]) for seed in range(300)])
+    share = dropped.mean(0)
+    assert 0.15 < share[0] < 0.45
+    assert (dropped[:, 4:] == dropped[:, 4:5]).all()
+    assert dropped[:, [0, 1, 2, 4]].all(1).any()
+    assert (~dropped).all(1).any()
