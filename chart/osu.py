@@ -87,7 +87,7 @@ def parse_osu(text: str, where: str) -> Chart:
     """The chart in the text of an `.osu` file; `where` names it in errors."""
     sections = cut_sections(text, where)
     _require_mania_4k(sections)
-    timing_points = _timing_points(sections)
+    timing_points = timing_points_of(sections)
     time_ms, column, end_ms = _notes(sections)
     background, breaks = _events(sections)
     return Chart.from_notes(
@@ -198,7 +198,7 @@ def _time(text: str, what: str, where: str, line: int) -> float:
     return value
 
 
-def _timing_points(sections: Sections) -> tuple[TimingPoint, ...]:
+def timing_points_of(sections: Sections) -> tuple[TimingPoint, ...]:
     """Red and green lines by time; lines of one time keep their order, which has a meaning."""
     lines = sections.lines.get("TimingPoints", [])
     if len(lines) > MAX_TIMING_POINTS:
