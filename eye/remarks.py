@@ -1,0 +1,221 @@
+"""From stretches that stand out to remarks: what is wrong, in numbers a mapper knows, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from eye.findings import Finding, Severity
+from eye.measures import Measures
+from eye.place import Place
+from eye.unusual import Stretch
+from reward.rules import Finding as Breach
+from reward.song import Song
+
+NOTE_RARITY, WARNING_RARITY = 0.7, 1.3
+"""A remark is made where one human chart in five has as much, a warning where it is one in twenty."""
+CLOSE_SHARE = 0.75
+"""Measures at one place whose rarity is this near to the highest could each give the remark its kind."""
+SOFT = {"loss": 0.85, "unheard": 0.6}
+"""Measures that weigh less: losses follow from what the others name, and an onset can be missed by the Ear."""
+KINDS = {
+    "snap": "unsnapped",
+    "holds": "holds",
+    "jack": "jack",
+    "hands": "hand-imbalance",
+    "density": "density",
+    "loss": "difficulty-spike",
+    "unheard": "unheard",
+}
+"""Measure → kind of finding, the more telling first: a jack also loses accuracy, a loss need not be a jack."""
+RARE_SNAPS = (0, 5, 7, 9)
+OFF_GRID_SHARE = 0.3
+"""Share of rows off the grid or on rare snaps from which a place is called unsnapped."""
+WALL_SHARE = 0.6
+"""Share of rows with one column from which a place is called a jack: two columns in turn are a trill of one hand."""
+HANDS = ("left", "right")
+
+
+def remarks(
+    measures: Measures, found: Sequence[Stretch], breaches: Sequence[Breach], target: float, song: Song | None
+) -> list[Finding]:
+    """One finding a place, weightiest first; stretches of several measures at one place become one finding."""
+    weighed = sorted(found, key=lambda stretch: -_weight(stretch))
+    groups: list[list[Stretch]] = []
+    for stretch in weighed:
+        group = next((group for group in groups if _same_place(group[0], stretch, measures)), None)
+        if group is not None:
+            group.append(stretch)
+        elif _weight(stretch) >= NOTE_RARITY:
+            groups.append([stretch])
+    return [_finding(measures, group, breaches, target, song) for group in groups]
+
+
+def _weight(stretch: Stretch) -> float:
+    return stretch.rarity * SOFT.get(stretch.measure, 1.0)
+
+
+def _same_place(one: Stretch, two: Stretch, measures: Measures) -> bool:
+    """Whether the shorter of the two lies in the longer for the most part."""
+    time = measures.row_ms
+    shared = min(time[one.last], time[two.last]) - max(time[one.first], time[two.first])
+    shorter = min(time[one.last] - time[one.first], time[two.last] - time[two.first])
+    return bool(shared >= shorter / 2 and shared >= 0)
+
+
+def _finding(
+    measures: Measures, group: list[Stretch], breaches: Sequence[Breach], target: float, song: Song | None
+) -> Finding:
+    weight = _weight(group[0])
+    order = list(KINDS)
+    close = [stretch for stretch in group if _weight(stretch) >= CLOSE_SHARE * weight]
+    places = {stretch: Place(measures, stretch.first, stretch.last, target, song) for stretch in close}
+    telling = [stretch for stretch in close if _fits(stretch, places[stretch])] or close[:1]
+    chosen = min(telling, key=lambda stretch: (order.index(stretch.measure), -_weight(stretch)))
+    place = places[chosen]
+    reason, suggestion, columns = TEXTS[chosen.measure](place)
+    return Finding(
+        place.start_ms,
+        place.end_ms,
+        _severity(chosen, place, breaches, weight),
+        KINDS[chosen.measure],
+        " ".join(part for part in (reason, _loss_text(place), _music_text(place, chosen.measure)) if part),
+        suggestion,
+        columns,
+        weight,
+    )
+
+
+def _fits(stretch: Stretch, place: Place) -> bool:
+    """Whether the measure's name says what the place is: rolls at 1/6 are dense, not unsnapped, though 1/6 be rare."""
+    if stretch.measure == "snap":
+        return bool(np.isin(place.divisors, RARE_SNAPS).mean() >= OFF_GRID_SHARE)
+    if stretch.measure == "jack":
+        return bool(place.by_column.max() >= WALL_SHARE * place.rows)
+    return True
+
+
+def _severity(stretch: Stretch, place: Place, breaches: Sequence[Breach], weight: float) -> Severity:
+    """A problem needs a problem of the criteria at this very place; rarity alone never makes one."""
+    wanted = {"snap": ("unsnapped",), "holds": ("hold", "column-gap", "unsnapped-release")}.get(stretch.measure, ())
+    backed = any(
+        breach.severity == "problem"
+        and any(word in breach.rule for word in wanted)
+        and place.start_ms - 1 <= breach.start_ms <= place.end_ms + 1
+        for breach in breaches
+    )
+    return "problem" if backed and weight >= NOTE_RARITY else "warning" if weight >= WARNING_RARITY else "note"
+
+
+def _loss_text(place: Place) -> str:
+    if place.lost is None:
+        return ""
+    here, whole = place.lost
+    text = f"A {place.target:.1f} player loses {here:.0%} here"
+    return f"{text} ({whole:.1%} in the whole chart)." if here >= 1.3 * whole else f"{text}."
+
+
+def _music_text(place: Place, measure: str) -> str:
+    if place.accented is None or measure in ("snap", "unheard"):
+        return ""
+    share = place.accented / place.rows
+    if share < 0.25:
+        return "The music does not accent it."
+    return f"The music accents {place.accented} of the {place.rows} rows." if share < 0.6 else "The music accents it."
+
+
+Text = tuple[str, str, tuple[int, ...]]
+
+
+def _jack(place: Place) -> Text:
+    count, column = int(place.by_column.max()), place.busiest
+    walls = tuple(np.flatnonzero(place.by_column >= 0.7 * count).tolist())
+    which = " and ".join(str(key + 1) for key in walls)
+    name = f"Column {which} is" if len(walls) == 1 else f"Columns {which} are"
+    reason = f"{name} pressed {count} times in {place.seconds:.1f} s ({count / place.seconds:.1f}/s)."
+    other = "right" if column < 2 else "left"
+    return reason, f"Spread the repeats over the {other} hand as well, or keep only every second one.", walls
+
+
+def _hands(place: Place) -> Text:
+    left, right = place.hands
+    hand, most = (0, left) if left >= right else (1, right)
+    total = left + right
+    columns = (0, 1) if hand == 0 else (2, 3)
+    reason = (
+        f"The {HANDS[hand]} hand carries {most} of {total} notes for {place.seconds:.1f} s "
+        f"({most / place.seconds:.1f} notes/s)."
+    )
+    moved = max(round(most - total / 2), 1)
+    other = "3–4" if hand == 0 else "1–2"
+    return reason, f"Move about {moved} of them to columns {other} ({HANDS[1 - hand]} hand).", columns
+
+
+def _density(place: Place) -> Text:
+    rate, elsewhere = place.notes / place.seconds, place.busiest_elsewhere
+    reason = f"{place.notes} notes in {place.seconds:.1f} s ({rate:.1f} notes/s"
+    reason += f"; elsewhere at most {elsewhere:.0f} in a second)" if rate > 1.1 * elsewhere else ")"
+    quiet = place.song is not None and place.quieter_share <= 0.35
+    if quiet:
+        reason += f" where the song is quieter than in {1 - place.quieter_share:.0%} of the chart"
+    return (
+        f"{reason}.",
+        "Thin it to what the music plays there" + (", and save it for a loud part." if quiet else "."),
+        (),
+    )
+
+
+def _holds(place: Place) -> Text:
+    holds, tight, odd = place.hold_trouble
+    parts = [f"{holds} holds in {place.seconds:.1f} s"]
+    if tight:
+        parts.append(f"{tight} gaps under 1/4 in their columns")
+    if odd:
+        parts.append(f"{odd} releases at a moment when nothing else happens")
+    return (
+        ", ".join(parts) + ".",
+        "Let holds end together with other notes, and leave 1/4 before the next.",
+        place.columns,
+    )
+
+
+def _snap(place: Place) -> Text:
+    off, error = place.unsnapped
+    rare = int(np.isin(place.divisors, RARE_SNAPS).sum())
+    if off:
+        reason = f"{off} of {place.rows} rows are off the grid, by {error:.0f} ms in the middle."
+    elif rare > place.rows / 3:
+        reason = f"{rare} of {place.rows} rows stand on 1/5, 1/7 or 1/9."
+    else:
+        finest = int(np.max(place.divisors))
+        reason = f"{place.rows} rows stand on 1/{finest} and such, which this chart hardly uses elsewhere."
+    return reason, "Resnap them to 1/4, or put a red line where the tempo changes.", place.columns
+
+
+def _loss(place: Place) -> Text:
+    rate = place.notes / place.seconds
+    reason = (
+        f"{place.notes} notes in {place.seconds:.1f} s ({rate:.1f} notes/s) are far harder than what surrounds them."
+    )
+    return reason, "Thin the pattern, or lead up to it.", place.columns
+
+
+def _unheard(place: Place) -> Text:
+    return (
+        f"{place.rows} rows fall where the song has no sound of its own.",
+        "Remove them, or move them to a sound.",
+        (),
+    )
+
+
+TEXTS: dict[str, Callable[[Place], Text]] = {
+    "snap": _snap,
+    "holds": _holds,
+    "jack": _jack,
+    "hands": _hands,
+    "density": _density,
+    "loss": _loss,
+    "unheard": _unheard,
+}
+"""Measure → (reason, suggestion, columns)."""
