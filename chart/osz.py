@@ -134,10 +134,10 @@ def write_osz(charts: Sequence[Chart], audio_path: Path, path: Path, background_
     texts = dict(zip(chart_file_names([chart.metadata for chart in named]), map(format_osu, named), strict=True))
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, source in files.items():
-            with source.open("rb") as data, archive.open(_entry(name, zipfile.ZIP_STORED), "w") as member:
+            with source.open("rb") as data, archive.open(entry_of(name, zipfile.ZIP_STORED), "w") as member:
                 shutil.copyfileobj(data, member, 1 << 20)
         for name, text in texts.items():
-            archive.writestr(_entry(name, zipfile.ZIP_DEFLATED), text.encode("utf-8"), compresslevel=9)
+            archive.writestr(entry_of(name, zipfile.ZIP_DEFLATED), text.encode("utf-8"), compresslevel=9)
 
 
 def chart_file_names(names: Sequence[Metadata]) -> list[str]:
@@ -175,7 +175,8 @@ def _legal(text: str) -> str:
     return "".join(character for character in spaced if character.isprintable() and character not in '<>:"/\\|?*')
 
 
-def _entry(name: str, compression: int) -> zipfile.ZipInfo:
+def entry_of(name: str, compression: int) -> zipfile.ZipInfo:
+    """An archive member with a fixed date: equal sets are equal bytes."""
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.compress_type = compression
     entry.create_system = 3  # the same bytes on every system
