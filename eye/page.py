@@ -1,0 +1,192 @@
+"""The report page: one HTML file in which a chart scrolls with its music and can be played.
+
+    python -m eye.page map.osz -o map.html
+
+Simulated players play along, the review's findings are pinned to the timeline, and D F J K play it. Nothing is fetched
+from anywhere. docs/eye.md describes the page.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chart.command import Command, use_utf8
+from chart.errors import ChartFileError, ConfigError
+
+if TYPE_CHECKING:
+    from chart.model import Chart
+    from eye.findings import Review
+    from eye.page_players import LevelPlays
+
+logger = logging.getLogger(__name__)
+
+MAX_AUDIO_BYTES = 64_000_000
+"""Largest song that is embedded: browsers hold it several times while they read the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class SongFile:
+    """A song as it lies in its file."""
+
+    name: str  # a file name; its suffix tells the format
+    data: bytes
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """What to write; the field names are the options of the command."""
+
+    path: Path
+    out: Path
+    audio: Path | None = None  # None: the one in the set, or beside the chart
+    audio_beside: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.out.suffix.lower() not in (".html", ".htm"):
+            raise ConfigError(f"--out {self.out}: the name must end in .html")
+        if self.seed < 0:
+            raise ConfigError(f"--seed {self.seed}: must be 0 or more")
+
+
+def write_page(
+    charts: Sequence[Chart],
+    reviews: Sequence[Review],
+    song: SongFile | None,
+    out: Path,
+    *,
+    levels: Sequence[tuple[LevelPlays, ...]] | None = None,
+    lag_ms: float | None = None,
+    audio_beside: bool = False,
+    seed: int = 0,
+) -> Path:
+    """Write the page of a set, all or nothing; `reviews` (and `levels`, if given) are one a chart.
+
+    lag_ms: how much later than a note its sound comes; by default that of ranked osu! maps.
+    Raises ConfigError for what is too large and OutputError where nothing can be written.
+    """
+    from chart.saving import save_bytes
+    from chart.stars import stars
+    from ear.clock import OSU_CLOCK_MS
+    from eye.page_data import MAX_CHARTS, PageChart, check_size, pack, page_data
+    from eye.page_html import html_page
+    from eye.page_players import levels_around, play_levels
+
+    assert len(reviews) == len(charts), "one review for each chart"
+    if not charts:
+        raise ConfigError(f"{out}: not written: there is no chart to show")
+    if song is not None and len(song.data) > MAX_AUDIO_BYTES and not audio_beside:
+        raise ConfigError(f"{song.name}: more than {MAX_AUDIO_BYTES / 1e6:g} MB; put it beside with --audio-beside")
+    for chart in charts:
+        check_size(chart)
+    order = sorted(range(len(charts)), key=lambda n: (reviews[n].stars or stars(charts[n]), n))[:MAX_CHARTS]
+    items = []
+    for n in order:
+        played = levels[n] if levels is not None else play_levels(charts[n], levels_around(_required(reviews[n])), seed)
+        items.append(PageChart(charts[n], reviews[n], played))
+    left_out = len(charts) - len(order)
+    data = pack(page_data(items, -OSU_CLOCK_MS if lag_ms is None else lag_ms))
+    beside = ""
+    if song is not None and audio_beside:
+        beside = out.with_suffix(Path(song.name).suffix.lower() or ".mp3").name
+        save_bytes(out.with_name(beside), song.data)
+    embedded = song.data if song is not None and not beside else None
+    save_bytes(out, html_page(_names(items, left_out), data, embedded, song.name if song else "", beside))
+    return out
+
+
+def _required(review: Review) -> float:
+    return review.required_skill or review.stars
+
+
+def _names(items: Sequence[Any], left_out: int) -> dict[str, Any]:
+    """What the template itself shows, so that the page has its title before any script runs."""
+    from eye.page_data import artist_of, language_of, title_of
+
+    metadata = items[0].chart.metadata
+    title, artist = title_of(metadata), artist_of(metadata)
+    romanised = " – ".join(text for text in (metadata.artist, metadata.title) if text)
+    return {
+        "title": title,
+        "title_language": language_of(title),
+        "artist": artist,
+        "artist_language": language_of(artist),
+        "romanised": romanised if (metadata.title, metadata.artist) != (title, artist) else "",
+        "creator": metadata.creator,
+        "left_out": left_out,
+        "difficulties": [
+            {
+                "name": item.chart.metadata.version or "Unnamed",
+                "language": language_of(item.chart.metadata.version),
+                "stars": item.review.stars,
+                "notes": len(item.chart),
+            }
+            for item in items
+        ],
+    }
+
+
+def page_of_file(config: PageConfig) -> Path:
+    """Read a chart file with its song, review every difficulty and write the page."""
+    from dataclasses import replace
+
+    from chart.files import read_charts
+    from ear.clock import SOURCE_LAG_MS
+    from eye.review import review_chart
+    from reward.measuring import read_song
+    from reward.song import estimate_lag_ms
+
+    charts = read_charts(config.path)
+    file = song_of(config.path, charts[0], config.audio)
+    source = {".sm": "stepmania", ".ssc": "stepmania", ".qua": "quaver"}.get(config.path.suffix.lower(), "osu")
+    lag_ms, song = SOURCE_LAG_MS[source], None
+    if file is not None:
+        song = read_song(file.data, file.name)
+        lag_ms = estimate_lag_ms(max(charts, key=len), song)
+        song = replace(song, lag_ms=lag_ms)
+    reviews = [review_chart(chart, song, seed=config.seed) for chart in charts]
+    return write_page(
+        charts, reviews, file, config.out, lag_ms=lag_ms, audio_beside=config.audio_beside, seed=config.seed
+    )
+
+
+def song_of(path: Path, chart: Chart, audio: Path | None = None) -> SongFile | None:
+    """The song of a chart file: `audio` if given, else the set's own or the one beside; None (and a word) without."""
+    from chart.files import audio_beside
+    from chart.osz import read_osz_audio
+    from chart.parsing import read_bytes
+
+    try:
+        if audio is not None:
+            return SongFile(audio.name, read_bytes(audio, MAX_AUDIO_BYTES))
+        if path.suffix.lower() == ".osz":
+            return SongFile(chart.audio_filename, read_osz_audio(path, chart.audio_filename))
+        beside = audio_beside(path, chart)
+        return SongFile(beside.name, read_bytes(beside, MAX_AUDIO_BYTES))
+    except ChartFileError as error:
+        if audio is not None:
+            raise
+        logger.warning("the page will be silent: %s", error)
+        return None
+
+
+@click.command(cls=Command)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The .html to write; default: beside the chart.")
+@click.option("--audio", type=click.Path(path_type=Path), help="The song, where the chart's own is not found.")
+@click.option("--audio-beside", is_flag=True, help="Write the song as a file beside the page instead of into it.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the simulated players.")
+def main(path: Path, out: Path | None, **options: Any) -> None:
+    """Write the report page of PATH (.osz, .osu, .sm, .ssc or .qua): watch the chart, read its review, play it."""
+    use_utf8()
+    click.echo(page_of_file(PageConfig(path=path, out=out or path.with_suffix(".html"), **options)))
+
+
+if __name__ == "__main__":
+    main()
