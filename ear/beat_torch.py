@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from beat_this.model.beat_tracker import BeatThis
 from numpy.typing import NDArray
 
 from chart.errors import ConfigError
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
 def open_torch(path: Path, device: str = "auto") -> tuple[RunWindow, str]:
     """A function that runs the network of a checkpoint on one window, and the device it runs on."""
     chosen = pick_device(device)
-    network = load_network(path).to(chosen).eval()
+    return window_runner(load_network(path).to(chosen).eval(), chosen), str(chosen)
+
+
+def window_runner(network: BeatThis, device: torch.device) -> RunWindow:
+    """A function that runs a network on one window."""
 
     def run_window(mel: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            out = network(torch.from_numpy(np.ascontiguousarray(mel))[None].to(chosen))
+            out = network(torch.from_numpy(np.ascontiguousarray(mel))[None].to(device))
             return torch.stack((out["beat"][0], out["downbeat"][0])).float().cpu().numpy()
 
-    return run_window, str(chosen)
+    return run_window
 
 
 def pick_device(name: str) -> torch.device:

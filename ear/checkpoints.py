@@ -70,19 +70,30 @@ def find_checkpoint(name: str) -> Path:
 
 def load_network(path: Path) -> BeatThis:
     """The network of a `.safetensors` or `.ckpt` file, in float32 on the CPU. Raises CheckpointError."""
-    try:
-        config, weights = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_ckpt(path)
-    except (SafetensorError, OSError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{path}: not a checkpoint of a beat network, or damaged ({reason}); fetch or export it again"
-        ) from error
+    config, weights = _read(path)
     network = build_network(config, str(path))
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{path}: the weights do not fit their own config; is the file from a fork?") from error
     return network.eval()
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """The BeatThis arguments of a `.safetensors` or `.ckpt` file, as far as they shape the network."""
+    return {name: value for name, value in _read(path)[0].items() if name in CONFIG_BOUNDS or name in FLAGS}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if path.suffix.lower() == ".onnx":
+        raise CheckpointError(f"{path}: an .onnx file can be run but not trained; give its .ckpt")
+    try:
+        return _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_ckpt(path)
+    except (SafetensorError, OSError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: not a checkpoint of a beat network, or damaged ({reason}); fetch or export it again"
+        ) from error
 
 
 def build_network(config: dict[str, Any], where: str = "config") -> BeatThis:

@@ -1,0 +1,290 @@
+"""Train a beat network on a dataset of `ear.dataset` and `ear.render_midi`; the command is `ear.finetune`.
+
+Minimises the binary cross-entropy of beats and downbeats per frame. Targets fall off linearly within two frames of the true time,
+so that the peak's shape says where between two frames a beat is. What is shipped is an exponential average of
+the weights. The run folder holds `config.json`, `state.pt` (to go on from), `best.safetensors`, `best.ckpt` and the TensorBoard
+log; the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from beat_this.model.beat_tracker import BeatThis
+from torch import Tensor
+
+from chart.errors import CheckpointError, ConfigError
+from ear.beat_batches import BeatBatch, batches
+from ear.beat_data import BeatPiece, as_mel, read_index, read_piece
+from ear.beat_loss import beat_loss
+from ear.beat_network import activations_of
+from ear.beat_scores import score_beats
+from ear.beat_torch import pick_device, window_runner
+from ear.beats import pick_beats
+from ear.checkpoints import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
+from ear.muon import Muon
+
+SMALL: dict[str, Any] = {
+    "transformer_dim": 128,
+    "stem_dim": 16,
+    "ff_mult": 2,
+    "n_layers": 4,
+    "partial_transformers": False,
+}
+"""Architecture of the bundled network: a Beat This small without transformers in the front end, for slow processors."""
+
+VAL_FRAMES = 3000
+"""Validation hears at most this much of a piece, one minute."""
+
+DECAY_SHARE = 0.3
+"""Share of the steps, at the end, in which the learning rate falls to nothing."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run."""
+
+    data: str
+    out: str
+    init: str = "none"  # checkpoint to start from; none: random weights
+    tune: Literal["heads", "all"] = "all"
+    steps: int = 6000
+    batch: int = 4
+    frames: int = 600  # length of a stretch
+    learning_rate: float = 1.5e-3
+    warmup: int = 200
+    weight_decay: float = 0.02
+    clip: float = 1.0  # gradient norm
+    average: float = 0.998  # decay of the averaged weights
+    validate_every: int = 300
+    save_every: int = 50
+    patience: int = 8  # validations without improvement before stopping
+    val_pieces: int = 40
+    seed: int = 0
+    device: str = "auto"
+    loss: str = "soft"
+    model: dict[str, Any] = field(default_factory=lambda: dict(SMALL))
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "frames", "validate_every", "save_every", "patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass
+class State:
+    """What a run must remember to go on: saved as `state.pt`."""
+
+    network: BeatThis
+    average: dict[str, Tensor]
+    optimizers: list[torch.optim.Optimizer]
+    step: int = 0
+    best: float = -math.inf
+    since_best: int = 0
+
+
+def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, float]:
+    """Train until `steps` or early stopping; returns the last validation's figures."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    out, folder = Path(config.out), Path(config.data)
+    pieces = {split: load_pieces(folder, split) for split in ("train", "val")}
+    if not pieces["train"]:
+        raise ConfigError(f"{folder}: the dataset has no piece in its train split")
+    out.mkdir(parents=True, exist_ok=True)
+    model_config, state = start_or_resume(config, out)
+    settings = asdict(config) | {"model": model_config, "torch": torch.__version__}
+    (out / "config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    board = SummaryWriter(str(out), purge_step=state.step)
+    hours = sum(piece.seconds for piece in pieces["train"]) / 3600
+    say(f"{len(pieces['train'])} pieces, {hours:.1f} hours, from step {state.step}")
+    val = _spread(pieces["val"], config.val_pieces)
+    scores: dict[str, float] = {}
+    for batch in batches(pieces["train"], config.batch, config.frames, config.seed, state.step):
+        if state.step >= config.steps:
+            break
+        began = time.perf_counter()
+        logged = take_step(state, batch, config)
+        seconds = config.batch * config.frames / 50 / (time.perf_counter() - began)
+        for tag, value in (logged | {"speed/audio_s_per_s": seconds}).items():
+            board.add_scalar(tag, value, state.step)
+        if state.step % config.save_every == 0:
+            save_state(state, out)
+        if state.step % config.validate_every == 0 or state.step == config.steps:
+            scores = check_validation(state, model_config, val, out, config)
+            for tag, value in scores.items():
+                board.add_scalar(tag, value, state.step)
+            say(f"step {state.step}: loss {logged['loss/total']:.3f} {summary(scores)}")
+            if state.since_best >= config.patience:
+                say(f"stopped early: no better validation for {config.patience} rounds")
+                break
+    save_state(state, out)
+    board.close()
+    return scores
+
+
+def load_pieces(folder: Path, split: str) -> list[BeatPiece]:
+    """All pieces of a split, in memory."""
+    return [read_piece(folder, entry) for entry in read_index(folder) if entry.split == split]
+
+
+def _spread(pieces: Sequence[BeatPiece], count: int) -> list[BeatPiece]:
+    """At most `count` pieces, as many of each group as can be."""
+    groups: dict[str, list[BeatPiece]] = {}
+    for piece in pieces:
+        groups.setdefault(piece.group, []).append(piece)
+    chosen: list[BeatPiece] = []
+    for rank in range(max(map(len, groups.values()), default=0)):
+        chosen += [members[rank] for members in groups.values() if rank < len(members)]
+    return chosen[:count]
+
+
+def start_or_resume(config: TrainConfig, out: Path) -> tuple[dict[str, Any], State]:
+    """The network's config with a fresh state, or with the one in `out/state.pt`."""
+    device = pick_device(config.device)
+    if config.init == "none":
+        torch.manual_seed(config.seed)
+        model_config = dict(config.model)
+        network = build_network(model_config)
+    else:
+        path = find_checkpoint(config.init)
+        model_config, network = load_config(path), load_network(path)
+    network.to(device)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(config.tune == "all" or name.startswith("task_heads"))
+    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    state = State(network, average, make_optimizers(network, config))
+    if (out / "state.pt").is_file():
+        try:
+            saved = torch.load(out / "state.pt", map_location=device, weights_only=True)
+            network.load_state_dict(saved["network"])
+            for optimizer, content in zip(state.optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(content)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{out / 'state.pt'}: is of another run; give another folder with -o") from error
+        state.average, state.step = saved["average"], saved["step"]
+        state.best, state.since_best = saved["best"], saved["since_best"]
+    return model_config, state
+
+
+def make_optimizers(network: BeatThis, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the hidden layers, AdamW for the rest; gains, biases and norms do not decay."""
+    trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+    hidden = [value for name, value in trained.items() if value.ndim == 2 and not name.startswith("task_heads")]
+    rest = [value for name, value in trained.items() if value.ndim != 2 or name.startswith("task_heads")]
+    groups = [
+        {"params": [value for value in rest if value.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [value for value in rest if value.ndim < 2], "weight_decay": 0.0},
+    ]
+    adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    return [adam, Muon(hidden, config.learning_rate, weight_decay=config.weight_decay)] if hidden else [adam]
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Up in `warmup` steps, level, and down to nothing in the last `DECAY_SHARE`."""
+    left = (config.steps - step) / max(1.0, DECAY_SHARE * config.steps)
+    return config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup), max(left, 0.01))
+
+
+def take_step(state: State, batch: BeatBatch, config: TrainConfig) -> dict[str, float]:
+    """One optimizer step; returns what to log."""
+    network = state.network
+    device = next(network.parameters()).device
+    network.train(config.tune == "all")  # frozen parts keep their batch statistics
+    rate = learning_rate(config, state.step)
+    for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
+        group["lr"] = rate
+    losses = beat_loss(network(batch.mel.to(device)), BeatBatch(*(part.to(device) for part in batch)), config.loss)
+    total = losses["beat"] + losses["downbeat"]
+    network.zero_grad(set_to_none=True)
+    total.backward()
+    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+    if torch.isfinite(norm):
+        for optimizer in state.optimizers:
+            optimizer.step()
+    state.step += 1
+    decay = min(config.average, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                state.average[name].lerp_(value, 1 - decay)
+            else:
+                state.average[name].copy_(value)
+    return {
+        "loss/total": total.item(),
+        "loss/beat": losses["beat"].item(),
+        "loss/downbeat": losses["downbeat"].item(),
+        "train/gradient_norm": norm.item(),
+        "train/learning_rate": rate,
+    }
+
+
+def check_validation(
+    state: State, model_config: dict[str, Any], val: Sequence[BeatPiece], out: Path, config: TrainConfig
+) -> dict[str, float]:
+    """Figures of the averaged weights; the best so far are written out."""
+    network = build_network(model_config).to(next(state.network.parameters()).device)
+    network.load_state_dict(state.average)
+    scores = validate(network.eval(), val)
+    score = scores.get("val/score", float(state.step))  # without validation pieces the last weights are the best
+    if score > state.best:
+        state.best, state.since_best = score, 0
+        notes = f"step {state.step} of `{config.data}`, init {config.init}, tune {config.tune}; {summary(scores)}"
+        save_network(network, model_config, out / "best.safetensors", notes=notes)
+        save_ckpt(network, model_config, out / "best.ckpt")
+    else:
+        state.since_best += 1
+    return scores
+
+
+def validate(network: BeatThis, pieces: Sequence[BeatPiece]) -> dict[str, float]:
+    """Beat and downbeat F within 20 ms by group, and their mean over groups as `val/score`."""
+    run_window = window_runner(network, next(network.parameters()).device)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for piece in pieces:
+        first = max(0, min(int(piece.first_ms / 20), len(piece.mel) - VAL_FRAMES))
+        start_ms, end_ms = first * 20.0, min(piece.last_ms, (first + VAL_FRAMES) * 20.0)
+        activations = activations_of(as_mel(piece.mel[first : first + VAL_FRAMES]), run_window)
+        heard = pick_beats(activations)
+        kept = slice(*np.searchsorted(heard.beat_ms + start_ms, [max(start_ms, piece.first_ms), end_ms]))
+        heard = type(heard)(heard.beat_ms[kept] + start_ms, heard.is_downbeat[kept], heard.strength[kept])
+        true = slice(*np.searchsorted(piece.beat_ms, [max(start_ms, piece.first_ms), end_ms]))
+        score = score_beats(heard, piece.beat_ms[true], piece.is_downbeat[true])
+        found.setdefault(piece.group, []).append((score.beat_f, score.downbeat_f if piece.has_downbeats else np.nan))
+    scores: dict[str, float] = {}
+    for group, pairs in sorted(found.items()):
+        beat_f, downbeat_f = np.array(pairs).T
+        tag = group.replace(" ", "_")
+        scores[f"beat_f/{tag}"] = float(beat_f.mean())
+        if np.isfinite(downbeat_f).any():
+            scores[f"downbeat_f/{tag}"] = float(np.nanmean(downbeat_f))
+    if scores:
+        scores["val/score"] = float(np.mean(list(scores.values())))
+    return scores
+
+
+def summary(scores: dict[str, float]) -> str:
+    """Figures on one line."""
+    return " ".join(f"{name} {value:.3f}" for name, value in scores.items())
+
+
+def save_state(state: State, out: Path) -> None:
+    content = {
+        "network": state.network.state_dict(),
+        "average": state.average,
+        "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
+        "step": state.step,
+        "best": state.best,
+        "since_best": state.since_best,
+    }
+    torch.save(content, out / "state.tmp")
+    os.replace(out / "state.tmp", out / "state.pt")
