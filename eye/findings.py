@@ -28,6 +28,18 @@ CURVES = ("time_ms", "strain", "density", "accuracy", "readability")
 """
 
 
+def clock(time_ms: float) -> str:
+    """m:ss.mmm, as people write a place in a song."""
+    total = max(round(time_ms), 0)
+    return f"{total // 60_000}:{total // 1000 % 60:02d}.{total % 1000:03d}"
+
+
+def editor_time(time_ms: float) -> str:
+    """mm:ss:mmm, which osu!'s editor takes as a place to jump to."""
+    total = max(round(time_ms), 0)
+    return f"{total // 60_000:02d}:{total // 1000 % 60:02d}:{total % 1000:03d}"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One remark about one place of the chart."""
@@ -44,6 +56,11 @@ class Finding:
     def __post_init__(self) -> None:
         assert self.severity in SEVERITIES, f"unknown severity {self.severity!r}"
         assert self.end_ms >= self.start_ms, "a finding ends before it starts"
+
+    @property
+    def place(self) -> str:
+        """Start and end as osu!'s editor writes them."""
+        return f"{editor_time(self.start_ms)} - {editor_time(self.end_ms)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,7 @@ class Review:
     holds: int
     duration_ms: float  # from the first note to the last
     with_song: bool  # false: judged without the audio
+    aimed_at: str = ""  # of our own charts: what the mapper was asked for
     findings: tuple[Finding, ...] = ()  # weightiest first, praise last
     sections: tuple[Section, ...] = ()  # in order of time, without gaps
     curves: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # see CURVES
@@ -83,6 +101,8 @@ class Review:
         """Plain lists, strings and numbers; values that are no number (nan) become None."""
         plain = asdict(self)
         plain["curves"] = {name: [_number(float(value)) for value in row] for name, row in self.curves.items()}
+        for written, finding in zip(plain["findings"], self.findings, strict=True):
+            written["place"] = finding.place
         plain["accuracy_by_skill"] = [list(pair) for pair in self.accuracy_by_skill]
         return plain
 

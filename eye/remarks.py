@@ -10,6 +10,7 @@ from eye.findings import Finding, Severity
 from eye.measures import Measures
 from eye.place import Place
 from eye.unusual import Stretch
+from eye.why import ModelReasons, why
 from reward.rules import Finding as Breach
 from reward.song import Song
 
@@ -38,7 +39,12 @@ HANDS = ("left", "right")
 
 
 def remarks(
-    measures: Measures, found: Sequence[Stretch], breaches: Sequence[Breach], target: float, song: Song | None
+    measures: Measures,
+    found: Sequence[Stretch],
+    breaches: Sequence[Breach],
+    target: float,
+    song: Song | None,
+    reasons: ModelReasons | None = None,
 ) -> list[Finding]:
     """One finding a place, weightiest first; stretches of several measures at one place become one finding."""
     weighed = sorted(found, key=lambda stretch: -_weight(stretch))
@@ -49,7 +55,7 @@ def remarks(
             group.append(stretch)
         elif _weight(stretch) >= NOTE_RARITY:
             groups.append([stretch])
-    return [_finding(measures, group, breaches, target, song) for group in groups]
+    return [_finding(measures, group, breaches, target, song, reasons) for group in groups]
 
 
 def _weight(stretch: Stretch) -> float:
@@ -65,7 +71,12 @@ def _same_place(one: Stretch, two: Stretch, measures: Measures) -> bool:
 
 
 def _finding(
-    measures: Measures, group: list[Stretch], breaches: Sequence[Breach], target: float, song: Song | None
+    measures: Measures,
+    group: list[Stretch],
+    breaches: Sequence[Breach],
+    target: float,
+    song: Song | None,
+    reasons: ModelReasons | None,
 ) -> Finding:
     weight = _weight(group[0])
     order = list(KINDS)
@@ -75,12 +86,13 @@ def _finding(
     chosen = min(telling, key=lambda stretch: (order.index(stretch.measure), -_weight(stretch)))
     place = places[chosen]
     reason, suggestion, columns = TEXTS[chosen.measure](place)
+    texts = (reason, _loss_text(place), _music_text(place, chosen.measure), why(reasons, place.inside))
     return Finding(
         place.start_ms,
         place.end_ms,
         _severity(chosen, place, breaches, weight),
         KINDS[chosen.measure],
-        " ".join(part for part in (reason, _loss_text(place), _music_text(place, chosen.measure)) if part),
+        " ".join(part for part in texts if part),
         suggestion,
         columns,
         weight,

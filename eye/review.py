@@ -1,49 +1,168 @@
-"""Review a chart as a fellow mapper would: what is unfair, unreadable or unheard, where, why, and what to do."""
+"""Review a chart as a fellow mapper would: what is unfair, unreadable or unheard, where, why, and what to do.
+
+    python -m eye.review map.osz --difficulty Hard
+    python -m eye.review map.osu --json --target 3.5
+
+How findings are ranked is in docs/eye.md.
+"""
 
 from __future__ import annotations
 
-from chart.model import Chart
-from chart.stars import stars
-from eye.findings import CURVES, Finding, Review
-from eye.measures import measure
-from eye.remarks import remarks
-from eye.rule_remarks import rule_remarks
-from eye.unusual import stretches
-from reward.criteria import level_of
-from reward.rules import check
-from reward.song import Song
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chart.command import Command, use_utf8
+from chart.errors import ConfigError, Mania4KError
+from eye.findings import Finding, Review, Section
+
+if TYPE_CHECKING:
+    from chart.model import Chart
+    from eye.measures import Measures
+    from eye.why import ModelReasons
+    from reward.song import Song
+
+MAX_STARS = 15.0
 
 
-def review_chart(chart: Chart, song: Song | None = None, *, target: float | None = None, seed: int = 0) -> Review:
-    """The review of one chart; `song` as `reward.song.Song`, `target` the stars it aims at (default: its own)."""
-    import numpy as np
+def review_chart(
+    chart: Chart,
+    song: Song | None = None,
+    *,
+    target: float | None = None,
+    reasons: ModelReasons | None = None,
+    seed: int = 0,
+) -> Review:
+    """The review of one chart.
+
+    `song` is what the reward hears of the audio (`reward.measuring.read_song`), with this chart's lag; `target` the
+    stars it aims at (default: its own); `reasons` what our mapper can say about its notes.
+    """
+    from chart.stars import stars
+    from eye.curves import by_skill, curves_of, skill_curve
+    from eye.measures import measure
+    from reward.criteria import level_of
 
     rating = stars(chart)
     aim = rating if target is None else target
     measures = measure(chart, song, aim, seed)
-    breaches = check(chart, level_of(aim))
-    places = remarks(measures, stretches(measures, aim), breaches, aim, song)
-    rules = [one for one in rule_remarks(breaches) if not any(_covers(place, one) for place in places)]
-    findings = sorted(places + rules, key=lambda finding: (finding.severity == "praise", -finding.weight))
+    curve = skill_curve(chart, seed)
+    names = chart.metadata
     return Review(
-        title=chart.metadata.title_unicode or chart.metadata.title,
-        artist=chart.metadata.artist_unicode or chart.metadata.artist,
-        difficulty=chart.metadata.version,
-        creator=chart.metadata.creator,
+        title=names.title_unicode or names.title,
+        artist=names.artist_unicode or names.artist,
+        difficulty=names.version,
+        creator=names.creator,
         stars=rating,
         target=aim,
-        level=level_of(aim).name.title(),
-        required_skill=0.0,
+        level=level_of(aim).name.title().replace("_Plus", "+"),
+        required_skill=0.0 if curve is None else curve.level_for(0.96),
         notes=len(chart),
         holds=int(chart.is_hold.sum()),
         duration_ms=chart.last_ms - float(chart.time_ms[0]) if len(chart) else 0.0,
         with_song=song is not None,
-        findings=tuple(findings),
-        curves={name: np.zeros(0) for name in CURVES},
+        aimed_at="" if reasons is None else reasons.target,
+        findings=_findings(chart, measures, aim, song, reasons, seed),
+        sections=_sections(measures, song, reasons),
+        curves=curves_of(chart, measures, aim),
+        accuracy_by_skill=by_skill(curve),
     )
+
+
+def _findings(
+    chart: Chart, measures: Measures, aim: float, song: Song | None, reasons: ModelReasons | None, seed: int
+) -> tuple[Finding, ...]:
+    """Every finding, weightiest first, praise last."""
+    from eye.chart_remarks import chart_remarks
+    from eye.remarks import remarks
+    from eye.rule_remarks import rule_remarks
+    from eye.unusual import stretches
+    from reward.criteria import level_of
+    from reward.rules import check
+
+    breaches = check(chart, level_of(aim)) if len(chart) else []
+    places = remarks(measures, stretches(measures, aim), breaches, aim, song, reasons)
+    rules = [one for one in rule_remarks(breaches) if not any(_covers(place, one) for place in places)]
+    everything = [*places, *rules, *chart_remarks(chart, song, aim, seed)]
+    return tuple(sorted(everything, key=lambda finding: (finding.severity == "praise", -finding.weight)))
 
 
 def _covers(place: Finding, rule: Finding) -> bool:
     """Whether a remark about a place says already what a rule's remark would."""
     same = place.kind == "unsnapped" and rule.kind == "rule/unsnapped-note"
     return same and place.start_ms - 1 <= rule.start_ms <= place.end_ms + 1
+
+
+def _sections(measures: Measures, song: Song | None, reasons: ModelReasons | None) -> tuple[Section, ...]:
+    from eye.sections import sections_of
+    from eye.why import why
+
+    if not measures.size:
+        return ()
+    found = sections_of(measures, song)
+    if reasons is None:
+        return found
+    note_ms = measures.view.note_ms - measures.view.offset_ms[0]
+    inside = [(note_ms >= section.start_ms) & (note_ms < section.end_ms) for section in found]
+    return tuple(
+        replace(section, answer=f"{section.answer}. {text}" if (text := why(reasons, own)) else section.answer)
+        for section, own in zip(found, inside, strict=True)
+    )
+
+
+def read_chart_and_song(path: Path, difficulty: str | None = None) -> tuple[Chart, Song | None]:
+    """The chart of that name (or the only one, or the hardest), and its song where the file or folder has it."""
+    from chart.files import audio_beside, read_charts
+    from chart.osz import read_osz_audio
+    from chart.stars import stars
+    from reward.measuring import read_song
+    from reward.song import estimate_lag_ms
+
+    charts = read_charts(path)
+    chart = _chosen(path, charts, difficulty) if difficulty is not None else max(charts, key=stars)
+    try:
+        if path.suffix.lower() == ".osz":
+            song = read_song(read_osz_audio(path, chart.audio_filename), chart.audio_filename)
+        else:
+            audio = audio_beside(path, chart)
+            song = read_song(audio, audio.name)
+    except Mania4KError as error:
+        click.echo(f"without the song: {error}", err=True)
+        return chart, None
+    return chart, replace(song, lag_ms=estimate_lag_ms(chart, song))
+
+
+def _chosen(path: Path, charts: list[Chart], difficulty: str) -> Chart:
+    for chart in charts:
+        if chart.metadata.version.casefold() == difficulty.casefold():
+            return chart
+    names = ", ".join(f"“{chart.metadata.version}”" for chart in charts)
+    raise ConfigError(f"{path}: no difficulty “{difficulty}” (there are: {names})")
+
+
+@click.command(cls=Command)
+@click.argument("path", metavar="MAP", type=click.Path(path_type=Path))
+@click.option("--difficulty", help="Name of the difficulty to review (default: the hardest).")
+@click.option("--target", type=float, help="Stars the chart aims at (default: its own official stars).")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of text.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the simulated players.")
+def main(path: Path, difficulty: str | None, target: float | None, as_json: bool, seed: int) -> None:
+    """Review a difficulty of MAP (.osz .osu .qua .sm .ssc): what to mend, what is good, section by section."""
+    use_utf8()
+    if target is not None and not 0 < target <= MAX_STARS:
+        raise ConfigError(f"--target {target:g}: give a star rating above 0 and up to {MAX_STARS:g}")
+    chart, song = read_chart_and_song(path, difficulty)
+    review = review_chart(chart, song, target=target, seed=seed)
+    if as_json:
+        click.echo(json.dumps(review.to_json(), ensure_ascii=False))
+    else:
+        from eye.review_text import show
+
+        show(review)
+
+
+if __name__ == "__main__":
+    main()
