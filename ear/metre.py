@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.learnt import DOWNBEAT_WEIGHTS
+from ear.peaks import Peaks, agreement
 from ear.spectrogram import HIGH_HZ, LOW_HZ, log_bands, mel_filters, semitone_filters
 
 COMMON_METER = 4
@@ -21,6 +22,12 @@ COMMON_METER = 4
 
 METER_EVIDENCE = {3: 1.5, 5: 2.0, 7: 2.0}
 """By how much another metre must explain the beats better than four to be believed: rhythm-game music is in four."""
+
+METER_LOG_CHANCE = {4: 0.0, 3: -1.5, 2: -3.0, 5: -3.0, 7: -3.0, 6: -3.0}
+"""Nats against other metres where a network's downbeats decide."""
+
+DOWNBEAT_AGREEMENT_WEIGHT = 10.0
+"""Nats between bars that agree fully with the network's downbeats and those that do not at all."""
 
 MIN_METER_EVIDENCE = 3.0
 """Variance ratio (1 = chance) below which no odd metre is believed."""
@@ -132,16 +139,29 @@ def beat_features(
     return np.clip(features, -MAX_DEVIATIONS, MAX_DEVIATIONS)
 
 
-def find_bars(features: NDArray[np.float64]) -> Bars:
-    """Metre and downbeat of steady beats from their features [beat, feature]."""
+def find_bars(features: NDArray[np.float64], heard: Peaks | None = None, beat_ms: float = 0.0) -> Bars:
+    """Metre and downbeat of steady beats `beat_ms` apart from their features [beat, feature].
+
+    With the downbeats a network `heard`, counted from the first beat, every metre and rotation is weighed with their
+    agreement; without, the metre is settled first.
+    """
     if len(features) < MIN_BEATS:
         return Bars(COMMON_METER, 0, 1 / COMMON_METER)
-    meter = _find_meter(features)
-    score = rotations(features, meter) @ _weights(meter)
-    chance = np.exp(score - score.max())
+    deaf = heard is None or not heard.time_ms.size
+    meters = {_find_meter(features): 0.0} if deaf else METER_LOG_CHANCE
+    choices, scores = [], []
+    for meter, log_chance in meters.items():
+        score = rotations(features, meter) @ _weights(meter)
+        score += log_chance - np.logaddexp.reduce(score)
+        if heard is not None and heard.time_ms.size:
+            grid = [agreement(heard, 1000 / (meter * beat_ms), beat * beat_ms) for beat in range(meter)]
+            score += DOWNBEAT_AGREEMENT_WEIGHT * np.array(grid)
+        scores += score.tolist()
+        choices += [(meter, downbeat) for downbeat in range(meter)]
+    chance = np.exp(np.array(scores) - max(scores))
     chance /= chance.sum()
     best = int(chance.argmax())
-    return Bars(meter, best, float(chance[best]))
+    return Bars(*choices[best], float(chance[best]))
 
 
 def rotations(features: NDArray[np.float64], meter: int) -> NDArray[np.float64]:

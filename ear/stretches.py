@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ear.choice import choose_beat
 from ear.metre import Bars, Texture, beat_features, find_bars
 from ear.onset import FRAME_MS
-from ear.phase import beat_phases, fold, smooth
+from ear.peaks import HeardBeats
+from ear.phase import fold, smooth
 from ear.steadiness import Steadiness, steadiness, window_ms
 from ear.tempo import Tempo, beat_candidates, onset_spectrum, refine, strongest_pulse_hz
 
@@ -54,6 +56,7 @@ class Stretch:
     phase_chance: float  # 0–1
     steady_share: float  # 0–1, share of it that keeps to tempo and phase
     clarity: float  # 0–1, coherence above chance
+    agreement: float = float("nan")  # 0–1, of a network's beats with these; nan without a network
     bars: Bars = field(default_factory=lambda: Bars(4, 0, 0.25))
     downbeat_ms: float = 0.0  # time of some downbeat
 
@@ -62,23 +65,29 @@ class Stretch:
         return (time_ms - self.offset_ms) % (1000 / self.tempo.hz)
 
 
-def find_stretches(strength: NDArray[np.float32], song: Texture) -> tuple[Stretch, ...]:
+def find_stretches(
+    strength: NDArray[np.float32], song: Texture, heard: HeardBeats | None = None
+) -> tuple[Stretch, ...]:
     """The stretches of a song from its balanced onset strength [band, frame of 1 ms], in order, at least one.
 
     They cover the song from 0 to its end; each but the first starts on a downbeat of its own.
     """
     end_ms = strength.shape[1] * FRAME_MS
-    whole, steady = _fit(strength, 0.0, end_ms)
+    whole, steady = _fit(strength, 0.0, end_ms, heard)
     if whole.steady_share < ONE_TEMPO_SHARE:
-        found = _split(strength, whole, steady, whole.tempo.hz)
+        found = _split(strength, whole, steady, heard, whole.tempo.hz)
         explained_ms = sum((part.end_ms - part.start_ms) * part.steady_share for part in found)
         if 1 < len(found) <= MAX_STRETCHES and explained_ms > end_ms * whole.steady_share + MIN_STRETCH_MS / 2:
-            return _joined([_with_bars(part, strength, song) for part in found], strength)
-    return (_with_bars(whole, strength, song),)
+            return _joined([_with_bars(part, strength, song, heard) for part in found], strength)
+    return (_with_bars(whole, strength, song, heard),)
 
 
 def _fit(
-    strength: NDArray[np.float32], start_ms: float, end_ms: float, main_hz: float | None = None
+    strength: NDArray[np.float32],
+    start_ms: float,
+    end_ms: float,
+    heard: HeardBeats | None,
+    main_hz: float | None = None,
 ) -> tuple[Stretch, Steadiness]:
     """One tempo and phase for a part of the song; a beat level near `main_hz` is preferred if it is given."""
     part = strength[:, round(start_ms / FRAME_MS) : round(end_ms / FRAME_MS)]
@@ -88,13 +97,23 @@ def _fit(
     beats = beat_candidates(spectrum, refine(total, FRAME_MS, pulse_hz).hz)
     if main_hz is not None:
         beats = _nearer(beats, main_hz)
-    tempo = refine(total, FRAME_MS, beats[0][0], FINE_SHARE)
+    heard_here = heard.within(start_ms, end_ms) if heard else None
+    levels = choose_beat(part, FRAME_MS, beats, heard_here).levels
+    tempo = refine(total, FRAME_MS, levels[0][0], FINE_SHARE)
     steady = steadiness(total, FRAME_MS, tempo.hz)
-    phase = beat_phases(part, FRAME_MS, 1000 / tempo.hz)[0]
+    choice = choose_beat(part, FRAME_MS, [(tempo.hz, 1.0)], heard_here)
     by_chance = CHANCE_COHERENCE / np.sqrt(steady.heard.size)
     clarity = float(np.clip((tempo.coherence - by_chance) / max(0.5 - by_chance, 0.1), 0.0, 1.0))
     fitted = Stretch(
-        start_ms, end_ms, tempo, tuple(beats), start_ms + phase.offset_ms, phase.chance, steady.share, clarity
+        start_ms,
+        end_ms,
+        tempo,
+        levels,
+        start_ms + choice.phase.offset_ms,
+        choice.phase.chance,
+        steady.share,
+        clarity,
+        choice.agreement,
     )
     return fitted, steady
 
@@ -106,7 +125,9 @@ def _nearer(beats: list[tuple[float, float]], main_hz: float) -> list[tuple[floa
     return sorted(((hz, float(chance / total)) for hz, chance in weighed), key=lambda beat: -beat[1])
 
 
-def _split(strength: NDArray[np.float32], fitted: Stretch, steady: Steadiness, main_hz: float) -> list[Stretch]:
+def _split(
+    strength: NDArray[np.float32], fitted: Stretch, steady: Steadiness, heard: HeardBeats | None, main_hz: float
+) -> list[Stretch]:
     """Cut out the longest run that keeps to the tempo fitted, fit it anew, and do the same on either side of it."""
     first, last = steady.longest_run()
     cut = (fitted.start_ms + window_ms(first), min(fitted.start_ms + window_ms(last), fitted.end_ms))
@@ -116,22 +137,23 @@ def _split(strength: NDArray[np.float32], fitted: Stretch, steady: Steadiness, m
     for start_ms, end_ms in ((fitted.start_ms, cut[0]), cut, (cut[1], fitted.end_ms)):
         if end_ms - start_ms < MIN_STRETCH_MS:
             continue
-        part, part_steady = _fit(strength, start_ms, end_ms, main_hz)
+        part, part_steady = _fit(strength, start_ms, end_ms, heard, main_hz)
         if part.steady_share >= ONE_TEMPO_SHARE or (start_ms, end_ms) == cut:
             parts += [part] if part.steady_share >= MIN_STEADY_SHARE else []
         else:
-            parts += _split(strength, part, part_steady, main_hz)
+            parts += _split(strength, part, part_steady, heard, main_hz)
     return parts
 
 
-def _with_bars(stretch: Stretch, strength: NDArray[np.float32], song: Texture) -> Stretch:
+def _with_bars(stretch: Stretch, strength: NDArray[np.float32], song: Texture, heard: HeardBeats | None) -> Stretch:
     """The stretch with its metre and a downbeat."""
     beat_ms = 1000 / stretch.tempo.hz
     first_ms = stretch.start_ms + (stretch.offset_ms - stretch.start_ms) % beat_ms
     beats = np.arange(first_ms, stretch.end_ms - beat_ms, beat_ms)
     if beats.size < 2:
         return replace(stretch, downbeat_ms=stretch.offset_ms)
-    bars = find_bars(beat_features(strength, FRAME_MS, song, beats))
+    downbeats = heard.downbeat.within(first_ms, stretch.end_ms) if heard else None
+    bars = find_bars(beat_features(strength, FRAME_MS, song, beats), downbeats, beat_ms)
     return replace(stretch, bars=bars, downbeat_ms=first_ms + bars.downbeat * beat_ms)
 
 

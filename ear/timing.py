@@ -10,6 +10,7 @@ best single one, with a low confidence.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,18 @@ from chart.model import TimingPoint
 from ear.audio import Audio
 from ear.metre import texture
 from ear.onset import FRAME_MS, OnsetStrength, onset_strength
+from ear.peaks import heard_beats
 from ear.stretches import Stretch, find_stretches
 from ear.tempo import balanced
 
+if TYPE_CHECKING:
+    from ear.beat_network import BeatActivations
+
 FALLBACK_BPM = 120.0
 """Tempo of audio without any rhythm: usable, and its confidence of 0 says what it is worth."""
+
+OMIT_BAR_LINE = 8
+"""Effect bit of a red line within a bar."""
 
 MIN_ONSETS = 8
 """Fewer onsets than this make no rhythm."""
@@ -84,25 +92,32 @@ class Beats:
 
 
 def beats_of(timing: Timing) -> Beats:
-    """Every beat from the start of the audio to its end; each red line starts counting anew."""
+    """Every beat from the start of the audio to its end; each red line starts a bar unless it omits its bar line."""
     times, positions = [], []
+    place = 0  # in the bar, of the next beat
     for index, point in enumerate(timing.points):
         last = index + 1 == len(timing.points)
         end_ms = timing.duration_ms if last else timing.points[index + 1].time_ms - point.beat_length_ms / 2
         first = 0 if index else -int(point.time_ms // point.beat_length_ms)
         number = np.arange(first, max(first, int(np.ceil((end_ms - point.time_ms) / point.beat_length_ms))))
+        start = place if index and point.effects & OMIT_BAR_LINE else 0
         times.append(point.time_ms + number * point.beat_length_ms)
-        positions.append(number % point.meter + 1)
+        positions.append((number + start) % point.meter + 1)
+        place = start + number.size if index else int(number[-1]) + 1 if number.size else 0
     return Beats(np.concatenate(times), np.concatenate(positions))
 
 
-def find_timing(audio: Audio) -> Timing:
-    """The timing of a song; never raises for what is on it: without a rhythm the confidence is near 0."""
+def find_timing(audio: Audio, activations: BeatActivations | None = None) -> Timing:
+    """The timing of a song; never raises for what is on it: without a rhythm the confidence is near 0.
+
+    `activations` are what a beat network heard in it (`ear.beat_network`); without, onsets alone decide.
+    """
     onset = onset_strength(audio.samples, audio.sample_rate, frame_ms=FRAME_MS)
     if count_onsets(onset) < MIN_ONSETS:
         return _fallback(onset, audio.duration_ms)
     strength = balanced(onset)
-    stretches = find_stretches(strength, texture(audio.samples, audio.sample_rate))
+    heard = heard_beats(activations) if activations is not None else None
+    stretches = find_stretches(strength, texture(audio.samples, audio.sample_rate), heard)
     points = tuple(_red_line(stretch, first=index == 0) for index, stretch in enumerate(stretches))
     main = max(stretches, key=lambda stretch: stretch.end_ms - stretch.start_ms)
     others = tuple(Alternative(60 * hz, chance) for hz, chance in main.beats[:4] if abs(hz / main.tempo.hz - 1) > 0.01)

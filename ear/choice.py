@@ -1,0 +1,59 @@
+"""Which multiple of the pulse is the beat, and which tick of it: statistics of onsets weighed with a network's beats.
+
+Each candidate is a steady grid: a multiple of the pulse (`ear.tempo`) at a peak of the fold on it (`ear.phase`). Its
+chance from the onsets is multiplied by what the network says: `AGREEMENT_WEIGHT` nats for full agreement between the
+grid and the beats it heard. A network that is unsure, or that changes its mind, agrees with every grid alike and so
+leaves the choice to the onsets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ear.peaks import HeardBeats, agreement
+from ear.phase import BeatPhase, beat_phases
+
+AGREEMENT_WEIGHT = 16.0
+"""Nats between a grid that agrees fully with the network's beats and one that does not at all."""
+
+MIN_CHANCE = 0.01
+"""Levels less likely than this from the onsets are still possible for the network."""
+
+MAX_PHASES = 6
+"""Ticks considered at each level, the likeliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeatChoice:
+    """The beat chosen for a stretch, and what else it could be."""
+
+    levels: tuple[tuple[float, float], ...]  # (Hz, chance), likeliest first; the first is chosen
+    phase: BeatPhase  # within the chosen level
+    agreement: float  # 0–1, of the network's beats with the chosen grid; nan without a network
+
+
+def choose_beat(
+    strength: NDArray[np.float32], frame_ms: float, levels: list[tuple[float, float]], heard: HeardBeats | None
+) -> BeatChoice:
+    """The beat of a stretch from balanced onset strength [band, frame], its levels (Hz, chance), and what is heard."""
+    if heard is None or not heard.beat.time_ms.size:
+        phase = beat_phases(strength, frame_ms, 1000 / levels[0][0])[0]
+        return BeatChoice(tuple(levels), phase, float("nan"))
+    scored: list[tuple[float, float, BeatPhase, float]] = []  # (score, Hz, phase, agreement)
+    for hz, chance in levels:
+        for phase in beat_phases(strength, frame_ms, 1000 / hz)[:MAX_PHASES]:
+            agrees = agreement(heard.beat, hz, phase.offset_ms)
+            prior = np.log(max(chance, MIN_CHANCE)) + np.log(max(phase.chance, MIN_CHANCE))
+            scored.append((float(prior) + AGREEMENT_WEIGHT * agrees, hz, phase, agrees))
+    score = np.array([one[0] for one in scored])
+    joint = np.exp(score - score.max())
+    joint /= joint.sum()
+    of_level = {hz: float(joint[[one[1] == hz for one in scored]].sum()) for hz, _ in levels}
+    best = int(joint.argmax())
+    _, best_hz, phase, agrees = scored[best]
+    ordered = sorted(of_level.items(), key=lambda level: (level[0] != best_hz, -level[1]))
+    within = float(joint[best]) / max(of_level[best_hz], 1e-12)
+    return BeatChoice(tuple(ordered), BeatPhase(phase.offset_ms, within), agrees)
