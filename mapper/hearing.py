@@ -81,8 +81,7 @@ def hear(
             name: torch.from_numpy(array)[None] for name, array in cell_arrays(grid, window, features, lag_ms).items()
         }
         valid = torch.ones(1, window.stop - window.start, dtype=torch.bool)
-        cells = cells_of({name: array.expand(charts, *array.shape[1:]) for name, array in arrays.items()}, valid)
-        heard = model.encode(cells, encoder_control)
+        heard = model.encode(cells_of(arrays, valid), encoder_control)  # one sound, as many controls as charts
         first = start + (OVERLAP_CELLS // 2 if start else 0)  # the earlier window keeps its half of the overlap
         skipped, slots = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)
         cell[:, first : window.stop] = heard.cell[:, skipped:]

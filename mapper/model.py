@@ -279,7 +279,10 @@ class Mapper(nn.Module):
         return encoder, decoder
 
     def encode(self, cells: Cells, control: Tensor) -> Encoding:
-        """Hear a stretch; `control` is the encoder's vector of `control_vectors`. Without frames, know the grid alone."""
+        """Hear a stretch; `control` is the encoder's vector of `control_vectors`. Without frames, know the grid alone.
+
+        The cells may be one stretch for all controls of the batch: it is then listened to once.
+        """
         place = self._place(cells) + control
         if not cells.mel.shape[1]:
             x = self.encoder_norm(place + self.unheard_cell)

@@ -22,6 +22,9 @@ HELD_STATES = 2**KEYS
 SNAP_TOLERANCE_MS = 12.0
 """A note further than this from every slot is on a snap that the grid does not offer."""
 
+MIN_COLUMN_GAP_MS = 60.0
+"""Between two events of a column, taps, starts and releases alike: 30 ms is unplayable, 60 ms a 250 BPM jack."""
+
 SYMBOLS = np.array([[code >> (2 * column) & 3 for column in range(KEYS)] for code in range(ROW_CODES)])
 """[code, column] → symbol."""
 

@@ -1,45 +1,41 @@
 """Writes charts row by row: hear the song once, then sample from the hazard and row heads with a cached decoder.
 
-Several charts of one song are written side by side as a batch; each has its own controls and rate bias. What is
-written is legal by construction: only legal rows are offered, a column rests `MIN_COLUMN_GAP_MS` between events,
-and every hold ends before the song does.
+Several charts of one song are written side by side; each has its own controls, biases and randomness. What is written
+is legal by construction: only legal rows are offered, a column rests `mapper.rows.MIN_COLUMN_GAP_MS` between events, and every hold
+ends before the song, or the span that is written, does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
 from mapper.batches import LONG_AGO_TICKS, MAX_ROWS
 from mapper.hearing import Heard
-from mapper.model import ELAPSED_BUCKETS, HazardTerms, Mapper, RowTokens, elapsed_bucket
-from mapper.rows import HELD_AFTER, HOLD_END, LEGAL, NOTHING, ROW_CODES, STARTS_HOLD, SYMBOLS, Rows, held_states
+from mapper.model import ELAPSED_BUCKETS, Mapper
+from mapper.rows import HELD_AFTER, HOLD_END, MIN_COLUMN_GAP_MS, NOTHING, ROW_CODES, SYMBOLS, Rows, held_states
+from mapper.sampling_kernels import next_codes, next_slots
+from mapper.stepper import ReadRows, Stepper, elapsed_buckets
 
 KEPT_ROWS = 160
 """Rows of context that are read again when the decoder's cache is full."""
-SCAN_SLOTS = 96
-"""Slots asked at a time for the next row: four beats."""
-MIN_COLUMN_GAP_MS = 60.0
-"""Between two events of a column, taps, starts and releases alike: 30 ms is unplayable, 60 ms a 250 BPM jack."""
 LAST_HOLD_BEATS = 2
-"""No hold starts this close to the song's end."""
-NO_ROW = np.arange(ROW_CODES) == 0
-"""[code], what a chart that is done is left with."""
+"""No hold starts this close to the end."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a batch is sampled; arrays are per chart."""
+    """How a batch is sampled; arrays are per chart. Biases are log-odds added before the temperature divides."""
 
     seed: int
-    rate_bias: NDArray[np.float64]  # [chart], added to the hazard's log-odds: more or fewer rows
+    rate_bias: NDArray[np.float64]  # [chart], to the hazard: more or fewer rows
+    row_bias: NDArray[np.float64] | None = None  # [chart, code], to each row code
+    repeat_bias: NDArray[np.float64] | None = None  # [chart], for each column pressed again within half a beat
     onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
     rhythm_weight: float = 0.5  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
     hazard_temperature: float = 0.5
@@ -47,218 +43,220 @@ class Sampling:
     top_p: float = 0.99  # of the row head
 
 
-class Writer:
-    """The decoder's memory of a batch of charts being written; all charts advance one row at a time.
+@dataclass(frozen=True)
+class Span:
+    """The part of a song that is written, between what is kept; times are on the grid's clock."""
 
-    Invariant: the cache holds the keys and values of tokens `0 … length - 1`, and `state` follows the last of them.
-    """
+    first_slot: int
+    end_slot: int  # the first slot after it
+    before: Rows  # what the mapper reads first: the rows before the span; no column held after them
+    last_event_ms: NDArray[np.float64]  # [column], end of what is kept before
+    next_event_ms: NDArray[np.float64]  # [column], start of what is kept after
 
-    def __init__(self, model: Mapper, heard: Heard) -> None:
-        self.model, self.heard = model, heard
-        charts = heard.encoding.cell.shape[0]
-        head_width = model.config.width // model.config.heads
-        shape = (charts, model.config.heads, MAX_ROWS, head_width)
-        self.cache = [(torch.zeros(shape), torch.zeros(shape)) for _ in model.decoder]
-        self.history: list[RowTokens] = []  # one row each, [chart, 1]
-        self.length = 0
-        self.state = torch.zeros(charts, 1, model.config.width)
-
-    def push(self, tokens: RowTokens) -> None:
-        """Read one more row of every chart."""
-        self.history.append(tokens)
-        if self.length == MAX_ROWS:
-            self._read_again()
-        else:
-            self._read(replace(tokens, index=torch.full_like(tokens.beat, float(self.length))))
-
-    def _read_again(self) -> None:
-        """Start the cache anew with the last rows, behind a start token, as in training."""
-        self.length = 0
-        before, *recent = self.history[-KEPT_ROWS - 1 :]
-        self.history = recent
-        long_ago = torch.full_like(before.elapsed, ELAPSED_BUCKETS - 1)
-        tokens = [replace(before, code=torch.zeros_like(before.code), elapsed=long_ago), *recent]
-        joined = {field.name: torch.cat([getattr(row, field.name) for row in tokens], 1) for field in fields(RowTokens)}
-        joined["index"] = torch.arange(len(tokens)).expand(joined["code"].shape).float()
-        self._read(RowTokens(**joined))
-
-    def _read(self, tokens: RowTokens) -> None:
-        model, end = self.model, self.length + tokens.code.shape[1]
-        x = model.embed_rows(tokens, self.heard.encoding, self.heard.decoder_control)
-        rotation = model.row_rotation(tokens)
-        for block, (keys, values) in zip(model.decoder_blocks(), self.cache, strict=True):
-            query, keys[:, :, self.length : end], values[:, :, self.length : end] = block.qkv(x, rotation)
-            seen = functional.scaled_dot_product_attention(
-                query, keys[:, :, :end], values[:, :, :end], is_causal=tokens.code.shape[1] > 1
-            )
-            x = block.finish(x, seen)
-        self.length = end
-        self.state = model.decoder_norm(x[:, -1:])
+    @staticmethod
+    def whole(grid: Grid) -> Span:
+        """The whole song, with nothing kept."""
+        nothing = Rows(np.empty(0, np.int64), np.empty(0, np.int64))
+        return Span(0, grid.slot_ms.size, nothing, np.full(KEYS, -np.inf), np.full(KEYS, np.inf))
 
 
-@dataclass
-class Progress:
-    """Where each chart of a batch stands; arrays are [chart] unless said otherwise."""
-
-    slot: NDArray[np.int64]  # last row written, or the slot before the first
-    tick: NDArray[np.int64]
-    held: NDArray[np.int64]  # held state
-    last_event_ms: NDArray[np.float64]  # [chart, column]
-    done: NDArray[np.bool_]
-
-
-@torch.inference_mode()
 def write_rows(
-    model: Mapper, heard: Heard, sampling: Sampling, report: Callable[[float], None] = lambda share: None
+    model: Mapper,
+    heard: Heard,
+    sampling: Sampling,
+    report: Callable[[float], None] = lambda share: None,
+    span: Span | None = None,
 ) -> list[Rows]:
-    """Sample one chart for each set of controls that `heard` was encoded with.
+    """Sample one chart for each set of controls that `heard` was encoded with; within the span if one is given.
 
     `report` is told the share of the song that is written. The same arguments give the same rows on one machine.
     """
-    grid, charts = heard.grid, heard.encoding.cell.shape[0]
-    random = np.random.default_rng(sampling.seed)
-    at = _start(grid, charts)
-    writer = Writer(model, heard)
-    writer.push(_tokens(grid, np.zeros(charts, np.int64), np.full(charts, LONG_AGO_TICKS), at, at.slot + 1))
-    written: list[list[tuple[int, int]]] = [[] for _ in range(charts)]
-    while not at.done.all():
-        slot = _next_slots(writer, at, sampling, random)
-        code = _next_codes(writer, at, slot, sampling, random)
-        for chart in np.flatnonzero(~at.done & (code > 0)):
-            written[chart].append((int(slot[chart]), int(code[chart])))
-        elapsed = grid.tick[slot] - at.tick
-        _move(grid, at, slot, code)
-        writer.push(_tokens(grid, code, elapsed, at, at.slot))
-        report(float(at.slot[~at.done].min(initial=grid.slot_ms.size)) / grid.slot_ms.size)
-    rows = [np.array(chart, np.int64).reshape(-1, 2) for chart in written]
-    return [_with_every_hold_ended(Rows(chart[:, 0], chart[:, 1]), heard) for chart in rows]
+    writing = _Writing(model, heard, sampling, span or Span.whole(heard.grid))
+    while writing.active.size:
+        writing.advance()
+        report(writing.share_done)
+    return writing.rows()
 
 
-def _start(grid: Grid, charts: int) -> Progress:
-    return Progress(
-        slot=np.full(charts, -1),
-        tick=np.full(charts, grid.tick[0] - LONG_AGO_TICKS),
-        held=np.zeros(charts, np.int64),
-        last_event_ms=np.full((charts, KEYS), -np.inf),
-        done=np.zeros(charts, bool),
-    )
+class _Writing:
+    """Charts being written. Arrays are [chart]; `active` numbers those that go on."""
 
+    def __init__(self, model: Mapper, heard: Heard, sampling: Sampling, span: Span) -> None:
+        encoding, grid = heard.encoding, heard.grid
+        self.heard, self.grid, self.sampling, self.span = heard, grid, sampling, span
+        self.cell, self.slot_vector = encoding.cell.numpy(), encoding.slot.numpy()
+        self.onset, self.control = encoding.onset_logit.numpy(), heard.decoder_control[:, 0].numpy()
+        charts = len(self.cell)
+        self.stepper = Stepper(model, charts, MAX_ROWS)
+        self.active = np.arange(charts)
+        self.random = np.random.SeedSequence(sampling.seed).generate_state(charts, np.uint64).astype(np.uint64)
+        self.row_bias = np.zeros((charts, ROW_CODES)) if sampling.row_bias is None else sampling.row_bias
+        self.repeat_bias = np.zeros(charts) if sampling.repeat_bias is None else sampling.repeat_bias
+        self.last_event_ms = np.tile(span.last_event_ms, (charts, 1))
+        self.held = np.zeros(charts, np.int64)
+        self.code = np.zeros(charts, np.int64)  # of the last row
+        self.slot = np.full(charts, span.first_slot - 1)  # where each chart looks on
+        self.tick = np.full(charts, grid.tick[0] - LONG_AGO_TICKS)  # of the last row
+        self.last_slot = _last_slot(heard, span)
+        self.log: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []  # charts, slots, codes, held, of all rows read
+        self._read_context()
 
-def _tokens(grid: Grid, code: NDArray, elapsed: NDArray, at: Progress, slot: NDArray) -> RowTokens:
-    """One row a chart for the decoder."""
-    slot = np.clip(slot, 0, grid.slot_ms.size - 1)
-    column = lambda array: torch.from_numpy(np.asarray(array))[:, None]  # noqa: E731
-    return RowTokens(
-        code=column(code),
-        held=column(at.held),
-        slot=column(slot),
-        elapsed=elapsed_bucket(column(elapsed)),
-        beat=column(grid.tick[slot] / TICKS_PER_BEAT).float(),
-        index=column(np.zeros(len(code))).float(),
-    )
+    @property
+    def share_done(self) -> float:
+        """Of the span, by the chart that is furthest behind."""
+        at = self.slot[self.active].min(initial=self.span.end_slot)
+        return float(at - self.span.first_slot) / max(self.span.end_slot - self.span.first_slot, 1)
 
+    def advance(self) -> None:
+        """One more row for every active chart; those that reach the end are done."""
+        found = self._find_slots()
+        self.active = self.active[found]
+        code = self._draw_codes()
+        self.active, code = self.active[code > 0], code[code > 0]
+        if not self.active.size:
+            return
+        active, slot = self.active, self.slot[self.active]
+        elapsed = self.grid.tick[slot] - self.tick[active]
+        self.tick[active], self.code[active] = self.grid.tick[slot], code
+        self.held[active] = HELD_AFTER[self.held[active], code]
+        touched = SYMBOLS[code] != NOTHING
+        self.last_event_ms[active] = np.where(touched, self.grid.slot_ms[slot][:, None], self.last_event_ms[active])
+        full = active[self.stepper.length[active] == MAX_ROWS]
+        if full.size:
+            self._read_again(full)
+        self.log.append((active, slot, code, self.held[active]))
+        self._read(active, slot, code, self.held[active], elapsed_buckets(elapsed))
 
-def _next_slots(writer: Writer, at: Progress, sampling: Sampling, random: np.random.Generator) -> NDArray[np.int64]:
-    """[chart] slot of each chart's next row; charts that reach the end of the song become done."""
-    heard, grid = writer.heard, writer.heard.grid
-    terms = writer.model.hazard_terms(writer.state)
-    last, found = grid.slot_ms.size - 1, np.zeros(len(at.done), bool)
-    slot = at.slot.copy()
-    while not (found | at.done).all():
-        ahead = slot[:, None] + np.arange(1, SCAN_SLOTS + 1)
-        asked = np.minimum(ahead, last)
-        fires = random.random(asked.shape) < _hazard(
-            writer, terms, asked, grid.tick[asked] - at.tick[:, None], sampling
+    def _find_slots(self) -> NDArray[np.bool_]:
+        """[active], whether a next row was found; `slot` is then where."""
+        query, by_elapsed = self.stepper.hazard_terms(self.active)
+        sampling, found = self.sampling, np.zeros(self.active.size, bool)
+        next_slots(
+            self.active,
+            self.slot,
+            self.tick,
+            self.last_event_ms,
+            self.span.next_event_ms,
+            min(self.span.end_slot, self.last_slot + 1),
+            self.grid.slot_ms,
+            self.grid.tick,
+            self.heard.open_slots,
+            self.onset,
+            self.slot_vector,
+            query,
+            by_elapsed,
+            (sampling.onset_weight, sampling.rhythm_weight, sampling.hazard_temperature),
+            sampling.rate_bias,
+            self.random,
+            found,
         )
-        fires &= heard.open_slots[asked] & (ahead <= last) & _row_is_possible(grid, at, asked)
-        first = np.where(fires.any(1), fires.argmax(1), SCAN_SLOTS - 1)
-        waiting = ~found & ~at.done
-        slot = np.where(waiting, ahead[np.arange(len(slot)), first], slot)
-        found |= waiting & fires.any(1)
-        at.done |= waiting & ~fires.any(1) & (slot >= last)
-    return np.minimum(slot, last)
+        return found
+
+    def _draw_codes(self) -> NDArray[np.int64]:
+        """[active] row code for each chart's slot."""
+        active, slot = self.active, self.slot[self.active]
+        picked = np.zeros(active.size, np.int64)
+        logits = self.stepper.row_logits(
+            active,
+            self.slot_vector[active, slot],
+            self.cell[active, slot // SLOTS_PER_CELL],
+            elapsed_buckets(self.grid.tick[slot] - self.tick[active]),
+            self.held[active],
+        )
+        next_codes(
+            active,
+            self.slot,
+            self.tick,
+            self.held,
+            self.code,
+            self.last_event_ms,
+            self.span.next_event_ms,
+            int(self.grid.tick[self.last_slot]) - LAST_HOLD_BEATS * TICKS_PER_BEAT,
+            self.grid.slot_ms,
+            self.grid.tick,
+            logits,
+            self.row_bias,
+            self.repeat_bias,
+            self.sampling.row_temperature,
+            self.sampling.top_p,
+            self.random,
+            picked,
+        )
+        return picked
+
+    def _read(self, charts: NDArray, slot: NDArray, code: NDArray, held: NDArray, elapsed: NDArray) -> None:
+        self.stepper.read(
+            ReadRows(
+                chart=charts,
+                code=code,
+                held=held,
+                elapsed=elapsed,
+                beat=(self.grid.tick[slot] / TICKS_PER_BEAT).astype(np.float32),
+                cell=self.cell[charts, slot // SLOTS_PER_CELL],
+                slot=self.slot_vector[charts, slot],
+                control=self.control[charts],
+            )
+        )
+
+    def _read_context(self) -> None:
+        """A start token for every chart, and the rows before the span."""
+        before = self.span.before
+        rows = Rows(before.slot[-KEPT_ROWS:], before.code[-KEPT_ROWS:])
+        held = held_states(before.code)[-KEPT_ROWS - 1 :] if len(before) else np.zeros(0, np.int64)
+        start_slot = int(before.slot[-KEPT_ROWS - 1]) if len(before) > KEPT_ROWS else 0
+        start_held = int(held[0]) if len(before) > KEPT_ROWS else 0
+        for chart in self.active:
+            self._read_from(int(chart), start_slot, start_held, rows, held[-len(rows) :])
+        if len(rows):
+            self.tick[:], self.code[:] = self.grid.tick[rows.slot[-1]], rows.code[-1]
+            self.slot = np.maximum(self.slot, rows.slot[-1])
+
+    def _read_again(self, charts: NDArray[np.int64]) -> None:
+        """Start the caches of charts anew with their last rows."""
+        self.stepper.forget(charts)
+        for chart in charts:
+            slot, code, held = self._recent(int(chart))
+            self._read_from(int(chart), int(slot[0]), int(held[0]), Rows(slot[1:], code[1:]), held[1:])
+
+    def _read_from(self, chart: int, start_slot: int, start_held: int, rows: Rows, held: NDArray[np.int64]) -> None:
+        """Read rows behind a start token, as in training; the start stands for a row at `start_slot`."""
+        slot = np.concatenate(([start_slot], rows.slot))
+        tick = self.grid.tick[slot]
+        elapsed = np.concatenate(([ELAPSED_BUCKETS - 1], elapsed_buckets(np.diff(tick))))
+        charts = np.full(slot.size, chart)
+        self._read(charts, slot, np.concatenate(([0], rows.code)), np.concatenate(([start_held], held)), elapsed)
+
+    def _recent(self, chart: int) -> tuple[NDArray, NDArray, NDArray]:
+        """(slot, code, held) of the chart's last rows, one more than `KEPT_ROWS`."""
+        parts = []
+        for charts, slot, code, held in self.log[-KEPT_ROWS - 1 :]:  # a chart that goes on is in every entry
+            at = int(np.searchsorted(charts, chart))
+            parts.append((slot[at], code[at], held[at]))
+        slot, code, held = np.array(parts).T
+        return slot, code, held
+
+    def rows(self) -> list[Rows]:
+        """What was written for each chart, every hold ended."""
+        joined = [np.concatenate(part) if self.log else np.empty(0, np.int64) for part in zip(*self.log, strict=True)]
+        charts, slot, code, _ = joined or [np.empty(0, np.int64)] * 4
+        written = [Rows(slot[charts == chart], code[charts == chart]) for chart in range(len(self.cell))]
+        return [_with_every_hold_ended(rows, self.last_slot) for rows in written]
 
 
-def _hazard(
-    writer: Writer, terms: HazardTerms, slot: NDArray[np.int64], elapsed_ticks: NDArray[np.int64], sampling: Sampling
-) -> NDArray[np.float64]:
-    """[chart, slot], chance that the next row falls on each slot, none having fallen since the last row."""
-    slots = torch.from_numpy(slot)
-    charts = torch.arange(slots.shape[0])[:, None]
-    encoding = writer.heard.encoding
-    elapsed = elapsed_bucket(torch.from_numpy(elapsed_ticks))
-    rhythm = terms.rhythm(torch.zeros_like(slots), encoding.slot[charts, slots], elapsed)
-    logit = sampling.onset_weight * encoding.onset_logit[charts, slots] + sampling.rhythm_weight * rhythm
-    logit = (logit + torch.from_numpy(sampling.rate_bias)[:, None]) / sampling.hazard_temperature
-    return torch.sigmoid(logit.double()).numpy()
+def _last_slot(heard: Heard, span: Span) -> int:
+    """The last slot of the span where a hold may end, at rest from what is kept after."""
+    rested = heard.grid.slot_ms <= span.next_event_ms.min() - MIN_COLUMN_GAP_MS
+    slots = np.flatnonzero(heard.open_slots & rested)
+    slots = slots[(slots >= span.first_slot) & (slots < span.end_slot)]
+    return int(slots[-1]) if slots.size else span.first_slot - 1
 
 
-def _row_is_possible(grid: Grid, at: Progress, slot: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """[chart, slot], whether some column has rested long enough to be used."""
-    return grid.slot_ms[slot] - at.last_event_ms.min(1)[:, None] >= MIN_COLUMN_GAP_MS
-
-
-def _next_codes(
-    writer: Writer, at: Progress, slot: NDArray[np.int64], sampling: Sampling, random: np.random.Generator
-) -> NDArray[np.int64]:
-    """[chart] row code for each chart's slot; 0 for charts that are done."""
-    grid, encoding = writer.heard.grid, writer.heard.encoding
-    slots, charts = torch.from_numpy(slot), torch.arange(len(slot))
-    logits = writer.model.row_logits(
-        writer.state[:, 0],
-        encoding.slot[charts, slots],
-        encoding.cell[charts, slots // SLOTS_PER_CELL],
-        elapsed_bucket(torch.from_numpy(grid.tick[slot] - at.tick)),
-        torch.from_numpy(at.held),
-    )
-    legal = _legal_codes(grid, at, slot, int(grid.tick[writer.heard.last_slot]))
-    legal[at.done] = NO_ROW
-    probability = _nucleus(logits.double().numpy() / sampling.row_temperature, legal, sampling.top_p)
-    picked = (probability.cumsum(1) < random.random((len(slot), 1))).sum(1)
-    return np.where(at.done, 0, np.minimum(picked, probability.shape[1] - 1))
-
-
-def _legal_codes(grid: Grid, at: Progress, slot: NDArray[np.int64], last_tick: int) -> NDArray[np.bool_]:
-    """[chart, code]: fits the held columns, lets columns rest, starts no hold at the very end.
-
-    Never empty: a column that has rested (`_row_is_possible`) can be tapped or released.
-    """
-    resting = grid.slot_ms[slot][:, None] - at.last_event_ms < MIN_COLUMN_GAP_MS  # [chart, column]
-    disturbs = ((SYMBOLS != NOTHING)[None] & resting[:, None]).any(-1)
-    late = grid.tick[slot] > last_tick - LAST_HOLD_BEATS * TICKS_PER_BEAT
-    return LEGAL[at.held] & ~disturbs & ~(late[:, None] & STARTS_HOLD)
-
-
-def _nucleus(logits: NDArray[np.float64], legal: NDArray[np.bool_], top_p: float) -> NDArray[np.float64]:
-    """[chart, code] probabilities of the legal codes that make up the first `top_p` of the mass."""
-    logits = np.where(legal, logits, -np.inf)
-    probability = np.exp(logits - logits.max(1, keepdims=True))
-    probability /= probability.sum(1, keepdims=True)
-    order = np.argsort(-probability, axis=1, kind="stable")
-    ranked = np.take_along_axis(probability, order, 1)
-    ranked[np.cumsum(ranked, 1) - ranked >= top_p] = 0
-    kept = np.zeros_like(probability)
-    np.put_along_axis(kept, order, ranked, 1)
-    return kept / kept.sum(1, keepdims=True)
-
-
-def _move(grid: Grid, at: Progress, slot: NDArray[np.int64], code: NDArray[np.int64]) -> None:
-    """Take the new rows into account; charts that are done stay where they are."""
-    at.slot = np.where(at.done, at.slot, slot)
-    moved = ~at.done & (code > 0)
-    at.tick = np.where(moved, grid.tick[slot], at.tick)
-    at.held = np.where(moved, HELD_AFTER[at.held, code], at.held)
-    touched = (SYMBOLS[code] != NOTHING) & moved[:, None]
-    at.last_event_ms = np.where(touched, grid.slot_ms[slot][:, None], at.last_event_ms)
-
-
-def _with_every_hold_ended(rows: Rows, heard: Heard) -> Rows:
-    """Release what is still held when the song ends, at its last slot that sounds."""
+def _with_every_hold_ended(rows: Rows, last_slot: int) -> Rows:
+    """Release what is still held at the last slot that sounds."""
     state = int(held_states(rows.code)[-1]) if len(rows) else 0
     if not state:
         return rows
     release = sum(HOLD_END << (2 * column) for column in range(KEYS) if state >> column & 1)
-    end = heard.last_slot
-    if rows.slot[-1] < end:
-        return Rows(np.append(rows.slot, end), np.append(rows.code, release))
+    if rows.slot[-1] < last_slot:
+        return Rows(np.append(rows.slot, last_slot), np.append(rows.code, release))
     return Rows(rows.slot, np.append(rows.code[:-1], rows.code[-1] | release))

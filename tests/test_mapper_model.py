@@ -8,11 +8,25 @@ import torch
 
 from mapper.batches import CELLS, Stretches, _row_arrays, collate
 from mapper.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
+from mapper.decoder_kernels import gelu
 from mapper.hearing import hear
 from mapper.loss import losses
 from mapper.model import Controls, Mapper, ModelConfig, elapsed_bucket
-from mapper.rows import HELD_AFTER, LEGAL, rows_of
-from mapper.sampling import MAX_ROWS, Sampling, Writer, write_rows
+from mapper.rows import (
+    HELD_AFTER,
+    HOLD_START,
+    LEGAL,
+    MIN_COLUMN_GAP_MS,
+    STARTS_HOLD,
+    STARTS_NOTE,
+    SYMBOLS,
+    TAP,
+    Rows,
+    held_states,
+    rows_of,
+)
+from mapper.sampling import MAX_ROWS, Sampling, Span, write_rows
+from mapper.stepper import ReadRows, Stepper, elapsed_buckets
 from tests.builders import ChartBuilder
 
 SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=2, decoder_layers=2, hazard_width=16, dropout=0.0)
@@ -90,18 +104,63 @@ def test_stretches_supervise_every_slot_of_the_song_once(corpus):
 
 
 @torch.no_grad()
-def test_streaming_equals_batch(model, corpus):
-    """The cached decoder of `Writer` gives the states that `decode` gives for the same rows."""
-    stretches = Stretches(corpus)
-    batch = collate([stretches.stretch(0, 0)])
-    grid = stretches.prepared(0).grid
-    state, _ = scores(model, batch)
-    heard = hear(model, grid, corpus.features(0), LAG_MS, batch.controls)
-    writer = Writer(model, heard)
+def test_the_stepper_is_the_decoder(model, corpus):
+    """Read row by row, several at once or anew, the states and both heads are those of the network."""
+    batch = collate([Stretches(corpus).stretch(0, 0)])
+    rows = batch.rows
+    encoder_control, control = model.control_vectors(batch.controls)
+    encoding = model.encode(batch.cells, encoder_control)
+    state = model.decode(rows, encoding, control)
+    stepper = Stepper(model, 3, 64)
+
+    def read(chart: int, first: int, last: int) -> None:
+        slot = rows.slot[0, first:last]
+        stepper.read(
+            ReadRows(
+                chart=np.full(last - first, chart),
+                code=rows.code[0, first:last].numpy(),
+                held=rows.held[0, first:last].numpy(),
+                elapsed=rows.elapsed[0, first:last].numpy(),
+                beat=rows.beat[0, first:last].numpy(),
+                cell=encoding.cell[0, slot // 6].numpy(),
+                slot=encoding.slot[0, slot].numpy(),
+                control=control[0].expand(last - first, -1).numpy(),
+            )
+        )
+
+    read(2, 0, 20)
     for row in range(30):
-        tokens = type(batch.rows)(**{name: getattr(batch.rows, name)[:, row : row + 1] for name in vars(batch.rows)})
-        writer.push(tokens)
-        torch.testing.assert_close(writer.state[:, 0], state[:, row], rtol=1e-3, atol=1e-4)
+        read(0, row, row + 1)
+        np.testing.assert_allclose(stepper.state[0], state[0, row], rtol=1e-3, atol=1e-5)
+    read(2, 20, 30)
+    np.testing.assert_allclose(stepper.state[2], stepper.state[0], atol=1e-5)
+    assert stepper.length.tolist() == [30, 0, 30]
+    stepper.forget(np.array([0]))
+    read(0, 0, 30)
+    np.testing.assert_allclose(stepper.state[0], stepper.state[2], atol=1e-5)
+
+    charts, slots = np.array([0, 2]), torch.tensor([200, 210])
+    terms = model.hazard_terms(state[:, 29:30])
+    query, by_elapsed = stepper.hazard_terms(charts)
+    np.testing.assert_allclose(query[0], terms.query[0, 0], atol=1e-5)
+    np.testing.assert_allclose(by_elapsed[1], terms.by_elapsed[0, 0], atol=1e-5)
+    elapsed, held = torch.tensor([3, 60]), torch.tensor([0, 5])
+    slot, cell = encoding.slot[0, slots], encoding.cell[0, slots // 6]
+    wanted = model.row_logits(state[0, 29].expand(2, -1), slot, cell, elapsed, held)
+    found = stepper.row_logits(charts, slot.numpy(), cell.numpy(), elapsed.numpy(), held.numpy())
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_gelu_is_the_exact_one():
+    x = np.linspace(-9, 9, 5001, dtype=np.float32)
+    wanted = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
+    gelu(x)
+    np.testing.assert_allclose(x, wanted, atol=2e-6)
+
+
+def test_buckets_of_elapsed_ticks_are_the_same_everywhere():
+    ticks = np.arange(20_000)
+    np.testing.assert_array_equal(elapsed_buckets(ticks), elapsed_bucket(torch.from_numpy(ticks)))
 
 
 def test_a_chart_without_audio_trains_what_writes_and_leaves_the_ears_alone(model, corpus):
@@ -189,3 +248,60 @@ def test_nothing_is_written_where_the_song_is_silent(model, corpus):
     sound_ms = grid.slot_ms[rows.slot] + LAG_MS
     assert ((sound_ms > 9_000) & (sound_ms < 10_000)).any()
     assert not ((sound_ms > 10_060) & (sound_ms < 19_940)).any()
+
+
+@torch.no_grad()
+def test_a_span_is_written_between_what_is_kept(model, corpus):
+    """Every row lies in the span and rests from the events kept on both sides; no hold runs out of it."""
+    stretches = Stretches(corpus)
+    grid, kept = stretches.prepared(0).grid, stretches.prepared(0).rows
+    controls = Controls(torch.full((4,), 4.0), *[torch.full((4,), float("nan"))] * 2, torch.ones(4, dtype=torch.long))
+    heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
+    first, end = 30 * 24, 50 * 24
+    before = Rows(kept.slot[kept.slot < first], kept.code[kept.slot < first])
+    last_ms, next_ms = np.full(4, grid.slot_ms[first] + 90.0), np.full(4, grid.slot_ms[end] - 90.0)
+    span = Span(first, end, before, last_ms, next_ms)
+    bias = np.zeros((4, 256))
+    bias[:, STARTS_HOLD] = 3
+    for rows in write_rows(model, heard, Sampling(3, np.full(4, 2.0), row_bias=bias), span=span):
+        assert len(rows) > 10
+        assert STARTS_HOLD[rows.code].any()
+        assert held_states(rows.code)[-1] == 0
+        assert grid.slot_ms[rows.slot[0]] >= last_ms[0] + MIN_COLUMN_GAP_MS
+        heads = rows.slot[STARTS_NOTE[rows.code]]
+        assert grid.slot_ms[heads[-1]] <= next_ms[0] - MIN_COLUMN_GAP_MS
+        assert grid.slot_ms[rows.slot[-1]] <= next_ms[0] - MIN_COLUMN_GAP_MS
+        assert rows.slot[-1] < end
+
+
+@torch.no_grad()
+def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
+    controls = Controls(torch.full((2,), 3.0), *[torch.full((2,), float("nan"))] * 2, torch.ones(2, dtype=torch.long))
+    grid = Stretches(corpus).prepared(0).grid
+    heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
+    bias = np.zeros((2, 256))
+    bias[1, STARTS_HOLD] = 2
+    plain, held = write_rows(model, heard, Sampling(1, np.zeros(2), row_bias=bias))
+    assert STARTS_HOLD[held.code].mean() > STARTS_HOLD[plain.code].mean() + 0.1
+    repeats = []
+    for chart in write_rows(model, heard, Sampling(1, np.ones(2), repeat_bias=np.array([0.0, -8.0]))):
+        pressed = (SYMBOLS[chart.code] == TAP) | (SYMBOLS[chart.code] == HOLD_START)
+        near = np.diff(grid.tick[chart.slot]) <= 24
+        repeats.append((pressed[1:] & pressed[:-1]).any(1)[near].mean())
+    assert repeats[1] < 0.3 * repeats[0]
+
+
+@torch.no_grad()
+def test_a_long_chart_reads_again_and_goes_on(model, corpus):
+    """More rows than the cache holds: the chart is still legal, and does not depend on those written beside it."""
+    grid = Stretches(corpus).prepared(0).grid
+    controls = Controls(torch.full((2,), 3.0), *[torch.full((2,), float("nan"))] * 2, torch.ones(2, dtype=torch.long))
+    heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
+    both = write_rows(model, heard, Sampling(5, np.array([3.0, 0.0])))
+    alone = write_rows(model, heard.repeated([0]), Sampling(5, np.array([3.0])))
+    assert len(both[0]) > MAX_ROWS + 50
+    state = 0
+    for code in both[0].code:
+        assert LEGAL[state, code]
+        state = HELD_AFTER[state, code]
+    assert np.mean(both[0].slot[:200] == alone[0].slot[:200]) > 0.9
