@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chart.command import Command, use_utf8
-from chart.errors import ChartFileError, ConfigError
+from chart.errors import AudioFileError, ChartFileError, ConfigError
 
 if TYPE_CHECKING:
     from chart.model import Chart
     from eye.findings import Review
     from eye.page_players import LevelPlays
+    from reward.song import Song
 
 logger = logging.getLogger(__name__)
 
@@ -134,26 +135,42 @@ def _names(items: Sequence[Any], left_out: int) -> dict[str, Any]:
 
 def page_of_file(config: PageConfig) -> Path:
     """Read a chart file with its song, review every difficulty and write the page."""
-    from dataclasses import replace
-
     from chart.files import read_charts
-    from ear.clock import SOURCE_LAG_MS
     from eye.review import review_chart
-    from reward.measuring import read_song
-    from reward.song import estimate_lag_ms
 
     charts = read_charts(config.path)
     file = song_of(config.path, charts[0], config.audio)
-    source = {".sm": "stepmania", ".ssc": "stepmania", ".qua": "quaver"}.get(config.path.suffix.lower(), "osu")
-    lag_ms, song = SOURCE_LAG_MS[source], None
-    if file is not None:
-        song = read_song(file.data, file.name)
-        lag_ms = estimate_lag_ms(max(charts, key=len), song)
-        song = replace(song, lag_ms=lag_ms)
-    reviews = [review_chart(chart, song, seed=config.seed) for chart in charts]
+    heard = heard_song(file, max(charts, key=len))
+    lag_ms = heard.lag_ms if heard is not None else _usual_lag_ms(config.path)
+    reviews = [review_chart(chart, heard, seed=config.seed) for chart in charts]
     return write_page(
         charts, reviews, file, config.out, lag_ms=lag_ms, audio_beside=config.audio_beside, seed=config.seed
     )
+
+
+def heard_song(file: SongFile | None, chart: Chart) -> Song | None:
+    """What the review hears of a song, with the lag of `chart`; None (and a word) for what cannot be decoded."""
+    from dataclasses import replace
+
+    from reward.measuring import read_song
+    from reward.song import estimate_lag_ms
+
+    if file is None:
+        return None
+    try:
+        song = read_song(file.data, file.name)
+    except AudioFileError as error:
+        logger.warning("reviewed without the song: %s", error)
+        return None
+    return replace(song, lag_ms=estimate_lag_ms(chart, song))
+
+
+def _usual_lag_ms(path: Path) -> float:
+    """How much later than a note its sound comes in files of this kind."""
+    from ear.clock import SOURCE_LAG_MS
+
+    source = {".sm": "stepmania", ".ssc": "stepmania", ".qua": "quaver"}.get(path.suffix.lower(), "osu")
+    return SOURCE_LAG_MS[source]
 
 
 def song_of(path: Path, chart: Chart, audio: Path | None = None) -> SongFile | None:

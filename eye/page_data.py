@@ -98,7 +98,7 @@ def _chart(item: PageChart) -> dict[str, Any]:
         "od": chart.difficulty.od,
         "notes": _notes(chart),
         "lines": [[line.time_ms, line.beat_length_ms, line.meter] for line in chart.red_lines[:MAX_LINES]],
-        "withSong": review.with_song,
+        "aimedAt": review.aimed_at,
         "findings": plain["findings"][:MAX_FINDINGS],
         "sections": plain["sections"],
         "curves": plain["curves"],

@@ -25,6 +25,7 @@ from eye.page import PageConfig, SongFile, main, page_of_file, song_of, write_pa
 from eye.page_data import PageChart, language_of, pack
 from eye.page_html import SCRIPTS, TEMPLATES, audio_type, escaped, read_template
 from eye.page_players import levels_around, play_levels
+from mania4k import view
 from tests.eye_pages import busy_chart, review_of, song_file
 
 
@@ -277,3 +278,43 @@ def test_a_chart_without_its_song_gives_a_silent_page(tmp_path, caplog):
 @pytest.mark.parametrize(("name", "kind"), [("a.OGG", "audio/ogg"), ("a.mp3", "audio/mpeg"), ("a", "audio/mpeg")])
 def test_the_type_of_a_song(name, kind):
     assert audio_type(name) == kind
+
+
+def test_a_song_that_cannot_be_decoded_is_still_embedded(tmp_path, caplog):
+    path = tmp_path / "map.osu"
+    path.write_text(format_osu(busy_chart(60, 1)), encoding="utf-8")
+    (tmp_path / "audio.ogg").write_bytes(b"no music at all")
+    page = page_of_file(PageConfig(path, tmp_path / "map.html"))
+    assert song_in(page.read_bytes()) == b"no music at all"
+    assert "reviewed without the song" in caplog.text
+
+
+# mania4k view
+
+
+def test_view_opens_the_page_and_writes_it_only_when_it_must(map_file, monkeypatch):
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
+    result = CliRunner().invoke(view.main, [str(map_file)])
+    assert result.exit_code == 0, result.output
+    page = map_file.with_suffix(".html")
+    assert opened == [page.resolve().as_uri()]
+    page.write_bytes(b"kept")
+    CliRunner().invoke(view.main, [str(map_file)])
+    CliRunner().invoke(view.main, [str(page)])
+    assert page.read_bytes() == b"kept"
+    assert len(opened) == 3
+
+
+def test_view_says_where_the_page_is_when_nothing_can_open_it(tmp_path, monkeypatch):
+    page = tmp_path / "page.html"
+    page.write_bytes(b"")
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    result = CliRunner().invoke(view.main, [str(page)])
+    assert (result.exit_code, result.stdout.strip()) == (0, str(page))
+    assert "no browser was found" in result.stderr
+    monkeypatch.setattr("webbrowser.open", lambda address: pytest.fail("must not open"))
+    assert CliRunner().invoke(view.main, [str(page), "--no-open"]).stdout.strip() == str(page)
+    missing = CliRunner().invoke(view.main, [str(tmp_path / "none.osz")])
+    assert missing.exit_code == 1
+    assert "no such file (check the name)" in missing.stderr

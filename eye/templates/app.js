@@ -73,6 +73,8 @@ class App {
     this.timeline.show(this.chart, this.durationMs);
     showFindings(element("findings"), element("praise"), this.chart, (finding) => this.openFinding(finding));
     showSections(element("sections"), this.chart, (ms) => this.seekChart(ms));
+    element("aimed-at").textContent = this.chart.aimedAt;
+    element("aimed-at").hidden = !this.chart.aimedAt;
     element("asks-for").textContent = this.chart.required.toFixed(1);
     this.showLevel(nearestLevel(this.chart));
   }
@@ -127,7 +129,7 @@ class App {
 
   /** The next or previous finding in time. */
   stepFinding(step) {
-    const inTime = [...this.chart.findings].sort((a, b) => a.start_ms - b.start_ms);
+    const inTime = this.chart.findings.filter((finding) => !finding.whole).sort((a, b) => a.start_ms - b.start_ms);
     const now = this.nowMs + 200;
     const ahead = inTime.filter((finding) => (step > 0 ? finding.start_ms > now + 1 : finding.start_ms < now - 1));
     const next = step > 0 ? ahead[0] : ahead[ahead.length - 1];
@@ -193,7 +195,7 @@ class App {
     setText("who", own ? "You" : this.level ? `Player of level ${this.level.level.toFixed(1)}` : "Nobody");
     setText("beside", own && this.level ? `level ${this.level.level.toFixed(1)} has ${percentText(accuracyOf(this.watched.totals[this.watched.judgedBy(ms)]))}` : "");
     setText("time", `${clockText(ms, true)} / ${clockText(this.durationMs)}`);
-    const finding = this.chart.findings.find((one) => one.severity !== "praise" && one.start_ms <= ms + 250 && one.end_ms >= ms - 250);
+    const finding = this.chart.findings.find((one) => one.severity !== "praise" && !one.whole && one.start_ms <= ms + 250 && one.end_ms >= ms - 250);
     setText("finding-now", finding ? `${SEVERITY_WORDS[finding.severity]}: ${finding.reason}` : "");
     const section = this.chart.sections.find((one) => one.start_ms <= ms && ms < one.end_ms);
     setText("section-now", section ? `${section.label}: ${section.intent}` : "");

@@ -2,6 +2,7 @@
 // The data of the page, unpacked: notes in time order and by column, beat lines, places.
 
 const KEYS = 4;
+const WHOLE_SHARE = 0.7; // a finding that covers more of the chart is about all of it and has no place
 
 /** A difficulty. `notes`: {index, start, end, hold, column} in time order; times are whole ms. */
 class Chart {
@@ -18,7 +19,10 @@ class Chart {
     this.columns = Array.from({ length: KEYS }, (_, column) => this.notes.filter((note) => note.column === column));
     this.firstMs = this.notes.length ? this.notes[0].start : 0;
     this.lastMs = this.notes.reduce((last, note) => Math.max(last, note.end), 0);
-    this.findings.forEach((finding, index) => { finding.index = index; });
+    this.findings.forEach((finding, index) => {
+      finding.index = index;
+      finding.whole = finding.end_ms - finding.start_ms >= WHOLE_SHARE * (this.lastMs - this.firstMs);
+    });
   }
 
   /** Index of the first note that starts at `ms` or later. */

@@ -12,7 +12,8 @@ function drawAccuracyCurve(svg, chart, shownLevel, own) {
   const least = Math.max(Math.floor((levels.length ? levels[0].accuracy : curve[0][1]) * 20 - 1) / 20, 0);
   const bottom = Math.min(least, own ? Math.floor(own.accuracy * 20) / 20 : 1, 0.9);
   const inView = curve.filter(([, accuracy]) => accuracy >= bottom);
-  const from = Math.max((inView.length ? inView[0][0] : curve[0][0]) - 0.25, 0);
+  const lowest = Math.min(inView.length ? inView[0][0] : curve[0][0], ...levels.slice(0, 1).map((level) => level.level));
+  const from = Math.max(lowest - 0.25, 0);
   const until = Math.min(Math.max(levels.length ? levels[levels.length - 1].level + 1 : 10, from + 3), curve[curve.length - 1][0]);
   const x = (level) => CURVE.left + ((level - from) / (until - from)) * (CURVE.wide - CURVE.left - CURVE.right);
   const y = (accuracy) => CURVE.tall - CURVE.bottom - ((accuracy - bottom) / (1 - bottom)) * (CURVE.tall - CURVE.top - CURVE.bottom);

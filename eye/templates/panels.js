@@ -18,12 +18,17 @@ function spanText(from, until) {
   return until - from < 1000 ? clockText(from) : `${clockText(from)}\u2013${clockText(until)}`;
 }
 
+/** Where a finding is, for the list. */
+function placeText(finding) {
+  return finding.whole ? "the whole chart" : spanText(finding.start_ms, finding.end_ms);
+}
+
 /** Findings as a list of buttons that go to their places; praise in a list of its own. */
 function showFindings(list, praise, chart, open) {
   const item = (finding) => {
     const button = make("button", { className: "finding", type: "button", "data-finding": finding.index },
       make("span", { className: `badge ${finding.severity}`, text: SEVERITY_WORDS[finding.severity] }),
-      make("span", { className: "when", text: spanText(finding.start_ms, finding.end_ms) }),
+      make("span", { className: "when", text: placeText(finding), title: finding.place }),
       make("span", { className: "reason", text: finding.reason }));
     if (finding.suggestion) button.append(make("span", { className: "suggestion", text: finding.suggestion }));
     button.addEventListener("click", () => open(finding.index));
@@ -80,7 +85,7 @@ function showResults(body, note, chart, play) {
   const notes = until - from;
   const whole = notes === chart.notes.length;
   const crowd = chart.levels.map((level) => [level.level, meanOf(level.worth, from, until) / 100]);
-  const level = notes && crowd.length ? levelFor(whole ? chart.accuracyBySkill : crowd, own.accuracy) : null;
+  const level = notes && crowd.length ? levelFor(whole && chart.accuracyBySkill.length ? chart.accuracyBySkill : crowd, own.accuracy) : null;
   const words = [`${percentText(own.accuracy)} on ${notes} ${whole ? "notes" : `of ${chart.notes.length} notes`}`];
   if (level !== null) words.push(`about as a player of level ${level.toFixed(1)}`);
   if (play.rate !== 1) words.push(`at ${play.rate.toFixed(2)}\u00d7 speed, where simulated players played at 1\u00d7`);

@@ -37,9 +37,10 @@ class Stage {
     this.lane = width / KEYS;
     this.pxPerMs = this.hitY / view.spanMs;
     this.lanes(ms, view);
+    this.combo(ms, view);
     for (let column = 0; column < KEYS; column++) this.notes(ms, view, column);
     this.receptors(ms, view);
-    this.words(ms, view);
+    this.word(ms, view);
     this.errors(ms, view);
     context.globalAlpha = 1;
   }
@@ -56,7 +57,7 @@ class Stage {
     }
     const until = now + view.spanMs, from = now - BELOW_PX / this.pxPerMs;
     for (const finding of view.chart.findings) {
-      if (finding.end_ms < from || finding.start_ms > until) continue;
+      if (finding.end_ms < from || finding.start_ms > until || finding.whole || finding.severity === "praise") continue;
       const top = this.y(finding.end_ms, now) - NOTE_HEIGHT / 2;
       const tall = Math.max(this.y(finding.start_ms, now) + NOTE_HEIGHT / 2 - top, NOTE_HEIGHT);
       context.fillStyle = theme.severity[finding.severity];
@@ -160,28 +161,31 @@ class Stage {
     return { down: isDown, grade, age };
   }
 
-  words(now, { outcome }) {
-    const { context, theme, width } = this;
-    const judged = outcome.judgedBy(now);
-    if (!judged) return;
-    const index = outcome.order[judged - 1];
-    const combo = outcome.combos[judged - 1];
+  /** Judgements in a row without a miss, behind the notes. */
+  combo(now, { outcome }) {
+    const combo = outcome.combos[outcome.judgedBy(now) - 1];
+    if (!(combo > 1)) return;
+    this.context.globalAlpha = 0.55;
+    this.text(String(combo), this.hitY * 0.42, `300 46px ${this.theme.font}`, this.theme.ink);
+  }
+
+  /** The last judgement, for a moment. */
+  word(now, { outcome }) {
+    const index = outcome.order[outcome.judgedBy(now) - 1];
+    const age = index === undefined ? Infinity : now - outcome.judgedAt[index];
+    if (age >= WORD_MS) return;
+    const grade = outcome.grade[index];
+    this.context.globalAlpha = this.theme.reducedMotion ? 1 : 1 - (age / WORD_MS) ** 3;
+    this.text(GRADES[grade], this.hitY * 0.42 + 42, `700 20px ${this.theme.font}`, this.theme.grade[grade]);
+  }
+
+  text(words, y, font, colour) {
+    const { context } = this;
+    context.font = font;
+    context.fillStyle = colour;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    if (combo > 1) {
-      context.fillStyle = theme.ink;
-      context.globalAlpha = 0.75;
-      context.font = `300 44px ${theme.font}`;
-      context.fillText(String(combo), width / 2, this.hitY * 0.42);
-    }
-    const age = now - outcome.judgedAt[index];
-    if (age < WORD_MS) {
-      const grade = outcome.grade[index];
-      context.fillStyle = theme.grade[grade];
-      context.globalAlpha = theme.reducedMotion ? 1 : 1 - (age / WORD_MS) ** 3;
-      context.font = `700 20px ${theme.font}`;
-      context.fillText(GRADES[grade], width / 2, this.hitY * 0.42 + 42);
-    }
+    context.fillText(words, this.width / 2, y);
     context.globalAlpha = 1;
   }
 

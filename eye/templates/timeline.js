@@ -44,7 +44,7 @@ class Timeline {
   }
 
   placePins() {
-    const pins = [...this.chart.findings].sort((a, b) => a.start_ms - b.start_ms);
+    const pins = this.chart.findings.filter((finding) => !finding.whole).sort((a, b) => a.start_ms - b.start_ms);
     const wide = this.canvas.clientWidth || 800;
     const lastInLane = Array(PIN_LANES).fill(-Infinity);
     this.pins.replaceChildren(...pins.map((finding) => {
@@ -77,7 +77,7 @@ class Timeline {
       block.style.left = `${(from / this.durationMs) * 100}%`;
       block.style.width = `${(Math.max(until - from, 0) / this.durationMs) * 100}%`;
       block.style.setProperty("--energy", `${Math.round(8 + 40 * Math.min(Math.max(section.energy, 0), 1))}%`);
-      block.textContent = section.label;
+      if (until - from > this.durationMs / 60) block.textContent = section.label; // else there is no room for it
       block.title = section.intent;
       return block;
     }));
