@@ -12,6 +12,7 @@ VERBS = {
     "timing": ("ear.beat_to_osu", "Find a song's BPM, offset and metre and write osu! red lines."),
     "play": ("agents.play", "Let simulated players play a chart; write a replay."),
     "score": ("reward.score", "Score a chart: fairness, readability, ergonomics, the ranking criteria."),
+    "view": ("mania4k.view", "Watch a chart, read its review and play it, in the browser."),
     "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
     "train": ("mapper.train", "Pretrain the mapper on a dataset."),
     "doctor": ("mania4k.doctor", "Show versions, devices, codecs and checkpoints, and what is wrong with them."),
