@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.peaks import HeardBeats, agreement
+from ear.peaks import HeardPeaks, agreement
 from ear.phase import BeatPhase, beat_phases
 
 AGREEMENT_WEIGHT = 16.0
@@ -36,7 +36,7 @@ class BeatChoice:
 
 
 def choose_beat(
-    strength: NDArray[np.float32], frame_ms: float, levels: list[tuple[float, float]], heard: HeardBeats | None
+    strength: NDArray[np.float32], frame_ms: float, levels: list[tuple[float, float]], heard: HeardPeaks | None
 ) -> BeatChoice:
     """The beat of a stretch from balanced onset strength [band, frame], its levels (Hz, chance), and what is heard."""
     if heard is None or not heard.beat.time_ms.size:

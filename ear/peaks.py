@@ -56,20 +56,20 @@ class Peaks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeardBeats:
+class HeardPeaks:
     """Peaks of a network's two activations."""
 
     beat: Peaks
     downbeat: Peaks
 
-    def within(self, start_ms: float, end_ms: float) -> HeardBeats:
+    def within(self, start_ms: float, end_ms: float) -> HeardPeaks:
         """As `Peaks.within`."""
-        return HeardBeats(self.beat.within(start_ms, end_ms), self.downbeat.within(start_ms, end_ms))
+        return HeardPeaks(self.beat.within(start_ms, end_ms), self.downbeat.within(start_ms, end_ms))
 
 
-def heard_beats(activations: BeatActivations) -> HeardBeats:
+def heard_peaks(activations: BeatActivations) -> HeardPeaks:
     """Peaks of both activations."""
-    return HeardBeats(
+    return HeardPeaks(
         find_peaks(activations.beat, activations.frames_per_s),
         find_peaks(activations.downbeat, activations.frames_per_s),
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ear.choice import choose_beat
 from ear.metre import Bars, Texture, beat_features, find_bars
 from ear.onset import FRAME_MS
-from ear.peaks import HeardBeats
+from ear.peaks import HeardPeaks
 from ear.phase import fold, smooth
 from ear.steadiness import Steadiness, steadiness, window_ms
 from ear.tempo import Tempo, beat_candidates, onset_spectrum, refine, strongest_pulse_hz
@@ -66,7 +66,7 @@ class Stretch:
 
 
 def find_stretches(
-    strength: NDArray[np.float32], song: Texture, heard: HeardBeats | None = None
+    strength: NDArray[np.float32], song: Texture, heard: HeardPeaks | None = None
 ) -> tuple[Stretch, ...]:
     """The stretches of a song from its balanced onset strength [band, frame of 1 ms], in order, at least one.
 
@@ -86,7 +86,7 @@ def _fit(
     strength: NDArray[np.float32],
     start_ms: float,
     end_ms: float,
-    heard: HeardBeats | None,
+    heard: HeardPeaks | None,
     main_hz: float | None = None,
 ) -> tuple[Stretch, Steadiness]:
     """One tempo and phase for a part of the song; a beat level near `main_hz` is preferred if it is given."""
@@ -126,7 +126,7 @@ def _nearer(beats: list[tuple[float, float]], main_hz: float) -> list[tuple[floa
 
 
 def _split(
-    strength: NDArray[np.float32], fitted: Stretch, steady: Steadiness, heard: HeardBeats | None, main_hz: float
+    strength: NDArray[np.float32], fitted: Stretch, steady: Steadiness, heard: HeardPeaks | None, main_hz: float
 ) -> list[Stretch]:
     """Cut out the longest run that keeps to the tempo fitted, fit it anew, and do the same on either side of it."""
     first, last = steady.longest_run()
@@ -145,7 +145,7 @@ def _split(
     return parts
 
 
-def _with_bars(stretch: Stretch, strength: NDArray[np.float32], song: Texture, heard: HeardBeats | None) -> Stretch:
+def _with_bars(stretch: Stretch, strength: NDArray[np.float32], song: Texture, heard: HeardPeaks | None) -> Stretch:
     """The stretch with its metre and a downbeat."""
     beat_ms = 1000 / stretch.tempo.hz
     first_ms = stretch.start_ms + (stretch.offset_ms - stretch.start_ms) % beat_ms

@@ -19,7 +19,7 @@ from chart.model import TimingPoint
 from ear.audio import Audio
 from ear.metre import texture
 from ear.onset import FRAME_MS, OnsetStrength, onset_strength
-from ear.peaks import heard_beats
+from ear.peaks import heard_peaks
 from ear.stretches import Stretch, find_stretches
 from ear.tempo import balanced
 
@@ -116,7 +116,7 @@ def find_timing(audio: Audio, activations: BeatActivations | None = None) -> Tim
     if count_onsets(onset) < MIN_ONSETS:
         return _fallback(onset, audio.duration_ms)
     strength = balanced(onset)
-    heard = heard_beats(activations) if activations is not None else None
+    heard = heard_peaks(activations) if activations is not None else None
     stretches = find_stretches(strength, texture(audio.samples, audio.sample_rate), heard)
     points = tuple(_red_line(stretch, first=index == 0) for index, stretch in enumerate(stretches))
     main = max(stretches, key=lambda stretch: stretch.end_ms - stretch.start_ms)

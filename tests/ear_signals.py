@@ -10,6 +10,9 @@ from ear.audio import SAMPLE_RATE, Audio
 
 HIT_SAMPLES = 2000
 
+AT_ONCE_MS = -1.8
+"""Sounds that are there at once are placed this much early, as instruments rise for a while (`ear.onset.EARLY_MS`)."""
+
 
 def hit(rng: np.random.Generator, decay_s: float = 0.01, brightness: float = 1.0) -> NDArray[np.float64]:
     """A short burst of noise that starts at once; less bright ones are smoothed like a drum's."""

@@ -19,7 +19,7 @@ from ear.clock import (
 )
 from ear.onset import Lag
 from tests.builders import ChartBuilder
-from tests.ear_signals import hits_at, write_wav
+from tests.ear_signals import AT_ONCE_MS, hits_at, write_wav
 
 
 def test_osu_maps_are_earlier_than_the_sound() -> None:
@@ -50,7 +50,7 @@ def make_sets(folder: Path, lags_ms: list[float]) -> None:
         song = write_wav(folder / f"{index}.wav", hits_at(times_s, 7.0))
         builder = ChartBuilder()
         for time_s in times_s:
-            builder.note(round(time_s * 1000 - lag_ms), 0)
+            builder.note(round(time_s * 1000 + AT_ONCE_MS - lag_ms), 0)
         write_osz([builder.build()], song, folder / f"{index}.osz")
 
 

@@ -10,15 +10,15 @@ from chart.model import TimingPoint
 from ear.audio import SAMPLE_RATE, load_audio
 from ear.onset import onset_strength
 from ear.timing import Timing, beats_of, count_onsets, find_timing
-from tests.ear_signals import audio_of, clicks, hits_at, rock_beat
+from tests.ear_signals import AT_ONCE_MS, audio_of, clicks, hits_at, rock_beat
 
 OFFSET_TOLERANCE_MS = 1.5
 
 
 def beat_error_ms(timing: Timing, offset_s: float) -> float:
-    """Signed distance from `offset_s` to the nearest beat found."""
+    """Signed distance from where a sound at `offset_s` is placed to the nearest beat found."""
     beat_ms = timing.main.beat_length_ms
-    return (timing.offset_ms - offset_s * 1000 + beat_ms / 2) % beat_ms - beat_ms / 2
+    return (timing.offset_ms - offset_s * 1000 - AT_ONCE_MS + beat_ms / 2) % beat_ms - beat_ms / 2
 
 
 @pytest.mark.parametrize(("bpm", "offset_s"), [(120.0, 0.25), (151.37, 0.3217), (174.0, 0.05), (98.6, 1.0)])
@@ -75,7 +75,7 @@ def test_a_change_of_tempo_gives_two_red_lines() -> None:
     beats = beats_of(timing).time_ms / 1000
     for start_s, bpm, offset_s in ((5, 150.0, 0.2), (50, 175.0, 40.1)):
         inside = beats[(beats > start_s) & (beats < start_s + 25)]
-        phase = (inside - offset_s) * bpm / 60
+        phase = (inside - offset_s - AT_ONCE_MS / 1000) * bpm / 60
         assert np.abs(phase - np.round(phase)).max() * 60 / bpm < 0.004
 
 
