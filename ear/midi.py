@@ -73,7 +73,7 @@ def midi_beats(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         if sum(map(len, ticks)) + count > MAX_BEATS:
             raise MidiError(f"holds more than {MAX_BEATS:,} beats")
         number = np.arange(max(count, 0))
-        ticks.append(signature.tick + number * step)
+        ticks.append(np.asarray(signature.tick + number * step, np.float64))
         downbeats.append(number % signature.beats_per_bar() == 0)
     return times.to_ms(np.concatenate(ticks)), np.concatenate(downbeats)
 

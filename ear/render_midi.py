@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from chart.command import Command, progress, use_utf8
 from chart.errors import ConfigError
 from ear.audio import SAMPLE_RATE
-from ear.beat_data import BeatPiece, PieceEntry, add_to_index, quantised, split_of, write_piece
+from ear.beat_data import BeatPiece, PieceEntry, add_to_index, quantised, read_index, split_of, write_piece
 from ear.midi import MidiError, midi_beats
 from ear.midi_sources import MidiSource, read_sources, without_test_pieces
 from ear.spectrogram import beat_this_mel
@@ -104,19 +104,20 @@ def fluidsynth(data: bytes, config: RenderConfig, rng: np.random.Generator) -> N
 
 
 def render_sources(sources: Sequence[MidiSource], out: Path, config: RenderConfig) -> list[str]:
-    """Render all into the dataset `out`, adding to what is there; returns what was skipped and why."""
+    """Render all into the dataset `out`, adding what is not there yet; returns what was skipped."""
     if shutil.which("fluidsynth") is None:
         raise ConfigError("the program fluidsynth is not installed; install it to render MIDI")
-    entries, skipped = [], []
-    for source in progress(sources, f"rendering {config.group}"):
+    done = {entry.name for entry in read_index(out)} if (out / "pieces.json").is_file() else set()
+    skipped = []
+    for source in progress([source for source in sources if source.name not in done], f"rendering {config.group}"):
         try:
             piece = render_piece(source, config)
         except MidiError as error:
             skipped.append(f"{source.name}: {error}")
             continue
         write_piece(out, piece)
-        entries.append(PieceEntry(piece.name, piece.group, split_of(piece.name), round(piece.seconds, 2)))
-    add_to_index(out, entries)
+        entry = PieceEntry(piece.name, piece.group, split_of(piece.name), round(piece.seconds, 2))
+        add_to_index(out, [entry])  # one by one: rendering is slow, and may be stopped and gone on with
     return skipped
 
 

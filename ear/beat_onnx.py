@@ -1,0 +1,135 @@
+"""Beat This on onnxruntime: CPU, CUDA, ROCm or DirectML, without torch's GPU builds."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from chart.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from beat_this.model.beat_tracker import BeatThis
+
+    from ear.beat_network import RunWindow
+
+INPUT, OUTPUT = "mel", "logits"
+"""[batch, frame, 128] in, [batch, 2, frame] out: log-odds of beat and downbeat."""
+
+OPSET = 17
+
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "dml": "DmlExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+"""By the name of `--device`; `auto` takes the first that this build of onnxruntime has."""
+
+
+def open_onnx(path: Path, device: str = "auto") -> tuple[RunWindow, str]:
+    """A function that runs one window on onnxruntime, and the device; other checkpoints are exported in memory."""
+    name, provider, options = pick_provider(device)
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3  # warnings about nodes placed on the CPU are no concern of the user
+    if name in ("dml", "directml"):
+        settings.enable_mem_pattern = False  # DirectML requires both
+        settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    try:
+        content = path.read_bytes() if path.suffix.lower() == ".onnx" else _exported(path)
+        session = onnxruntime.InferenceSession(content, settings, providers=[(provider, options), PROVIDERS["cpu"]])
+    except CheckpointError:
+        raise
+    except Exception as error:  # onnxruntime's own classes are not public, and share no base but this
+        reason = str(error).splitlines()[0][:200]
+        raise CheckpointError(f"{path}: onnxruntime cannot open it ({reason}); export it again") from error
+    _check_shapes(session, path)
+
+    def run_window(mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits = session.run([OUTPUT], {INPUT: np.ascontiguousarray(mel, np.float32)[None]})[0]
+        return np.asarray(logits[0], np.float32)
+
+    return run_window, name
+
+
+def pick_provider(device: str) -> tuple[str, str, dict[str, str]]:
+    """(device, onnxruntime's provider, its options) of a `--device` such as cpu, cuda:1 or dml."""
+    available = onnxruntime.get_available_providers()
+    if device == "auto":
+        name = next(name for name, provider in PROVIDERS.items() if provider in available)
+        return name, PROVIDERS[name], {}
+    name, _, number = device.partition(":")
+    provider = PROVIDERS.get(name, "")
+    if provider not in available or (number and not number.isdecimal()):
+        usable = [name for name, provider in PROVIDERS.items() if provider in available]
+        raise ConfigError(f"--device {device}: this onnxruntime cannot use it; choose auto or {', '.join(usable)}")
+    return device, provider, {"device_id": number} if number else {}
+
+
+def export_onnx(network: BeatThis, path: Path) -> None:
+    """Write a network as `.onnx` that takes any number of frames; half a file is never left under its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(onnx_bytes(network))
+    os.replace(temporary, path)
+
+
+def onnx_bytes(network: BeatThis) -> bytes:
+    """A network as the bytes of an `.onnx` file."""
+    import torch
+
+    class Stacked(torch.nn.Module):
+        """One output in place of a dict."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, mel: torch.Tensor) -> torch.Tensor:
+            out = self.network(mel)
+            return torch.stack((out["beat"], out["downbeat"]), dim=1)
+
+    rotary = [module for module in network.modules() if hasattr(module, "cache_if_possible")]
+    before = [module.cache_if_possible for module in rotary]
+    for module in rotary:
+        module.cache_if_possible = False  # a cache would be traced as a constant of the example's length
+    buffer = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's, about Python values that do not change here
+            torch.onnx.export(
+                Stacked().eval(),
+                (torch.zeros(1, 200, 128),),
+                buffer,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_axes={INPUT: {0: "batch", 1: "frame"}, OUTPUT: {0: "batch", 2: "frame"}},
+            )
+    finally:
+        for module, cached in zip(rotary, before, strict=True):
+            module.cache_if_possible = cached
+    return buffer.getvalue()
+
+
+def _exported(path: Path) -> bytes:
+    from ear.checkpoints import load_network
+
+    return onnx_bytes(load_network(path))
+
+
+def _check_shapes(session: onnxruntime.InferenceSession, path: Path) -> None:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    named = [value.name for value in inputs] == [INPUT] and [value.name for value in outputs] == [OUTPUT]
+    if not named or inputs[0].shape[-1] != 128:
+        raise CheckpointError(
+            f"{path}: is an ONNX model, but not a beat network; export one with `python -m ear.export`"
+        )
