@@ -68,11 +68,12 @@ def load_mapper(path: Path | None = None) -> Mapper:
 
 
 def _widen(weights: dict[str, Tensor], model: Mapper) -> None:
-    """Checkpoints from before pattern controls and charts without audio: zeros for what they lack."""
+    """Checkpoints from before pattern controls, charts without audio and motif memory: no effect of what they lack."""
     for name, tensor in model.state_dict().items():
         old = weights.get(name)
-        if name.startswith("unheard_") and old is None:
-            weights[name] = torch.zeros_like(tensor)
+        if name.startswith(("unheard_", "motif.")) and old is None:
+            silent = name not in ("motif.key.weight", "motif.key.bias", "motif.sharpness")
+            weights[name] = torch.zeros_like(tensor) if silent else tensor
         elif name == "controls.0.weight" and old is not None and old.shape[1] == 9:
             weights[name] = torch.cat((old, tensor.new_zeros(tensor.shape[0], tensor.shape[1] - 9)), 1)
 

@@ -36,18 +36,14 @@ class Heard:
     def repeated(self, charts: list[int]) -> Heard:
         """What is heard for each chart number, in this order; a chart may come more than once."""
         encoding = self.encoding
-        picked = Encoding(encoding.cell[charts], encoding.slot[charts], encoding.onset_logit[charts])
+        picked = Encoding(*(tensor[charts] for tensor in _tensors(encoding)))
         return replace(self, encoding=picked, decoder_control=self.decoder_control[charts])
 
     @staticmethod
     def joined(parts: list[Heard]) -> Heard:
         """Several of one song as one batch, in this order."""
-        encodings = [part.encoding for part in parts]
-        encoding = Encoding(
-            torch.cat([one.cell for one in encodings]),
-            torch.cat([one.slot for one in encodings]),
-            torch.cat([one.onset_logit for one in encodings]),
-        )
+        encodings = [_tensors(part.encoding) for part in parts]
+        encoding = Encoding(*(torch.cat(tensors) for tensors in zip(*encodings, strict=True)))
         return replace(parts[0], encoding=encoding, decoder_control=torch.cat([part.decoder_control for part in parts]))
 
     @cached_property
@@ -90,7 +86,12 @@ def hear(
     open_slots = grid.usable & (grid.slot_ms >= first_ms) & ~silent_slots(grid, features, lag_ms)
     if not open_slots.any():
         raise AudioFileError("nothing sounds where notes may be placed; check the song and --audio-start")
-    return Heard(Encoding(cell, slot, logit), decoder_control, grid, open_slots)
+    return Heard(Encoding(cell, slot, logit, model.motif.alike(cell)), decoder_control, grid, open_slots)
+
+
+def _tensors(encoding: Encoding) -> list[Tensor]:
+    assert encoding.alike is not None
+    return [encoding.cell, encoding.slot, encoding.onset_logit, encoding.alike]
 
 
 def silent_slots(grid: Grid, features: NDArray[np.uint8], lag_ms: float) -> NDArray[np.bool_]:

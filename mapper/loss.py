@@ -46,9 +46,12 @@ def losses(model: Mapper, batch: Batch) -> Losses:
     encoding = model.encode(batch.cells, encoder_control)
     state = model.decode(batch.rows, encoding, decoder_control)
     rhythm = model.hazard_terms(state).rhythm(batch.previous_row, encoding.slot, batch.elapsed)
-    hazard = encoding.onset_logit + rhythm
+    earlier = model.motif.earlier(codes_at(batch))
+    assert encoding.alike is not None
+    alike = encoding.alike.repeat_interleave(SLOTS_PER_CELL, 1)
+    hazard = encoding.onset_logit + rhythm + model.motif.rhythm_logit(earlier, alike)
     target = batch.target[batch.scored].float()
-    logits = next_row_logits(model, batch, encoding, state)
+    logits = next_row_logits(model, batch, encoding, state, earlier)
     codes, valid = batch.targets.code, batch.targets.valid
     return Losses(
         hazard=functional.binary_cross_entropy_with_logits(hazard[batch.scored], target, reduction="sum"),
@@ -60,16 +63,29 @@ def losses(model: Mapper, batch: Batch) -> Losses:
     )
 
 
-def next_row_logits(model: Mapper, batch: Batch, encoding: Encoding, state: Tensor) -> Tensor:
-    """[batch, target, 256]: for each row of the human, the logits of the legal codes."""
+def codes_at(batch: Batch) -> Tensor:
+    """[batch, slot]: code of the row that was read there, 0 where none was."""
+    nothing = torch.zeros_like(batch.previous_row)
+    return nothing.scatter_reduce(1, batch.rows.slot, batch.rows.code, "amax")  # padding is code 0 on slot 0
+
+
+def next_row_logits(model: Mapper, batch: Batch, encoding: Encoding, state: Tensor, earlier: Tensor) -> Tensor:
+    """[batch, target, 256]: for each row of the human, the logits of the legal codes.
+
+    `earlier` [batch, slot, lag] is `Motif.earlier` of the rows that were read.
+    """
     targets = batch.targets
     number = torch.arange(targets.code.shape[0], device=targets.code.device)[:, None]
+    cell = targets.slot // SLOTS_PER_CELL
+    assert encoding.alike is not None
+    motif = model.motif.row_vector(earlier[number, targets.slot], encoding.alike[number, cell], model.symbols_of_code)
     logits = model.row_logits(
         state[number, targets.state],
         encoding.slot[number, targets.slot],
-        encoding.cell[number, targets.slot // SLOTS_PER_CELL],
+        encoding.cell[number, cell],
         targets.elapsed,
         targets.held,
+        motif,
     )
     legal = torch.as_tensor(LEGAL, device=logits.device)[targets.held]
     return logits.masked_fill(~legal, -1e4)

@@ -26,6 +26,9 @@ BARS_OF_PHRASE = 8
 MAX_BEATS_OF_BAR = 8
 LONGEST_PERIOD_LOG2 = 8
 SYMBOLS_PER_COLUMN = 4
+MOTIF_LAGS = (24, 48, 96, 192, 384, 768)
+"""Slots back to a motif's earlier place: 1 and 2 beats; 1, 2, 4 and 8 bars of four beats."""
+MOTIF_KEY_WIDTH = 32
 HEARING_PARTS = (
     "controls",
     "stem",
@@ -103,6 +106,7 @@ class Encoding:
     cell: Tensor  # [batch, cell, width]
     slot: Tensor  # [batch, slot, hazard width]
     onset_logit: Tensor  # [batch, slot], that a row falls here, the rows before it unseen
+    alike: Tensor | None = None  # [batch, cell, motif lag] 0–1, `Motif.alike`; None: motifs are not looked up
 
 
 @dataclass(frozen=True)
@@ -220,6 +224,55 @@ class Stem(nn.Module):
         return functional.gelu(torch.lerp(heard[rows, before], heard[rows, before + 1], share))
 
 
+class Motif(nn.Module):
+    """Motif memory: what was written some beats or bars before a slot, as far as the song sounds as it did there.
+
+    The decoder's state follows the last row and cannot know which slot the next one takes; this looks up, for any slot,
+    the rows at the same place of the beats and bars before.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        lags = len(MOTIF_LAGS)
+        self.key = nn.Linear(width, MOTIF_KEY_WIDTH)
+        self.sharpness = nn.Parameter(torch.full((lags,), 4.0))
+        self.bias = nn.Parameter(torch.zeros(lags))
+        self.symbol = nn.Embedding(lags * KEYS * SYMBOLS_PER_COLUMN, width)
+        self.rhythm = nn.Parameter(torch.zeros(lags, 2))  # log-odds of a row where there was none, and where one was
+
+    def alike(self, cell: Tensor) -> Tensor:
+        """[batch, cell, lag], 0–1: how much each cell sounds like the one a lag before; 0 where there is none."""
+        key = functional.normalize(self.key(cell), dim=-1)
+        found = []
+        for number, lag in enumerate(MOTIF_LAGS):
+            cells = lag // SLOTS_PER_CELL
+            match = (key[:, cells:] * key[:, :-cells]).sum(-1)
+            gate = torch.sigmoid(self.sharpness[number] * match + self.bias[number])
+            found.append(functional.pad(gate, (min(cells, cell.shape[1]), 0)))
+        return torch.stack(found, -1)
+
+    @staticmethod
+    def earlier(code_at: Tensor) -> Tensor:
+        """[batch, slot] row codes → [batch, slot, lag], the code a lag before; 0 where there is none."""
+        slots = code_at.shape[1]
+        return torch.stack([functional.pad(code_at, (min(lag, slots), 0))[:, :slots] for lag in MOTIF_LAGS], -1)
+
+    def rhythm_logit(self, earlier: Tensor, alike: Tensor) -> Tensor:
+        """[…], log-odds for a row, from [… , lag] codes and likenesses."""
+        return (alike * torch.where(earlier > 0, self.rhythm[:, 1], self.rhythm[:, 0])).sum(-1)
+
+    def table(self, symbols_of_code: Tensor) -> Tensor:
+        """[lag, code, width]: what each earlier row says for the next one."""
+        lags = torch.arange(len(MOTIF_LAGS), device=symbols_of_code.device)
+        symbols = symbols_of_code + (lags * KEYS * SYMBOLS_PER_COLUMN)[:, None, None]
+        return self.symbol(symbols).sum(-2)
+
+    def row_vector(self, earlier: Tensor, alike: Tensor, symbols_of_code: Tensor) -> Tensor:
+        """[…, width] for the row head, from [… , lag] codes and likenesses."""
+        lags = torch.arange(len(MOTIF_LAGS), device=earlier.device)
+        return (self.table(symbols_of_code)[lags, earlier] * alike[..., None]).sum(-2)
+
+
 class Mapper(nn.Module):
     """The whole network; see the module's docstring."""
 
@@ -262,6 +315,7 @@ class Mapper(nn.Module):
         self.next_elapsed = nn.Embedding(ELAPSED_BUCKETS, width)
         self.next_held = nn.Embedding(HELD_STATES, width)
         self.next_row = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
+        self.motif = Motif(width)
         self.next_code = nn.Linear(width, ROW_CODES)
         self.next_symbol = nn.Linear(width, KEYS * SYMBOLS_PER_COLUMN, bias=False)
         symbols = torch.from_numpy(SYMBOLS) + SYMBOLS_PER_COLUMN * torch.arange(KEYS)
@@ -303,7 +357,7 @@ class Mapper(nn.Module):
 
     def _encoding(self, x: Tensor, heard_slot: Tensor) -> Encoding:
         slot = self.slot_from_cell(x).unflatten(2, (SLOTS_PER_CELL, -1)).flatten(1, 2) + heard_slot
-        return Encoding(x, slot, self.onset(slot).squeeze(-1))
+        return Encoding(x, slot, self.onset(slot).squeeze(-1), self.motif.alike(x))
 
     def embed_rows(self, rows: RowTokens, encoding: Encoding, control: Tensor) -> Tensor:
         """[batch, row, width]: the decoder's input."""
@@ -338,9 +392,13 @@ class Mapper(nn.Module):
         """What each state [batch, row, width] expects of the slots after it."""
         return HazardTerms(self.hazard_query(state) / self.config.hazard_width**0.5, self.hazard_elapsed(state))
 
-    def row_logits(self, state: Tensor, slot: Tensor, cell: Tensor, elapsed: Tensor, held: Tensor) -> Tensor:
-        """[…, 256]: which row falls on the slot; illegal rows are not masked here."""
+    def row_logits(
+        self, state: Tensor, slot: Tensor, cell: Tensor, elapsed: Tensor, held: Tensor, motif: Tensor | None = None
+    ) -> Tensor:
+        """[…, 256]: which row falls on the slot; illegal rows are not masked here. `motif` is `Motif.row_vector`."""
         x = self.next_from_state(state) + self.next_from_slot(slot) + self.next_from_cell(cell)
+        if motif is not None:
+            x = x + motif
         x = self.next_row(x + self.next_elapsed(elapsed) + self.next_held(held))
         return self.next_code(x) + self.next_symbol(x)[..., self.symbols_of_code].sum(-1)
 

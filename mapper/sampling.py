@@ -19,7 +19,7 @@ from mapper.batches import LONG_AGO_TICKS, MAX_ROWS
 from mapper.hearing import Heard
 from mapper.model import ELAPSED_BUCKETS, Mapper
 from mapper.rows import HELD_AFTER, HOLD_END, MIN_COLUMN_GAP_MS, NOTHING, ROW_CODES, SYMBOLS, Rows, held_states
-from mapper.sampling_kernels import next_codes, next_slots
+from mapper.sampling_kernels import MOTIF_LAGS, next_codes, next_slots
 from mapper.stepper import ReadRows, Stepper, elapsed_buckets
 
 KEPT_ROWS = 160
@@ -86,6 +86,8 @@ class _Writing:
         self.heard, self.grid, self.sampling, self.span = heard, grid, sampling, span
         self.cell, self.slot_vector = encoding.cell.numpy(), encoding.slot.numpy()
         self.onset, self.control = encoding.onset_logit.numpy(), heard.decoder_control[:, 0].numpy()
+        assert encoding.alike is not None
+        self.alike = encoding.alike.numpy()
         charts = len(self.cell)
         self.stepper = Stepper(model, charts, MAX_ROWS)
         self.active = np.arange(charts)
@@ -98,6 +100,8 @@ class _Writing:
         self.slot = np.full(charts, span.first_slot - 1)  # where each chart looks on
         self.tick = np.full(charts, grid.tick[0] - LONG_AGO_TICKS)  # of the last row
         self.last_slot = _last_slot(heard, span)
+        self.code_at = np.zeros((charts, grid.slot_ms.size), np.int16)  # [chart, slot]
+        self.code_at[:, span.before.slot] = span.before.code
         self.log: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []  # charts, slots, codes, held, of all rows read
         self._read_context()
 
@@ -125,6 +129,7 @@ class _Writing:
         if full.size:
             self._read_again(full)
         self.log.append((active, slot, code, self.held[active]))
+        self.code_at[active, slot] = code
         self._read(active, slot, code, self.held[active], elapsed_buckets(elapsed))
 
     def _find_slots(self) -> NDArray[np.bool_]:
@@ -145,6 +150,9 @@ class _Writing:
             self.slot_vector,
             query,
             by_elapsed,
+            self.code_at,
+            self.alike,
+            self.stepper.weights["motif.rhythm"],
             (sampling.onset_weight, sampling.rhythm_weight, sampling.hazard_temperature),
             sampling.rate_bias,
             self.random,
@@ -156,12 +164,15 @@ class _Writing:
         """[active] row code for each chart's slot."""
         active, slot = self.active, self.slot[self.active]
         picked = np.zeros(active.size, np.int64)
+        cell, back = slot // SLOTS_PER_CELL, slot[:, None] - MOTIF_LAGS
         logits = self.stepper.row_logits(
             active,
             self.slot_vector[active, slot],
-            self.cell[active, slot // SLOTS_PER_CELL],
+            self.cell[active, cell],
             elapsed_buckets(self.grid.tick[slot] - self.tick[active]),
             self.held[active],
+            np.where(back >= 0, self.code_at[active[:, None], back], 0),
+            self.alike[active, cell],
         )
         next_codes(
             active,

@@ -11,7 +11,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
+from mapper import model
 from mapper.rows import HOLD_START, LEGAL, MIN_COLUMN_GAP_MS, NOTHING, ROW_CODES, STARTS_HOLD, SYMBOLS
 from mapper.stepper import ELAPSED_BUCKET
 
@@ -25,6 +27,7 @@ REPEAT_TICKS = 24
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+MOTIF_LAGS = np.array(model.MOTIF_LAGS)
 _LAST_BUCKET = ELAPSED_BUCKET.size - 1
 
 
@@ -45,13 +48,24 @@ def _is_free(slot_ms: float, last_event_ms: Doubles, next_event_ms: Doubles) -> 
 
 
 @njit(cache=True, fastmath=True)
+def _motif_log_odds(code_at: NDArray[np.int16], alike: Floats, slot: int, rhythm: Floats) -> float:
+    """As `mapper.model.Motif.rhythm_logit`."""
+    total = 0.0
+    for number in range(MOTIF_LAGS.size):
+        at = slot - MOTIF_LAGS[number]
+        wrote = 1 if at >= 0 and code_at[at] > 0 else 0
+        total += alike[number] * rhythm[number, wrote]
+    return total
+
+
+@njit(cache=True, fastmath=True)
 def _log_odds(
-    onset: float, slot_vector: Floats, query: Floats, by_elapsed: float, onset_weight: float, rhythm_weight: float
+    onset: float, slot_vector: Floats, query: Floats, by_rows: float, onset_weight: float, rhythm_weight: float
 ) -> float:
     match = np.float32(0)
     for k in range(query.size):
         match += query[k] * slot_vector[k]
-    return float(onset_weight * onset + rhythm_weight * (match + by_elapsed))
+    return float(onset_weight * onset + rhythm_weight * (match + by_rows))
 
 
 @njit(cache=True)
@@ -69,6 +83,9 @@ def next_slots(
     slot_vector: Floats,  # [chart, slot, hazard width]
     query: Floats,  # [active, hazard width]
     by_elapsed: Floats,  # [active, elapsed bucket]
+    code_at: NDArray[np.int16],  # [chart, slot], rows written, 0 elsewhere
+    alike: Floats,  # [chart, cell, motif lag]
+    motif_rhythm: Floats,  # [motif lag, 2]
     weights: tuple[float, float, float],  # onset, rhythm, temperature
     rate_bias: Doubles,  # [chart]
     random: NDArray[np.uint64],  # [chart]
@@ -88,13 +105,11 @@ def next_slots(
             if not possible:
                 continue
             bucket = ELAPSED_BUCKET[min(slot_tick[at] - tick[chart], _LAST_BUCKET)]
+            by_rows = by_elapsed[active, bucket] + _motif_log_odds(
+                code_at[chart], alike[chart, at // SLOTS_PER_CELL], at, motif_rhythm
+            )
             log_odds = _log_odds(
-                onset[chart, at],
-                slot_vector[chart, at],
-                query[active],
-                by_elapsed[active, bucket],
-                onset_weight,
-                rhythm_weight,
+                onset[chart, at], slot_vector[chart, at], query[active], by_rows, onset_weight, rhythm_weight
             )
             chance = 1 / (1 + math.exp(-(log_odds + rate_bias[chart]) / temperature))
             if uniform(random, chart) < chance:

@@ -17,6 +17,7 @@ from mapper.model import (
     ELAPSED_BUCKETS,
     HEARING_PARTS,
     LONGEST_PERIOD_LOG2,
+    MOTIF_LAGS,
     SYMBOLS_PER_COLUMN,
     Mapper,
     ModelConfig,
@@ -85,6 +86,10 @@ class Stepper:
         weights = self.weights
         symbols = SYMBOLS + SYMBOLS_PER_COLUMN * np.arange(KEYS)
         self._code = weights["code.weight"] + weights["symbol.weight"][symbols].sum(1)
+        lags = np.arange(len(MOTIF_LAGS))[:, None, None]
+        self._motif = weights["motif.symbol.weight"][symbols + KEYS * SYMBOLS_PER_COLUMN * lags].sum(
+            2
+        )  # [lag, code, …]
         self._next_code = weights["next_code.weight"] + weights["next_symbol.weight"][:, symbols].sum(-1)
         pairs = width // heads // 4
         self._frequency = (2 * np.pi / 2 ** (np.arange(pairs) * (LONGEST_PERIOD_LOG2 / pairs))).astype(np.float32)
@@ -136,9 +141,15 @@ class Stepper:
         query = self._linear("hazard_query", state) / np.float32(self.config.hazard_width**0.5)
         return query, self._linear("hazard_elapsed", state)
 
-    def row_logits(self, charts: Ints, slot: Floats, cell: Floats, elapsed: Ints, held: Ints) -> Floats:
-        """[chart, 256]: which row falls on the slot that each chart has come to; as `mapper.model.Mapper.row_logits`."""
+    def row_logits(
+        self, charts: Ints, slot: Floats, cell: Floats, elapsed: Ints, held: Ints, earlier: Ints, alike: Floats
+    ) -> Floats:
+        """[chart, 256]: which row falls on the slot that each chart has come to; as `mapper.model.Mapper.row_logits`.
+
+        `earlier` [chart, lag] are the codes a motif lag before, `alike` [chart, lag] as in `mapper.model.Encoding`.
+        """
         x = self._linear("next_from_state", self.state[charts])
+        x += (self._motif[np.arange(len(MOTIF_LAGS)), earlier] * alike[..., None]).sum(1)
         x += self._linear("next_from_slot", slot)
         x += self._linear("next_from_cell", cell)
         x += self.weights["next_elapsed.weight"][elapsed] + self.weights["next_held.weight"][held]

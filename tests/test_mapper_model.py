@@ -10,7 +10,7 @@ from mapper.batches import CELLS, Stretches, _row_arrays, collate
 from mapper.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
 from mapper.decoder_kernels import gelu
 from mapper.hearing import hear
-from mapper.loss import losses
+from mapper.loss import codes_at, losses
 from mapper.model import Controls, Mapper, ModelConfig, elapsed_bucket
 from mapper.rows import (
     HELD_AFTER,
@@ -26,6 +26,7 @@ from mapper.rows import (
     rows_of,
 )
 from mapper.sampling import MAX_ROWS, Sampling, Span, write_rows
+from mapper.sampling_kernels import next_slots
 from mapper.stepper import ReadRows, Stepper, elapsed_buckets
 from tests.builders import ChartBuilder
 
@@ -146,9 +147,62 @@ def test_the_stepper_is_the_decoder(model, corpus):
     np.testing.assert_allclose(by_elapsed[1], terms.by_elapsed[0, 0], atol=1e-5)
     elapsed, held = torch.tensor([3, 60]), torch.tensor([0, 5])
     slot, cell = encoding.slot[0, slots], encoding.cell[0, slots // 6]
-    wanted = model.row_logits(state[0, 29].expand(2, -1), slot, cell, elapsed, held)
-    found = stepper.row_logits(charts, slot.numpy(), cell.numpy(), elapsed.numpy(), held.numpy())
+    earlier, alike = torch.tensor([[0, 1, 5, 0, 85, 200], [1, 0, 0, 3, 0, 17]]), torch.rand(2, 6)
+    motif = model.motif.row_vector(earlier, alike, model.symbols_of_code)
+    assert float(motif.abs().max()) > 0.1
+    wanted = model.row_logits(state[0, 29].expand(2, -1), slot, cell, elapsed, held, motif)
+    arrays = [tensor.numpy() for tensor in (slot, cell, elapsed, held, earlier, alike)]
+    found = stepper.row_logits(charts, *arrays)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_hazard_of_writing_is_that_of_training(model, corpus):
+    """Chances read off many draws of the first slot agree with the loss's log-odds, motifs included."""
+    model.motif.rhythm.copy_(torch.tensor([[-0.4, 0.8]] * 6))
+    arrays = Stretches(corpus).stretch(0, 0)
+    batch = collate([arrays])
+    encoder_control, _ = model.control_vectors(batch.controls)
+    encoding = model.encode(batch.cells, encoder_control)
+    earlier = model.motif.earlier(codes_at(batch))
+    state, plain = scores(model, batch)
+    log_odds = plain + model.motif.rhythm_logit(earlier, encoding.alike.repeat_interleave(6, 1))
+    row, grid = 40, Stretches(corpus).prepared(0).grid
+    last = int(arrays["slot"][row])
+    code_at = np.zeros((1, CELLS * 6), np.int16)
+    code_at[0, arrays["slot"][1 : row + 1]] = arrays["code"][1 : row + 1]
+    terms = model.hazard_terms(state[:, row : row + 1])
+    draws, first = 4000, 0
+    for draw in range(draws):
+        slot, found = np.array([last]), np.zeros(1, bool)
+        next_slots(
+            np.array([0]),
+            slot,
+            np.array([grid.tick[last]]),
+            np.full((1, 4), -np.inf),
+            np.full(4, np.inf),
+            last + 13,
+            grid.slot_ms,
+            grid.tick,
+            np.arange(grid.slot_ms.size) == last + 12,
+            encoding.onset_logit.numpy(),
+            encoding.slot.numpy(),
+            terms.query[0].numpy(),
+            terms.by_elapsed[0].numpy(),
+            code_at,
+            encoding.alike.numpy(),
+            model.motif.rhythm.detach().numpy(),
+            (1.0, 1.0, 1.0),
+            np.zeros(1),
+            np.array([draw * 7919], np.uint64),
+            found,
+        )
+        first += bool(found[0])
+    following = int(arrays["slot"][row + 1])
+    assert following >= last + 12
+    chance = float(torch.sigmoid(log_odds[0, last + 12]))
+    assert 0.02 < chance < 0.98
+    assert first / draws == pytest.approx(chance, abs=0.03)
 
 
 def test_gelu_is_the_exact_one():
