@@ -261,13 +261,12 @@ def test_light_and_dark_follow_the_switch_and_motion_the_system(opened):
 
 
 def test_5000_notes_are_drawn_well_within_a_frame(opened):
-    """At 60 frames a second a frame has 16.7 ms. The best of three rounds counts: the machine may be busy otherwise."""
+    """At 60 frames a second a frame has 16.7 ms. Only the median is bounded: a busy machine interrupts some draws."""
     opened.run("mania.showChart(2); mania.settings.set('scroll', 12)")
-    rounds = [opened.run(DRAW_ALL_OVER) for _ in range(3)]
-    best = min(rounds, key=lambda costs: costs[285])
+    costs = opened.run(DRAW_ALL_OVER)
     opened.run("mania.settings.set('scroll', 24)")
-    print(f"a moment of {LARGE} notes drawn: p50 {best[150]:.2f} ms, p95 {best[285]:.2f} ms, most {best[-1]:.2f} ms")
-    assert best[285] < 16.7 / 2
+    print(f"a moment of {LARGE} notes drawn: p50 {costs[150]:.2f} ms, p95 {costs[285]:.2f} ms, most {costs[-1]:.2f} ms")
+    assert costs[150] < 4
 
 
 def test_the_song_may_lie_beside_the_page(browser, charts, tmp_path):

@@ -1,6 +1,9 @@
 "use strict";
 // The page: one chart shown at one time, watched or played.
 
+const OFFERED_MS = 5; // mean errors below this are left alone
+const OFFERED_NOTES = 50; // and plays of fewer notes say nothing
+
 class App {
   constructor(data, audio) {
     this.data = data;
@@ -140,14 +143,30 @@ class App {
     this.finished = play;
     const { own, words } = showResults(element("result-rows"), element("result-words"), this.chart, play);
     this.own = play.until - play.from === this.chart.notes.length && play.rate === 1 ? own : null;
+    this.offerOffset(own.meanError, play);
     element("results").hidden = false;
     element("results").focus();
     this.drawCurve();
     this.announce(`Your play: ${words}`);
   }
 
+  /** A button that moves the offset by the mean error of a play, where that is more than chance. */
+  offerOffset(meanError, play) {
+    const by = Math.round(meanError);
+    const button = element("centre");
+    button.hidden = Math.abs(by) < OFFERED_MS || play.until - play.from < OFFERED_NOTES;
+    button.textContent = `You press ${Math.abs(by)} ms ${by > 0 ? "late" : "early"} on average: move the offset by ${by > 0 ? "+" : "\u2212"}${Math.abs(by)} ms`;
+    button.onclick = () => {
+      this.settings.set("offset", this.settings.get("offset") + by);
+      button.hidden = true;
+    };
+  }
+
   apply(name) {
-    if (name === "rate") this.clock.setRate(this.settings.get("rate"));
+    if (name === "rate") {
+      this.playing.stop(); // its windows are those of the speed it began with
+      this.clock.setRate(this.settings.get("rate"));
+    }
     if (name === "volume" && this.clock.audio) this.clock.audio.volume = Math.min(Math.max(this.settings.get("volume") / 100, 0), 1);
     this.changed();
   }
