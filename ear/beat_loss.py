@@ -14,10 +14,8 @@ POSITIVE_WEIGHT = {"beat": 2.0, "downbeat": 4.0}
 """A beat's frames count more than others, being fewer."""
 
 
-def beat_loss(logits: dict[str, Tensor], batch: BeatBatch, kind: str = "soft") -> dict[str, Tensor]:
+def beat_loss(logits: dict[str, Tensor], batch: BeatBatch) -> dict[str, Tensor]:
     """Losses of beats and downbeats, weighted cross-entropies over the frames that are known."""
-    if kind != "soft":
-        return tolerant_loss(logits, batch, int(kind))
     inner = slice(EDGE_FRAMES, -EDGE_FRAMES)
     pairs = {"beat": (batch.beat, batch.beat_known), "downbeat": (batch.downbeat, batch.downbeat_known)}
     losses = {}
@@ -28,17 +26,3 @@ def beat_loss(logits: dict[str, Tensor], batch: BeatBatch, kind: str = "soft") -
         weight = known[:, inner]
         losses[name] = (loss[:, inner] * weight).sum() / weight.sum().clamp(min=1)
     return losses
-
-
-def tolerant_loss(logits: dict[str, Tensor], batch: BeatBatch, tolerance: int) -> dict[str, Tensor]:
-    from beat_this.model.loss import ShiftTolerantBCELoss
-
-    weights = {"beat": 6.0, "downbeat": 20.0}
-    hard = {"beat": (batch.beat, batch.beat_known), "downbeat": (batch.downbeat, batch.downbeat_known)}
-    out = {}
-    for name, (target, known) in hard.items():
-        peak = (target >= functional.max_pool1d(target, 5, 1, 2)) & (target > 0.7)
-        # two equal neighbours: keep the first
-        peak[:, 1:] &= ~peak[:, :-1]
-        out[name] = ShiftTolerantBCELoss(weights[name], tolerance)(logits[name], peak.float(), known)
-    return out

@@ -71,7 +71,6 @@ class TrainConfig:
     val_pieces: int = 40
     seed: int = 0
     device: str = "auto"
-    loss: str = "soft"
     model: dict[str, Any] = field(default_factory=lambda: dict(SMALL))
 
     def __post_init__(self) -> None:
@@ -203,7 +202,7 @@ def take_step(state: State, batch: BeatBatch, config: TrainConfig) -> dict[str, 
     rate = learning_rate(config, state.step)
     for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
         group["lr"] = rate
-    losses = beat_loss(network(batch.mel.to(device)), BeatBatch(*(part.to(device) for part in batch)), config.loss)
+    losses = beat_loss(network(batch.mel.to(device)), BeatBatch(*(part.to(device) for part in batch)))
     total = losses["beat"] + losses["downbeat"]
     network.zero_grad(set_to_none=True)
     total.backward()
