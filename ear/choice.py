@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from ear.peaks import HeardPeaks, agreement
 from ear.phase import BeatPhase, beat_phases
 
-AGREEMENT_WEIGHT = 16.0
+AGREEMENT_WEIGHT = 20.0
 """Nats between a grid that agrees fully with the network's beats and one that does not at all."""
 
-MIN_CHANCE = 0.01
+MIN_CHANCE = 0.02
 """Levels less likely than this from the onsets are still possible for the network."""
 
 MAX_PHASES = 6

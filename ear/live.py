@@ -138,6 +138,7 @@ def _fit_error(time_ms: NDArray[np.float64], first: int, last: int) -> float:
 def _line(beats: LiveBeats, first: int, last: int, *, omit: bool) -> TimingPoint:
     """The red line at beat `first` that meets beat `last`."""
     beat_ms = float(beats.time_ms[last] - beats.time_ms[first]) / (last - first)
-    return TimingPoint(
-        float(beats.time_ms[first]), beat_ms, int(beats.bar_length[first]), effects=OMIT_BAR_LINE if omit else 0
-    )
+    meter = int(beats.bar_length[first])
+    if first == 0:  # the audio may begin within a bar
+        meter = max(meter - int(beats.position[0]) + 1, 1)
+    return TimingPoint(float(beats.time_ms[first]), beat_ms, meter, effects=OMIT_BAR_LINE if omit else 0)

@@ -94,18 +94,38 @@ def find_peaks(activation: NDArray[np.floating], frames_per_s: float) -> Peaks:
 
 
 def agreement(peaks: Peaks, hz: float, offset_ms: float) -> float:
-    """0–1: F-measure between peaks and the beats of a steady grid.
+    """0–1: F-measure between peaks and the beats of a steady grid; see `beat_agreement`."""
+    if not peaks.time_ms.size:
+        return 0.0
+    beat_ms = 1000 / hz
+    first = np.ceil((peaks.time_ms[0] - offset_ms) / beat_ms - 0.5)
+    last = np.floor((peaks.time_ms[-1] - offset_ms) / beat_ms + 0.5)
+    return beat_agreement(peaks, offset_ms + np.arange(first, last + 1) * beat_ms)
+
+
+def beat_agreement(peaks: Peaks, beat_ms: NDArray[np.float64]) -> float:
+    """0–1: F-measure between peaks and beats [beat], increasing.
 
     Peaks count by their strength, a clear one fully; beats count where the network hears anything. 0 without peaks.
     """
-    if not peaks.time_ms.size:
+    if not peaks.time_ms.size or beat_ms.size < 2:
         return 0.0
     weight = np.minimum(peaks.strength / peaks.typical, 1.0)
-    beat = (peaks.time_ms - offset_ms) * (hz / 1000)
-    number = np.rint(beat).astype(np.int64)
-    near = np.abs(beat - number) <= min(AGREE_MS * hz / 1000, AGREE_BEATS)
-    matched = np.zeros(int(np.ptp(number)) + 1)
-    np.maximum.at(matched, number[near] - number.min(), weight[near])
-    gaps_ms = np.diff(peaks.time_ms[weight >= CLEAR_SHARE])
-    beats = max(float(np.minimum(gaps_ms, SILENT_MS).sum()) * hz / 1000 + 1, float(matched.sum()))
-    return float(2 * matched.sum() / (beats + weight.sum()))
+    nearest = nearest_index(beat_ms, peaks.time_ms)
+    reach_ms = min(AGREE_MS, AGREE_BEATS * float(np.median(np.diff(beat_ms))))
+    near = np.abs(beat_ms[nearest] - peaks.time_ms) <= reach_ms
+    matched = np.zeros(beat_ms.size)
+    np.maximum.at(matched, nearest[near], weight[near])
+    clear_ms = peaks.time_ms[weight >= CLEAR_SHARE]
+    silent = np.flatnonzero(np.diff(clear_ms) > SILENT_MS)
+    inside = (beat_ms >= clear_ms[0] - reach_ms) & (beat_ms <= clear_ms[-1] + reach_ms)
+    for gap in silent:
+        inside &= (beat_ms <= clear_ms[gap] + reach_ms) | (beat_ms >= clear_ms[gap + 1] - reach_ms)
+    return float(2 * matched.sum() / (max(int(inside.sum()), matched.sum()) + weight.sum()))
+
+
+def nearest_index(sorted_ms: NDArray[np.float64], time_ms: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each time [time] the index of the nearest of `sorted_ms` [one or more]."""
+    right = np.minimum(np.searchsorted(sorted_ms, time_ms), sorted_ms.size - 1)
+    left = np.maximum(right - 1, 0)
+    return np.where(time_ms - sorted_ms[left] <= sorted_ms[right] - time_ms, left, right)

@@ -1,42 +1,54 @@
-"""From a song to its timing: tempo, offset, metre, from the sound alone.
+"""From a song to its timing: tempo, offset, metre, from the sound and, if there is one, a beat network's activations.
 
-    onset strength → pulse → beat level → tempo fitted to the whole song → phase of the beat → bars
+    onset strength → pulse → beat level and phase → tempo fitted to the whole song → bars        (stable)
+    activations → tracked beats → moved to their onsets → smoothed → bars                        (live)
 
 All times are on the audio's clock, where an onset is when it is heard; `ear.clock` turns them into those of a chart
-format. The tempo is taken as constant, or as a few constant stretches; music that keeps no steady tempo gets the
-best single one, with a low confidence.
+format. `Profile` says which of the two is written; without a network there is only the first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chart.model import TimingPoint
 from ear.audio import Audio
+from ear.live import OMIT_BAR_LINE, LiveBeats, live_beats, live_lines, stable_lines
 from ear.metre import texture
 from ear.onset import FRAME_MS, OnsetStrength, onset_strength
-from ear.peaks import heard_peaks
+from ear.peaks import HeardPeaks, beat_agreement, heard_peaks
 from ear.stretches import Stretch, find_stretches
 from ear.tempo import balanced
+from ear.tracking import MIN_FRAMES, track_beats
 
 if TYPE_CHECKING:
     from ear.beat_network import BeatActivations
 
+Profile = Literal["auto", "stable", "live"]
+PROFILES: tuple[Profile, ...] = ("auto", "stable", "live")
+"""`stable`: as few red lines as hold the song; `live`: one about every bar; `auto`: live if no few lines hold it."""
+
 FALLBACK_BPM = 120.0
 """Tempo of audio without any rhythm: usable, and its confidence of 0 says what it is worth."""
-
-OMIT_BAR_LINE = 8
-"""Effect bit of a red line within a bar."""
 
 MIN_ONSETS = 8
 """Fewer onsets than this make no rhythm."""
 
 ONSET_PEAK_SHARE, MIN_ONSET = 0.1, 0.05
 """An onset reaches this share of the song's strongest, and this strength: below, it is rounding of silence."""
+
+LIVE_GAIN = 0.15
+"""Tracked beats must agree by this much better with what the network heard than steady ones, for a song to be live."""
+
+STEADY_CONFIDENCE = 0.6
+"""Steady stretches this sure are never taken for live music."""
+
+CLEAR_BEAT = 0.4
+"""Activation from which a network's typical beat is a clear one; below, live beats are worth less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +63,26 @@ class Alternative:
 class Timing:
     """When the beats of a song are heard.
 
-    Red lines only, in audio time, sorted, each on a downbeat; the first is the first downbeat of the audio and rules
-    what comes before it too.
+    Red lines only, in audio time, sorted; each starts a bar unless its effects omit the bar line; the first rules what
+    comes before it too.
     """
 
     points: tuple[TimingPoint, ...]
     confidence: float  # 0–1; above 0.5 the grid is usually right, below 0.2 it is a guess
     alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
     duration_ms: float = 0.0
+    profile: Literal["stable", "live"] = "stable"
 
     @property
     def main(self) -> TimingPoint:
-        """The red line that rules longest."""
+        """The red line that rules longest; of live music, the one whose tempo is the median over time."""
         ends = [point.time_ms for point in self.points[1:]] + [max(self.duration_ms, self.points[-1].time_ms)]
-        spans = [end - point.time_ms for point, end in zip(self.points, ends, strict=True)]
-        return self.points[int(np.argmax(spans))]
+        spans = np.array([end - point.time_ms for point, end in zip(self.points, ends, strict=True)])
+        if self.profile == "stable":
+            return self.points[int(np.argmax(spans))]
+        order = np.argsort([point.beat_length_ms for point in self.points], kind="stable")
+        middle = np.searchsorted(np.cumsum(spans[order]), spans.sum() / 2)
+        return self.points[int(order[min(int(middle), len(order) - 1)])]
 
     @property
     def bpm(self) -> float:
@@ -100,14 +117,17 @@ def beats_of(timing: Timing) -> Beats:
         end_ms = timing.duration_ms if last else timing.points[index + 1].time_ms - point.beat_length_ms / 2
         first = 0 if index else -int(point.time_ms // point.beat_length_ms)
         number = np.arange(first, max(first, int(np.ceil((end_ms - point.time_ms) / point.beat_length_ms))))
-        start = place if index and point.effects & OMIT_BAR_LINE else 0
-        times.append(point.time_ms + number * point.beat_length_ms)
-        positions.append((number + start) % point.meter + 1)
-        place = start + number.size if index else int(number[-1]) + 1 if number.size else 0
+        if index and point.effects & OMIT_BAR_LINE:
+            number = number + place
+            times.append(point.time_ms + (number - place) * point.beat_length_ms)
+        else:
+            times.append(point.time_ms + number * point.beat_length_ms)
+        positions.append(number % point.meter + 1)
+        place = int(number[-1]) + 1 if number.size else place
     return Beats(np.concatenate(times), np.concatenate(positions))
 
 
-def find_timing(audio: Audio, activations: BeatActivations | None = None) -> Timing:
+def find_timing(audio: Audio, activations: BeatActivations | None = None, profile: Profile = "auto") -> Timing:
     """The timing of a song; never raises for what is on it: without a rhythm the confidence is near 0.
 
     `activations` are what a beat network heard in it (`ear.beat_network`); without, onsets alone decide.
@@ -117,11 +137,38 @@ def find_timing(audio: Audio, activations: BeatActivations | None = None) -> Tim
         return _fallback(onset, audio.duration_ms)
     strength = balanced(onset)
     heard = heard_peaks(activations) if activations is not None else None
+    steady = _steady_timing(audio, strength, heard)
+    if (
+        activations is None
+        or heard is None
+        or len(activations.beat) < MIN_FRAMES
+        or heard.beat.time_ms.size < MIN_ONSETS
+    ):
+        return steady
+    if profile != "live" and steady.confidence >= STEADY_CONFIDENCE:
+        return steady
+    beats = live_beats(track_beats(activations), strength)
+    steady_agrees, live_agrees = (beat_agreement(heard.beat, ms) for ms in (beats_of(steady).time_ms, beats.time_ms))
+    if profile != "live" and live_agrees < steady_agrees + LIVE_GAIN:
+        return steady
+    confidence = live_agrees * min(1.0, heard.beat.typical / CLEAR_BEAT)
+    return _live_timing(beats, steady, confidence, fewest=profile == "stable")
+
+
+def _steady_timing(audio: Audio, strength: NDArray[np.float32], heard: HeardPeaks | None) -> Timing:
+    """The timing as one or a few stretches of constant tempo."""
     stretches = find_stretches(strength, texture(audio.samples, audio.sample_rate), heard)
     points = tuple(_red_line(stretch, first=index == 0) for index, stretch in enumerate(stretches))
     main = max(stretches, key=lambda stretch: stretch.end_ms - stretch.start_ms)
     others = tuple(Alternative(60 * hz, chance) for hz, chance in main.beats[:4] if abs(hz / main.tempo.hz - 1) > 0.01)
     return Timing(points, _confidence(stretches, audio.duration_ms), others[:3], audio.duration_ms)
+
+
+def _live_timing(beats: LiveBeats, steady: Timing, confidence: float, *, fewest: bool) -> Timing:
+    """The timing with a line about every bar, or with the fewest that hold it."""
+    if fewest:
+        return replace(steady, points=stable_lines(beats), confidence=confidence, alternatives=())
+    return replace(steady, points=live_lines(beats), confidence=confidence, alternatives=(), profile="live")
 
 
 def count_onsets(onset: OnsetStrength) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.peaks import Peaks, find_peaks, log_odds
+from ear.peaks import Peaks, find_peaks, log_odds, nearest_index
 from ear.tracking_kernels import best_beats, trace_back
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ a network unsure of a whole style still hears where its beats are likeliest."""
 SNAP_S = 0.035
 """A tracked beat is moved to an activation peak this near."""
 
+MIN_FRAMES = 100
+"""Activations shorter than this, 2 s, hold no beats to track."""
+
 METERS = (2, 3, 4, 5, 6, 7)
 METER_COST = {2: 0.3, 3: 0.3, 4: 0.0, 5: 1.0, 6: 0.6, 7: 1.2}
 """Nats a bar against metres that are rare."""
@@ -62,7 +65,7 @@ class TrackedBeats:
 
 
 def track_beats(activations: BeatActivations) -> TrackedBeats:
-    """The beats and bars of a song; silence is filled with beats as well. Needs half a second of activations."""
+    """The beats and bars of a song; silence is filled with beats as well. Needs `MIN_FRAMES` of activations."""
     peaks = find_peaks(activations.beat, activations.frames_per_s)
     frame = _track(activations.beat, activations.frames_per_s, peaks.typical)
     time_ms, support = _snapped(frame.astype(np.float64) * (1000 / TRACKING_FPS), peaks)
@@ -114,14 +117,6 @@ def _snapped(time_ms: NDArray[np.float64], peaks: Peaks) -> tuple[NDArray[np.flo
     nearest = nearest_index(peaks.time_ms, time_ms)
     near = np.abs(peaks.time_ms[nearest] - time_ms) <= SNAP_S * 1000
     return np.where(near, peaks.time_ms[nearest], time_ms), np.where(near, peaks.strength[nearest], 0.0)
-
-
-def nearest_index(sorted_ms: NDArray[np.float64], time_ms: NDArray[np.float64]) -> NDArray[np.int64]:
-    """For each time [time] the index of the nearest of `sorted_ms` [one or more]."""
-    right = np.clip(np.searchsorted(sorted_ms, time_ms), 1, max(sorted_ms.size - 1, 1))
-    right = np.minimum(right, sorted_ms.size - 1)
-    left = np.maximum(right - 1, 0)
-    return np.where(time_ms - sorted_ms[left] <= sorted_ms[right] - time_ms, left, right)
 
 
 def _downbeat_evidence(
