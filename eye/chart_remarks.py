@@ -31,7 +31,7 @@ GOOD = {
     "musicality/energy": "The loud phrases are the dense ones (correlation {value:.2f}, usually {usual:.2f}).",
     "musicality/onsets": "Rows stand where the song's onsets are strongest ({value:.0%} of the best possible).",
     "musicality/coverage": "{value:.0%} of the strongest sounds have a row.",
-    "fairness/spikes": "Difficulty is even: the hardest phrase asks for {value:+.1f} levels against the whole, loudness allowed for (usually {usual:+.1f}).",
+    "fairness/spikes": "Difficulty is even: loudness allowed for, the hardest phrase is {value:+.1f} levels from the whole (usually {usual:+.1f}).",
     "ergonomics/columns": "The columns share the notes evenly from phrase to phrase.",
     "ergonomics/repeats": "Columns are seldom pressed twice running ({value:.2f} of what chance would give, usually {usual:.2f}).",
     "readability/rhythm": "The rhythm is always prepared: {value:.0%} of the intervals come unannounced.",

@@ -1,6 +1,7 @@
 """What can go wrong in a chart, measured row by row in ordered classes: 0 is harmless, higher is worse.
 
     jack      presses of the busiest column within 0.6 s                   5 classes an octave
+    repeat    rows running that press one column, within 0.3 s each        rows
     density   notes within half a second                                   5 classes an octave
     holds     what makes holds hard to read, from one row to the next      points, see `_hold_points`
     hands     share of one hand in 14 rows                                 twentieths
@@ -22,13 +23,22 @@ from agents import Plays, play, population_of, skill_for
 from agents.summary import lost_accuracy
 from chart.errors import Mania4KError
 from chart.model import KEYS, Chart
-from chart.rows import LEFT, RIGHT, ROUNDING_MS, SIZE_OF_MASK
+from chart.rows import LEFT, RIGHT, ROUNDING_MS, SIZE_OF_MASK, previous
 from chart.snap import DIVISORS, beats_at, snap_beats
 from reward.musicality import WEAK_SHARE
 from reward.song import Song
 from reward.view import View, view_of
 
-CLASSES = {"jack": 40, "density": 40, "holds": 16, "hands": 21, "loss": 40, "unheard": 2, "snap": len(DIVISORS) + 2}
+CLASSES = {
+    "jack": 40,
+    "repeat": 16,
+    "density": 40,
+    "holds": 16,
+    "hands": 21,
+    "loss": 40,
+    "unheard": 2,
+    "snap": len(DIVISORS) + 2,
+}
 """Number of classes of each measure."""
 PER_OCTAVE = 5
 """Classes a doubling of a rate passes through: steps of 15 % are felt."""
@@ -36,6 +46,8 @@ SLOWEST = 0.25
 """Rate of class 0, presses a second."""
 COLUMN_MS, NOTES_MS = 600.0, 500.0
 """Reach to both sides: a jack of three presses and more, and the half second that a reader sees ahead."""
+REPEAT_MS = 300.0
+"""Interval up to which pressing a column again is felt as a jack."""
 HAND_ROWS = 14
 """Rows over which the hands should share the work: about a bar of 1/4."""
 LOSS_ROWS, LOSS_PER_OCTAVE, LOSS_OCTAVES = 5, 3, 8
@@ -76,6 +88,7 @@ def measure(chart: Chart, song: Song | None, target: float, seed: int = 0) -> Me
     loss = np.full(len(chart), np.nan) if plays is None else lost_accuracy(plays).mean(axis=0)
     classes = {
         "jack": _rate_class(_column_rate(view)),
+        "repeat": _repeats(view),
         "density": _rate_class(notes_around(view.note_ms, view.row_ms, NOTES_MS)),
         "holds": _hold_points(view),
         "hands": _one_hand(view),
@@ -122,6 +135,18 @@ def _column_rate(view: View) -> NDArray[np.float64]:
     for key in range(KEYS):
         rate = np.maximum(rate, notes_around(view.note_ms[view.column == key], view.row_ms, COLUMN_MS))
     return rate
+
+
+def _repeats(view: View) -> NDArray[np.int64]:
+    """Presses again in the longest run of rows with one column that the row belongs to."""
+    longest = np.zeros(view.row_ms.size, np.int64)
+    near = view.rows.gap_ms <= REPEAT_MS
+    for key in range(KEYS):
+        pressed = (view.rows.mask >> key & 1).astype(bool)
+        run = np.cumsum(~(near & pressed & previous(pressed)))
+        length = np.bincount(run, minlength=1)[run]
+        longest = np.maximum(longest, np.where(pressed, length - 1, 0))
+    return np.minimum(longest, CLASSES["repeat"] - 1)
 
 
 def _loss_class(view: View, loss: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -113,16 +113,22 @@ def _sections(measures: Measures, song: Song | None, reasons: ModelReasons | Non
     )
 
 
-def read_chart_and_song(path: Path, difficulty: str | None = None) -> tuple[Chart, Song | None]:
-    """The chart of that name (or the only one, or the hardest), and its song where the file or folder has it."""
-    from chart.files import audio_beside, read_charts
-    from chart.osz import read_osz_audio
+def chart_of(path: Path, difficulty: str | None = None) -> Chart:
+    """The chart of that name, in any case, or the hardest."""
+    from chart.files import read_charts
     from chart.stars import stars
+
+    charts = read_charts(path)
+    return max(charts, key=stars) if difficulty is None else _chosen(path, charts, difficulty)
+
+
+def song_of(path: Path, chart: Chart) -> Song | None:
+    """The chart's song where the file or its folder has it, with this chart's lag; None, and a word, where not."""
+    from chart.files import audio_beside
+    from chart.osz import read_osz_audio
     from reward.measuring import read_song
     from reward.song import estimate_lag_ms
 
-    charts = read_charts(path)
-    chart = _chosen(path, charts, difficulty) if difficulty is not None else max(charts, key=stars)
     try:
         if path.suffix.lower() == ".osz":
             song = read_song(read_osz_audio(path, chart.audio_filename), chart.audio_filename)
@@ -131,8 +137,8 @@ def read_chart_and_song(path: Path, difficulty: str | None = None) -> tuple[Char
             song = read_song(audio, audio.name)
     except Mania4KError as error:
         click.echo(f"without the song: {error}", err=True)
-        return chart, None
-    return chart, replace(song, lag_ms=estimate_lag_ms(chart, song))
+        return None
+    return replace(song, lag_ms=estimate_lag_ms(chart, song))
 
 
 def _chosen(path: Path, charts: list[Chart], difficulty: str) -> Chart:
@@ -154,8 +160,8 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
     use_utf8()
     if target is not None and not 0 < target <= MAX_STARS:
         raise ConfigError(f"--target {target:g}: give a star rating above 0 and up to {MAX_STARS:g}")
-    chart, song = read_chart_and_song(path, difficulty)
-    review = review_chart(chart, song, target=target, seed=seed)
+    chart = chart_of(path, difficulty)
+    review = review_chart(chart, song_of(path, chart), target=target, seed=seed)
     if as_json:
         click.echo(json.dumps(review.to_json(), ensure_ascii=False))
     else:

@@ -21,6 +21,8 @@ MANY = 0.3
 """Rarity that ten times as many breaches add."""
 NOTE_RARITY = 0.7
 """Guidelines that more than a fifth of human charts break are notes, not warnings."""
+SOFT = 0.9
+"""Rules weigh a little less than places that stand out by themselves."""
 MOST_WHOLE = 0.8
 """A rule that is about the whole chart points at no place and stays behind those that do."""
 UNKNOWN_SHARE = 1 / 600
@@ -68,7 +70,7 @@ def rule_remarks(breaches: Sequence[Breach], table: Human | None = None) -> list
         by_rule.setdefault(breach.rule, []).append(breach)
     remarks = []
     for rule, found in by_rule.items():
-        weight = tail(rule_rarity(rule, len(found), table), table.rules_worst)
+        weight = SOFT * tail(rule_rarity(rule, len(found), table), table.rules_worst)
         weight = min(weight, MOST_WHOLE) if rule in whole and found[0].severity != "problem" else weight
         remarks.append(_remark(rule, found, weight))
     return sorted(remarks, key=lambda remark: -remark.weight)
