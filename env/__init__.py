@@ -1,1 +1,17 @@
-"""The playtest loop: the mapper refined by what simulated players make of its charts."""
+"""The playtest loop: `Mania4KChart-v1` and `Mania4KEdit-v1`, the mapper as a policy, refinement by play."""
+
+from __future__ import annotations
+
+from gymnasium import register, registry
+
+CHART_ENV, EDIT_ENV = "Mania4KChart-v1", "Mania4KEdit-v1"
+
+
+def register_envs() -> None:
+    """Make the environments known to gymnasium; importing `env` does it."""
+    for name, edit in ((CHART_ENV, False), (EDIT_ENV, True)):
+        if name not in registry:
+            register(name, entry_point=f"env.registration:{'make_edit' if edit else 'make_chart'}")
+
+
+register_envs()

@@ -1,0 +1,27 @@
+"""Is the reward being gamed? It is when the reward rises while the auditors, which are no part of it, get worse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+WORSE: dict[str, tuple[float, float]] = {
+    "auditors/ngram_bits": (1.0, 0.05),
+    "auditors/onset_contrast": (-1.0, 0.05),
+    "charts/star_error": (1.0, 0.25),
+    "charts/most_used_column": (1.0, 0.10),
+    "charts/hold_share": (-1.0, 0.50),
+}
+"""Auditor → (direction in which it gets worse, share of its value before refinement that is too much)."""
+NOTABLE_RISE = 0.003
+"""Rise of the held-out reward from which it counts as one."""
+
+
+def worsened(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:
+    """Auditors that have become worse while the held-out reward rose, each with its figures."""
+    if now["held_out/reward"] - before["held_out/reward"] < NOTABLE_RISE:
+        return []
+    found = []
+    for name, (direction, too_much) in WORSE.items():
+        if name in before and direction * (now[name] - before[name]) > too_much * abs(before[name]):
+            found.append(f"{name} {before[name]:.3f} → {now[name]:.3f}")
+    return found

@@ -1,0 +1,139 @@
+"""How refinement does on songs it does not learn from: sections as in training, and whole charts as they are generated.
+
+Sections are fixed by a seed, so that two evaluations differ by the policy alone. Whole charts are written by
+`mapper.sampling` as `mapper.generate` does in its first round, scored by the whole reward and seen by its auditors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.model import Chart
+from env import kernels
+from env.core import State
+from env.decoding import controls_of
+from env.library import Library, Piece
+from env.policy import Judge
+from env.rollout import earn, write
+from env.scoring import Scorer, settings_of
+from env.sections import SectionConfig, Target, draw_section
+from mapper.hearing import hear
+from mapper.model import STYLES, Mapper
+from mapper.rows import HOLD_START, STARTS_NOTE, SYMBOLS, notes_of
+from mapper.sampling import Sampling, write_rows
+from reward.auditors import audit
+from reward.band_table import CHART_BANDS, SECTION_BANDS
+from reward.criteria import level_of
+from reward.rules import check
+from reward.terms import STAR_KNOTS, Band
+from reward.total import score
+
+SECTION_SEED = 20_261_122
+KEYBOARD = STYLES.index("keyboard")
+STARS = (2.0, 3.5, 5.0)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is evaluated."""
+
+    library: Library
+    sections: int = 24
+    versions: int = 4
+    charts: int = 4  # pieces of which whole charts are written
+
+
+def middle(band: Band, stars: float) -> float:
+    """Middle of a two-sided band at these stars: what people's charts have."""
+    return float(np.interp(stars, STAR_KNOTS, (np.array(band.low) + np.array(band.high)) / 2))
+
+
+def evaluate_sections(heldout: HeldOut, judge: Judge, scorer: Scorer, config: SectionConfig) -> dict[str, float]:
+    """Means over held-out sections: the reward, every term, the skill error and what is written."""
+    random = np.random.default_rng(SECTION_SEED)
+    sections = [draw_section(heldout.library, config, random) for _ in range(heldout.sections)]
+    written = write(heldout.library, judge, sections, heldout.versions, [SECTION_SEED])
+    seeds = np.repeat(random.integers(2**31, size=heldout.sections), heldout.versions)
+    earned = earn(scorer, written.state, seeds)
+    stars = np.array([section.target.stars for section in written.state.sections])
+    wanted = np.array([middle(SECTION_BANDS["fairness/level"], star) for star in stars])
+    codes = _written_codes(written.state)
+    notes, holds = sum(_notes(code) for code in codes), sum(int((SYMBOLS[code] == HOLD_START).sum()) for code in codes)
+    found = {
+        "held_out/reward": float(earned.total.mean()),
+        "held_out/skill_error": float(np.nanmean(np.abs(earned.measures["fairness/level"] - wanted[:, None]))),
+        "held_out/problems_per_1000": float(10 * np.nanmean(earned.measures["rules/problems"])),
+        "held_out/hold_share": holds / max(notes, 1),
+        "held_out/notes": notes / len(codes),
+        "held_out/rows": float(np.mean([STARTS_NOTE[code].sum() for code in codes])),
+    }
+    for name, values in earned.terms.items():
+        if not np.isnan(values).all():
+            found[f"held_out_terms/{name.replace('/', '_')}"] = float(np.nanmean(values))
+    return found
+
+
+def _written_codes(state: State) -> list[NDArray[np.int64]]:
+    first, known = state.numbers[:, kernels.FIRST_COUNT], state.tokens_known
+    return [
+        state.tokens[env, first[env] : known[env], kernels.CODE].astype(np.int64) for env in range(len(state.sections))
+    ]
+
+
+def _notes(code: NDArray[np.int64]) -> int:
+    symbols = SYMBOLS[code]
+    return int(((symbols == 1) | (symbols == HOLD_START)).sum())
+
+
+def write_piece(model: Mapper, piece: Piece, stars: Sequence[float], seed: int, style: int = KEYBOARD) -> list[Chart]:
+    """One whole chart for each target, as the mapper writes it when told the target."""
+    controls = controls_of([Target.typical(star, style) for star in stars])
+    heard = hear(model, piece.grid, piece.features, piece.lag_ms, controls)
+    written = write_rows(model, heard, Sampling(seed, np.zeros(len(stars))))
+    return [
+        Chart.from_notes(*notes_of(rows, piece.grid), timing_points=piece.timing_points, difficulty=settings_of(star))
+        for rows, star in zip(written, stars, strict=True)
+    ]
+
+
+def measure_chart(chart: Chart, piece: Piece, stars: float, seed: int = 0) -> dict[str, float]:
+    """The whole reward, its terms and measures, the auditors, and errors against the target."""
+    result = score(chart, stars, piece.song, seed=seed).flat()
+    wanted = middle(CHART_BANDS["fairness/level"], stars)
+    seen = audit(chart, piece.song)
+    findings = check(chart, level_of(stars))
+    problems = [one for one in findings if one.severity == "problem"]
+    return (
+        result
+        | seen
+        | {
+            "skill_error": abs(result.get("measure/fairness/level", np.nan) - wanted),
+            "star_error": abs(seen["audit/stars"] - stars),
+            "problems_per_1000": 1000.0 * len(problems) / max(len(chart), 1),
+            "hold_share": float(chart.is_hold.mean()) if len(chart) else 0.0,
+            "notes": float(len(chart)),
+            "most_used_column": float(np.bincount(chart.column, minlength=4).max() / max(len(chart), 1)),
+        }
+    )
+
+
+def evaluate_charts(heldout: HeldOut, model: Mapper, seed: int) -> tuple[dict[str, float], list[tuple[Piece, Chart]]]:
+    """(means over whole charts of held-out pieces, the charts)."""
+    found: list[dict[str, float]] = []
+    charts: list[tuple[Piece, Chart]] = []
+    for number, piece in enumerate(heldout.library.pieces[: heldout.charts]):
+        for stars, chart in zip(STARS, write_piece(model, piece, STARS, seed + number), strict=True):
+            found.append(measure_chart(chart, piece, stars))
+            charts.append((piece, chart))
+    names = ("total", "skill_error", "star_error", "problems_per_1000", "hold_share", "notes", "most_used_column")
+    audits = ("audit/ngram_bits", "audit/onset_contrast", "audit/level")
+    return {
+        f"{'charts' if '/' not in name else 'auditors'}/{name.split('/')[-1]}": float(
+            np.nanmean([one.get(name, np.nan) for one in found])
+        )
+        for name in (*names, *audits)
+    }, charts

@@ -1,0 +1,176 @@
+"""Refine the mapper by play: `python -m env.refine --init CHECKPOINT --songs DATA -o RUN`.
+
+PPO (`env.section_ppo`) on sections of the dataset's `train` songs: the mapper writes eight bars in several versions,
+simulated players play them, the reward's section terms value them, and what a version earns above its siblings is
+learnt, on a leash to the pretrained mapper. Every eighth song is held out to watch (`env.heldout`); `val` is not touched.
+
+    python -m env.refine --songs data/songs -o runs/refined
+    tensorboard --logdir runs
+
+RUN holds `config.json`, `state.pt` (run the same command again to go on), `refined.safetensors` (best held-out reward
+so far; `mania4k generate --checkpoint` takes it) and the TensorBoard log. Tags: docs/env.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chart.command import Command, use_utf8
+from chart.errors import CheckpointError, ConfigError
+
+HELD_OUT_EVERY = 8
+"""Every so many-th song of `train` is held out."""
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """Settings of a refinement run."""
+
+    songs: str
+    out: str
+    init: str = "bundled"
+    updates: int = 200
+    groups: int = 8
+    versions: int = 8
+    epochs: int = 2
+    minibatches: int = 4
+    learning_rate: float = 5e-5
+    leash: float = 0.03  # nats a step
+    players: int = 32
+    phrases: int = 2
+    edit: bool = False
+    evaluate_every: int = 10
+    charts_every: int = 40
+    heldout_sections: int = 24
+    heldout_charts: int = 4
+    save_every: int = 5
+    max_songs: int = 0  # of the training songs; 0: all
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "groups", "epochs", "minibatches", "evaluate_every", "charts_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        if self.versions < 2:
+            raise ConfigError(
+                f"--versions is {self.versions}; a version needs siblings to be compared with: give 2 or more"
+            )
+        if self.minibatches > self.groups * self.versions:
+            raise ConfigError(f"--minibatches {self.minibatches} are more than --groups × --versions episodes")
+
+
+def refine(config: RefineConfig) -> dict[str, float]:
+    """Refine until `updates` or an alarm; returns the last held-out figures."""
+    from stable_baselines3.common.logger import configure
+
+    from env.run_state import load_state, save_config
+    from env.watching import Watch
+
+    out = Path(config.out)
+    ppo, heldout = prepare(config)
+    save_config(out, config)
+    ppo.set_logger(configure(str(out), ["tensorboard"]))
+    saved = load_state(out, ppo.device)
+    watch = Watch(config, heldout, out)
+    if saved is not None:
+        try:
+            ppo.restore(saved)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"{out / 'state.pt'}: does not fit this run ({str(error).splitlines()[0]})"
+            ) from error
+        watch.restore(saved)
+    if ppo.updates < config.updates:
+        ppo.learn(1 << 60, callback=watch, reset_num_timesteps=False, tb_log_name="")
+    return watch.last
+
+
+def prepare(config: RefineConfig) -> tuple[Any, Any]:
+    """(SectionPPO, HeldOut) of a run, before any state is restored."""
+    from env.heldout import HeldOut
+    from env.library import library_of
+    from env.policy import PolicySampling
+    from env.scoring import ScoringConfig
+    from env.section_ppo import SectionPPO, Settings, frozen_copy
+    from env.sections import SectionConfig
+    from env.vector import ChartVecEnv
+    from mapper.checkpoint import load_mapper
+    from mapper.corpus import open_corpus
+    from mapper.train import pick_device
+
+    device = pick_device(config.device)
+    mapper = load_mapper(None if config.init == "bundled" else Path(config.init)).to(device)
+    corpus = open_corpus(Path(config.songs))
+    train, held = split_songs(corpus, config.max_songs)
+    if not train or not held:
+        raise ConfigError(f"{config.songs}: refinement needs at least {HELD_OUT_EVERY} songs in the train split")
+    sections = SectionConfig(phrases=config.phrases, edit=config.edit)
+    env = ChartVecEnv(library_of(corpus, train), 2, sections, ScoringConfig(players=config.players), config.seed)
+    settings = Settings(
+        groups=config.groups,
+        versions=config.versions,
+        minibatches=config.minibatches,
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        leash=config.leash,
+        seed=config.seed,
+    )
+    import torch
+
+    torch.manual_seed(config.seed)
+    ppo = SectionPPO(env, mapper, frozen_copy(mapper), settings, PolicySampling())
+    heldout = HeldOut(library_of(corpus, held), config.heldout_sections, charts=config.heldout_charts)
+    return ppo, heldout
+
+
+def split_songs(corpus: Any, max_songs: int = 0) -> tuple[list[int], list[int]]:
+    """(charts to learn on, charts held out) of the train split; all charts of a song are on one side."""
+    charts = corpus.split("train")
+    songs = sorted({corpus.charts[chart].song for chart in charts})
+    held = set(songs[::HELD_OUT_EVERY])
+    learnt = [song for song in songs if song not in held]
+    kept = set(learnt[:: max(len(learnt) // max_songs, 1)][:max_songs] if max_songs else learnt)
+    return (
+        [chart for chart in charts if corpus.charts[chart].song in kept],
+        [chart for chart in charts if corpus.charts[chart].song in held],
+    )
+
+
+@click.command(cls=Command, help="Refine the mapper by play. Run again to go on where it stopped.")
+@click.option("--songs", required=True, type=click.Path(file_okay=False), help="Dataset of mapper.dataset.")
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the run.")
+@click.option("--init", default=RefineConfig.init, show_default=True, help="Checkpoint to start from, or bundled.")
+@click.option("--updates", default=RefineConfig.updates, show_default=True, help="Rollouts with their training.")
+@click.option("--groups", default=RefineConfig.groups, show_default=True, help="Sections a rollout.")
+@click.option("--versions", default=RefineConfig.versions, show_default=True, help="Versions of each section.")
+@click.option("--epochs", default=RefineConfig.epochs, show_default=True)
+@click.option("--minibatches", default=RefineConfig.minibatches, show_default=True)
+@click.option("--learning-rate", default=RefineConfig.learning_rate, show_default=True)
+@click.option("--leash", default=RefineConfig.leash, show_default=True, help="Nats a step from the pretrained mapper.")
+@click.option("--players", default=RefineConfig.players, show_default=True, help="Simulated players of a section.")
+@click.option("--phrases", default=RefineConfig.phrases, show_default=True, help="Phrases of 16 beats in a section.")
+@click.option(
+    "--edit/--write", default=RefineConfig.edit, show_default=True, help="Rewrite sections of people's charts."
+)
+@click.option("--evaluate-every", default=RefineConfig.evaluate_every, show_default=True, help="Updates.")
+@click.option("--charts-every", default=RefineConfig.charts_every, show_default=True, help="Updates.")
+@click.option("--heldout-sections", default=RefineConfig.heldout_sections, show_default=True)
+@click.option("--heldout-charts", default=RefineConfig.heldout_charts, show_default=True, help="Songs charted whole.")
+@click.option("--save-every", default=RefineConfig.save_every, show_default=True, help="Updates.")
+@click.option("--max-songs", default=RefineConfig.max_songs, help="Songs to learn on; default: all.")
+@click.option("--seed", default=RefineConfig.seed, show_default=True)
+@click.option("--device", default=RefineConfig.device, show_default=True, help="auto, cpu, cuda, …")
+def main(**options: Any) -> None:
+    use_utf8()
+    figures = refine(RefineConfig(**options))
+    for name, value in figures.items():
+        click.echo(f"{name:42} {value:.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""PPO on whole sections, leashed to the pretrained mapper: stable-baselines3's `PPO` with three changes.
+
+A rollout writes each of `groups` sections in `versions` versions from begin to end (`env.rollout`); what a version
+earns is taken against its siblings; minibatches are whole sections (`env.episode_buffer`). To PPO's loss comes the
+exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`).
+Returns are not bootstrapped at a section's end: what the next section earns is no merit of this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from env.episode_buffer import EpisodeBuffer, Episodes
+from env.leash import Leash
+from env.policy import Judge, Judged, MapperPolicy, PolicySampling, states_of
+from env.rollout import Earned, earn, write
+from env.sections import draw_section
+from env.vector import ChartVecEnv
+from mapper.model import Mapper
+
+MAX_LOG_RATIO = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What PPO on sections needs beside stable-baselines3's own arguments."""
+
+    groups: int = 8  # sections a rollout
+    versions: int = 8  # of each section
+    minibatches: int = 4
+    epochs: int = 2
+    learning_rate: float = 5e-5
+    clip: float = 0.2
+    decay: float = 0.98  # of generalised advantages
+    leash: float = 0.03  # nats a step
+    entropy: float = 0.0
+    seed: int = 0
+
+
+class SectionPPO(PPO):
+    """See the module's docstring. `updates` counts rollouts with their training; everything random hangs on it."""
+
+    policy: MapperPolicy
+
+    def __init__(
+        self, env: ChartVecEnv, mapper: Mapper, reference: Mapper, settings: Settings, sampling: PolicySampling
+    ) -> None:
+        self.settings, self.leash, self.updates = settings, Leash(settings.leash), 0
+        self.reference = Judge(reference.eval(), sampling)
+        self.chart_env = env
+        self.last_earned: Earned | None = None
+        super().__init__(
+            MapperPolicy,
+            env,
+            learning_rate=settings.learning_rate,
+            n_steps=2,
+            batch_size=2 * env.num_envs,
+            n_epochs=settings.epochs,
+            gamma=1.0,
+            gae_lambda=settings.decay,
+            clip_range=settings.clip,
+            ent_coef=settings.entropy,
+            rollout_buffer_class=EpisodeBuffer,
+            policy_kwargs={"mapper": mapper, "library": env.library, "sampling": sampling},
+            seed=None,
+            device=next(mapper.parameters()).device,
+        )
+
+    def collect_rollouts(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
+    ) -> bool:
+        """Write and value a batch of sections."""
+        assert isinstance(rollout_buffer, EpisodeBuffer)
+        callback.on_rollout_start()
+        settings, session = self.settings, self.chart_env.session
+        random = np.random.default_rng([settings.seed, self.updates, 0])
+        sections = [draw_section(env.library, session.config, random) for _ in range(settings.groups)]  # type: ignore[attr-defined]
+        written = write(
+            self.chart_env.library,
+            self.policy.judge,
+            sections,
+            settings.versions,
+            [settings.seed, self.updates, 1],
+            self.policy.value_head,
+        )
+        seeds = np.repeat(random.integers(2**31, size=settings.groups), settings.versions)
+        earned = earn(session.scorer, written.state, seeds)
+        rollout_buffer.reset()
+        rollout_buffer.fill(written, earned, settings.versions)
+        self.last_earned = earned
+        self._log_rollout(written.steps, earned)
+        self.num_timesteps += int(written.steps.sum())
+        callback.update_locals(locals())
+        going_on = callback.on_step()
+        callback.on_rollout_end()
+        return going_on
+
+    def _log_rollout(self, steps: np.ndarray, earned: Earned) -> None:
+        self.logger.record("rollout/reward", float(earned.total.mean()))
+        self.logger.record(
+            "rollout/spread_in_group", float(earned.total.reshape(-1, self.settings.versions).std(1).mean())
+        )
+        self.logger.record("rollout/steps", float(steps.mean()))
+        for name, values in earned.terms.items():
+            if not np.isnan(values).all():
+                self.logger.record(f"terms/{name.replace('/', '_')}", float(np.nanmean(values)))
+
+    def train(self) -> None:
+        """Update the policy on the episodes of the buffer."""
+        buffer, settings = self.rollout_buffer, self.settings
+        assert isinstance(buffer, EpisodeBuffer)
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        random = np.random.default_rng([settings.seed, self.updates, 2])
+        taken = np.arange(buffer.advantage.shape[1]) < buffer.written.steps[:, None]  # type: ignore[union-attr]
+        spread = float(buffer.advantage[taken].std())
+        logged = [
+            self._update(episodes, spread)
+            for _ in range(settings.epochs)
+            for episodes in buffer.minibatches(settings.minibatches, random, self.device)
+        ]
+        means = {name: float(np.mean([one[name] for one in logged])) for name in logged[0]}
+        self.leash.adapt(means["leash/kl"])
+        self.updates += 1
+        self._n_updates += settings.epochs
+        for name, value in (
+            means | {"leash/coefficient": self.leash.coefficient, "train/advantage_spread": spread}
+        ).items():
+            self.logger.record(name, value)
+
+    def _update(self, episodes: Episodes, spread: float) -> dict[str, float]:
+        """One optimizer step on a minibatch; returns what to log."""
+        policy, taken = self.policy, episodes.taken
+        windows, token = episodes.reading.windows, episodes.reading.decisions.token
+        state = states_of(policy.mapper, windows, episodes.tokens, token)
+        judged = policy.judge.judge(episodes.reading, state)
+        values = policy.value_head(state, episodes.left, episodes.stars)
+        ratio = (judged.log_prob - episodes.log_prob)[taken].clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+        advantage = episodes.advantage[taken] / max(spread, 1e-8)
+        gain = torch.min(
+            advantage * ratio.exp(), advantage * ratio.exp().clamp(1 - self.settings.clip, 1 + self.settings.clip)
+        )
+        value_loss = ((values - episodes.returns)[taken] / max(spread, 1e-8)).square().mean()
+        divergence = judged.kl(self._refer(episodes))[taken].mean()
+        entropy = judged.entropy()[taken].mean()
+        loss = -gain.mean() + self.vf_coef * value_loss + self.leash.coefficient * divergence - self.ent_coef * entropy
+        policy.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
+        policy.optimizer.step()
+        return {
+            "train/policy_loss": float(-gain.mean().detach()),
+            "train/value_loss": float(value_loss.detach()),
+            "train/entropy": float(entropy.detach()),
+            "train/clipped_share": float((ratio.exp() - 1).abs().gt(self.settings.clip).float().mean()),
+            "train/step_kl": float((ratio.exp() - 1 - ratio).mean().detach()),
+            "train/gradient_norm": float(norm),
+            "leash/kl": float(divergence.detach()),
+        }
+
+    @torch.no_grad()
+    def _refer(self, episodes: Episodes) -> Judged:
+        """What the frozen mapper says of the same decisions."""
+        windows, token = episodes.reading.windows, episodes.reading.decisions.token
+        return self.reference.judge(episodes.reading, states_of(self.reference.model, windows, episodes.tokens, token))
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "reference", "chart_env", "last_earned"]
+
+    def state(self) -> dict[str, Any]:
+        """What a run must remember to go on, as plain data and tensors."""
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self.policy.optimizer.state_dict(),
+            "leash": self.leash.coefficient,
+            "updates": self.updates,
+            "steps": self.num_timesteps,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.policy.load_state_dict(saved["policy"])
+        self.policy.optimizer.load_state_dict(saved["optimizer"])
+        self.leash.coefficient = float(saved["leash"])
+        self.updates, self.num_timesteps = int(saved["updates"]), int(saved["steps"])
+
+
+def frozen_copy(mapper: Mapper) -> Mapper:
+    """The same network, never to be trained."""
+    copy = Mapper(mapper.config)
+    copy.load_state_dict(mapper.state_dict())
+    copy.requires_grad_(False)
+    return copy.eval().to(next(mapper.parameters()).device)

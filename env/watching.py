@@ -1,0 +1,171 @@
+"""What a refinement run does beside learning: evaluate, log, save, keep the best, and stop on the auditors' alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import TensorBoardOutputFormat
+
+from chart.model import Chart
+from env.alarm import worsened
+from env.heldout import HeldOut, evaluate_charts, evaluate_sections
+from env.run_state import save_state
+from env.scoring import Scorer, ScoringConfig
+from env.section_ppo import SectionPPO
+from env.sections import SectionConfig
+from mapper.checkpoint import save_mapper
+from mapper.pianoroll import piano_roll
+
+if TYPE_CHECKING:
+    from env.refine import RefineConfig
+
+REFINED = "refined.safetensors"
+PICTURE_MS = 20_000.0
+CLICK_RATE = 16_000
+CLICK_MS = 12.0
+ALARMS_TO_STOP = 2
+"""Whole-chart evaluations in a row with an alarm after which a run stops."""
+
+
+class Watch(BaseCallback):
+    """A stable-baselines3 callback; its unit is the update, not the step."""
+
+    def __init__(self, config: RefineConfig, heldout: HeldOut, out: Path) -> None:
+        super().__init__()
+        self.config, self.heldout, self.out = config, heldout, out
+        self.scorer = Scorer(heldout.library, ScoringConfig(players=config.players))
+        self.sections = SectionConfig(phrases=config.phrases, edit=config.edit)
+        self.before: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+        self.best, self.alarms = -np.inf, 0
+        self.evaluated = -1  # update of the last evaluation
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.before, self.best, self.alarms = dict(saved["before"]), float(saved["best"]), int(saved.get("alarms", 0))
+        self.evaluated = int(saved["updates"])
+        self.last = dict(saved.get("last", {}))
+
+    def _on_training_start(self) -> None:
+        columns = (
+            TextColumn("refining"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+        )
+        self.bar = Progress(*columns, console=Console(stderr=True))
+        self.task = self.bar.add_task("", total=self.config.updates, completed=self.ppo.updates)
+        self.bar.start()
+
+    def _on_training_end(self) -> None:
+        self.bar.stop()
+
+    @property
+    def ppo(self) -> SectionPPO:
+        """The algorithm that is watched."""
+        assert isinstance(self.model, SectionPPO)
+        return self.model
+
+    def _on_rollout_start(self) -> None:
+        """Before a rollout: the policy is that of `updates` updates."""
+        updates = self.ppo.updates
+        if updates % self.config.evaluate_every == 0 and updates != self.evaluated:
+            self._evaluate(updates)
+        elif updates and updates % self.config.save_every == 0:
+            self._save()
+
+    def _on_step(self) -> bool:
+        self.bar.update(
+            self.task,
+            completed=self.ppo.updates,
+            description=f"held-out reward {self.last.get('held_out/reward', np.nan):.4f}",
+        )
+        self.logger.dump(self.ppo.num_timesteps)
+        if self.ppo.updates >= self.config.updates:
+            if self.evaluated != self.ppo.updates:
+                self._evaluate(self.ppo.updates, whole=True)
+            return False
+        if self.alarms >= ALARMS_TO_STOP:
+            self.bar.console.print("stopped: the reward rises while the auditors get worse")
+            return False
+        return True
+
+    def _evaluate(self, updates: int, whole: bool = False) -> None:
+        figures = evaluate_sections(self.heldout, self.ppo.policy.judge, self.scorer, self.sections)
+        if whole or updates % self.config.charts_every == 0:
+            model = self.ppo.policy.mapper
+            found, charts = evaluate_charts(self.heldout, model, seed=1000)
+            figures |= found
+            self._draw([chart for _, chart in charts], updates)
+            self._listen_for_alarm(figures)
+        for name, value in figures.items():
+            self.logger.record(name, value)
+        self.logger.dump(self.ppo.num_timesteps)
+        if not self.before:
+            self.before = dict(figures)
+        if figures["held_out/reward"] > self.best:
+            self.best = figures["held_out/reward"]
+            notes = f"refined by play, update {updates}, held-out reward {self.best:.4f}"
+            save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes)
+        self.last, self.evaluated = self.last | figures, updates
+        self.bar.console.print(_line(updates, figures, self.ppo.leash.coefficient), highlight=False)
+        self._save()
+
+    def _listen_for_alarm(self, figures: Mapping[str, float]) -> None:
+        if self.before:
+            bad = worsened(self.before, figures)
+            self.alarms = self.alarms + 1 if bad else 0
+            self.logger.record("auditors/alarm", float(len(bad)))
+            if bad:
+                self.bar.console.print(f"alarm: {'; '.join(bad)}", highlight=False)
+
+    def _save(self) -> None:
+        own = {"before": self.before, "best": float(self.best), "alarms": self.alarms, "last": self.last}
+        save_state(self.out, self.ppo.state() | own)
+
+    def _draw(self, charts: list[Chart], updates: int) -> None:
+        for output in self.logger.output_formats:
+            if isinstance(output, TensorBoardOutputFormat):
+                for number, chart in enumerate(charts):
+                    start = float(chart.time_ms[len(chart) // 3]) if len(chart) else 0.0
+                    roll = piano_roll(chart, start, start + PICTURE_MS)
+                    output.writer.add_image(f"charts/{number}", roll, self.ppo.num_timesteps, dataformats="HWC")
+                    sound = clicks(chart, start, start + PICTURE_MS)
+                    output.writer.add_audio(f"charts/{number}", sound[None], self.ppo.num_timesteps, CLICK_RATE)
+
+
+def clicks(chart: Chart, start_ms: float, end_ms: float) -> NDArray[np.float32]:
+    """[sample] a click for each row of the chart, louder for chords, −1…1."""
+    sound = np.zeros(int((end_ms - start_ms) / 1000 * CLICK_RATE), np.float32)
+    length = int(CLICK_MS / 1000 * CLICK_RATE)
+    time = np.arange(length) / CLICK_RATE
+    click = (np.sin(2 * np.pi * 2000 * time) * np.exp(-time * 400)).astype(np.float32)
+    for at_ms in chart.time_ms[(chart.time_ms >= start_ms) & (chart.time_ms < end_ms - CLICK_MS - 1)]:
+        first = int((at_ms - start_ms) / 1000 * CLICK_RATE)
+        sound[first : first + length] += 0.25 * click[: sound.size - first]
+    return np.clip(sound, -1.0, 1.0)
+
+
+def _line(updates: int, figures: Mapping[str, float], leash: float) -> str:
+    shown = (
+        "held_out/reward",
+        "held_out/skill_error",
+        "held_out/hold_share",
+        "held_out/notes",
+        "charts/total",
+        "charts/skill_error",
+        "charts/star_error",
+        "charts/problems_per_1000",
+        "auditors/ngram_bits",
+        "auditors/onset_contrast",
+    )
+    parts = [f"{name.split('/')[0][0]}.{name.split('/')[1]} {figures[name]:.4f}" for name in shown if name in figures]
+    return f"update {updates}: {', '.join(parts)}, leash {leash:.3f}"
