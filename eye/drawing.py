@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 FONT = "DejaVu Sans, Segoe UI, Noto Sans, Noto Sans CJK JP, Meiryo, sans-serif"
 PNG_SCALE = 2
 """PNG pixels a unit: sharp on today's screens."""
+SYSTEM_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "meiryo.ttc",
+    "msgothic.ttc",
+    "Hiragino Sans GB.ttc",
+    "fonts-japanese-gothic.ttf",
+)
+"""Fonts with Japanese letters, as Linux, Windows and macOS name them."""
 BASELINE = 0.78
 """Where the baseline of text lies in its height."""
 
@@ -94,8 +104,8 @@ def _printable(text: str) -> str:
 
 
 def to_png(drawing: Drawing) -> bytes:
-    """The drawing as a PNG image, `PNG_SCALE` pixels a unit; characters that the built-in font lacks show as boxes."""
-    from PIL import Image, ImageDraw, ImageFont
+    """The drawing as a PNG image, `PNG_SCALE` pixels a unit."""
+    from PIL import Image, ImageDraw
 
     scale = PNG_SCALE
     image = Image.new("RGB", (round(drawing.width * scale), round(drawing.height * scale)), drawing.background)
@@ -109,8 +119,19 @@ def to_png(drawing: Drawing) -> bytes:
         elif isinstance(shape, Area):
             pen.polygon([(x * scale, y * scale) for x, y in shape.points], fill=shape.colour)
         else:
-            font = ImageFont.load_default(shape.size * scale)
-            pen.text((shape.x * scale, shape.y * scale), _printable(shape.text), fill=shape.colour, font=font)
+            text = _printable(shape.text).replace("–", "-")  # which the built-in font lacks
+            pen.text((shape.x * scale, shape.y * scale), text, fill=shape.colour, font=_font(text, shape.size * scale))
     data = io.BytesIO()
     image.save(data, "PNG", optimize=True)
     return data.getvalue()
+
+
+def _font(text: str, size: float) -> Any:
+    """Pillow's own font for Latin text; for other scripts one of the system, where it has one (else boxes are drawn)."""
+    from PIL import ImageFont
+
+    if not text.isascii():
+        for name in SYSTEM_FONTS:
+            with suppress(OSError):
+                return ImageFont.truetype(name, size)
+    return ImageFont.load_default(size)

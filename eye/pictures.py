@@ -48,11 +48,11 @@ BACKGROUND, LANE, BAR, BEAT, INK, FAINT, STRAIN = (
 )
 MARKS = {"problem": "#ff5a5f", "warning": "#ffb454", "note": "#6cb6ff"}
 WIDTH, MARGIN, LEFT_MARGIN = 1200.0, 16.0, 52.0
-LANE_HEIGHT, STRAIN_HEIGHT, LINE_GAP, MARK_HEIGHT = 13.0, 34.0, 16.0, 5.0
-NOTE_WIDTH = 5.0
+LANE_HEIGHT, STRAIN_HEIGHT, LINE_GAP, MARK_HEIGHT = 13.0, 26.0, 14.0, 5.0
+NOTE_WIDTH = 3.6
 HOLD_HEIGHT = 0.5
-LINE_S = 20.0
-"""Seconds a line shows: notes of 20 a second stand 3 units apart."""
+LINE_S = 16.0
+"""Seconds a line shows: notes of 16 a second stand 4 units apart."""
 MAX_LINES = 60
 """Lines of a picture: 20 minutes."""
 MAX_MARKED = 12
@@ -168,7 +168,7 @@ def _notes(drawing: Drawing, scene: Scene, start: float, end: float, top: float,
             width = across(float(last[note])) - x
             drawing.rectangle(x, lane_y + (LANE_HEIGHT - 1 - body) / 2, max(width, 1.0), body, _shaded(colour))
         if chart.time_ms[note] >= start:
-            drawing.rectangle(x, lane_y + 1, NOTE_WIDTH, LANE_HEIGHT - 3, colour)
+            drawing.rectangle(x, lane_y + 1, min(NOTE_WIDTH, across(end) - x), LANE_HEIGHT - 3, colour)
 
 
 def _shaded(colour: str) -> str:
@@ -180,7 +180,7 @@ def _shaded(colour: str) -> str:
 def _strain(drawing: Drawing, scene: Scene, start: float, end: float, bottom: float, across) -> None:  # type: ignore[no-untyped-def]
     inside = (scene.strain_ms > start) & (scene.strain_ms < end)
     time = np.concatenate([[start], scene.strain_ms[inside], [end]])
-    height = np.interp(time, scene.strain_ms, scene.strain) if scene.strain_ms.size else np.zeros(time.size)
+    height = np.interp(time, scene.strain_ms, scene.strain, 0.0, 0.0) if scene.strain_ms.size else np.zeros(time.size)
     points = [
         (across(t), bottom - h * (STRAIN_HEIGHT - 4)) for t, h in zip(time.tolist(), height.tolist(), strict=True)
     ]
