@@ -37,7 +37,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for param in self.params:
-            if isinstance(param, NumbersOption):
+            if isinstance(param, ManyOption):
                 args = param.joined(args)
         return super().parse_args(ctx, args)
 
@@ -51,23 +51,52 @@ class Command(click.Command):
             ctx.exit(1)
 
 
-class NumbersOption(click.Option):
+class ManyOption(click.Option):
+    """An option that takes all the values that follow it."""
+
+    def joined(self, args: list[str]) -> list[str]:
+        """The arguments with the values behind this option in one, as click expects."""
+        rest, joined = list(args), []
+        while rest:
+            joined.append(rest.pop(0))
+            if joined[-1] in self.opts and rest:
+                values = [rest.pop(0)]
+                while rest and self.goes_on(rest[0]):
+                    values.append(rest.pop(0))
+                joined.append(" ".join(values))
+        return joined
+
+    def goes_on(self, text: str) -> bool:
+        """Whether an argument behind a value of the option is one more value of it."""
+        raise NotImplementedError
+
+
+class NumbersOption(ManyOption):
     """An option that takes all the numbers that follow it: `--stars 2 3.5 5`; commas do as well."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "type": _Numbers()})
 
-    def joined(self, args: list[str]) -> list[str]:
-        """The arguments with the numbers behind this option in one, as click expects."""
-        rest, joined = list(args), []
-        while rest:
-            joined.append(rest.pop(0))
-            if joined[-1] in self.opts and rest:
-                numbers = [rest.pop(0)]
-                while rest and _is_number(rest[0]):
-                    numbers.append(rest.pop(0))
-                joined.append(" ".join(numbers))
-        return joined
+    def goes_on(self, text: str) -> bool:
+        return _is_number(text)
+
+
+class ChoicesOption(ManyOption):
+    """An option that takes all the words of a list that follow it: `--set easy hard`; commas do as well."""
+
+    def __init__(self, *args: Any, choices: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "type": _Words()})
+        self.choices = choices
+
+    def goes_on(self, text: str) -> bool:
+        return text.casefold() in self.choices
+
+
+class _Words(click.ParamType):
+    name = "words"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(value.replace(",", " ").split())
 
 
 class _Numbers(click.ParamType):

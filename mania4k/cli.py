@@ -8,10 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 VERBS = {
-    "generate": ("mapper.generate", "Write an .osz with 4K difficulties for a song."),
+    "generate": ("mapper.generate_command", "Write an .osz with 4K difficulties for a song."),
     "timing": ("ear.beat_to_osu", "Find a song's BPM, offset and metre and write osu! red lines."),
     "play": ("agents.play", "Let simulated players play a chart; write a replay."),
     "score": ("reward.score", "Score a chart: fairness, readability, ergonomics, the ranking criteria."),
+    "review": ("eye.review", "Review a chart: what to mend and why, what is good, section by section."),
     "view": ("mania4k.view", "Watch a chart, read its review and play it, in the browser."),
     "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
     "train": ("mapper.train", "Pretrain the mapper on a dataset."),

@@ -1,9 +1,9 @@
-"""Writes charts until their official stars are those asked for.
+"""Writes charts until each is what was asked: official stars, the level's ranking criteria, hold share, pattern mix.
 
-The mapper is told the stars that it shall write and the density that such charts have, and mostly comes near; what
-remains is closed here in rounds of several charts a target, written side by side. The first round tells the mapper
-more or fewer stars than wanted (a *push*); the later ones keep the push at which the stars should be right and vary a
-*bias* on the hazard's log-odds, more or fewer rows.
+In rounds: several *takes* of every difficulty are written side by side, and the best bars of each are joined
+(mapper.splicing). Most difficulties are met by the first round, because the takes lie on both sides of what is asked.
+For those that are not, the next round tells the mapper more or fewer stars (a *push*), and where that is not enough adds
+a *bias* to the hazard's log-odds, more or fewer rows. Notes are never deleted.
 """
 
 from __future__ import annotations
@@ -12,70 +12,87 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from chart.errors import AudioFileError
-from chart.grid import Grid
-from chart.model import KEYS, Chart, TimingPoint
+from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from chart.stars import stars
-from mapper.hearing import Heard, hear
-from mapper.model import STYLES, Controls, Mapper
-from mapper.rows import notes_of
-from mapper.sampling import Sampling, write_rows
+from mapper.model import Mapper
+from mapper.pattern_mix import FAMILIES
+from mapper.rows import Rows
+from mapper.sampling import write_rows
+from mapper.splicing import Spliced, Splicer, Wish
+from mapper.steering import Listener, Song, Steering, sampling_of
+from mapper.takes import Takes
+from reward.criteria import Level
 
-PUSHES = (-0.5, 0.0, 0.5)
-"""Stars added to the target in the first round's controls."""
+SPREAD = 0.5
+"""The first takes are told up to this many stars more and less than asked; later ones half as many."""
 MAX_PUSH = 3.0
-MIN_TOLD_STARS, MAX_TOLD_STARS = 0.3, 9.0
-MIN_STARS_PER_PUSH = 0.4
-"""Least effect of a push that is believed when a line is laid through few noisy charts."""
-BIASES = (-0.12, 0.0, 0.12)
-"""Log-odds around the estimate, in later rounds."""
+MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.4, 1.5
+"""Effect of a push that is believed when a line is laid through few noisy charts."""
 STARS_PER_BIAS = 0.8
 MAX_BIAS = 1.5
-DENSITY = {"keyboard": (3.29, -1.19), "pad": (2.49, -0.56)}
-"""Notes a second of human charts by style: slope and intercept over stars, least squares on the `train` charts."""
-HOLD_SHARE = 0.1
-"""Holds among the notes of a typical human chart (the mean of `train` charts is .08 to .16 at any stars)."""
+NEAR_STARS = 1.0
+"""Takes of other difficulties this near to the stars asked may be used too."""
+MAX_BATCH_SLOTS = 700_000
+"""Slots times charts written side by side: what is heard of 18 charts of 3 minutes is 200 MB."""
 
-
-@dataclass(frozen=True)
-class Song:
-    """What the mapper needs of a song. Grid and timing points are in one time; sound comes `lag_ms` after it."""
-
-    grid: Grid
-    timing_points: tuple[TimingPoint, ...]
-    features: NDArray[np.uint8]  # [frame, band]
-    lag_ms: float = 0.0
-    first_ms: float = -np.inf  # no note before this
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A chart that was written for a target."""
-
-    target: float
-    push: float
-    bias: float
-    stars: float
-    chart: Chart
-
-    @property
-    def excess(self) -> float:
-        """Stars above the target."""
-        return self.stars - self.target
+FINDINGS_ALLOWED = {
+    Level.EASY: 49.0,
+    Level.NORMAL: 43.0,
+    Level.HARD: 47.0,
+    Level.INSANE: 5.4,
+    Level.EXPERT: 2.0,
+    Level.EXPERT_PLUS: 2.0,
+}
+"""Warnings for 1,000 notes of human osu!mania charts of the level (`train` songs; Expert's .1 rounded up to what one
+finding in a short chart is)."""
+HOLDS_ALLOWED, PATTERNS_ALLOWED = 0.02, 0.1
+"""How far hold share and a family's share of rows may be from what was asked."""
 
 
 @dataclass(frozen=True)
 class AimConfig:
-    """How hard to try."""
+    """What is asked of all charts of a set, and how hard to try."""
 
     seed: int = 0
-    style: str = "keyboard"
+    steering: tuple[Steering, ...] = (Steering(),)  # each chart follows the one with the nearest stars
     tolerance: float = 0.05  # stars
-    rounds: int = 3
+    takes: int = 3  # of each difficulty and round
+    rounds: int = 4
+
+    def steering_for(self, value: float) -> Steering:
+        """What a chart of so many stars shall be like."""
+        return min(self.steering, key=lambda one: abs(one.stars - value))
+
+    def wish(self, value: float) -> Wish:
+        """What a difficulty of so many stars shall be like, as far as it is measured."""
+        steering = self.steering_for(value)
+        return Wish.of(value, hold_share=steering.hold_share, patterns=steering.patterns)
+
+
+@dataclass(frozen=True)
+class Written:
+    """The chart of one difficulty and how it came about."""
+
+    wish: Wish
+    chart: Chart
+    rows: Rows
+    stars: float
+    findings: float  # warnings for 1,000 notes; a problem counts as several
+    takes: int  # that were written for it
+
+
+@dataclass(frozen=True)
+class Take:
+    """A chart to write, or written, for the difficulty with this index."""
+
+    index: int
+    push: float
+    bias: float
+    rows: Rows | None = None
+    stars: float = 0.0
 
 
 def write_charts(
@@ -84,79 +101,57 @@ def write_charts(
     targets: Sequence[float],
     config: AimConfig,
     report: Callable[[float], None] = lambda share: None,
-) -> list[Candidate]:
-    """One chart for each target, in order of stars; the k-th easiest belongs to the k-th lowest target.
+) -> list[Written]:
+    """One chart for each target, easiest first; the k-th easiest belongs to the k-th lowest target.
 
     A target that the song does not allow gets the nearest chart that was found. `report` is told the share done.
     """
-    tried: list[list[Candidate]] = [[] for _ in targets]
-    listener = _Listener(model, song, config.style)
+    wishes = [config.wish(target) for target in sorted(targets)]
+    takes: list[Take] = []
+    found: list[Spliced | None] = [None] * len(wishes)
+    listener = Listener(model, song, MAX_BATCH_SLOTS)
     for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
-        wanted = [
-            Wanted(index, targets[index], push, bias)
-            for index in range(len(targets))
-            if not _is_met(tried[index], config.tolerance)
-            for push, bias in _next_settings(tried[index])
-        ]
-        if not wanted:
+        open_wishes = [index for index, best in enumerate(found) if not is_met(wishes[index], best, config.tolerance)]
+        if not open_wishes:
             break
-        heard = listener.hear(wanted)
-        sampling = Sampling(int(seed), np.array([one.bias for one in wanted]))
-        rows = write_rows(model, heard, sampling, _share_of_round(report, number, config.rounds))
-        for one, written in zip(wanted, rows, strict=True):
-            chart = Chart.from_notes(*notes_of(written, song.grid), timing_points=song.timing_points)
-            rating = stars(chart) if len(chart) else 0.0
-            tried[one.index].append(Candidate(one.target, one.push, one.bias, rating, chart))
+        wanted = [
+            Take(index, push, bias)
+            for index in open_wishes
+            for push, bias in _next_settings(wishes[index], [one for one in takes if one.index == index], config.takes)
+        ]
+        takes += _record(listener, config, wishes, wanted, int(seed), _share_of_round(report, number, config.rounds))
+        for index in open_wishes:
+            found[index] = _best(song, wishes, index, takes, found[index])
     report(1.0)
-    return _one_each(tried, targets)
+    return _in_order(wishes, found, takes)
 
 
 def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -> Callable[[float], None]:
-    return lambda done: report((number + done) / rounds)
+    """Rounds mostly end with the first, so each gets half of what is left of the bar."""
+    done = 1 - 0.5**number
+    last = number + 1 == rounds
+    return lambda share: report(done + share * (1 - done) * (1.0 if last else 0.5))
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A chart to write for the target with this index."""
-
-    index: int
-    target: float
-    push: float
-    bias: float
+def is_met(wish: Wish, best: Spliced | None, tolerance: float) -> bool:
+    """Whether a chart has everything that was asked."""
+    return best is not None and is_whole(best.chart) and not shortfalls(wish, best.chart, best, tolerance)
 
 
-class _Listener:
-    """Hears the song for any controls, and remembers what it heard: hearing costs as much as writing."""
-
-    def __init__(self, model: Mapper, song: Song, style: str) -> None:
-        self.model, self.song, self.style = model, song, style
-        self.known: dict[float, Heard] = {}  # told stars → what is heard for them, one chart each
-
-    def hear(self, wanted: Sequence[Wanted]) -> Heard:
-        """What each wanted chart hears, in order."""
-        told = [float(np.clip(one.target + one.push, MIN_TOLD_STARS, MAX_TOLD_STARS)) for one in wanted]
-        new = sorted(set(told) - set(self.known))
-        if new:
-            song, controls = self.song, typical_controls(new, self.style)
-            heard = hear(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
-            self.known |= {stars: heard.repeated([number]) for number, stars in enumerate(new)}
-        return Heard.joined([self.known[stars] for stars in told])
-
-
-def typical_controls(told_stars: Sequence[float], style: str) -> Controls:
-    """Controls of charts with these stars, as dense and with as many holds as such human charts."""
-    slope, intercept = DENSITY[style]
-    stars = torch.tensor(told_stars, dtype=torch.float32)
-    return Controls(
-        stars=stars,
-        notes_per_s=(slope * stars + intercept).clamp(min=0.5),
-        hold_share=torch.full_like(stars, HOLD_SHARE),
-        style=torch.full(stars.shape, STYLES.index(style)),
-    )
-
-
-def _is_met(tried: Sequence[Candidate], tolerance: float) -> bool:
-    return any(abs(candidate.excess) <= tolerance and is_whole(candidate.chart) for candidate in tried)
+def shortfalls(wish: Wish, chart: Chart, best: Spliced | Written, tolerance: float) -> list[str]:
+    """What of the wish a chart does not have, in words; empty when it has all."""
+    missing = []
+    if abs(best.stars - wish.stars) > tolerance:
+        missing.append(f"{best.stars:.2f} stars instead of {wish.stars:.2f}")
+    if best.findings > FINDINGS_ALLOWED[wish.level]:
+        missing.append(f"{best.findings:.0f} rule findings for 1,000 notes (people: {FINDINGS_ALLOWED[wish.level]:g})")
+    share = float(chart.is_hold.mean()) if len(chart) else 0.0
+    if wish.hold_share is not None and abs(share - wish.hold_share) > HOLDS_ALLOWED:
+        missing.append(f"{share:.0%} holds instead of {wish.hold_share:.0%}")
+    for name, asked, got in zip(FAMILIES, wish.patterns, wish.mix_of(chart), strict=True):
+        if abs(got - asked) > PATTERNS_ALLOWED:
+            missing.append(f"{got:.0%} {name} instead of {asked:.0%}")
+    return missing
 
 
 def is_whole(chart: Chart) -> bool:
@@ -164,25 +159,75 @@ def is_whole(chart: Chart) -> bool:
     return len(np.unique(chart.column)) == KEYS and not find_problems(chart)
 
 
-def _next_settings(tried: Sequence[Candidate]) -> list[tuple[float, float]]:
-    """(push, bias) of the charts to try next, after all those that were tried for the target."""
+def _next_settings(wish: Wish, tried: Sequence[Take], count: int) -> list[tuple[float, float]]:
+    """(push, bias) of the takes to write next, after all those that were tried for the difficulty."""
+    offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
     if not tried:
-        return [(push, 0.0) for push in PUSHES]
-    first = tried[: len(PUSHES)]
-    push = np.array([candidate.push for candidate in first])
-    excess = np.array([candidate.excess for candidate in first])
-    slope = max(float(np.polyfit(push, excess, 1)[0]), MIN_STARS_PER_PUSH)
-    best_push = float(np.clip(np.mean(push) - np.mean(excess) / slope, -MAX_PUSH, MAX_PUSH))
-    later = tried[len(PUSHES) :]
-    bias = float(np.mean([candidate.bias - candidate.excess / STARS_PER_BIAS for candidate in later])) if later else 0.0
-    return [(best_push, float(np.clip(bias + offset, -MAX_BIAS, MAX_BIAS))) for offset in BIASES]
+        return [(float(SPREAD * offset), 0.0) for offset in offsets]
+    push = np.array([take.push for take in tried])
+    got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried])
+    slope = float(np.polyfit(push, got, 1)[0]) if np.ptp(push) > 0 else 1.0
+    slope = float(np.clip(slope, MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH))
+    needed = wish.stars - float(np.mean((got - slope * push)[-count:]))
+    centre = float(np.clip(needed / slope, -MAX_PUSH, MAX_PUSH))
+    bias = float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
+    return [(float(np.clip(centre + SPREAD / 2 * offset, -MAX_PUSH, MAX_PUSH)), bias) for offset in offsets]
 
 
-def _one_each(tried: Sequence[Sequence[Candidate]], targets: Sequence[float]) -> list[Candidate]:
-    """The nearest whole chart of each target, handed out so that harder targets never get easier charts."""
-    whole = [[candidate for candidate in charts if is_whole(candidate.chart)] for charts in tried]
-    if not all(whole):
+def _record(
+    listener: Listener,
+    config: AimConfig,
+    wishes: Sequence[Wish],
+    wanted: Sequence[Take],
+    seed: int,
+    report: Callable[[float], None],
+) -> list[Take]:
+    """Write the wanted takes, as many at a time as memory allows."""
+    song, written = listener.song, []
+    size = max(MAX_BATCH_SLOTS // song.grid.slot_ms.size, 1)
+    for first in range(0, len(wanted), size):
+        some = wanted[first : first + size]
+        steering = [config.steering_for(wishes[take.index].stars) for take in some]
+        told = [wishes[take.index].stars + take.push for take in some]
+        heard = listener.hear(list(zip(told, steering, strict=True)))
+        sampling = sampling_of(seed + first, np.array([take.bias for take in some]), steering)
+        share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
+        rows = write_rows(listener.model, heard, sampling, share)
+        charts = [song.chart_of(one) for one in rows]
+        written += [
+            replace(take, rows=one, stars=stars(chart))
+            for take, one, chart in zip(some, rows, charts, strict=True)
+            if len(chart)
+        ]
+    return written
+
+
+def _best(
+    song: Song, wishes: Sequence[Wish], index: int, takes: Sequence[Take], before: Spliced | None
+) -> Spliced | None:
+    """The best chart for the difficulty from its own takes and those of others that are near."""
+    wish = wishes[index]
+    near = [
+        take
+        for take in takes
+        if take.index == index
+        or (wishes[take.index].stars != wish.stars and abs(take.stars - wish.stars) <= NEAR_STARS)
+    ]
+    rows = [take.rows for take in near if take.rows is not None]
+    if not rows:
+        return before
+    best = Splicer(Takes(song.grid, rows), song.chart_of).splice(wish)
+    return best if before is None or best.cost < before.cost else before
+
+
+def _in_order(wishes: Sequence[Wish], found: Sequence[Spliced | None], takes: Sequence[Take]) -> list[Written]:
+    """The charts handed out so that harder targets never get easier charts."""
+    whole = [best for best in found if best is not None and is_whole(best.chart)]
+    if len(whole) < len(wishes):
         raise AudioFileError("the song leaves too little room for a chart; is it mostly silent, or very short?")
-    best = [min(charts, key=lambda candidate: abs(candidate.excess)) for charts in whole]
-    by_stars = sorted(best, key=lambda candidate: candidate.stars)
-    return [replace(candidate, target=target) for target, candidate in zip(sorted(targets), by_stars, strict=True)]
+    whole.sort(key=lambda best: best.stars)
+    counts = [sum(take.index == index for take in takes) for index in range(len(wishes))]
+    return [
+        Written(wish, best.chart, best.rows, best.stars, best.findings, count)
+        for wish, best, count in zip(wishes, whole, counts, strict=True)
+    ]

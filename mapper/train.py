@@ -32,7 +32,7 @@ from torch import Tensor
 from chart.command import Command, use_utf8
 from chart.errors import CheckpointError, ConfigError
 from chart.model import Chart, TimingPoint
-from mapper.aim import AimConfig, Song, write_charts
+from mapper.aim import AimConfig, write_charts
 from mapper.batches import CELLS, Batch, Stretches, collate
 from mapper.checkpoint import load_mapper, parameter_count, save_mapper
 from mapper.corpus import open_corpus
@@ -40,6 +40,7 @@ from mapper.evaluate import Validation, validate
 from mapper.loss import losses
 from mapper.model import STYLES, Mapper, ModelConfig
 from mapper.rows import notes_of
+from mapper.steering import Song, Steering
 
 PICTURE_MS = 20_000.0
 """Stretch of a chart that is drawn in TensorBoard."""
@@ -276,7 +277,9 @@ def log_pictures(model: Mapper, stretches: Stretches, charts: list[int], board: 
             stretches.corpus.songs[entry.song].lag_ms,
         )
         style = STYLES[entry.style]
-        written = write_charts(model.cpu(), song, [entry.stars], AimConfig(seed=step, style=style, rounds=1))[0].chart
+        written = write_charts(
+            model.cpu(), song, [entry.stars], AimConfig(seed=step, steering=(Steering(style),), rounds=1)
+        )[0].chart
         human = Chart.from_notes(*notes_of(prepared.rows, prepared.grid), timing_points=song.timing_points)
         start_ms = float(human.time_ms[len(human) // 3])
         rolls = [piano_roll(chart, start_ms, start_ms + PICTURE_MS) for chart in (human, written)]

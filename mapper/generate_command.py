@@ -1,0 +1,83 @@
+"""The command line of `generate`: options in, one call, a table out. Nothing heavy is imported before it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chart.command import ChoicesOption, Command, NumbersOption, stages, use_utf8
+
+PATH = click.Path(path_type=Path)
+LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
+EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: slower, nearer to what is asked."}
+
+
+@click.command(
+    cls=Command,
+    help="Write an .osz with 4K difficulties for SONG (mp3, ogg, opus, flac or wav), or one for each song of a folder.",
+)
+@click.argument("song", type=PATH, required=False)
+@click.option("-o", "--out", type=PATH, help="The .osz to write (for a folder: the folder); default: the song's name.")
+@click.option("--stars", cls=NumbersOption, help="One difficulty each: --stars 2 3.5 5 (the default).")
+@click.option("--set", "names", cls=ChoicesOption, choices=LEVELS, help=f"By name: --set {' '.join(LEVELS)}")
+@click.option("--seed", default=0, show_default=True, help="Another seed writes other charts.")
+@click.option("--style", type=click.Choice(["keyboard", "pad"]), help="Default: that of --like, else keyboard.")
+@click.option("--holds", type=float, help="Share of holds among the notes, such as 0.2.")
+@click.option("--patterns", help="Share of rows in each: jumpstream=.5,chordjack=.1")
+@click.option("--like", type=PATH, help="Follow a map's style, holds, patterns and density.")
+@click.option("--from", "from_map", type=PATH, help="Keep a map's timing, song and names; add difficulties to it.")
+@click.option("--section", help="With --from: write only 1:05-1:20 of its charts anew.")
+@click.option("--keep", type=click.Choice(["rest"]), help="With --section: what stays as it is (always the rest).")
+@click.option("--difficulty", default="", help="With --section: only in the chart of this name.")
+@click.option("--timing", type=PATH, help="Timing to map on: a .timing.txt of `mania4k timing`, or a chart.")
+@click.option("--title", default="", help="Default: the song's tag, else its file name.")
+@click.option("--artist", default="", help="Default: the song's tag.")
+@click.option("--creator", default="", help="Name of the mapper shown in the game; default: mania4k.")
+@click.option("--audio-start", default=0.0, show_default=True, help="No note before this second of the song.")
+@click.option("--tolerance", default=0.05, show_default=True, help="Stars that a difficulty may be off.")
+@click.option("--fast", "effort", flag_value="fast", help=EFFORT_HELP["fast"])
+@click.option("--best", "effort", flag_value="best", help=EFFORT_HELP["best"])
+@click.option("--candidates", type=int, help="Takes of each difficulty that are written side by side (normally 3).")
+@click.option("--checkpoint", type=PATH, help="A mapper trained by you; default: the bundled one.")
+@click.option("--report", "report_path", type=PATH, help="Write what was asked and got as JSON (.json).")
+@click.option("--workers", default=1, show_default=True, help="For a folder: songs at a time.")
+def main(song: Path | None, report_path: Path | None, workers: int, **options: Any) -> None:
+    use_utf8()
+    from mapper.options import GenerateConfig, parse_patterns, parse_section
+
+    del options["keep"]
+    options["patterns"] = parse_patterns(options["patterns"]) if options["patterns"] else {}
+    options["section"] = parse_section(options["section"]) if options["section"] else None
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if song is not None and song.is_dir() and chosen.get("out", Path()).suffix.lower() != ".osz":
+        from mapper.collection import generate_folder
+
+        generate_folder(song, chosen.pop("out", None), chosen, report_path, workers)
+        return
+    if song is None and "from_map" not in chosen:
+        raise click.UsageError("no song: name an audio file, or a map with --from")
+    _one_song(GenerateConfig(song=song, **chosen), report_path)
+
+
+def _one_song(config: Any, report_path: Path | None) -> None:
+    from chart.saving import check_writable
+    from mapper.generate import run
+    from mapper.report import print_table, warnings_of
+
+    if report_path is not None:
+        check_writable(report_path)
+    with stages({"hear": "Hearing the song", "write": "Writing charts", "pack": "Packing"}) as progress:
+        result = run(config, progress)
+    assert result.report is not None, "run always reports"
+    print_table(result.report)
+    for line in warnings_of(result.report):
+        click.echo(f"warning: {line}", err=True)
+    if report_path is not None:
+        result.report.save(report_path)
+    click.echo(result.path)
+
+
+if __name__ == "__main__":
+    main()
