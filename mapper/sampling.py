@@ -36,6 +36,8 @@ class Sampling:
     rate_bias: NDArray[np.float64]  # [chart], to the hazard: more or fewer rows
     row_bias: NDArray[np.float64] | None = None  # [chart, code], to each row code
     repeat_bias: NDArray[np.float64] | None = None  # [chart], for each column pressed again within half a beat
+    luck: NDArray[np.float32] | None = None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
+    # the same luck have rows in the same places, as far as their hazards allow; None: each draws its own
     onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
     rhythm_weight: float = 0.5  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
     hazard_temperature: float = 0.5
@@ -156,6 +158,7 @@ class _Writing:
             (sampling.onset_weight, sampling.rhythm_weight, sampling.hazard_temperature),
             sampling.rate_bias,
             self.random,
+            np.zeros((0, 0), np.float32) if sampling.luck is None else sampling.luck,
             found,
         )
         return found

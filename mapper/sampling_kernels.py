@@ -89,6 +89,7 @@ def next_slots(
     weights: tuple[float, float, float],  # onset, rhythm, temperature
     rate_bias: Doubles,  # [chart]
     random: NDArray[np.uint64],  # [chart]
+    luck: Floats,  # [chart, slot], uniform numbers to use instead; empty for none
     found: Bools,  # [active], result
 ) -> None:
     """Ask each later slot in turn whether the next row falls there."""
@@ -112,7 +113,8 @@ def next_slots(
                 onset[chart, at], slot_vector[chart, at], query[active], by_rows, onset_weight, rhythm_weight
             )
             chance = 1 / (1 + math.exp(-(log_odds + rate_bias[chart]) / temperature))
-            if uniform(random, chart) < chance:
+            drawn = luck[chart, at] if luck.size else uniform(random, chart)
+            if drawn < chance:
                 slot[chart] = at
                 found[active] = True
                 break
