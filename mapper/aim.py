@@ -9,25 +9,30 @@ a *bias* to the hazard's log-odds, more or fewer rows. Notes are never deleted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chart.errors import AudioFileError
 from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from chart.stars import stars
 from mapper.model import Mapper
-from mapper.pattern_mix import FAMILIES
+from mapper.pattern_mix import FAMILIES, pattern_mix
 from mapper.rows import Rows
 from mapper.sampling import write_rows
 from mapper.splicing import Spliced, Splicer, Wish
-from mapper.steering import Listener, Song, Steering, sampling_of
+from mapper.steering import Lean, Listener, Song, Steering, sampling_of
 from mapper.takes import Takes
 from reward.criteria import Level
 
 SPREAD = 0.5
 """The first takes are told up to this many stars more and less than asked; later ones half as many."""
+HOLD_SPREAD = 0.7
+"""Log-odds of a hold by which the takes differ where a hold share is asked."""
+LUCK = 1
+"""Names the stream of random numbers that decides where rows fall."""
 MAX_PUSH = 3.0
 MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.4, 1.5
 """Effect of a push that is believed when a line is laid through few noisy charts."""
@@ -89,10 +94,14 @@ class Take:
     """A chart to write, or written, for the difficulty with this index."""
 
     index: int
+    number: int  # among the takes of its difficulty and round
     push: float
     bias: float
+    lean: Lean
     rows: Rows | None = None
     stars: float = 0.0
+    hold_share: float = 0.0
+    mix: NDArray[np.float64] | None = None  # [family], pattern mix
 
 
 def write_charts(
@@ -115,9 +124,9 @@ def write_charts(
         if not open_wishes:
             break
         wanted = [
-            Take(index, push, bias)
+            take
             for index in open_wishes
-            for push, bias in _next_settings(wishes[index], [one for one in takes if one.index == index], config.takes)
+            for take in _next_takes(index, wishes[index], [one for one in takes if one.index == index], config)
         ]
         takes += _record(listener, config, wishes, wanted, int(seed), _share_of_round(report, number, config.rounds))
         for index in open_wishes:
@@ -159,19 +168,36 @@ def is_whole(chart: Chart) -> bool:
     return len(np.unique(chart.column)) == KEYS and not find_problems(chart)
 
 
-def _next_settings(wish: Wish, tried: Sequence[Take], count: int) -> list[tuple[float, float]]:
-    """(push, bias) of the takes to write next, after all those that were tried for the difficulty."""
+def _next_takes(index: int, wish: Wish, tried: Sequence[Take], config: AimConfig) -> list[Take]:
+    """The takes to write next, after all those that were tried for the difficulty."""
+    count = config.takes
     offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
-    if not tried:
-        return [(float(SPREAD * offset), 0.0) for offset in offsets]
+    lean, centre, bias, spread = Lean(), 0.0, 0.0, SPREAD
+    if tried:
+        centre, bias = _settings(wish, tried, count)
+        lean, spread = _lean(config.steering_for(wish.stars), tried[-count:]), SPREAD / 2
+    push = np.clip(centre + spread * offsets, -MAX_PUSH, MAX_PUSH)
+    varied = HOLD_SPREAD * np.roll(offsets, 1) * (wish.hold_share is not None)  # not along with the push
+    leans = [replace(lean, holds=lean.holds + float(value)) for value in varied]
+    return [Take(index, number, float(push[number]), bias, leans[number]) for number in range(count)]
+
+
+def _settings(wish: Wish, tried: Sequence[Take], count: int) -> tuple[float, float]:
+    """(push, bias) at which the stars should be right, by a line through the takes that were tried."""
     push = np.array([take.push for take in tried])
     got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried])
     slope = float(np.polyfit(push, got, 1)[0]) if np.ptp(push) > 0 else 1.0
     slope = float(np.clip(slope, MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH))
     needed = wish.stars - float(np.mean((got - slope * push)[-count:]))
     centre = float(np.clip(needed / slope, -MAX_PUSH, MAX_PUSH))
-    bias = float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
-    return [(float(np.clip(centre + SPREAD / 2 * offset, -MAX_PUSH, MAX_PUSH)), bias) for offset in offsets]
+    return centre, float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
+
+
+def _lean(steering: Steering, last: Sequence[Take]) -> Lean:
+    """The middle of the last takes' leans, corrected by how far they were from what was asked."""
+    middle = Lean(*(float(np.mean([getattr(take.lean, field.name) for take in last])) for field in fields(Lean)))
+    mixes = [take.mix for take in last if take.mix is not None]
+    return middle.corrected(steering, float(np.mean([take.hold_share for take in last])), np.mean(mixes, axis=0))
 
 
 def _record(
@@ -190,16 +216,30 @@ def _record(
         steering = [config.steering_for(wishes[take.index].stars) for take in some]
         told = [wishes[take.index].stars + take.push for take in some]
         heard = listener.hear(list(zip(told, steering, strict=True)))
-        sampling = sampling_of(seed + first, np.array([take.bias for take in some]), steering)
+        sampling = sampling_of(
+            seed + first,
+            np.array([take.bias for take in some]),
+            [take.lean for take in some],
+            _luck(song, config, some),
+        )
         share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
         rows = write_rows(listener.model, heard, sampling, share)
         charts = [song.chart_of(one) for one in rows]
         written += [
-            replace(take, rows=one, stars=stars(chart))
+            replace(take, rows=one, stars=stars(chart), hold_share=float(chart.is_hold.mean()), mix=pattern_mix(chart))
             for take, one, chart in zip(some, rows, charts, strict=True)
             if len(chart)
         ]
     return written
+
+
+def _luck(song: Song, config: AimConfig, takes: Sequence[Take]) -> NDArray[np.float32]:
+    """[take, slot]: takes of one number share their luck, so that easier difficulties keep the rhythm of harder ones."""
+    numbers = [take.number for take in takes]
+    random = np.random.default_rng([config.seed, LUCK])
+    streams = random.random((max(numbers) + 1, song.grid.slot_ms.size), np.float32)
+    luck: NDArray[np.float32] = streams[numbers]
+    return luck
 
 
 def _best(

@@ -25,7 +25,7 @@ from mapper.rows import Rows, notes_of, rows_of
 from mapper.sampling import Span, write_rows
 from mapper.source import Source
 from mapper.splicing import Splicer, Wish
-from mapper.steering import Listener, Song, sampling_of
+from mapper.steering import Lean, Listener, Song, sampling_of
 from mapper.takes import Takes
 
 
@@ -154,7 +154,7 @@ def _rewritten(
         spread = SPREAD * (1 + number) if aim.takes > 1 else 0.0
         told = wish.stars + np.linspace(-spread, spread, aim.takes)
         heard = _outside_breaks(listener.hear([(float(value), steering) for value in told]), section)
-        sampling = sampling_of(int(seed), np.zeros(aim.takes), [steering] * aim.takes)
+        sampling = sampling_of(int(seed), np.zeros(aim.takes), [Lean()] * aim.takes)
         rows += [section.whole(one) for one in write_rows(model, heard, sampling, span=section.span)]
         best = Splicer(Takes(song.grid, rows), section.chart_of).splice(wish)
         report((number + 1) / aim.rounds)

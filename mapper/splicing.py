@@ -36,6 +36,8 @@ SECTION_MS = 400.0  # of the official strain
 STAR_SLACK, STAR_UNIT = 0.01, 0.02
 """Stars that cost nothing, and that cost 1 beyond: the tolerance of ±.05 is left only if nothing else will do."""
 HOLD_UNIT = 0.02  # a hold share this far off costs 1
+MANY_HOLDS = 0.3
+"""Where no hold share is asked, more than this is too many: the 90th percentile of `train` charts of most levels."""
 PATTERN_UNIT = 0.1  # a family's share of rows this far off costs 1
 FINDING_UNIT = 10.0  # so many warnings for 1,000 notes cost 1
 PROBLEM_WARNINGS = 10.0  # a problem costs as much as this many warnings
@@ -164,8 +166,10 @@ def _breaches(chart: Chart, level: Level) -> tuple[NDArray[np.float64], NDArray[
 def _cost(wish: Wish, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray) -> NDArray[np.float64]:
     """Of one chart or of [move] charts; `mix` has the families last."""
     cost = np.maximum(np.abs(rating - wish.stars) - STAR_SLACK, 0) / STAR_UNIT + findings / FINDING_UNIT
+    off_holds = np.maximum(hold_share - MANY_HOLDS, 0)
     if wish.hold_share is not None:
-        cost = cost + np.abs(hold_share - wish.hold_share) / HOLD_UNIT
+        off_holds = np.abs(hold_share - wish.hold_share)
+    cost = cost + off_holds / HOLD_UNIT
     off = np.abs(mix - np.array(wish.patterns)) / PATTERN_UNIT
     total: NDArray[np.float64] = cost + np.nansum(off, -1)
     return total

@@ -14,7 +14,7 @@ from chart.model import Chart, TimingPoint
 from mapper.hearing import Heard, hear
 from mapper.model import STYLES, Controls, Mapper
 from mapper.pattern_mix import FAMILIES
-from mapper.rows import Rows, notes_of
+from mapper.rows import HOLD_START, SYMBOLS, TAP, Rows, notes_of
 from mapper.sampling import Sampling
 
 MIN_TOLD_STARS, MAX_TOLD_STARS = 0.3, 9.0
@@ -25,6 +25,13 @@ DENSITY = {"keyboard": (3.29, -1.19), "pad": (2.49, -0.56)}
 MIN_NOTES_PER_S = 0.5
 HOLD_SHARE = 0.1
 """Holds among the notes of a typical human chart (the mean of `train` charts is .08 to .16 at any stars)."""
+
+HOLDS_BEGUN = (SYMBOLS == HOLD_START).sum(-1)
+NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
+"""[code], holds and notes that a row begins."""
+MAX_LEAN = 6.0
+LEAN_PER_SHARE = 3.0
+"""Log-odds added for a whole share of rows that are missing from a pattern family."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +84,39 @@ class Listener:
         return Heard.joined([self.known[one] for one in told])
 
 
-def sampling_of(seed: int, rate_bias: NDArray[np.float64], steering: Sequence[Steering]) -> Sampling:
-    """How takes with these biases and wishes are sampled."""
-    return Sampling(seed, rate_bias)
+@dataclass(frozen=True)
+class Lean:
+    """Log-odds by which the sampling of a take leans towards what was asked; 0 is the network's own opinion."""
+
+    holds: float = 0.0  # for each hold that a row begins
+    chords: float = 0.0  # for each note of a row beyond its first
+    repeats: float = 0.0  # for each column pressed again within half a beat
+
+    def corrected(self, steering: Steering, hold_share: float, mix: NDArray[np.float64]) -> Lean:
+        """The lean of the next takes, when takes with this one had such holds and such a pattern mix [family]."""
+        holds = 0.0 if steering.hold_share is None else _log_odds(steering.hold_share) - _log_odds(hold_share)
+        short = dict(zip(FAMILIES, np.nan_to_num(np.array(steering.patterns) - mix), strict=True))
+        chords = short["jumpstream"] + 2 * short["handstream"] + short["chordjack"] - short["stream"]
+        return Lean(
+            float(np.clip(self.holds + holds, -MAX_LEAN, MAX_LEAN)),
+            float(np.clip(self.chords + LEAN_PER_SHARE * chords, -MAX_LEAN, MAX_LEAN)),
+            float(np.clip(self.repeats + LEAN_PER_SHARE * (short["jack"] + short["chordjack"]), -MAX_LEAN, MAX_LEAN)),
+        )
+
+
+def _log_odds(share: float) -> float:
+    kept = min(max(share, 0.01), 0.99)
+    return float(np.log(kept / (1 - kept)))
+
+
+def sampling_of(
+    seed: int, rate_bias: NDArray[np.float64], leans: Sequence[Lean], luck: NDArray[np.float32] | None = None
+) -> Sampling:
+    """How takes with these biases and leans are sampled."""
+    holds = np.array([one.holds for one in leans])[:, None]
+    chords = np.array([one.chords for one in leans])[:, None]
+    row_bias = holds * HOLDS_BEGUN + chords * np.maximum(NOTES_BEGUN - 1, 0)
+    return Sampling(seed, rate_bias, row_bias, np.array([one.repeats for one in leans]), luck)
 
 
 def controls_of(told: Sequence[tuple[float, Steering]]) -> Controls:
