@@ -6,7 +6,7 @@ import io
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
@@ -44,7 +44,8 @@ def open_onnx(path: Path, device: str = "auto") -> tuple[RunWindow, str]:
         settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     try:
         content = path.read_bytes() if path.suffix.lower() == ".onnx" else _exported(path)
-        session = onnxruntime.InferenceSession(content, settings, providers=[(provider, options), PROVIDERS["cpu"]])
+        providers: list[Any] = [(provider, options)] + ([PROVIDERS["cpu"]] if name != "cpu" else [])
+        session = onnxruntime.InferenceSession(content, settings, providers=providers)
     except CheckpointError:
         raise
     except Exception as error:  # onnxruntime's own classes are not public, and share no base but this

@@ -1,0 +1,114 @@
+"""Checkpoints of beat networks: what is written is read, and strangers' files can do nothing."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from chart.errors import CheckpointError
+from ear.checkpoints import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
+from ear.export import main as export_command
+from tests.ear_networks import TINY, tiny_checkpoint, tiny_network
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module, atol: float) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.allclose(a.float(), b.float(), atol=atol, rtol=1e-3) for a, b in pairs)
+
+
+def test_safetensors_keep_weights_as_half_precision(tmp_path: Path) -> None:
+    path = tiny_checkpoint(tmp_path / "net.safetensors")
+    assert same_weights(tiny_network(), load_network(path), atol=1e-3)
+    assert load_config(path) == TINY
+    assert all(value.dtype == torch.float32 for value in load_network(path).parameters())
+
+
+def test_ckpt_is_laid_out_as_beat_this_does(tmp_path: Path) -> None:
+    save_ckpt(tiny_network(), TINY | {"lr": 0.1}, tmp_path / "net.ckpt")
+    content = torch.load(tmp_path / "net.ckpt", weights_only=True)
+    assert all(name.startswith("model.") for name in content["state_dict"])
+    assert same_weights(tiny_network(), load_network(tmp_path / "net.ckpt"), atol=0)
+    assert load_config(tmp_path / "net.ckpt") == TINY  # what does not shape the network is left out
+
+
+def test_weights_of_a_compiled_model_load(tmp_path: Path) -> None:
+    state = {f"model._orig_mod.{name}": value for name, value in tiny_network().state_dict().items()}
+    torch.save({"state_dict": state, "hyper_parameters": TINY}, tmp_path / "net.ckpt")
+    assert same_weights(tiny_network(), load_network(tmp_path / "net.ckpt"), atol=0)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("evil-was-here"),))
+
+
+def test_pickles_do_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": {}, "hyper_parameters": Evil()}, tmp_path / "evil.ckpt")
+    (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(Evil()))
+    for name in ("evil.ckpt", "plain.ckpt"):
+        with pytest.raises(CheckpointError, match=f"{name}: not a checkpoint of a beat network, or damaged"):
+            load_network(tmp_path / name)
+    assert not (tmp_path / "evil-was-here").exists()
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 cut off"])
+def test_damaged_files_are_named(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"net\.\w+: not a checkpoint of a beat network, or damaged"):
+        load_network(path)
+
+
+def test_other_formats_and_misfits_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save_network(tiny_network(), TINY | {"n_layers": 2}, path)
+    with pytest.raises(CheckpointError, match="the weights do not fit their own config"):
+        load_network(path)
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(1)}, path, metadata={"format_version": "9"})
+    with pytest.raises(CheckpointError, match="checkpoint format 9, this version reads 1"):
+        load_network(path)
+    with pytest.raises(CheckpointError, match=r"can be run but not trained; give its \.ckpt"):
+        load_network(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"transformer_dim": 1 << 20}, "transformer_dim 1048576 is outside 8–2048"),
+        ({"n_layers": -1}, "n_layers -1 is outside 1–48"),
+        ({"stem_dim": "16"}, "stem_dim must be a number, not '16'"),
+        ({"transformer_dim": 20}, "transformer_dim must be a multiple of head_dim"),
+    ],
+)
+def test_configs_are_bounded(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        build_network(TINY | change)
+
+
+def test_names_and_paths(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="finale: no checkpoint of that name; give bundled, final0, "):
+        find_checkpoint("finale")
+    with pytest.raises(CheckpointError, match=r"none\.ckpt: no such checkpoint file"):
+        find_checkpoint(str(tmp_path / "none.ckpt"))
+    path = tiny_checkpoint(tmp_path / "音.safetensors")
+    assert find_checkpoint(str(path)) == path
+
+
+def test_export_writes_what_the_name_ends_in(tmp_path: Path) -> None:
+    source = str(tiny_checkpoint(tmp_path / "net.safetensors"))
+    for suffix in (".ckpt", ".onnx", ".safetensors"):
+        out = tmp_path / f"out{suffix}"
+        done = CliRunner().invoke(export_command, [source, "-o", str(out)])
+        assert done.exit_code == 0, done.output
+        assert "MB" in done.stdout
+    assert same_weights(load_network(tmp_path / "out.ckpt"), load_network(tmp_path / "out.safetensors"), atol=0)
+    failed = CliRunner().invoke(export_command, [source, "-o", str(tmp_path / "out.pt")])
+    assert failed.exit_code == 1
+    assert "cannot export to '.pt'; end the name in .onnx, .ckpt or .safetensors" in failed.stderr
