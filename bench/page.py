@@ -25,6 +25,12 @@ from tests.browser import find_programs, headless
 
 WATCHED_S = 8.0
 """Seconds of playing over which frames are timed."""
+EMPTY = """
+  window.seen = [];
+  const frame = () => { seen.push(performance.now()); document.body.textContent = seen.length; requestAnimationFrame(frame); };
+  requestAnimationFrame(frame);
+"""
+"""A page that does nothing but count its frames: what this machine can show at all."""
 
 
 def measure_map(path: Path, out: Path) -> dict[str, float]:
@@ -57,6 +63,9 @@ def measure_frames(page: Path) -> dict[str, Any]:
         return {}
     with headless(programs) as browser:
         browser.resize(1400, 1000)
+        browser.run(EMPTY)
+        time.sleep(WATCHED_S)
+        empty = browser.run("return window.seen.length")
         browser.open(page)
         browser.run("mania.showChart(mania.charts.length - 1); mania.seekChart(mania.chart.firstMs); mania.toggle()")
         time.sleep(1.0)
@@ -67,6 +76,7 @@ def measure_frames(page: Path) -> dict[str, Any]:
     cost = np.array([frame["cost"] for frame in frames])
     return {
         "frames_per_s": round(len(frames) / WATCHED_S, 1),
+        "frames_per_s_of_an_empty_page": round(empty / WATCHED_S, 1),
         "between_ms_p50_p95": np.percentile(between, [50, 95]).round(2).tolist(),
         "draw_ms_p50_p95": np.percentile(cost, [50, 95]).round(2).tolist(),
     }

@@ -14,6 +14,8 @@ class App {
     this.stage = new Stage(element("stage-canvas"), this.theme);
     this.timeline = new Timeline({
       canvas: element("timeline-canvas"),
+      playhead: element("playhead"),
+      played: element("played"),
       pins: element("pins"),
       sections: element("section-strip"),
       readouts: Object.fromEntries(ROWS.map((row) => [row, element(`readout-${row}`)])),

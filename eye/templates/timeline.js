@@ -1,6 +1,6 @@
 "use strict";
-// The whole song at a glance: strain, density, expected accuracy and readability, the player's misses, the place we are
-// at. Findings are pinned above as buttons; the canvas below is a slider for pointer and keyboard.
+// The whole song at a glance: strain, density, expected accuracy and readability, and the player's misses, drawn once;
+// a line over them shows where we are. Findings are pinned above as buttons; the canvas is a slider.
 
 const ROWS = ["strain", "density", "accuracy", "readability"];
 const ROW_PX = 52;
@@ -10,12 +10,11 @@ const PIN_PX = 16; // pins nearer than this stand one above the other
 const PIN_LANES = 3;
 
 class Timeline {
-  /** `parts`: {canvas, pins, sections, readouts: {row: element}, now(), seek(ms), openFinding(index)}. */
+  /** `parts`: {canvas, playhead, played, pins, sections, readouts: {row: element}, now(), seek(ms), openFinding(index)}. */
   constructor(parts, theme) {
     Object.assign(this, parts);
     this.theme = theme;
     this.context = this.canvas.getContext("2d");
-    this.picture = document.createElement("canvas"); // the curves, drawn once
     this.durationMs = 1;
     new ResizeObserver(() => this.redraw()).observe(this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => this.drag(event));
@@ -87,13 +86,9 @@ class Timeline {
     this.width = this.canvas.clientWidth;
     if (!this.chart || !this.width) return;
     const ratio = Math.min(devicePixelRatio || 1, 2);
-    this.height = ROWS.length * ROW_PX;
-    for (const canvas of [this.canvas, this.picture]) {
-      canvas.width = Math.round(this.width * ratio);
-      canvas.height = Math.round(this.height * ratio);
-    }
-    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const context = this.picture.getContext("2d");
+    const { canvas, context } = this;
+    canvas.width = Math.round(this.width * ratio);
+    canvas.height = Math.round(ROWS.length * ROW_PX * ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.rows = Object.fromEntries(ROWS.map((row) => [row, this.points(row)]));
     ROWS.forEach((row, n) => this.curve(context, row, n * ROW_PX));
@@ -162,15 +157,9 @@ class Timeline {
   place(ms) {
     this.nowMs = ms;
     if (!this.width) return;
-    const { context, width, height } = this;
-    context.clearRect(0, 0, width, height);
-    context.drawImage(this.picture, 0, 0, width, height);
     const x = this.x(ms);
-    context.fillStyle = this.theme.accent;
-    context.globalAlpha = 0.08;
-    context.fillRect(0, 0, x, height);
-    context.globalAlpha = 1;
-    context.fillRect(Math.round(x) - 1, 0, 2, height);
+    this.playhead.style.transform = `translateX(${x - 1}px)`;
+    this.played.style.transform = `scaleX(${x / this.width})`;
     const second = Math.floor(ms / 1000);
     if (second === this.toldSecond) return;
     this.toldSecond = second;
