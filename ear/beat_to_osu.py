@@ -1,6 +1,7 @@
-"""Find a song's timing and write it as osu! red lines or JSON.
+"""Find a song's BPM, offset and metre and write them as osu! red lines.
 
     python -m ear.beat_to_osu song.ogg -o out.timing.txt
+    python -m ear.beat_to_osu song.ogg --timing-profile live --plot song.png -o out.osu
 
 The text can be pasted under [TimingPoints] of an `.osu` file. Times are on osu!'s clock, as ranked maps have them
 (`ear.clock`), or as heard in the audio with `--clock audio`.
@@ -8,79 +9,127 @@ The text can be pasted under [TimingPoints] of an `.osu` file. Times are on osu!
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.model import TimingPoint
+from chart.command import Command, stages, use_utf8
+from chart.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ear.audio import Audio
+    from ear.song_timing import TimedSong
     from ear.timing import Timing
 
 LOW_CONFIDENCE = 0.5
 """Below this the user is told to check the timing."""
 
-
-def red_lines(timing: Timing, clock: str) -> tuple[TimingPoint, ...]:
-    """The timing's red lines on the clock of `osu` maps or of the `audio`; the first starts at 0 or later."""
-    from ear.clock import OSU_CLOCK_MS
-
-    points = [
-        replace(point, time_ms=point.time_ms + (OSU_CLOCK_MS if clock == "osu" else 0.0)) for point in timing.points
-    ]
-    bar_ms = points[0].beat_length_ms * points[0].meter
-    while points[0].time_ms < 0:
-        points[0] = replace(points[0], time_ms=points[0].time_ms + bar_ms)
-    return tuple(points)
+STAGES = {"network": "hearing beats", "timing": "finding the timing"}
 
 
-def as_text(points: tuple[TimingPoint, ...]) -> str:
-    """Red lines as an `.osu` file has them; whole ms would cost half a millisecond, so times keep three decimals."""
-    from chart.osu_writing import number
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the command is asked."""
 
-    lines = [
-        f"{number(round(point.time_ms, 3))},{number(point.beat_length_ms)},{point.meter},{point.sample_set},"
-        f"{point.sample_index},{point.volume},1,{point.effects}"
-        for point in points
-    ]
-    return "\n".join(["[TimingPoints]", *lines, ""])
+    song: Path
+    output: Path | None = None  # .osu, .json, else red lines; None: only the screen
+    profile: Literal["auto", "stable", "live"] = "auto"
+    checkpoint: str = "bundled"
+    device: str = "auto"
+    clock: Literal["osu", "audio"] = "osu"
+    notes: Path | None = None
+    plot: Path | None = None
+    dump_dir: Path | None = None
 
-
-def as_json(timing: Timing, points: tuple[TimingPoint, ...], clock: str) -> str:
-    """Everything that was found, times in ms on the clock named."""
-    found = {
-        "clock": clock,
-        "bpm": timing.bpm,
-        "offset_ms": points[0].time_ms,
-        "meter": timing.meter,
-        "confidence": timing.confidence,
-        "alternatives": [{"bpm": other.bpm, "chance": other.chance} for other in timing.alternatives],
-        "red_lines": [
-            {"time_ms": point.time_ms, "beat_length_ms": point.beat_length_ms, "meter": point.meter} for point in points
-        ],
-    }
-    return json.dumps(found, indent=2) + "\n"
+    def __post_init__(self) -> None:
+        if self.plot is not None and self.plot.suffix.lower() != ".png":
+            raise ConfigError(f"--plot {self.plot}: pictures are written as .png; change the name's end")
 
 
-def summary(timing: Timing, points: tuple[TimingPoint, ...]) -> str:
-    """What was found, in one line."""
-    lines = "1 red line" if len(points) == 1 else f"{len(points)} red lines"
-    others = ", ".join(f"{other.bpm:.2f} ({other.chance:.0%})" for other in timing.alternatives)
-    return (
-        f"{timing.bpm:.3f} BPM, first downbeat at {points[0].time_ms:.1f} ms, {timing.meter}/4, {lines}, "
-        f"confidence {timing.confidence:.0%}" + (f"; else {others}" if others else "")
+def run(config: Config) -> TimedSong:
+    """Time the song and write what is asked for, with progress on stderr."""
+    from chart.saving import check_writable
+    from ear.audio import load_audio
+    from ear.song_timing import time_song
+
+    for path in (config.output, config.plot):
+        if path is not None:
+            check_writable(path)
+    audio = load_audio(config.song)
+    with stages(STAGES) as report:
+        found = time_song(audio, config.checkpoint, config.device, config.profile, report)
+    if config.notes is not None:
+        found = replace(found, timing=_placed_by_notes(found.timing, config.notes, config.clock))
+    _write(config, found, audio)
+    return found
+
+
+def _placed_by_notes(timing: Timing, chart_path: Path, clock: str) -> Timing:
+    """The timing shifted so that a chart's notes, on the clock asked for, lie on its beats."""
+    from chart.osu import read_osu
+    from ear.clock import from_osu_clock
+    from ear.note_phase import phase_of_notes
+
+    note_ms = read_osu(chart_path).time_ms
+    fit = phase_of_notes(timing.points, from_osu_clock(note_ms) if clock == "osu" else note_ms)
+    click.echo(f"shifted by {fit.shift_ms:+.1f} ms to the notes, {fit.share:.0%} of which lie on the beats", err=True)
+    return replace(
+        timing, points=tuple(replace(point, time_ms=point.time_ms + fit.shift_ms) for point in timing.points)
     )
+
+
+def _write(config: Config, found: TimedSong, audio: Audio) -> None:
+    """Files asked for; the result goes to stdout: the summary, or the red lines where no file is asked for."""
+    from chart.saving import save_bytes
+    from ear.audio import read_tags
+    from ear.timing_files import as_json, as_osu, as_text, dump, red_lines, summary
+
+    points = red_lines(found.timing, config.clock)
+    kind = config.output.suffix.lower() if config.output else ""
+    if kind == ".json":
+        text = as_json(found.timing, points, config.clock)
+    elif kind == ".osu":
+        text = as_osu(points, config.song, read_tags(config.song))
+    else:
+        text = as_text(points)
+    click.echo(summary(found.timing, points), err=config.output is None)
+    if config.output is None:
+        click.echo(text, nl=False)
+    else:
+        save_bytes(config.output, text.encode("utf-8"))
+        click.echo(f"wrote {config.output}", err=True)
+    if config.dump_dir is not None:
+        for path in dump(found, config.dump_dir):
+            click.echo(f"wrote {path}", err=True)
+    if config.plot is not None:
+        from ear.plots import draw_timing
+
+        draw_timing(audio, found, config.plot, title=config.song.stem)
+        click.echo(f"wrote {config.plot}", err=True)
+    if found.timing.confidence < LOW_CONFIDENCE:
+        click.echo("the beat is not clear: check it by ear before mapping on it", err=True)
+
+
+_file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(cls=Command)
 @click.argument("song", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=_file, help="File to write: .osu, .json (everything found), else red lines.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File to write (.json: everything found; else red lines)."
+    "--timing-profile",
+    "profile",
+    type=click.Choice(["auto", "stable", "live"]),
+    default="auto",
+    show_default=True,
+    help="stable: as few red lines as hold the song; live: one about every bar; auto: what the song needs.",
 )
+@click.option(
+    "--checkpoint", default="bundled", show_default=True, help="Beat network: bundled, final0, small0, a file, or none."
+)
+@click.option("--device", default="auto", show_default=True, help="Where the network runs: auto, cpu, cuda, …")
 @click.option(
     "--clock",
     type=click.Choice(["osu", "audio"]),
@@ -88,25 +137,17 @@ def summary(timing: Timing, points: tuple[TimingPoint, ...]) -> str:
     show_default=True,
     help="Times as ranked osu! maps have them, or as heard in the audio.",
 )
-def main(song: Path, output: Path | None, clock: str) -> None:
+@click.option("--notes", type=_file, help="Chart (.osu) whose notes the beats are shifted to, on the same clock.")
+@click.option("--plot", type=_file, help="Picture (.png) of waveform, activations, beats and red lines to write.")
+@click.option(
+    "--dump-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write activations and beats to, for debugging.",
+)
+def main(**options: object) -> None:
     """Find the BPM, offset and metre of SONG and write osu! red lines (to the screen without -o)."""
-    from chart.saving import save_bytes
-    from ear.audio import load_audio
-    from ear.timing import find_timing
-
     use_utf8()
-    timing = find_timing(load_audio(song))
-    points = red_lines(timing, clock)
-    text = as_json(timing, points, clock) if output and output.suffix.lower() == ".json" else as_text(points)
-    if output is None:
-        click.echo(summary(timing, points), err=True)
-        click.echo(text, nl=False)
-    else:
-        save_bytes(output, text.encode("utf-8"))
-        click.echo(summary(timing, points))
-        click.echo(f"wrote {output}", err=True)
-    if timing.confidence < LOW_CONFIDENCE:
-        click.echo("the beat is not clear: check it by ear before mapping on it", err=True)
+    run(Config(**options))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -7,10 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from chart.model import TimingPoint
-from ear.beat_to_osu import as_text, main, red_lines, summary
+from ear.beat_to_osu import main
 from ear.clock import OSU_CLOCK_MS
 from ear.timing import Alternative, Timing
+from ear.timing_files import as_text, red_lines, summary
 from tests.ear_signals import AT_ONCE_MS, clicks, write_wav
+
+ALONE = ("--checkpoint", "none")
 
 TIMING = Timing((TimingPoint(10.0, 400.0, 3), TimingPoint(30_000.25, 500.0)), 0.9, (Alternative(75.0, 0.25),), 40_000.0)
 
@@ -39,7 +42,7 @@ def test_summary_names_everything() -> None:
 
 def test_text_file(song: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.timing.txt"
-    result = CliRunner().invoke(main, [str(song), "-o", str(out)])
+    result = CliRunner().invoke(main, [str(song), *ALONE, "-o", str(out)])
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("120.000 BPM")
     head, line = out.read_text(encoding="utf-8").splitlines()
@@ -53,7 +56,7 @@ def test_text_file(song: Path, tmp_path: Path) -> None:
 
 def test_json_file_on_the_audio_clock(song: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    result = CliRunner().invoke(main, [str(song), "-o", str(out), "--clock", "audio"])
+    result = CliRunner().invoke(main, [str(song), *ALONE, "-o", str(out), "--clock", "audio"])
     assert result.exit_code == 0, result.output
     found = json.loads(out.read_text(encoding="utf-8"))
     assert found["clock"] == "audio"
@@ -64,7 +67,7 @@ def test_json_file_on_the_audio_clock(song: Path, tmp_path: Path) -> None:
 
 
 def test_without_output_the_lines_are_printed_alone(song: Path) -> None:
-    result = CliRunner().invoke(main, [str(song)])
+    result = CliRunner().invoke(main, [str(song), *ALONE])
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("[TimingPoints]\n")
     assert "BPM" in result.stderr
@@ -72,13 +75,13 @@ def test_without_output_the_lines_are_printed_alone(song: Path) -> None:
 
 def test_doubt_is_said(tmp_path: Path) -> None:
     song = write_wav(tmp_path / "click.wav", clicks(5.0, 2.0, 12.0))
-    result = CliRunner().invoke(main, [str(song)])
+    result = CliRunner().invoke(main, [str(song), *ALONE])
     assert result.exit_code == 0
     assert "the beat is not clear: check it by ear" in result.stderr
 
 
 def test_a_missing_song_is_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, [str(tmp_path / "none.ogg"), "-o", str(tmp_path / "out.txt")])
+    result = CliRunner().invoke(main, [str(tmp_path / "none.ogg"), *ALONE, "-o", str(tmp_path / "out.txt")])
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert "none.ogg: no such file" in result.stderr
@@ -86,6 +89,6 @@ def test_a_missing_song_is_one_line(tmp_path: Path) -> None:
 
 
 def test_an_output_folder_that_does_not_exist(song: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, [str(song), "-o", str(tmp_path / "none" / "out.txt")])
+    result = CliRunner().invoke(main, [str(song), *ALONE, "-o", str(tmp_path / "none" / "out.txt")])
     assert result.exit_code == 1
     assert "does not exist" in result.stderr

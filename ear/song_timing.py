@@ -1,0 +1,57 @@
+"""The whole Ear on one song: decode, network, timing.
+
+found = time_song(load_audio(path))                       # with the bundled network
+found = time_song(audio, checkpoint="none")               # from onsets alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ear.audio import Audio
+from ear.timing import Profile, Timing, find_timing
+from ear.tracking import MIN_FRAMES, TrackedBeats, track_beats
+
+if TYPE_CHECKING:
+    from ear.beat_network import BeatActivations
+
+NO_NETWORK = "none"
+"""Name of the checkpoint that is none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimedSong:
+    """A song's timing and what it was made from."""
+
+    timing: Timing
+    activations: BeatActivations | None = field(repr=False)  # None without a network
+
+    @property
+    def tracked(self) -> TrackedBeats | None:
+        """The beats tracked through the activations; None without a network or for less than 2 s."""
+        if self.activations is None or len(self.activations.beat) < MIN_FRAMES:
+            return None
+        return track_beats(self.activations)
+
+
+def time_song(
+    audio: Audio,
+    checkpoint: str = "bundled",
+    device: str = "auto",
+    profile: Profile = "auto",
+    report: Callable[[str, float], None] = lambda stage, share: None,
+) -> TimedSong:
+    """Time a song; `report(stage, share done)` is called for the stages "network" and "timing"."""
+    activations = None
+    if checkpoint != NO_NETWORK:
+        report("network", 0.0)
+        from ear.beat_network import load_beat_tracker  # loads torch
+
+        activations = load_beat_tracker(checkpoint, device=device)(audio)
+        report("network", 1.0)
+    report("timing", 0.0)
+    timing = find_timing(audio, activations, profile)
+    report("timing", 1.0)
+    return TimedSong(timing, activations)
