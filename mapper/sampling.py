@@ -174,7 +174,7 @@ class _Writing:
             self.cell[active, cell],
             elapsed_buckets(self.grid.tick[slot] - self.tick[active]),
             self.held[active],
-            np.where(back >= 0, self.code_at[active[:, None], back], 0),
+            np.where(back >= 0, self.code_at[active[:, None], np.maximum(back, 0)], 0),
             self.alike[active, cell],
         )
         next_codes(
