@@ -98,12 +98,14 @@ def read_midi_times(data: bytes) -> MidiTimes:
 
 
 def _read_track(track: bytes, times: MidiTimes) -> None:
-    at, tick, status = 0, 0, 0
+    at, tick, running = 0, 0, 0
     while at < len(track):
         wait, at = _number(track, at)
         tick += wait
+        status = running  # of the last channel event; some writers go on with it even after a meta event
         if track[at] & 0x80:
             status, at = track[at], at + 1
+            running = status if status < 0xF0 else running
         if status == 0xFF:
             kind = track[at]
             size, at = _number(track, at + 1)
