@@ -24,37 +24,43 @@ PATH = Path(__file__).with_name("constants.json")
 class HandConstants:
     """What all players share. "Fitted" means to real plays by `agents.calibrate`; the rest is from REFERENCES.md §3."""
 
-    linear_load: float = 0.35  # spread per (hand rate / speed); fitted
+    linear_load: float = 0.35  # spread per (hand rate / speed), a hand's rate in movements/s; fitted
     steep_load: float = 0.85  # spread per (hand rate / speed)⁴; fitted
+    chord_load: float = 0.15  # part of a movement that the second note of a hand's chord counts for; fitted
+    chord_ease: float = 0.04  # how much steadier per further note of the row: SD 14.3, 12.5, 11.9, 10.2 for 1–4; fitted
+    chord_coupling: float = 0.35  # correlation of two hands' draws where they strike together; fitted
     jack_load: float = 0.35  # spread per (shortest repeat / column gap)³; fitted
+    jack_late_ms: float = 4.0  # lateness per (shortest repeat / column gap)³, before a finger's limit; fitted
     finger_share: float = 0.08  # of the variance is a finger's own: taps of one hand in a chord differ by 4–5 ms
     drift_share: float = 0.08  # of the variance is a drift over seconds
     drift_memory_ms: float = 4000.0  # of that drift
-    hand_memory_ms: float = 110.0  # of the hand's phase: same-hand errors correlate .4 at 50–180 ms
-    tail_df: float = 6.0  # degrees of freedom of the hand's Student t: excess kurtosis of a play 1.6; fitted
-    repeat_jitter: float = 0.08  # SD of a finger's shortest repeat, as a share of it
+    hand_memory_ms: float = 90.0  # of the hand's phase: same-hand errors correlate .4 at 50–180 ms
+    tail_df: float = 12.0  # degrees of freedom of the hand's Student t; with the slips, excess kurtosis of a play 1.6
+    slip_share: float = 0.002  # share of the hand's errors that are slips, …
+    slip_size: float = 4.0  # … this many times as large; assumed
+    repeat_jitter: float = 0.14  # SD of a finger's shortest repeat, as a share of it; fitted: people drift late softly
     trill_share: float = (
         0.5  # two fingers of a hand alternate this much faster than one repeats (Aoki & Kinoshita 2001)
     )
     flam_ms: float = 25.0  # notes of one hand nearer than this are played as one movement
     flam_pull: float = 0.5  # how far such notes are drawn together, 1 = entirely
-    tire_short: float = 0.10  # loss of speed per share above what can be kept up, over seconds
+    tire_short: float = 0.12  # loss of speed per (mean rate of the last seconds / rate that can be kept up)²
     tire_short_ms: float = 6000.0
-    tire_long: float = 0.25  # the same over a minute and more; fitted
-    tire_long_ms: float = 60_000.0
+    tire_long: float = 0.25  # the same over minutes; fitted
+    tire_long_ms: float = 120_000.0  # of that mean: errors grow up to the last quarter of a song
     read_load: float = 0.25  # spread per (reading load / reading skill)⁴; assumed
     look_ahead_ms: float = 1000.0  # eye–hand span (Furneaux & Land 1999)
     irregular_cost: float = 0.35  # reading load of a rhythm that changes at every row; assumed
     sudden_cost: float = 0.15  # reading load per doubling of density; assumed
     lapse: float = 0.00004  # P(a note is not played) in easy places
-    lapse_load: float = 0.01  # the same per (spread / easy spread − 1)³ and 100 ms of easy spread; fitted
+    lapse_load: float = 0.02  # per (spread / easy spread − 1)³ · (repeat / column gap)² · 100 ms of spread; fitted
     lapse_jack: float = 0.005  # the same per (shortest repeat / column gap)⁵; fitted
     stray: float = 0.003  # stray presses a note in easy places: 2–19 per 1,000 notes
     give_up_ms: float = 140.0  # a finger this late leaves the note out; assumed
     lift_ms: float = 25.0  # shortest time between presses of a finger whatever the skill
     held_load: float = 0.15  # spread while the hand's other finger holds: 1.12–1.25 times in real plays
     held_rate: float = 0.3  # the free finger's rate weighs this much more meanwhile; fitted
-    release_lag_ms: float = 11.0  # mean error of releases with no note near behind them
+    release_lag_ms: float = 8.0  # mean error of releases with no note near behind them
     release_near_ms: float = 120.0  # nearer than this the column's next note draws the release forward
     release_pull: float = 0.39  # ms earlier per ms nearer
     release_shared: float = 0.72  # of the variance is shared by fingers of a hand that let go together
@@ -85,6 +91,9 @@ class HandConstants:
             (kernels.HELD_LOAD, self.held_load),
             (kernels.LAPSE_JACK, self.lapse_jack),
             (kernels.HELD_RATE, self.held_rate),
+            (kernels.CHORD_EASE, self.chord_ease),
+            (kernels.CHORD_COUPLING, self.chord_coupling),
+            (kernels.JACK_LATE_MS, self.jack_late_ms),
             (kernels.HOLD_JITTER, self.hold_jitter),
         ):
             values[place] = value
@@ -96,7 +105,7 @@ class HandConstants:
 class SkillConstants:
     """How a level becomes a profile, and how players differ. Level: the stars of charts played at 96 %."""
 
-    speed_base: float = 3.0  # one-hand notes/s at level 0
+    speed_base: float = 3.0  # movements of one hand per second at level 0
     speed_per_level: float = 2.0
     spread_base_ms: float = 22.0  # error SD of level 0 in easy places
     spread_levels: float = 6.0  # levels that divide it by e
@@ -104,7 +113,7 @@ class SkillConstants:
     repeat_floor_ms: float = 80.0  # shortest repeat of the best finger
     repeat_base_ms: float = 100.0  # more than that at level 0
     repeat_levels: float = 4.0  # levels that divide the rest by e
-    stamina: float = 0.6  # share of SPEED that can be kept up without tiring (Etterna's MinaCalc: .69)
+    stamina: float = 0.69  # share of SPEED that can be kept up (Etterna's MinaCalc)
     read_base: float = 6.0  # rows/s read at level 0
     read_per_level: float = 2.6
     release_base_ms: float = 90.0  # release error SD of level 0

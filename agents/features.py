@@ -21,8 +21,8 @@ SHORTEST_GAP_MS = 10.0
 """Doubled notes are felt as this far apart, so that nothing is divided by zero."""
 LOAD_WINDOW_MS = 500.0
 """Half the window over which one-hand notes/s is counted: the acceptance tables of REFERENCES.md use a second."""
-TAP_MS = 40.0
-"""A finger that ends a hold is as far on as one that ended a tap of this length."""
+TAP_MS = 60.0
+"""A finger that ends a hold is as far on as one that ended a tap of this length, the median."""
 HELD_MARGIN_MS = 30.0
 """A hold of the neighbouring finger hinders a press this long after its start and before its end."""
 SLIP_FREE_MS = 220.0
@@ -52,13 +52,13 @@ def demand_of(chart: Chart, mods: Mods, constants: HandConstants) -> Demand:
 
 def _fingers(features: NDArray, time: NDArray, end: NDArray, column: NDArray, constants: HandConstants) -> None:
     features[:, kernels.END] = np.where(end > time, end, kernels.NO_END)
-    features[:, kernels.COLUMN_GAP] = NEVER_MS
+    features[:, kernels.COLUMN_RATE] = 1.0 / NEVER_MS
     features[:, kernels.RELEASE_SHIFT] = constants.release_lag_ms
     for key in range(KEYS):
         mine = np.flatnonzero(column == key)
         let_go = np.where(end[mine] > time[mine], end[mine] - TAP_MS, time[mine])
         if mine.size > 1:
-            features[mine[1:], kernels.COLUMN_GAP] = np.maximum(time[mine[1:]] - let_go[:-1], SHORTEST_GAP_MS)
+            features[mine[1:], kernels.COLUMN_RATE] = 1.0 / np.maximum(time[mine[1:]] - let_go[:-1], SHORTEST_GAP_MS)
             near = np.maximum(constants.release_near_ms - (time[mine[1:]] - end[mine[:-1]]), 0.0)
             features[mine[:-1], kernels.RELEASE_SHIFT] -= constants.release_pull * near
         beside = np.flatnonzero(column == (key ^ 1))
@@ -81,23 +81,26 @@ def _hands(features: NDArray, time: NDArray, end: NDArray, column: NDArray, cons
         t = time[mine]
         gap = np.diff(t, prepend=t[0] - NEVER_MS)
         features[mine, kernels.HAND_GAP] = gap
-        features[mine, kernels.KEEP_HAND] = np.exp(-gap / constants.hand_memory_ms)
-        features[mine, kernels.RATE] = _rate(t, t)
-        features[mine, kernels.RATE_END] = _rate(t, end[mine])
+        keep = np.exp(-gap / constants.hand_memory_ms)
+        features[mine, kernels.KEEP_HAND], features[mine, kernels.RENEW_HAND] = keep, np.sqrt(1 - keep * keep)
+        effort = np.where(gap < constants.flam_ms, constants.chord_load, 1.0)  # a chord or flam is one movement
+        features[mine, kernels.RATE] = hand_rate(t, effort, t)
+        features[mine, kernels.RATE_END] = hand_rate(t, effort, end[mine])
         for feature, tau in (
             (kernels.TIRED_SHORT, constants.tire_short_ms),
             (kernels.TIRED_LONG, constants.tire_long_ms),
         ):
             out = np.empty(mine.size)
-            kernels.leaky_rate(t, np.ones(mine.size), tau, out)
+            kernels.leaky_rate(t, effort, tau, out)
             features[mine, feature] = out
         features[mine, kernels.TIME] = _smeared(t, gap, constants)
 
 
-def _rate(notes: NDArray, at: NDArray) -> NDArray:
-    """Notes per second in the window around each time of `at`."""
-    inside = np.searchsorted(notes, at + LOAD_WINDOW_MS, side="right") - np.searchsorted(notes, at - LOAD_WINDOW_MS)
-    return inside * (1000.0 / (2 * LOAD_WINDOW_MS))
+def hand_rate(time: NDArray, weight: NDArray, at: NDArray) -> NDArray:
+    """Weights of notes per second in the window around each time of `at`."""
+    total = np.concatenate([[0.0], np.cumsum(weight)])
+    until, since = np.searchsorted(time, at + LOAD_WINDOW_MS, side="right"), np.searchsorted(time, at - LOAD_WINDOW_MS)
+    return (total[until] - total[since]) * (1000.0 / (2 * LOAD_WINDOW_MS))
 
 
 def _smeared(time: NDArray, gap: NDArray, constants: HandConstants) -> NDArray:
@@ -114,11 +117,12 @@ def _smeared(time: NDArray, gap: NDArray, constants: HandConstants) -> NDArray:
 
 def _rows(features: NDArray, time: NDArray, constants: HandConstants) -> None:
     """Drift and reading run over rows: all notes of one time."""
-    rows, row_of = np.unique(time, return_inverse=True)
+    rows, row_of, size = np.unique(time, return_inverse=True, return_counts=True)
+    features[:, kernels.BESIDE] = np.minimum(size - 1, 3)[row_of]
     gap = np.diff(rows, prepend=rows[0] - NEVER_MS)
-    keep = np.exp(-gap / constants.drift_memory_ms)
     first = np.diff(time, prepend=time[0] - NEVER_MS) > 0
-    features[:, kernels.KEEP_DRIFT] = np.where(first, keep[row_of], 1.0)
+    keep = np.where(first, np.exp(-gap / constants.drift_memory_ms)[row_of], 1.0)
+    features[:, kernels.KEEP_DRIFT], features[:, kernels.RENEW_DRIFT] = keep, np.sqrt(1 - keep * keep)
     features[:, kernels.READING] = _reading(rows, gap, constants)[row_of]
 
 

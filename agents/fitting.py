@@ -25,7 +25,7 @@ from agents.skill import Population, around
 from chart.model import Chart, Difficulty
 
 FITTED_HAND = (
-    "linear_load", "steep_load", "jack_load", "finger_share", "drift_share", "hand_memory_ms", "tail_df", "trill_share",
+    "linear_load", "steep_load", "chord_load", "chord_ease", "chord_coupling", "jack_load", "jack_late_ms", "slip_share", "finger_share", "drift_share", "hand_memory_ms", "tail_df", "trill_share",
     "repeat_jitter", "tire_long", "lapse", "lapse_load", "lapse_jack",
     "give_up_ms", "held_load", "held_rate", "release_lag_ms", "release_pull", "release_shared",
 )  # fmt: skip
@@ -36,7 +36,7 @@ FITTED_SKILL = (
 )  # fmt: skip
 PRIOR_SD = 0.35
 """How far, in log, a constant may stray from its published value at a cost of 1."""
-POOL = 56
+POOL = 48
 """Simulated players a map, from whom those that match real plays in accuracy are chosen."""
 MATCHES = 2
 """Simulated plays set against each real one."""
@@ -46,9 +46,13 @@ POPULATION_SLOPES = (0.16, 0.2, 0.24, 0.28, 0.32, 0.36, 0.4)
 POPULATION_STEPS = (-0.2, -0.1, 0.0, 0.1, 0.2)  # levels
 STRIDE = 0.1
 """Distance, in log, over which slopes are taken."""
+STEPS = 4
+"""Steps a round: the first with slopes that were measured, the others with slopes that the steps before corrected."""
 SOFT = 2.0
 """Residuals beyond this many times 20 % count by their logarithm."""
 WEIGHT_LIKENESS = 1.5
+WEIGHT_MAP = 0.5
+"""Of a statistic on one map: maps shall not be wrong in ways that cancel out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,8 @@ class Targets:
 
     plays: Sequence[RealPlay]
     human: Sequence[dict[str, float]]  # statistics of each play
-    views: dict[str, ChartView]  # by map
+    views: dict[str, ChartView]  # by map and, if mirrored, "m"
+    view_of_play: Sequence[str]  # key of each play's view
     ranked: Sequence[RankedMap]
     starred: Sequence[tuple[Chart, float]]  # charts of OD 8 with their stars
 
@@ -67,19 +72,22 @@ def targets_of(
 ) -> Targets:
     """Statistics of the real plays; Mirror is ignored, for it only swaps the hands."""
     views: dict[str, ChartView] = {}
-    human = []
+    human, keys = [], []
     for real in plays:
         name = real.map_name + ("m" if real.mods.mirror else "")
         if name not in views:
             views[name] = view_of(real.chart, demand_of(real.chart, real.mods, HandConstants()))
+        keys.append(name)
         judged = real.judged()
         human.append(statistics(views[name], judged.error_ms[0], judged.release_error_ms[0], judged.grade[0]))
     plain = [(replace(chart, difficulty=Difficulty(8.0, 8.0)), stars) for chart, stars in starred]
-    return Targets(plays, human, views, ranked, plain)
+    return Targets(plays, human, views, keys, ranked, plain)
 
 
-def simulated_statistics(targets: Targets, shared: Constants, seed: int = 1) -> list[dict[str, float]]:
-    """For each real play the mean statistics of simulated plays of the same map and accuracy."""
+def simulated_statistics(
+    targets: Targets, shared: Constants, pool_size: int = POOL, matches: int = MATCHES, seed: int = 1
+) -> list[dict[str, float]]:
+    """For each real play the mean statistics of `matches` simulated plays of the same map and accuracy."""
     pools: dict[str, Plays] = {}
     known: dict[tuple[str, int], dict[str, float]] = {}
     out = []
@@ -89,10 +97,10 @@ def simulated_statistics(targets: Targets, shared: Constants, seed: int = 1) -> 
             rng = np.random.default_rng(seed)
             # these plays are from leaderboards: who stands there is no worse at holds than at the rest
             skill = replace(shared.skill, release_behind=0.0)
-            players = around(rng.uniform(3.0, 13.0, POOL), POOL, rng, skill)
+            players = around(rng.uniform(3.0, 13.0, pool_size), pool_size, rng, skill)
             pools[real.map_name] = _play(real.chart, players, seed, shared)
         pool = pools[real.map_name]
-        nearest = np.argsort(np.abs(pool.accuracy - accuracy_320(real.counts)))[:MATCHES]
+        nearest = np.argsort(np.abs(pool.accuracy - accuracy_320(real.counts)))[:matches]
         chosen = []
         for number in map(int, nearest):
             key = (real.map_name, number)
@@ -120,7 +128,7 @@ def distance(name: str, human: float, simulated: float) -> float:
     if name.startswith("misses"):
         return float(np.log((simulated + 0.3) / (human + 0.3))) / 0.4
     if name.startswith(("lag", "excess")):
-        return (simulated - human) / max(0.2 * abs(human), 0.1)
+        return (simulated - human) / max(0.2 * abs(human), 0.05)
     return float(np.log(max(simulated, 0.1) / max(human, 0.1))) / 0.2
 
 
@@ -144,9 +152,15 @@ def residuals_of(targets: Targets, shared: Constants, start: Constants) -> NDArr
     """[residual], whose squares are to be small: about 1 for each statistic that lies 20 % off."""
     simulated = simulated_statistics(targets, shared)
     out: list[float] = []
-    for name in targets.human[0]:
-        off = distance(name, nan_mean([one[name] for one in targets.human]), nan_mean([one[name] for one in simulated]))
-        out.append(SOFT * float(np.arcsinh(off / SOFT)) * WEIGHT_LIKENESS)  # a few far-off ones shall not rule the rest
+    everything = np.arange(len(targets.plays))
+    maps = np.array([real.map_name for real in targets.plays])
+    for among, weight in [(everything, WEIGHT_LIKENESS)] + [
+        (np.flatnonzero(maps == one), WEIGHT_MAP) for one in np.unique(maps)
+    ]:
+        for name in targets.human[0]:
+            human, ours = (nan_mean([plays[n][name] for n in map(int, among)]) for plays in (targets.human, simulated))
+            # a few far-off ones shall not rule the rest
+            out.append(weight * SOFT * float(np.arcsinh(distance(name, human, ours) / SOFT)))
     for one in targets.ranked:
         got = ranked_accuracy(one.chart, ladder(one.chart, shared).level_for(0.96), shared)
         out += [float(got.mean() - one.mean) / 0.008, float(np.percentile(got, 10) - one.p10) / 0.03]
@@ -169,28 +183,36 @@ def constants_from(vector: NDArray, start: Constants) -> Constants:
     skill = {name: float(value) for name, value in zip(FITTED_SKILL, values[len(FITTED_HAND) :], strict=True)}
     hand["finger_share"], hand["drift_share"] = min(hand["finger_share"], 0.4), min(hand["drift_share"], 0.4)
     hand["release_shared"], hand["tail_df"] = min(hand["release_shared"], 0.95), max(hand["tail_df"], 2.5)
+    hand["chord_ease"], hand["chord_coupling"] = min(hand["chord_ease"], 0.2), min(hand["chord_coupling"], 0.95)
     return Constants(replace(start.hand, **hand), replace(start.skill, **skill))
 
 
 def descend(
     residuals: Callable[[NDArray], NDArray], start: NDArray, rounds: int, tell: Callable[[int, float], None]
 ) -> NDArray[np.float64]:
-    """Levenberg–Marquardt on differences taken widely, for simulated residuals are rough at a small scale."""
+    """Levenberg–Marquardt on differences taken widely, for simulated residuals are rough at a small scale.
+
+    Measuring slopes costs a run for every constant, so that between two measurements they are kept up by Broyden's rule.
+    """
     here, damping = start.astype(np.float64), 1.0
     now = residuals(here)
     for number in range(rounds):
         slope = np.stack([(residuals(here + STRIDE * axis) - now) / STRIDE for axis in np.eye(here.size)], axis=1)
-        tried = []
-        for factor in (damping / 4, damping, damping * 8):
-            step = np.linalg.solve(slope.T @ slope + factor * np.eye(here.size), -slope.T @ now)
-            there = here + np.clip(step, -0.4, 0.4)
-            got = residuals(there)
-            tried.append((float(got @ got), factor, there, got))
-        best = min(tried, key=lambda one: one[0])
-        if best[0] >= float(now @ now):
-            damping *= 8
-        else:
-            _, damping, here, now = best
+        for _ in range(STEPS):
+            tried = []
+            for factor in (damping / 3, damping * 3):
+                step = np.linalg.solve(slope.T @ slope + factor * np.eye(here.size), -slope.T @ now)
+                step = np.clip(step, -0.4, 0.4)
+                got = residuals(here + step)
+                tried.append((float(got @ got), factor, step, got))
+            cost, factor, step, got = min(tried, key=lambda one: one[0])
+            if not step.any():  # nothing left to gain
+                return here
+            slope += np.outer(got - now - slope @ step, step) / float(step @ step)
+            if cost < float(now @ now):
+                damping, here, now = factor, here + step, got
+            else:
+                damping *= 8
         tell(number, float(now @ now))
     return here
 

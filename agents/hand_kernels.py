@@ -15,26 +15,29 @@ from numba import njit
     TIME,  # target time of the press; flams are already collapsed
     END,  # end of a hold, NO_END for taps
     RELEASE_SHIFT,  # mean release error: late on long gaps, early where the column's next note is near
-    COLUMN_GAP,  # since the column's last note was to be let go
+    COLUMN_RATE,  # 1 / ms since the column's last note was to be let go
     HAND_GAP,  # since the hand's last row
-    KEEP_HAND,  # share of the hand's phase kept since the hand's last row
-    KEEP_DRIFT,  # share of the slow drift kept since the last row
-    RATE,  # one-hand notes/s
-    RATE_END,  # one-hand notes/s where a hold ends
-    TIRED_SHORT,  # one-hand notes/s, leaky mean over the last seconds
-    TIRED_LONG,  # one-hand notes/s, leaky mean over the last minute
+    KEEP_HAND,  # share of the hand's phase kept since the hand's last row, …
+    RENEW_HAND,  # … and the size of what comes anew, √(1 − kept²)
+    KEEP_DRIFT,  # share of the slow drift kept since the last row, …
+    RENEW_DRIFT,  # … and the size of what comes anew
+    RATE,  # movements of the hand per second: a chord is one, and a little for its second note
+    RATE_END,  # the same where a hold ends
+    TIRED_SHORT,  # the same, leaky mean over the last seconds
+    TIRED_LONG,  # the same, leaky mean over the last minutes
     READING,  # rows/s to be read ahead, weighted by their irregularity
     HELD,  # 1 while the hand's other finger holds a note
     SLIP,  # 1 where the hand's other column is free for a stray press
-) = range(14)
-FEATURES = 14
+    BESIDE,  # other notes of the row, 0–3
+) = range(17)
+FEATURES = 17
 NO_END = np.float32(-1e9)
 
 # columns of the [player, profile] array built by agents.skill
 (
     SPREAD_MS,  # error SD in easy places
     BIAS_MS,  # mean error of the whole play
-    SPEED,  # one-hand notes/s at which the spread has doubled
+    SPEED,  # movements of one hand per second at which the spread has about doubled
     STAMINA,  # share of SPEED that can be kept up without tiring
     REPEAT_MS,  # shortest time between two presses of a finger
     READ,  # rows/s that can be read
@@ -67,8 +70,11 @@ PROFILE = 9
     HELD_LOAD,
     LAPSE_JACK,
     HELD_RATE,
-) = range(21)
-CONSTANTS = 21
+    CHORD_EASE,
+    CHORD_COUPLING,
+    JACK_LATE_MS,
+) = range(24)
+CONSTANTS = 24
 
 BITS = 12  # a normal deviate is looked up by this many random bits
 MASK = np.uint64((1 << BITS) - 1)
@@ -87,8 +93,8 @@ def mix(counter):  # type: ignore[no-untyped-def]
 def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: ignore[no-untyped-def]
     """Press keys for every player.
 
-    notes: (features [note, 14] float32, column [note] int8) in time order; players: [player, 9] float32;
-    constants: [21] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
+    notes: (features [note, 17] float32, column [note] int8) in time order; players: [player, 9] float32;
+    constants: [24] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
     seeds: [player] uint64; rate: map ms per real ms.
     keys: (press, release, press_at, count) as in `agents.judgement.Presses`, filled here, whole map ms; a column that
     runs out of room keeps what it has.
@@ -101,6 +107,8 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
         room[c] = press_at[c + 1] - press_at[c]
     room[3] = press.shape[1] - press_at[3]
     phase = np.zeros(2, np.float32)
+    slowness = np.empty(2, np.float32)  # of each hand, s a movement
+    effort = np.empty(2, np.float32)  # the same against what it can keep up
     free = np.empty(4, np.float32)
     last = np.empty(4, np.float32)
     drift_size = np.sqrt(constants[DRIFT_SHARE])
@@ -108,6 +116,8 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
     hand_size = np.sqrt(np.float32(1.0) - constants[DRIFT_SHARE] - constants[FINGER_SHARE])
     release_both = np.sqrt(constants[RELEASE_SHARED])
     release_own = np.sqrt(np.float32(1.0) - constants[RELEASE_SHARED])
+    coupling = constants[CHORD_COUPLING]
+    apart = np.sqrt(np.float32(1.0) - coupling * coupling)
     one = np.float32(1.0)
     for player in range(players.shape[0]):
         me = players[player]
@@ -116,6 +126,11 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
         drift = hand_table[first & MASK]
         phase[0] = hand_table[(first >> np.uint64(12)) & MASK]
         phase[1] = hand_table[(first >> np.uint64(24)) & MASK]
+        slowness[0] = one / (me[SPEED] * me[LEFT])
+        slowness[1] = one / (me[SPEED] * (np.float32(2.0) - me[LEFT]))
+        effort[0], effort[1] = slowness[0] / me[STAMINA], slowness[1] / me[STAMINA]
+        readable = one / me[READ]
+        other_draw, other_hand = np.float32(0.0), 0
         free[:], last[:] = -1e9, -1e9
         count[player, :] = 0
         for n in range(column.size):
@@ -125,38 +140,40 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
             counter += STEP  # a new place in the sequence, whatever was drawn before
             dice = mix(counter)
             keep = f[KEEP_DRIFT]
-            drift = keep * drift + np.sqrt(one - keep * keep) * hand_table[dice & MASK]
-            keep = f[KEEP_HAND]
-            phase[hand] = keep * phase[hand] + np.sqrt(one - keep * keep) * hand_table[(dice >> np.uint64(12)) & MASK]
+            drift = keep * drift + f[RENEW_DRIFT] * hand_table[dice & MASK]
+            draw = hand_table[(dice >> np.uint64(12)) & MASK]
+            if keep == one and hand != other_hand:  # two hands that strike together draw one another along
+                draw = coupling * other_draw + apart * draw
+            other_draw, other_hand = draw, hand
+            phase[hand] = f[KEEP_HAND] * phase[hand] + f[RENEW_HAND] * draw
             finger = finger_table[(dice >> np.uint64(24)) & MASK]
-            timing = hand_table[(dice >> np.uint64(36)) & MASK]
+            timing = finger_table[(dice >> np.uint64(36)) & MASK]
             chance = np.float32(dice >> np.uint64(48)) * np.float32(1.0 / 65536.0)
 
             # how hard this moment is for this player, 1 = as fast as the hand can go in good order
-            speed = me[SPEED] * (me[LEFT] if hand == 0 else np.float32(2.0) - me[LEFT])
-            tire = me[STAMINA] * speed
-            tired = constants[TIRE_SHORT] * max(np.float32(0.0), f[TIRED_SHORT] / tire - one)
-            tired += constants[TIRE_LONG] * max(np.float32(0.0), f[TIRED_LONG] / tire - one)
-            load = f[RATE] / speed * (one + tired) * (one + constants[HELD_RATE] * f[HELD])
-            jack = me[REPEAT_MS] * (one + tired) / f[COLUMN_GAP]
-            read = f[READING] / me[READ]
+            tired = f[TIRED_SHORT] * effort[hand]
+            worn = f[TIRED_LONG] * effort[hand]
+            tired = constants[TIRE_SHORT] * tired * tired + constants[TIRE_LONG] * worn * worn
+            load = f[RATE] * slowness[hand] * (one + tired) * (one + constants[HELD_RATE] * f[HELD])
+            jack = me[REPEAT_MS] * (one + tired) * f[COLUMN_RATE]
+            read = f[READING] * readable
             read *= read
             read *= read
             jack_square = jack * jack
-            jack *= jack_square
+            jack_cube = jack * jack_square
             steep = load * load
             strain = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * steep * steep
-            strain += constants[JACK_LOAD] * jack + constants[READ_LOAD] * read + constants[HELD_LOAD] * f[HELD]
-            spread = me[SPREAD_MS] * strain
+            strain += constants[JACK_LOAD] * jack_cube + constants[READ_LOAD] * read + constants[HELD_LOAD] * f[HELD]
+            spread = me[SPREAD_MS] * strain * (one - constants[CHORD_EASE] * f[BESIDE])
 
             # a lapse: the note is not played at all
             over = strain - one
-            danger = constants[LAPSE] + constants[LAPSE_JACK] * jack * jack_square
-            danger += constants[LAPSE_LOAD] * over * over * over * me[SPREAD_MS] * np.float32(0.01)
+            danger = constants[LAPSE] + constants[LAPSE_JACK] * jack_cube * jack_square
+            danger += constants[LAPSE_LOAD] * over * over * over * jack_square * me[SPREAD_MS] * np.float32(0.01)
             if chance < danger:
                 continue
 
-            target = f[TIME] + me[BIAS_MS]
+            target = f[TIME] + me[BIAS_MS] + constants[JACK_LATE_MS] * jack_cube
             aim = target + spread * (drift_size * drift + hand_size * phase[hand] + finger_size * finger)
             ready = last[c] + me[REPEAT_MS] * (one + tired + constants[REPEAT_JITTER] * timing)
             if f[HAND_GAP] > constants[FLAM_MS]:
@@ -166,7 +183,7 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
                 continue
             up = at + me[HOLD_MS] * max(np.float32(0.4), one + constants[HOLD_JITTER] * timing)
             if f[END] > NO_END:
-                load = f[RATE_END] / speed * (one + tired)
+                load = f[RATE_END] * slowness[hand] * (one + tired)
                 slack = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * load * load * load * load
                 # fingers of a hand let go together: notes that end at one time share a deviate
                 both = mix(first + np.uint64(np.int64(f[END])) * STEP + np.uint64(hand))

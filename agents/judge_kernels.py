@@ -21,13 +21,12 @@ FAR_MS = np.int64(2**40)  # later than every event: what an open column is close
 
 
 @njit(cache=True, nogil=True)
-def tap_grade(error, windows):  # type: ignore[no-untyped-def]
-    """Grade of |error| whole ms; MISS beyond the 50 window."""
-    size = abs(error)
-    for grade in range(5):
-        if size <= windows[grade]:
-            return grade
-    return 5
+def tap_grades(windows):  # type: ignore[no-untyped-def]
+    """[ms] int8, the grade of each |error| up to the MISS window, from which a look-up is quicker than comparing."""
+    grade = np.full(windows[5] + 1, 5, np.int8)
+    for worse in range(5):
+        grade[: windows[4 - worse] + 1] = 4 - worse
+    return grade
 
 
 @njit(cache=True, nogil=True)
@@ -45,10 +44,11 @@ def hold_grade(head, total, windows):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def judge_column_v1(start, end, press, release, windows, out):  # type: ignore[no-untyped-def]
+def judge_column_v1(start, end, press, release, windows, tap_grade, out):  # type: ignore[no-untyped-def]
     """Judge one column by stable ScoreV1.
 
-    start, end: [note] int32 (`TAP` for taps); press, release: [press] int32, release ≤ next press.
+    start, end: [note] int32 (`TAP` for taps); press, release: [press] int32, release ≤ next press;
+    tap_grade: of `tap_grades`.
     out: [note, 4] int32, filled with grade, head error, tail error (`NO_TIME` where there is none), time judged.
     Returns the number of times a hold was let go in its middle.
     """
@@ -84,7 +84,7 @@ def judge_column_v1(start, end, press, release, windows, out):  # type: ignore[n
         if error < -w_miss or (note > 0 and now < start[note - 1]):
             continue
         if end[note] == TAP:
-            out[note, 0], out[note, 1], out[note, 3] = tap_grade(error, windows), error, now
+            out[note, 0], out[note, 1], out[note, 3] = tap_grade[abs(error)], error, now
             note += 1
             continue
         head = now
@@ -109,7 +109,7 @@ def judge_column_v1(start, end, press, release, windows, out):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def judge_column_v2(start, end, press, release, windows, out):  # type: ignore[no-untyped-def]
+def judge_column_v2(start, end, press, release, windows, tap_grade, out):  # type: ignore[no-untyped-def]
     """Judge one column by lazer's rules (ScoreV2 alike): head and tail of a hold apart, tail windows × 1.5.
 
     Arrays as in `judge_column_v1`; out is [note, 6]: head grade, head error, tail error, time the head was judged,
@@ -153,7 +153,7 @@ def judge_column_v2(start, end, press, release, windows, out):  # type: ignore[n
                 first, holding, broken = target, False, False
             if out[target, 0] < 0:
                 error = now - start[target]
-                out[target, 0], out[target, 1], out[target, 3] = tap_grade(error, windows), error, now
+                out[target, 0], out[target, 1], out[target, 3] = tap_grade[abs(error)], error, now
             if end[target] == TAP:
                 first, holding, broken = target + 1, False, False
             else:
@@ -268,7 +268,7 @@ def judge_plays(chart, keys, windows, rule, results):  # type: ignore[no-untyped
     grade, tail_grade, error, tail_error, totals = results
     notes = start.size
     lazer = rule[0] > 0
-    tables = score_tables(rule)
+    tables, tap_grade = score_tables(rule), tap_grades(windows)
     out = np.empty((notes, 6), np.int32)
     for player in range(grade.shape[0]):
         for n in range(notes):
@@ -278,9 +278,9 @@ def judge_plays(chart, keys, windows, rule, results):  # type: ignore[no-untyped
             p, q = press_at[c], press_at[c] + presses[player, c]
             down, up = press[player, p:q], release[player, p:q]
             if lazer:
-                breaks = judge_column_v2(start[a:b], end[a:b], down, up, windows, out[a:b])
+                breaks = judge_column_v2(start[a:b], end[a:b], down, up, windows, tap_grade, out[a:b])
             else:
-                breaks = judge_column_v1(start[a:b], end[a:b], down, up, windows, out[a:b])
+                breaks = judge_column_v1(start[a:b], end[a:b], down, up, windows, tap_grade, out[a:b])
             totals[player, 12] += breaks
         count_score(out, column_at, rule, tables, totals[player])
         hits, total, squares = 0, 0, 0

@@ -11,8 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import hand_kernels as kernels
-from agents.features import Demand
+from agents.features import NEVER_MS, Demand, hand_rate
 from agents.judgement import MISS
 from chart.model import Chart
 
@@ -39,6 +38,7 @@ JACK_BINS: tuple[tuple[float, float], ...] = ((85, 105), (0, 85))
 FEW = 20
 """A bin with fewer notes in a play says nothing of it."""
 RUN_MS = 400.0
+MISSES_AT = "misses per 1000 at column gap "
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,8 @@ class ChartView:
 
     time: NDArray[np.float64]  # [note], real ms
     column: NDArray[np.int8]  # [note]
-    load: NDArray[np.float32]  # [note], one-hand notes/s
-    gap: NDArray[np.float32]  # [note], ms since the column's last note
+    load: NDArray[np.float64]  # [note], one-hand notes/s, chords counted in full
+    gap: NDArray[np.float64]  # [note], real ms since the column's last note began
     repeat: NDArray[np.int64]  # [note], 0 for the first of a column run at nearly one pace, then 1, 2, …
     hold: NDArray[np.bool_]  # [note]
     hand_pairs: tuple[NDArray[np.int64], NDArray[np.int64]]  # successive notes of a hand, 50–180 ms apart
@@ -60,19 +60,22 @@ class ChartView:
 def view_of(chart: Chart, demand: Demand, rate: float = 1.0) -> ChartView:
     """What `statistics` needs to know of a chart."""
     time, column = np.rint(chart.time_ms) / rate, demand.column
-    gap = demand.features[:, kernels.COLUMN_GAP]
+    gap = np.full(len(chart), NEVER_MS)
     repeat = np.zeros(len(chart), np.int64)
     column_pairs: list[NDArray] = []
     hand_pairs: list[NDArray] = []
+    load = np.zeros(len(chart))
     chords: list[NDArray] = []
     for key in range(4):
         mine = np.flatnonzero(column == key)
         column_pairs.append(np.stack([mine[:-1], mine[1:]]))
+        gap[mine[1:]] = np.diff(time[mine])
         for before, note in pairwise(mine):
             steady = repeat[before] == 0 or abs(gap[note] / gap[before] - 1) < 0.15
             repeat[note] = (repeat[before] + 1 if steady else 1) if gap[note] < RUN_MS else 0
     for hand in (0, 1):
         mine = np.flatnonzero(column >> 1 == hand)
+        load[mine] = hand_rate(time[mine], np.ones(mine.size), time[mine])
         apart = np.diff(time[mine])
         pairs = np.stack([mine[:-1], mine[1:]])
         hand_pairs.append(pairs[:, (apart >= 50) & (apart <= 180)])
@@ -83,7 +86,7 @@ def view_of(chart: Chart, demand: Demand, rate: float = 1.0) -> ChartView:
     return ChartView(
         time,
         column,
-        demand.features[:, kernels.RATE],
+        load,
         gap,
         repeat,
         chart.is_hold,
@@ -108,13 +111,9 @@ def statistics(view: ChartView, error: NDArray, release: NDArray, grade: NDArray
     out: dict[str, float] = {}
     for low, high in LOAD_BINS:
         out[f"SD at {low:g}-{high:g} notes/s a hand"] = _sd(off[(view.load >= low) & (view.load < high)])
-    for low, high in GAP_BINS:
-        inside = (view.gap >= low) & (view.gap < high)
-        name = f"{low:g}-{high:g} ms" if high < 1e9 else f"{low:g}+ ms"
+    for name, inside in gap_bins(view).items():
         out[f"SD at column gap {name}"] = _sd(off[inside])
-        out[f"misses per 1000 at column gap {name}"] = (
-            1000 * float((grade[inside] == MISS).mean()) if inside.sum() >= FEW else np.nan
-        )
+        out[MISSES_AT + name] = 1000 * float((grade[inside] == MISS).mean()) if inside.sum() >= FEW else np.nan
     for low, high in JACK_BINS:
         inside = (view.gap >= low) & (view.gap < high)
         for repeat in (1, 2, 3, 4):
@@ -135,6 +134,12 @@ def statistics(view: ChartView, error: NDArray, release: NDArray, grade: NDArray
     out["excess kurtosis"] = float((z**4).mean() - 3) if z.size else np.nan
     out["beyond 3 SD, percent"] = float(100 * (np.abs(z) > 3).mean()) if z.size else np.nan
     return out
+
+
+def gap_bins(view: ChartView) -> dict[str, NDArray[np.bool_]]:
+    """Name of each column gap → the notes that have it, [note]."""
+    names = [f"{low:g}-{high:g} ms" if high < 1e9 else f"{low:g}+ ms" for low, high in GAP_BINS]
+    return {name: (view.gap >= low) & (view.gap < high) for name, (low, high) in zip(names, GAP_BINS, strict=True)}
 
 
 def _sd(values: NDArray) -> float:

@@ -34,7 +34,7 @@ from agents.judgement import (
 )
 from agents.mods import Mods, mods_of
 from agents.skill import Player, Population, population_of, profiles
-from agents.tables import normal_table, student_table
+from agents.tables import hand_table, normal_table
 from chart.errors import ConfigError
 from chart.model import Chart
 
@@ -149,7 +149,8 @@ def _play_spans(
     """Play and judge some players; each writes only its own rows."""
     windows = hit_windows(table.chart.difficulty.od, table.mods, table.rules)
     rule = rule_of(table.chart, table.mods, table.rules)
-    tables = (student_table(table.hand.tail_df), normal_table())
+    hand = table.hand
+    tables = (hand_table(hand.tail_df, hand.slip_share, hand.slip_size), normal_table())
     scratch = _room(table.notes, CHUNK) if kept is None else kept
     for a, b in spans:
         rows = slice(a, b) if kept is not None else slice(0, b - a)
@@ -158,7 +159,7 @@ def _play_spans(
             hand_kernels.play_hands(
                 (table.demand.features, table.demand.column),
                 table.profiles[a:b],
-                table.hand.for_kernel(),
+                hand.for_kernel(),
                 tables,
                 seeds[a:b],
                 (keys.press, keys.release, keys.press_at, keys.count),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from agents import hand_kernels
 from agents.calibrate import at_most, likeness_report, main, ranked_report, split_plays
 from agents.constants import Constants, HandConstants, SkillConstants, constants, read_constants
 from agents.features import demand_of
@@ -26,7 +27,7 @@ from agents.fitting import (
 from agents.likeness import statistics, view_of
 from agents.mods import mods_of
 from agents.real_plays import read_plays, read_ranked
-from agents.tables import normal_table, student_table
+from agents.tables import hand_table, normal_table
 from chart.errors import ChartFileError, ConfigError
 from tests.builders import ChartBuilder
 
@@ -38,7 +39,7 @@ def test_simulated_players_play_like_people(shared_data: Path) -> None:
     agree = [name for name, row in table.items() if row["agrees"]]
     # docs/agents.md names those that do not agree, and why
     assert len(table) >= 28
-    assert len(agree) / len(table) >= 0.75
+    assert len(agree) / len(table) >= 0.9
     for name in (
         "SD at 4-6 notes/s a hand",
         "SD at 12-16 notes/s a hand",
@@ -52,17 +53,23 @@ def test_simulated_players_play_like_people(shared_data: Path) -> None:
 
 @pytest.mark.shared
 def test_maps_rank_as_ranked_players_rank_them(shared_data: Path) -> None:
-    report = ranked_report(read_ranked(shared_data / "players"), constants(), left_out=False)
-    assert report["spearman"] >= 0.94
+    maps = read_ranked(shared_data / "players")
+    report = ranked_report(maps, constants(), left_out=False)
+    assert report["spearman"] >= 0.96
     assert abs(report["mean_error"]) <= 0.01
-    assert report["mean_absolute_error"] <= 0.02
+    assert report["mean_absolute_error"] <= 0.01
+    assert report["worst_error"] <= 0.02
+    holds = [one.map_name for one in maps if one.chart.is_hold.mean() > 0.2]
+    off = {name: row["predicted"] - row["real"] for name, row in report["maps"].items()}
+    assert len(holds) == 4
+    assert abs(np.mean([off[name] for name in holds])) < 0.012  # hold-heavy maps are not mis-ranked together
 
 
 def test_the_shipped_constants_carry_their_report() -> None:
     data = json.loads(Path(__file__).parents[1].joinpath("agents", "constants.json").read_text(encoding="utf-8"))
     assert data["report"]["held_out_plays"] == 27
     assert data["report"]["ranked"]["spearman"] >= 0.94
-    assert data["report"]["ranked"]["left_out_spearman"] >= 0.94  # too slow to measure in a test
+    assert data["report"]["ranked"]["left_out_spearman"] >= 0.96  # too slow to measure in a test
     assert set(data["hand"]) == set(HandConstants.__dataclass_fields__)
     assert set(data["skill"]) == set(SkillConstants.__dataclass_fields__)
 
@@ -108,7 +115,7 @@ def test_statistics_know_what_was_put_in() -> None:
 
 @pytest.mark.parametrize("df", [3.0, 6.0])
 def test_tables_have_unit_variance_and_heavier_tails(df: float) -> None:
-    table = student_table(df)
+    table = hand_table(df, 0.002, 4.0)
     assert table.std() == pytest.approx(1.0, abs=1e-4)
     assert (np.diff(table) > 0).all()
     assert (table**4).mean() > (normal_table() ** 4).mean() + 0.5
@@ -143,4 +150,4 @@ def test_bad_input(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path), "--rounds", "-1"])
     assert result.exit_code == 1
     assert "--rounds is -1" in result.stderr
-    assert replace(HandConstants(), lapse=0.1).for_kernel()[11] == pytest.approx(0.1)
+    assert replace(HandConstants(), lapse=0.1).for_kernel()[hand_kernels.LAPSE] == pytest.approx(0.1)
