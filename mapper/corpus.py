@@ -36,6 +36,7 @@ class SongEntry:
     frames: tuple[int, int]  # its rows of mel.npy
     duration_ms: float
     lag_ms: float  # how long the sound comes after the notes as written
+    source: str = ""  # the map's file when the dataset was built
 
     @property
     def has_audio(self) -> bool:

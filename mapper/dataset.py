@@ -141,9 +141,8 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
                 continue
             number = len(songs)
             charts += [entry | {"song": number, "rows": _later(entry["rows"], row_count)} for entry in entries]
-            songs.append(
-                asdict(SongEntry(**song | {"frames": _later(song["frames"], frames)}, split=part.source.split))
-            )
+            place = {"frames": _later(song["frames"], frames), "source": part.source.path}
+            songs.append(asdict(SongEntry(**song | place, split=part.source.split)))
         rows.append(part_rows)
         row_count += len(part_rows)
         frames += len(part_mel)

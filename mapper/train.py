@@ -8,6 +8,8 @@ any: those teach patterns to the parts that write. Left out here: refinement by 
     python -m mapper.train data/songs -o runs/first
     tensorboard --logdir runs
 
+On several processes or hosts: `torchrun --nproc-per-node 2 -m mapper.train …`; they share each step's stretches.
+
 RUN holds `config.json` (resolved settings, versions), `state.pt` (to go on from), `best.safetensors` (lowest
 validation loss, averaged weights, float16) and the TensorBoard log. Running the same command again goes on where it
 stopped. TensorBoard tags: docs/mapper.md.
@@ -15,12 +17,11 @@ stopped. TensorBoard tags: docs/mapper.md.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,14 @@ from torch import Tensor
 
 from chart.command import Command, use_utf8
 from chart.errors import CheckpointError, ConfigError
-from chart.model import Chart, TimingPoint
-from mapper.aim import AimConfig, write_charts
 from mapper.batches import CELLS, Batch, Stretches, collate
 from mapper.checkpoint import load_mapper, parameter_count, save_mapper
 from mapper.corpus import open_corpus
 from mapper.evaluate import Validation, validate
 from mapper.loss import losses
-from mapper.model import STYLES, Mapper, ModelConfig
-from mapper.rows import notes_of
-from mapper.steering import Song, Steering
-
-PICTURE_MS = 20_000.0
-"""Stretch of a chart that is drawn in TensorBoard."""
+from mapper.model import Mapper, ModelConfig
+from mapper.team import Team, join_team
+from mapper.train_log import Log
 
 
 @dataclass(frozen=True)
@@ -90,8 +86,6 @@ class State:
 
 def train(config: TrainConfig) -> Validation:
     """Train until `steps` or early stopping; returns the last validation of the averaged weights."""
-    from torch.utils.tensorboard import SummaryWriter
-
     corpus = open_corpus(Path(config.data))
     charts = {split: corpus.split(split) for split in ("train", "val")}
     silent = corpus.split("train", has_audio=False) if config.silent_batch else []
@@ -99,36 +93,38 @@ def train(config: TrainConfig) -> Validation:
         raise ConfigError(f"{config.data}: the dataset has no chart in its train split")
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps(asdict(config) | {"torch": torch.__version__}, indent=1))
     device = pick_device(config.device)
+    team = join_team(device)
+    if config.batch < team.size:
+        raise ConfigError(f"--batch {config.batch} is too small to share among {team.size} processes")
     state = start_or_resume(config, out, device)
     stretches = Stretches(corpus)
-    board = SummaryWriter(str(out), purge_step=state.step)
+    log = Log(out, config, state.step) if team.leads else None
     print(
         f"{parameter_count(state.model):,} parameters, {len(charts['train'])} charts and {len(silent)} without audio, "
-        f"from step {state.step}, {device}"
+        f"from step {state.step}, {device}, process {team.rank + 1} of {team.size}"
     )
     validation = Validation.unknown()
-    heard = batches(stretches, charts["train"], config.batch, config, state.step)
-    unheard = batches(stretches, silent, config.silent_batch, config, state.step)
+    heard = batches(stretches, charts["train"], config.batch, config, state.step, team)
+    unheard = batches(stretches, silent, config.silent_batch, config, state.step, team)
     for batch, silent_batch in zip(heard, unheard, strict=True):
-        began = time.perf_counter()
         parts = [part.to(device) for part in (batch, silent_batch) if part is not None]
-        logged = take_step(state, parts, config)
-        rows = sum(int(part.targets.valid.sum()) for part in parts)
-        logged["speed/rows_per_s"] = rows / (time.perf_counter() - began)
-        for tag, value in logged.items():
-            board.add_scalar(tag, value, state.step)
-        if state.step % config.save_every == 0:
+        figures = take_step(state, parts, config, team)
+        if log:
+            log.step(figures, state.step)
+        if log and state.step % config.save_every == 0:
             save_state(state, out)
         if state.step % config.validate_every == 0 or state.step == config.steps:
-            validation = check_validation(state, stretches, charts["val"], out, board)
-            print(f"step {state.step}: train {logged['loss/total']:.3f} {validation.line()}", flush=True)
-            if state.since_best >= config.patience:
+            if log:
+                validation = check_validation(state, stretches, charts["val"], out, log)
+                print(f"step {state.step}: train {figures['loss/total']:.3f} {validation.line()}", flush=True)
+            if team.agree(state.since_best >= config.patience, device):
                 print(f"stopped early: no better validation for {config.patience} rounds")
                 break
-    save_state(state, out)
-    board.close()
+    if log:
+        save_state(state, out)
+        log.close()
+    team.leave()
     return validation
 
 
@@ -190,42 +186,41 @@ def save_state(state: State, out: Path) -> None:
 
 
 def batches(
-    stretches: Stretches, charts: list[int], size: int, config: TrainConfig, first_step: int
+    stretches: Stretches, charts: list[int], size: int, config: TrainConfig, first_step: int, team: Team
 ) -> Iterator[Batch | None]:
-    """Random stretches, longer charts more often; step k is the same batch however often the run was resumed.
+    """This process's share of random stretches, longer charts more often; None where it has none.
 
-    Without charts, None for each step.
+    Step k is the same stretches however often the run was resumed and however many processes share it.
     """
     spans = [stretches.playable_cells(chart) for chart in charts]
     lengths = np.array([last - first for first, last in spans], float)
     for step in range(first_step, config.steps):
-        if not charts:
-            yield None
-            continue
-        random = np.random.default_rng([config.seed, step])
-        chosen = random.choice(len(charts), size, p=lengths / lengths.sum())
         cut = []
-        for index in chosen:
+        for number in team.share(range(size if charts else 0)):
+            random = np.random.default_rng([config.seed, step, number])
+            index = int(random.choice(len(charts), p=lengths / lengths.sum()))
             first, last = spans[index]
             start = random.integers(first, max(last - CELLS // 2, first + 1))
             cut.append(stretches.stretch(charts[index], int(start), random))
-        yield collate(cut)
+        yield collate(cut) if cut else None
 
 
-def take_step(state: State, parts: list[Batch], config: TrainConfig) -> dict[str, float]:
-    """One optimizer step on all parts together; returns the scalars to log, `loss/…` those of the first, with audio."""
+def take_step(state: State, parts: list[Batch], config: TrainConfig, team: Team) -> dict[str, float]:
+    """One optimizer step of the team on all parts together; returns the scalars to log, `loss/…` those with audio."""
+    began = time.perf_counter()
     state.model.train()
     rate = learning_rate(config, state.step)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.zero_grad(set_to_none=True)
     scored = []
-    total_rows = sum(part.targets.valid.sum() for part in parts)
+    total_rows = team.total(sum((part.targets.valid.sum() for part in parts), torch.tensor(0)).float())
     for part in parts:  # one graph at a time, to save memory
         with torch.autocast(part.targets.code.device.type, torch.bfloat16, enabled=config.bf16):
             result = losses(state.model, part)
         (result.total * result.rows / total_rows).backward()
         scored.append(result.per_row())
+    team.sum_gradients(state.model.parameters())
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
     state.optimizer.step()
     state.step += 1
@@ -233,10 +228,10 @@ def take_step(state: State, parts: list[Batch], config: TrainConfig) -> dict[str
     with torch.no_grad():
         for name, tensor in state.model.state_dict().items():
             state.average[name].lerp_(tensor, 1 - decay)
-    logged = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": float(norm)}
-    for prefix, figures in zip(("loss", "loss_without_audio"), scored, strict=False):
-        logged |= {f"{prefix}/{name}": value for name, value in figures.items()}
-    return logged
+    figures = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": float(norm)}
+    for prefix, heads in zip(("loss", "loss_without_audio"), scored, strict=False):
+        figures |= {f"{prefix}/{name}": value for name, value in heads.items()}
+    return figures | {"speed/rows_per_s": float(total_rows) / (time.perf_counter() - began)}
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -247,43 +242,19 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
 
 
-def check_validation(state: State, stretches: Stretches, charts: list[int], out: Path, board: Any) -> Validation:
+def check_validation(state: State, stretches: Stretches, charts: list[int], out: Path, log: Log) -> Validation:
     """Validate the averaged weights, log, and keep them when they are the best so far."""
     averaged = Mapper(state.model.config).to(next(state.model.parameters()).device)
     averaged.load_state_dict(state.average)
     averaged.eval()
     validation = validate(averaged, stretches, charts)
-    for tag, value in validation.scalars().items():
-        board.add_scalar(tag, value, state.step)
-    log_pictures(averaged, stretches, charts, board, state.step)
+    log.validation(validation, averaged, stretches, charts, state.step)
     if not charts or validation.loss < state.best:
         state.best, state.since_best = validation.loss, 0
         save_mapper(averaged, out / "best.safetensors", notes=f"step {state.step}, {validation.line()}")
     else:
         state.since_best += 1
     return validation
-
-
-def log_pictures(model: Mapper, stretches: Stretches, charts: list[int], board: Any, step: int, count: int = 3) -> None:
-    """Piano-rolls of what the mapper writes for validation songs, beside the human charts."""
-    from mapper.pianoroll import piano_roll, stacked
-
-    for number in charts[:: max(len(charts) // count, 1)][:count]:
-        entry, prepared = stretches.corpus.charts[number], stretches.prepared(number)
-        song = Song(
-            prepared.grid,
-            tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines),
-            stretches.corpus.features(number),
-            stretches.corpus.songs[entry.song].lag_ms,
-        )
-        style = STYLES[entry.style]
-        written = write_charts(
-            model.cpu(), song, [entry.stars], AimConfig(seed=step, steering=(Steering(style),), rounds=1)
-        )[0].chart
-        human = Chart.from_notes(*notes_of(prepared.rows, prepared.grid), timing_points=song.timing_points)
-        start_ms = float(human.time_ms[len(human) // 3])
-        rolls = [piano_roll(chart, start_ms, start_ms + PICTURE_MS) for chart in (human, written)]
-        board.add_image(f"charts/human_above_{entry.stars:.1f}_stars_{number}", stacked(rolls), step, dataformats="HWC")
 
 
 @click.command(cls=Command, help="Pretrain the mapper on the dataset DATA. Run again to go on where it stopped.")

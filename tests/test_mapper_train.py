@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,9 @@ from mapper.checkpoint import load_mapper, save_mapper
 from mapper.corpus import open_corpus
 from mapper.dataset import build
 from mapper.model import HEARING_PARTS, Mapper, ModelConfig
+from mapper.team import Team
 from mapper.train import TrainConfig, train
+from mapper.train_log import Log
 from tests.builders import ChartBuilder
 
 SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16)
@@ -73,6 +78,9 @@ def test_training_logs_and_saves_what_it_promises(data, tmp_path):
     assert {"loss/total", "loss/hazard", "loss/row", "val/onset_f1"} <= set(tags["scalars"])
     assert [event.step for event in log.Scalars("loss/total")] == [1, 2, 3, 4, 5, 6]
     assert any(tag.startswith("charts/") for tag in tags["images"])
+    assert any(tag.startswith("clicks/") for tag in tags["audio"])
+    assert any(tag.startswith("intervals_written/") for tag in tags["histograms"])
+    assert any(tag.startswith("patterns_written/stream") for tag in tags["scalars"])
     assert json.loads((tmp_path / "whole" / "config.json").read_text())["steps"] == 6
     model = load_mapper(tmp_path / "whole" / "best.safetensors")
     assert model.config == SMALL
@@ -82,15 +90,15 @@ def test_training_logs_and_saves_what_it_promises(data, tmp_path):
 def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
     from mapper import train as module
 
-    monkeypatch.setattr(module, "log_pictures", lambda *arguments: None)
+    monkeypatch.setattr(Log, "_excerpt", lambda *arguments: None)
     plain = dataclasses.replace(SMALL, dropout=0.0)  # dropout draws from torch's own generator, which is not resumed
     train(config(data, tmp_path / "whole", model=plain))
     stop_after = module.take_step
 
-    def dying(state, batch, settings):
+    def dying(state, *arguments):
         if state.step == 4:
             raise KeyboardInterrupt
-        return stop_after(state, batch, settings)
+        return stop_after(state, *arguments)
 
     monkeypatch.setattr(module, "take_step", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -105,9 +113,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tuning_what_writes_leaves_what_hears_as_it_is(data, tmp_path, monkeypatch):
-    from mapper import train as module
-
-    monkeypatch.setattr(module, "log_pictures", lambda *arguments: None)
+    monkeypatch.setattr(Log, "_excerpt", lambda *arguments: None)
     save_mapper(Mapper(SMALL), tmp_path / "init.safetensors")
     start = load_mapper(tmp_path / "init.safetensors").state_dict()
     train(config(data, tmp_path / "tuned", init=str(tmp_path / "init.safetensors"), tune="writing", steps=3))
@@ -116,6 +122,46 @@ def test_tuning_what_writes_leaves_what_hears_as_it_is(data, tmp_path, monkeypat
     hears = {name for name in start if name.split(".")[0] in HEARING_PARTS}
     assert hears <= same
     assert {"symbol.weight", "next_code.weight", "decoder.0.query_key_value.weight"}.isdisjoint(same)
+
+
+TEAM_SCRIPT = """
+import sys
+from mapper.model import ModelConfig
+from mapper.train import TrainConfig, train
+from mapper.train_log import Log
+
+Log._excerpt = lambda *arguments: None
+small = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16, dropout=0.0)
+train(TrainConfig(sys.argv[1], sys.argv[2], steps=4, batch=3, validate_every=4, save_every=4, warmup=2, model=small))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_two_processes_train_as_one_does(data, tmp_path, monkeypatch):
+    script = tmp_path / "team.py"
+    script.write_text(TEAM_SCRIPT, encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [*launch, str(script), str(data), str(tmp_path / "two")], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "process 2 of 2" in done.stdout
+    monkeypatch.setattr(Log, "_excerpt", lambda *arguments: None)
+    plain = dataclasses.replace(SMALL, dropout=0.0)
+    train(config(data, tmp_path / "one", steps=4, batch=3, validate_every=4, save_every=4, model=plain))
+    one, two = (torch.load(tmp_path / run / "state.pt", weights_only=True) for run in ("one", "two"))
+    assert one["step"] == two["step"] == 4
+    assert one["best"] == pytest.approx(two["best"], rel=1e-4)
+    for name, tensor in one["model"].items():
+        torch.testing.assert_close(tensor, two["model"][name], rtol=1e-3, atol=1e-5)
+
+
+def test_a_team_larger_than_the_batch_is_refused(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("mapper.train.join_team", lambda device: Team(0, 4))
+    with pytest.raises(ConfigError, match="--batch 2 is too small to share among 4 processes"):
+        train(config(data, tmp_path))
 
 
 def test_a_damaged_state_is_refused(data, tmp_path):
