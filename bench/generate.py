@@ -1,9 +1,8 @@
-"""The whole road on real songs: `python -m bench.generate SONGS [--split val]`.
+"""The whole road on real songs: `python -m bench.generate SONGS [--split val] [--songs 6]`.
 
-For each song (audio only) the command's own function writes an `.osz` with three difficulties, which is read back by
-fosu and rosu-pp-py and checked: no problem in any chart, all columns used, stars rising with the stars asked, no two
-difficulties equal, no note where the song is silent. Then wall time and peak memory of the command itself for a
-3-minute song.
+For each song (audio only) the command's own function writes an `.osz` at five star ratings, which is read back by fosu
+and rosu-pp-py and checked. Then `bench.generate_steering`: hold shares, pattern mixes and sections written anew. Last,
+wall time, processor time and peak memory of the command itself for a 3-minute song.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ import sys
 import tempfile
 import time
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -23,15 +23,22 @@ import numpy as np
 import rosu_pp_py as rosu
 import soundfile
 
+from bench.generate_steering import measure_sections, measure_steering
 from bench.report import print_json
 from chart.command import Command, progress, use_utf8
 from chart.errors import Mania4KError
-from chart.model import KEYS
+from chart.model import KEYS, Chart
 from chart.osz import read_osz
 from chart.problems import find_problems
-from mapper.generate import GenerateConfig, generate
+from chart.stars import stars
+from mapper.checkpoint import load_mapper
+from mapper.generate import run
+from mapper.model import Mapper
+from mapper.options import GenerateConfig
+from reward.criteria import Level, level_of
+from reward.rules import check
 
-STARS = (2.0, 3.5, 5.0)
+STARS = (1.5, 2.5, 3.5, 4.5, 5.5)
 LONG_SONG_S = 180.0
 DEMO = Path(__file__).resolve().parent.parent / "examples" / "demo_song.ogg"
 
@@ -43,28 +50,48 @@ class Result:
     name: str
     faults: tuple[str, ...]
     stars: tuple[float, ...] = ()
-    seconds: float = 0.0
+    said: tuple[str, ...] = ()  # shortfalls that the report named
+    findings: dict[Level, tuple[int, int, int]] = field(default_factory=dict)  # level → problems, warnings, notes
+    nested: tuple[float, ...] = ()  # rows of each difficulty that the next harder one has too
+    seconds: float = 0.0  # processor time
 
 
-def run_song(path: Path, folder: Path, asked: tuple[float, ...]) -> Result:
-    """Generate for the audio of one `.osz` and look at what came out."""
+def audio_of(path: Path, folder: Path) -> Path:
+    """The audio of an `.osz` as a file in `folder`."""
     beatmapset = read_osz(path)
     audio = folder / f"song{Path(beatmapset.audio_filename).suffix}"
     audio.write_bytes(beatmapset.read_audio())
+    return audio
+
+
+def run_song(path: Path, folder: Path, model: Mapper) -> Result:
+    """Generate for the audio of one `.osz` and look at what came out."""
     out = folder / "out.osz"
-    began = time.perf_counter()
+    began = time.process_time()
     try:
-        generate(GenerateConfig(audio, out, stars=asked, title=path.stem))
+        made = run(GenerateConfig(audio_of(path, folder), out, stars=STARS, title=path.stem), model=model)
     except Mania4KError as error:
         return Result(path.name, (str(error),))
-    seconds = time.perf_counter() - began
-    faults, stars = check_archive(out, len(asked))
-    return Result(path.name, tuple(faults), stars, seconds)
+    seconds = time.process_time() - began
+    faults, ratings = check_archive(out, len(STARS))
+    assert made.report is not None, "run always reports"
+    said = tuple(f"{one.asked_stars:g}: {text}" for one in made.report.difficulties for text in one.missed)
+    findings = {level_of(asked): count_findings(chart, asked) for chart, asked in zip(made.charts, STARS, strict=True)}
+    rows = [np.unique(chart.time_ms) for chart in made.charts]
+    nested = tuple(float(np.isin(one, harder).mean()) for one, harder in pairwise(rows))
+    return Result(path.name, tuple(faults), ratings, said, findings, nested, seconds)
+
+
+def count_findings(chart: Chart, rating: float) -> tuple[int, int, int]:
+    """(problems, warnings, notes) of a chart at the level of so many stars."""
+    found = check(chart, level_of(rating))
+    bad = sum(one.severity == "problem" for one in found)
+    return bad, len(found) - bad, len(chart)
 
 
 def check_archive(path: Path, count: int) -> tuple[list[str], tuple[float, ...]]:
     """(faults, official stars of the difficulties in order)."""
-    faults, stars = [], []
+    faults, ratings = [], []
     charts = read_osz(path).charts
     with zipfile.ZipFile(path) as archive:
         texts = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".osu")]
@@ -75,15 +102,37 @@ def check_archive(path: Path, count: int) -> tuple[list[str], tuple[float, ...]]
         read = fosu.parse(text.encode())
         if len(read.hit_objects) != len(chart):
             faults.append(f"{chart.metadata.version}: fosu reads {len(read.hit_objects)} notes of {len(chart)}")
-        stars.append(float(rosu.Difficulty().calculate(rosu.Beatmap(content=text)).stars))
+        broken = [
+            one for one in check(chart, Level.EXPERT) if one.rule.startswith(("unsnapped", "column-gap", "note-in"))
+        ]
+        faults += [f"{chart.metadata.version}: {one.rule} at {one.start_ms:.0f} ms" for one in broken]
+        ratings.append(float(rosu.Difficulty().calculate(rosu.Beatmap(content=text)).stars))
     if len(charts) != count:
         faults.append(f"{len(charts)} difficulties instead of {count}")
-    if (np.diff(stars) <= 0).any():
-        faults.append(f"stars do not rise: {stars}")
-    notes = {(chart.time_ms.tobytes(), chart.column.tobytes()) for chart in charts}
-    if len(notes) < len(charts):
-        faults.append("two difficulties are equal")
-    return faults, tuple(stars)
+    if (np.diff(ratings) <= 0).any():
+        faults.append(f"stars do not rise: {ratings}")
+    return faults, tuple(ratings)
+
+
+def human_findings(songs: Path, names: list[str]) -> dict[Level, tuple[int, int, int]]:
+    """Level → (problems, warnings, notes) over the songs' own charts of people."""
+    total: dict[Level, np.ndarray] = {}
+    for name in names:
+        for chart in read_osz(songs / name).charts:
+            rating = stars(chart)
+            level = level_of(rating)
+            total[level] = total.get(level, np.zeros(3, np.int64)) + count_findings(chart, rating)
+    return {level: tuple(int(value) for value in counts) for level, counts in total.items()}  # type: ignore[misc]
+
+
+def per_thousand(results: list[dict[Level, tuple[int, int, int]]]) -> dict[str, tuple[float, float]]:
+    """Level → problems and warnings for 1,000 notes over all results."""
+    rates = {}
+    for level in Level:
+        counts = np.sum([one[level] for one in results if level in one] or [(0, 0, 0)], axis=0)
+        if counts[2]:
+            rates[level.name.lower()] = tuple(round(float(1000 * value / counts[2]), 2) for value in counts[:2])
+    return rates  # type: ignore[return-value]
 
 
 def long_song(folder: Path) -> Path:
@@ -104,48 +153,78 @@ try:
 except SystemExit as end:
     status = end.code or 0
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"status": status, "seconds": time.perf_counter() - began, "peak_mb": peak}))
+took = {"seconds": time.perf_counter() - began, "processor_s": time.process_time()}
+print(json.dumps({"status": status, "peak_mb": peak, **took}))
 """
 
 
-def cost(folder: Path) -> dict[str, float]:
-    """Wall seconds and peak memory of `mania4k generate` for a 3-minute song and three difficulties, cold start."""
-    command = ["generate", str(long_song(folder)), "--stars", *map(str, STARS), "-o", str(folder / "long.osz")]
-    run = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
-    measured = json.loads(run.stdout.splitlines()[-1])
+def cost(song: Path, asked: tuple[float, ...], folder: Path) -> dict[str, float]:
+    """Wall and processor seconds and peak memory of `mania4k generate`, cold start."""
+    command = ["generate", str(song), "--stars", *map(str, asked), "-o", str(folder / "long.osz")]
+    done = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
+    measured = json.loads(done.stdout.splitlines()[-1])
     if measured.pop("status"):
-        raise click.ClickException(f"the 3-minute song failed: {run.stderr.strip().splitlines()[-1]}")
-    return measured
+        raise click.ClickException(f"the 3-minute song failed: {done.stderr.strip().splitlines()[-1]}")
+    return {name: round(value, 1) for name, value in measured.items()}
 
 
-@click.command(
-    cls=Command, help="Generate for every song under SONGS and check the results; then time a 3-minute song."
-)
-@click.argument("songs", type=click.Path(path_type=Path))
-@click.option("--split", default="val", show_default=True, help="Split in songs.json to run on.")
-@click.option("--limit", type=int, help="Only the first so many songs.")
-def main(songs: Path, split: str, limit: int | None) -> None:
-    use_utf8()
-    index = json.loads((songs / "songs.json").read_text(encoding="utf-8"))
-    names = [song["file"] for song in index if song["split"] == split][:limit]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        results = [run_song(songs / file, folder, STARS) for file in progress(names, "songs")]
-        measured = cost(folder)
-    for result in results:
-        got = " ".join(f"{value:.2f}" for value in result.stars)
-        print(f"{result.name[:60]:60} {result.seconds:6.1f} s  {got}  {'; '.join(result.faults)}")
-    errors = np.array([np.abs(np.subtract(result.stars, STARS)) for result in results if result.stars])
-    figures = {
+def summary(results: list[Result]) -> dict[str, object]:
+    """Figures over all songs."""
+    made = [result for result in results if result.stars]
+    errors = np.array([np.abs(np.subtract(result.stars, STARS)) for result in made])
+    said = [
+        any(text.startswith(f"{asked:g}:") and "stars instead" in text for text in one.said)
+        for one in made
+        for asked in STARS
+    ]
+    return {
         "songs": len(results),
         "songs_without_fault": sum(not result.faults for result in results),
         "star_error_mean": round(float(errors.mean()), 4),
         "star_error_p90": round(float(np.quantile(errors, 0.9)), 4),
         "star_error_max": round(float(errors.max()), 4),
-        "long_song_s": round(measured["seconds"], 1),
-        "long_song_peak_mb": round(measured["peak_mb"]),
+        "star_error_by_target": [round(float(value), 4) for value in errors.mean(axis=0)],
+        "within_0.15": round(float((errors <= 0.15).mean()), 4),
+        "star_error_mean_unless_said": round(float(errors.ravel()[~np.array(said)].mean()), 4),
+        "misses_not_said": int(((errors.ravel() > 0.05) & ~np.array(said)).sum()),
+        "monotone": round(float(np.mean([(np.diff(result.stars) > 0).all() for result in made])), 4),
+        "rows_kept_by_harder": round(float(np.median([value for result in made for value in result.nested])), 4),
+        "findings_per_1000": per_thousand([result.findings for result in made]),
+        "processor_s_per_song": round(float(np.median([result.seconds for result in made])), 1),
     }
+
+
+@click.command(cls=Command, help="Generate for songs under SONGS and check the results; then time a 3-minute song.")
+@click.argument("songs", type=click.Path(path_type=Path))
+@click.option("--split", default="val", show_default=True, help="Split in songs.json to run on.")
+@click.option("--songs", "count", type=int, help="Only so many songs, spread over the split.")
+@click.option("--steered", default=4, show_default=True, help="Songs on which steering is measured.")
+@click.option("--time/--no-time", "timed", default=True, show_default=True, help="Time a 3-minute song.")
+def main(songs: Path, split: str, count: int | None, steered: int, timed: bool) -> None:
+    use_utf8()
+    index = json.loads((songs / "songs.json").read_text(encoding="utf-8"))
+    names = [song["file"] for song in index if song["split"] == split]
+    names = names[:: max(len(names) // count, 1)][:count] if count else names
+    model = load_mapper()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        results = [run_song(songs / file, folder, model) for file in progress(names, "songs")]
+        audio = [audio_of(songs / file, _new(folder, number)) for number, file in enumerate(names[:steered])]
+        figures = summary(results) | {"human_findings_per_1000": per_thousand([human_findings(songs, names)])}
+        figures |= measure_steering(audio, folder, model) | measure_sections(audio, folder, model)
+        if timed:
+            song = long_song(folder)
+            figures |= {"five_difficulties": cost(song, STARS, folder), "one_difficulty": cost(song, (3.5,), folder)}
+    for result in results:
+        got = " ".join(f"{value:.2f}" for value in result.stars)
+        print(f"{result.name[:50]:50} {result.seconds:5.1f} s  {got}  {'; '.join((*result.faults, *result.said))}")
     print_json("generate", figures)
+
+
+def _new(folder: Path, number: int) -> Path:
+    inner = folder / str(number)
+    inner.mkdir()
+    return inner
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from mapper.model import Mapper
 from mapper.pattern_mix import FAMILIES, pattern_mix
 from mapper.rows import Rows
 from mapper.sampling import write_rows
-from mapper.splicing import Spliced, Splicer, Wish
+from mapper.splicing import Spliced, Splicer, Wish, playtest_miss
 from mapper.steering import Lean, Listener, Song, Steering, sampling_of
 from mapper.takes import Takes
 from reward.criteria import Level
@@ -86,6 +86,7 @@ class Written:
     rows: Rows
     stars: float
     findings: float  # warnings for 1,000 notes; a problem counts as several
+    player_level: float  # whose players reach 96 %
     takes: int  # that were written for it
 
 
@@ -154,6 +155,8 @@ def shortfalls(wish: Wish, chart: Chart, best: Spliced | Written, tolerance: flo
         missing.append(f"{best.stars:.2f} stars instead of {wish.stars:.2f}")
     if best.findings > FINDINGS_ALLOWED[wish.level]:
         missing.append(f"{best.findings:.0f} rule findings for 1,000 notes (people: {FINDINGS_ALLOWED[wish.level]:g})")
+    if not missing and playtest_miss(best.player_level, best.stars) > 0:
+        missing.append(f"plays like {best.player_level:.1f} stars, far from {best.stars:.2f}")
     share = float(chart.is_hold.mean()) if len(chart) else 0.0
     if wish.hold_share is not None and abs(share - wish.hold_share) > HOLDS_ALLOWED:
         missing.append(f"{share:.0%} holds instead of {wish.hold_share:.0%}")
@@ -268,6 +271,6 @@ def _in_order(wishes: Sequence[Wish], found: Sequence[Spliced | None], takes: Se
     whole.sort(key=lambda best: best.stars)
     counts = [sum(take.index == index for take in takes) for index in range(len(wishes))]
     return [
-        Written(wish, best.chart, best.rows, best.stars, best.findings, count)
+        Written(wish, best.chart, best.rows, best.stars, best.findings, best.player_level, count)
         for wish, best, count in zip(wishes, whole, counts, strict=True)
     ]

@@ -161,7 +161,7 @@ def _rewritten(
         if is_met(wish, best, aim.tolerance):
             break
     report(1.0)
-    return Written(wish, best.chart, best.rows, best.stars, best.findings, len(rows))
+    return Written(wish, best.chart, best.rows, best.stars, best.findings, best.player_level, len(rows))
 
 
 def _outside_breaks(heard: Heard, section: Section) -> Heard:

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from agents import required_skill
 from chart.model import Chart
 from chart.rows import row_starts
 from chart.stars import stars, strain_curve
@@ -41,6 +42,10 @@ MANY_HOLDS = 0.3
 PATTERN_UNIT = 0.1  # a family's share of rows this far off costs 1
 FINDING_UNIT = 10.0  # so many warnings for 1,000 notes cost 1
 PROBLEM_WARNINGS = 10.0  # a problem costs as much as this many warnings
+PLAYTEST_BAND = (-0.9, 1.3)
+"""Where the level that a chart asks of simulated players lies against its stars: 5th and 95th percentile of the osu!
+and Quaver charts of the `train` songs."""
+PLAYTEST_UNIT = 0.1  # levels outside of that which cost 1
 ALIEN_UNIT = 1.0  # bars of a take that is this many stars off cost 1 if they are the whole chart
 JOIN_COST = 0.02
 
@@ -75,6 +80,7 @@ class Spliced:
     stars: float
     findings: float  # warnings for 1,000 notes; a problem counts as `PROBLEM_WARNINGS`
     cost: float
+    player_level: float = np.nan  # whose players reach 96 %; known for a finished search
 
 
 class Splicer:
@@ -152,7 +158,14 @@ class Splicer:
         alone = [np.full(self.bar_ms.size, take) for take in chosen]
         starts = sorted([*alone, search.best_path()], key=lambda choice: search.measured(choice).cost)
         best = min((search.improved(start) for start in starts[:2]), key=lambda found: found.cost)
-        return best
+        level = required_skill(best.chart)
+        return replace(best, player_level=level, cost=best.cost + playtest_miss(level, best.stars) / PLAYTEST_UNIT)
+
+
+def playtest_miss(player_level: float, rating: float) -> float:
+    """Levels by which a chart of these stars plays harder or easier than people's charts of so many stars do."""
+    low, high = PLAYTEST_BAND
+    return max(low - (player_level - rating), player_level - rating - high, 0.0)
 
 
 def _breaches(chart: Chart, level: Level) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
