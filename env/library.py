@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid, make_grid
+from chart.grid import TICKS_PER_BEAT, Grid, make_grid
 from chart.model import Chart, TimingPoint
 from mapper.corpus import Corpus
 from mapper.features import BANDS, FRAMES_PER_SECOND, as_network_input
@@ -141,7 +141,7 @@ def demo_library(seed: int = 0, beats: int = 160, bpm: float = 150.0) -> Library
     duration_ms = 500.0 + beats * points[0].beat_length_ms
     grid = make_grid(points, 0.0, duration_ms)
     features = random.integers(3, 8, (int(duration_ms / 1000 * FRAMES_PER_SECOND) + 1, BANDS)).astype(np.uint8)
-    slots = np.flatnonzero((np.arange(grid.slot_ms.size) % (2 * SLOTS_PER_CELL) == 0) & grid.usable)
+    slots = np.flatnonzero((grid.beat_tick % (TICKS_PER_BEAT // 2) == 0) & grid.usable)
     slots = slots[random.random(slots.size) < 0.8]
     for at in np.round(grid.slot_ms[slots] / 1000 * FRAMES_PER_SECOND).astype(int):
         band = 20 * int(random.integers(3))
