@@ -15,10 +15,17 @@ from ear.timing import Profile, Timing, find_timing
 from ear.tracking import MIN_FRAMES, TrackedBeats, track_beats
 
 if TYPE_CHECKING:
-    from ear.beat_network import BeatActivations
+    from ear.beat_network import BeatActivations, BeatTracker
+
+Report = Callable[[str, float], None]
+"""Called with a stage's name and the share of it that is done."""
 
 NO_NETWORK = "none"
 """Name of the checkpoint that is none."""
+
+
+def _silent(stage: str, share: float) -> None:
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,15 +48,25 @@ def time_song(
     checkpoint: str = "bundled",
     device: str = "auto",
     profile: Profile = "auto",
-    report: Callable[[str, float], None] = lambda stage, share: None,
+    report: Report = _silent,
 ) -> TimedSong:
     """Time a song; `report(stage, share done)` is called for the stages "network" and "timing"."""
-    activations = None
+    tracker = None
     if checkpoint != NO_NETWORK:
         report("network", 0.0)
         from ear.beat_network import load_beat_tracker  # loads torch
 
-        activations = load_beat_tracker(checkpoint, device=device)(audio)
+        tracker = load_beat_tracker(checkpoint, device=device)
+    return time_with(tracker, audio, profile, report)
+
+
+def time_with(
+    tracker: BeatTracker | None, audio: Audio, profile: Profile = "auto", report: Report = _silent
+) -> TimedSong:
+    """As `time_song`, with a network that is loaded already, or none."""
+    activations = None
+    if tracker is not None:
+        activations = tracker(audio)
         report("network", 1.0)
     report("timing", 0.0)
     timing = find_timing(audio, activations, profile)

@@ -1,9 +1,17 @@
-"""The arithmetic of `bench.ear`, on timings whose errors are known."""
+"""The arithmetic of `bench.ear` (`bench.beat_figures`), on timings whose errors are known."""
 
 import numpy as np
 import pytest
 
-from bench.ear import f_measure, group_figures, judge_piece, judge_song, nearest_ratio, offset_error_ms, song_figures
+from bench.beat_figures import (
+    f_measure,
+    group_figures,
+    judge_piece,
+    judge_song,
+    nearest_ratio,
+    offset_error_ms,
+    song_figures,
+)
 from chart.model import TimingPoint
 from ear.onset import Lag
 from ear.timing import Beats, Timing
