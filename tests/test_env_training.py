@@ -1,0 +1,190 @@
+"""Training: the buffer's arithmetic, the leash, PPO that climbs, runs that go on after a crash."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.logger import configure
+
+from chart.errors import CheckpointError, ConfigError
+from chart.model import Chart
+from env import kernels
+from env.alarm import worsened
+from env.episode_buffer import EpisodeBuffer, generalised_advantage
+from env.leash import Leash
+from env.policy import PolicySampling
+from env.refine import RefineConfig
+from env.rollout import Earned
+from env.run_state import load_state, save_state
+from env.scoring import ScoringConfig
+from env.section_ppo import SectionPPO, Settings, frozen_copy
+from env.sections import SectionConfig
+from env.vector import ChartVecEnv
+from env.watching import CLICK_RATE, clicks
+from tests.env_cases import library, tiny_mapper
+
+SMALL = Settings(groups=2, versions=3, minibatches=2, epochs=1, learning_rate=1e-3)
+
+
+def algorithm(settings: Settings = SMALL, seed: int = 0) -> SectionPPO:
+    torch.manual_seed(seed)
+    model = tiny_mapper()
+    vector = ChartVecEnv(library(), 2, SectionConfig(phrases=1), ScoringConfig(players=4))
+    ppo = SectionPPO(vector, model, frozen_copy(model), settings, PolicySampling())
+    ppo.set_logger(configure(None, []))
+    return ppo
+
+
+def test_advantages_are_the_hand_formula() -> None:
+    reward = np.array([[1.0, 0.0, 2.0], [0.5, 9.0, 9.0]])
+    value = np.array([[0.1, 0.2, 0.3], [0.4, 9.0, 9.0]], np.float32)
+    found = generalised_advantage(reward, value, np.array([3, 1]), 0.9)
+    last = 2.0 - 0.3
+    middle = 0.0 + 0.3 - 0.2 + 0.9 * last
+    first = 1.0 + 0.2 - 0.1 + 0.9 * middle
+    np.testing.assert_allclose(found, [[first, middle, last], [0.5 - 0.4, 0, 0]], atol=1e-6)
+
+
+def test_the_leash_tightens_when_too_far_and_loosens_when_near() -> None:
+    leash = Leash(0.02, 1.0)
+    leash.adapt(0.1)
+    assert leash.coefficient > 1.0
+    tight = leash.coefficient
+    leash.adapt(0.02)
+    assert leash.coefficient == tight
+    leash.adapt(0.001)
+    assert leash.coefficient < tight
+    with pytest.raises(ConfigError, match="--leash is 0; give the nats"):
+        Leash(0)
+
+
+def test_minibatches_hold_every_episode_once_with_its_own_steps() -> None:
+    ppo = algorithm()
+    _, callback = ppo._setup_learn(1)
+    ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
+    buffer = ppo.rollout_buffer
+    assert isinstance(buffer, EpisodeBuffer)
+    assert buffer.written is not None
+    seen = []
+    for episodes in buffer.minibatches(2, np.random.default_rng(0), torch.device("cpu")):
+        seen += episodes.numbers.tolist()
+        assert episodes.taken.sum(1).tolist() == buffer.written.steps[episodes.numbers.numpy()].tolist()
+        assert float(episodes.left[:, 0].min()) == 1.0
+        assert bool(((episodes.left >= 0) & (episodes.left <= 1)).all())
+    assert sorted(seen) == list(range(6))
+    with pytest.raises(TypeError, match="takes whole rollouts"):
+        buffer.add()
+
+
+def test_before_any_update_the_divergence_is_nothing_and_ratios_are_one() -> None:
+    ppo = algorithm(replace(SMALL, learning_rate=0.0))
+    _, callback = ppo._setup_learn(1)
+    ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
+    ppo.train()
+    logged = ppo.logger.name_to_value
+    assert abs(logged["leash/kl"]) < 1e-6
+    assert abs(logged["train/step_kl"]) < 1e-5
+    assert logged["train/clipped_share"] == 0.0
+
+
+def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paid for notes in column 0 alone, the mapper learns to write there."""
+    share: list[float] = []
+
+    def paid(scorer, state, seeds) -> Earned:  # type: ignore[no-untyped-def]
+        tokens, known, first = state.tokens, state.tokens_known, state.numbers[:, kernels.FIRST_COUNT]
+        part = np.array(
+            [(tokens[env, first[env] : known[env], kernels.CODE] & 3 == 1).mean() for env in range(len(known))]
+        )
+        share.append(float(part.mean()))
+        reward = np.zeros((len(known), 4))
+        reward[:, -1] = part
+        return Earned(reward, {}, {})
+
+    monkeypatch.setattr("env.section_ppo.earn", paid)
+    ppo = algorithm(Settings(groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
+    ppo.leash.coefficient = 0.0
+    _, callback = ppo._setup_learn(1)
+    for _ in range(14):
+        ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
+        ppo.train()
+    assert np.mean(share[-3:]) > np.mean(share[:3]) + 0.1
+
+
+def test_training_is_the_same_for_a_seed() -> None:
+    def after(seed: int) -> torch.Tensor:
+        ppo = algorithm(replace(SMALL, seed=seed))
+        _, callback = ppo._setup_learn(1)
+        ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
+        ppo.train()
+        return ppo.policy.mapper.next_code.weight.detach().clone()
+
+    assert torch.equal(after(1), after(1))
+    assert not torch.equal(after(1), after(2))
+
+
+def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path) -> None:
+    def update(ppo: SectionPPO, count: int) -> SectionPPO:
+        _, callback = ppo._setup_learn(1, reset_num_timesteps=False)
+        for _ in range(count):
+            ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
+            ppo.train()
+        return ppo
+
+    whole = update(algorithm(), 2)
+    half = update(algorithm(), 1)
+    save_state(tmp_path, half.state() | {"before": {}, "best": 0.0})
+    again = algorithm(seed=7)
+    saved = load_state(tmp_path, "cpu")
+    assert saved is not None
+    again.restore(saved)
+    update(again, 1)
+    assert (again.updates, again.num_timesteps) == (whole.updates, whole.num_timesteps)
+    assert again.leash.coefficient == whole.leash.coefficient
+    for name, tensor in whole.policy.state_dict().items():
+        assert torch.equal(tensor, again.policy.state_dict()[name]), name
+
+
+def test_a_damaged_state_is_refused_with_a_reason(tmp_path: Path) -> None:
+    assert load_state(tmp_path, "cpu") is None
+    (tmp_path / "state.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
+    with pytest.raises(CheckpointError, match=r"damaged .*; remove it to start anew"):
+        load_state(tmp_path, "cpu")
+    torch.save({"policy": {}}, tmp_path / "state.pt")
+    with pytest.raises(CheckpointError, match=r"not a refinement run's state \(no before, best, leash"):
+        load_state(tmp_path, "cpu")
+
+
+def test_the_alarm_hears_auditors_that_get_worse_while_the_reward_rises() -> None:
+    before = {"held_out/reward": 0.9, "auditors/ngram_bits": 2.8, "charts/hold_share": 0.1}
+    assert worsened(before, before | {"held_out/reward": 0.95}) == []
+    worse = before | {"held_out/reward": 0.95, "auditors/ngram_bits": 3.2, "charts/hold_share": 0.04}
+    found = worsened(before, worse)
+    assert [text.split()[0] for text in found] == ["auditors/ngram_bits", "charts/hold_share"]
+    assert worsened(before, worse | {"held_out/reward": 0.9}) == [], "no rise, nothing gamed"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"updates": 0}, "--updates must be at least 1, not 0"),
+        ({"versions": 1}, "--versions is 1; a version needs siblings"),
+        ({"groups": 1, "versions": 2, "minibatches": 3}, "--minibatches 3 are more than"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RefineConfig(songs="data", out="run", **options)
+
+
+def test_clicks_sound_at_the_notes() -> None:
+    chart = Chart.from_notes([0.0, 500.0, 500.0], [0, 1, 2])
+    sound = clicks(chart, 0.0, 1000.0)
+    loud = np.abs(sound).reshape(-1, CLICK_RATE // 100).max(1)
+    assert np.flatnonzero(loud > 0.01).tolist()[0] == 0
+    assert loud[50] > 1.5 * loud[0], "a chord is louder"
+    assert loud[20:45].max() == 0.0
