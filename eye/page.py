@@ -9,7 +9,7 @@ from anywhere. docs/eye.md describes the page.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,8 +133,11 @@ def _names(items: Sequence[Any], left_out: int) -> dict[str, Any]:
     }
 
 
-def page_of_file(config: PageConfig) -> Path:
-    """Read a chart file with its song, review every difficulty and write the page."""
+def page_of_file(config: PageConfig, targets: Mapping[str, float] | None = None) -> Path:
+    """Read a chart file with its song, review every difficulty and write the page.
+
+    `targets`: stars that difficulties were asked to have, by name; the others are reviewed for their own.
+    """
     from chart.files import read_charts
     from eye.review import review_chart
 
@@ -142,7 +145,10 @@ def page_of_file(config: PageConfig) -> Path:
     file = song_of(config.path, charts[0], config.audio)
     heard = heard_song(file, max(charts, key=len))
     lag_ms = heard.lag_ms if heard is not None else _usual_lag_ms(config.path)
-    reviews = [review_chart(chart, heard, seed=config.seed) for chart in charts]
+    asked = targets or {}
+    reviews = [
+        review_chart(chart, heard, target=asked.get(chart.metadata.version), seed=config.seed) for chart in charts
+    ]
     return write_page(
         charts, reviews, file, config.out, lag_ms=lag_ms, audio_beside=config.audio_beside, seed=config.seed
     )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from chart.command import ChoicesOption, Command, NumbersOption, stages, use_utf8
+from chart.errors import Mania4KError
 
 PATH = click.Path(path_type=Path)
 LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
@@ -42,8 +43,9 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--candidates", type=int, help="Takes of each difficulty that are written side by side (normally 3).")
 @click.option("--checkpoint", type=PATH, help="A mapper trained by you; default: the bundled one.")
 @click.option("--report", "report_path", type=PATH, help="Write what was asked and got as JSON (.json).")
+@click.option("--no-page", is_flag=True, help="Do not write the page on which the charts can be watched and played.")
 @click.option("--workers", default=1, show_default=True, help="For a folder: songs at a time.")
-def main(song: Path | None, report_path: Path | None, workers: int, **options: Any) -> None:
+def main(song: Path | None, report_path: Path | None, no_page: bool, workers: int, **options: Any) -> None:
     use_utf8()
     from mapper.options import GenerateConfig, parse_patterns, parse_section
 
@@ -58,10 +60,10 @@ def main(song: Path | None, report_path: Path | None, workers: int, **options: A
         return
     if song is None and "from_map" not in chosen:
         raise click.UsageError("no song: name an audio file, or a map with --from")
-    _one_song(GenerateConfig(song=song, **chosen), report_path)
+    _one_song(GenerateConfig(song=song, **chosen), report_path, not no_page)
 
 
-def _one_song(config: Any, report_path: Path | None) -> None:
+def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
     from chart.saving import check_writable
     from mapper.generate import run
     from mapper.report import print_table, warnings_of
@@ -76,7 +78,19 @@ def _one_song(config: Any, report_path: Path | None) -> None:
         click.echo(f"warning: {line}", err=True)
     if report_path is not None:
         result.report.save(report_path)
+    if with_page:
+        _page_beside(result.path, {one.name: one.asked_stars for one in result.report.difficulties}, config.seed)
     click.echo(result.path)
+
+
+def _page_beside(path: Path, asked_stars: dict[str, float], seed: int) -> None:
+    """Write the set's page; a set without its page is still a set."""
+    from eye.page import PageConfig, page_of_file
+
+    try:
+        click.echo(page_of_file(PageConfig(path, path.with_suffix(".html"), seed=seed), asked_stars))
+    except Mania4KError as error:
+        click.echo(f"warning: no page was written: {error}", err=True)
 
 
 if __name__ == "__main__":

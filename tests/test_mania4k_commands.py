@@ -58,7 +58,9 @@ def generated(song, tmp_path_factory) -> tuple[Path, Result]:
 def test_generate_writes_a_set_that_others_read(generated):
     out, result = generated
     assert result.exit_code == 0, result.output
-    assert result.stdout.strip().splitlines()[-1] == str(out)
+    page = out.with_suffix(".html")
+    assert result.stdout.strip().splitlines()[-2:] == [str(page), str(out)]
+    assert page.stat().st_size > out.stat().st_size / 2
     charts = read_osz(out).charts
     assert len(charts) == 2
     with zipfile.ZipFile(out) as archive:
@@ -78,15 +80,15 @@ def test_generate_writes_a_set_that_others_read(generated):
 def test_generate_repeats_with_the_seed_and_differs_with_another(song, generated, tmp_path):
     out, _ = generated
     names = ("--title", "夜に咲く", "--artist", "誰か")
-    again = run("generate", song, "--stars", 1.5, 3, *names, "-o", tmp_path / "again.osz")
-    other = run("generate", song, "--stars", "1.5,3", *names, "--seed", 1, "-o", tmp_path / "other.osz")
+    again = run("generate", song, "--stars", 1.5, 3, *names, "--no-page", "-o", tmp_path / "again.osz")
+    other = run("generate", song, "--stars", "1.5,3", *names, "--seed", 1, "-o", tmp_path / "other.osz", "--no-page")
     assert (again.exit_code, other.exit_code) == (0, 0)
     assert (tmp_path / "again.osz").read_bytes() == out.read_bytes()
     assert (tmp_path / "other.osz").read_bytes() != out.read_bytes()
 
 
 def test_generate_leaves_out_what_comes_before_audio_start(song, tmp_path):
-    result = run("generate", song, "--stars", 2, "--audio-start", 12, "-o", tmp_path / "late.osz")
+    result = run("generate", song, "--stars", 2, "--audio-start", 12, "--no-page", "-o", tmp_path / "late.osz")
     assert result.exit_code == 0, result.output
     (chart,) = read_osz(tmp_path / "late.osz").charts
     assert chart.time_ms[0] >= 12_000 - 30
@@ -94,7 +96,7 @@ def test_generate_leaves_out_what_comes_before_audio_start(song, tmp_path):
 
 def test_generate_says_when_the_beat_or_the_stars_were_not_found(tmp_path):
     noise = write_song(tmp_path / "noise.wav", 12)
-    result = run("generate", noise, "--stars", 9, "-o", tmp_path / "noise.osz")
+    result = run("generate", noise, "--stars", 9, "-o", tmp_path / "noise.osz", "--no-page")
     assert result.exit_code == 0, result.output
     assert "warning: the beat was hard to find" in result.stderr
     assert "stars instead of 9.00" in result.stderr
@@ -142,7 +144,7 @@ def test_96_khz_stereo_is_music_like_any_other(song, tmp_path):
     fast = np.repeat(samples, 2, axis=0)[: 16 * 96_000]
     soundfile.write(tmp_path / "studio.wav", fast, 96_000, subtype="PCM_24")
     assert rate == 44_100
-    result = run("generate", tmp_path / "studio.wav", "--stars", 2, "-o", tmp_path / "studio.osz")
+    result = run("generate", tmp_path / "studio.wav", "--stars", 2, "-o", tmp_path / "studio.osz", "--no-page")
     assert result.exit_code == 0, result.output
     assert len(read_osz(tmp_path / "studio.osz").charts) == 1
 
