@@ -164,6 +164,35 @@ def test_hands_recover_in_a_rest() -> None:
     assert after[2] == pytest.approx(spread(pattern(["0", "2", "1", "3"], 62.0, 240), 5.0, 0, 1e6), rel=0.03)
 
 
+def test_a_hands_chord_is_one_movement() -> None:
+    chords, apart = pattern(["01"], 160.0, 200), pattern(["0", "1"], 80.0, 400)  # as many notes a second
+    assert 1.1 * spread(chords, 5.0, 0, 60) < spread(apart, 5.0, 0, 60)
+
+
+def test_fingers_of_a_chord_err_together_and_hands_nearly_apart() -> None:
+    errors = {
+        columns: play(pattern([columns], 250.0, 400), [skill_for(5)] * 64, 5).hit_error_ms for columns in ("01", "02")
+    }
+    one_hand, two_hands = (float(np.nanstd(np.diff(e.reshape(64, -1, 2)))) for e in errors.values())
+    alone = float(np.nanstd(errors["02"] - np.nanmean(errors["02"], axis=1, keepdims=True)))
+    assert 0.2 * alone < one_hand < 0.7 * alone
+    assert 0.9 * alone < two_hands < 1.35 * alone  # were they independent, √2
+
+
+def test_fast_repeats_drift_late_and_slow_ones_do_not() -> None:
+    def lateness(step_ms: float) -> list[float]:
+        builder = ChartBuilder()
+        for group in range(150):
+            builder.stream(1000 + 1500 * group, step_ms, "0000" if group % 2 else "3333")
+        errors = play(builder.build(), [skill_for(6)] * 64, 5).hit_error_ms.reshape(64, -1, 4)
+        mean: list[float] = (np.nanmean(errors, axis=(0, 1)) - np.nanmean(errors[:, :, 0])).tolist()
+        return mean
+
+    fast, slow = lateness(78.0), lateness(160.0)
+    assert 5 < fast[1] < fast[2] < fast[3]
+    assert max(np.abs(slow)) < 3
+
+
 def test_mirror_changes_nothing_but_by_handedness() -> None:
     left_heavy = pattern(["0", "1", "0", "2"], 110, 400)
     plain, mirrored = (mean_accuracy(left_heavy, 4.0, mods) for mods in ("", "MR"))
