@@ -17,7 +17,7 @@ from reward.total import score
 
 BAD, VERY_BAD = 0.35, 0.15
 """Scores of a term below which it is a note, or a warning: under 3 % of human charts have one half."""
-WHOLE_WEIGHT = 0.6
+WHOLE_WEIGHT = 0.45
 """Weight of a term that scores 0: less than any place that is listed."""
 PRAISED = 4
 CLEARLY = 0.25

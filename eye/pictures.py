@@ -53,6 +53,8 @@ NOTE_WIDTH = 3.6
 HOLD_HEIGHT = 0.5
 LINE_S = 16.0
 """Seconds a line shows: notes of 16 a second stand 4 units apart."""
+TAIL_MS = 250.0
+"""What is shown after the last note, so that it is seen."""
 MAX_LINES = 60
 """Lines of a picture: 20 minutes."""
 MAX_MARKED = 12
@@ -83,7 +85,7 @@ def scene_of(
     if not len(chart):
         raise ConfigError("the chart has no notes: there is nothing to draw")
     start = float(chart.time_ms[0]) if start_ms is None else start_ms
-    end = chart.last_ms if end_ms is None else end_ms
+    end = chart.last_ms + TAIL_MS if end_ms is None else end_ms
     if not start < end:
         raise ConfigError(f"the picture would end at {end:g} ms, not after its start at {start:g} ms")
     row = np.cumsum(row_starts(chart.time_ms)) - 1

@@ -14,8 +14,8 @@ from eye.why import ModelReasons, why
 from reward.rules import Finding as Breach
 from reward.song import Song
 
-NOTE_RARITY, WARNING_RARITY = 0.7, 1.3
-"""A remark is made where one human chart in five has as much, a warning where it is one in twenty."""
+NOTE_RARITY, WARNING_RARITY = 0.5, 1.3
+"""A remark is made where one human chart in three has as much, a warning where it is one in twenty."""
 CLOSE_SHARE = 0.75
 """Measures at one place whose rarity is this near to the highest could each give the remark its kind."""
 SOFT = {"snap": 0.95, "holds": 0.92, "density": 0.95, "loss": 0.85, "unheard": 0.6}

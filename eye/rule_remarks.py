@@ -13,7 +13,7 @@ import numpy as np
 from eye.findings import Finding, Severity
 from eye.unusual import Human, human, tail
 from reward.rules import Finding as Breach
-from reward.rules import all_rules
+from reward.rules_settings import SETTING_RULES
 
 TOGETHER_MS = 2_000.0
 """Breaches of one rule so close are one place."""
@@ -23,8 +23,8 @@ NOTE_RARITY = 0.7
 """Guidelines that more than a fifth of human charts break are notes, not warnings."""
 SOFT = 0.9
 """Rules weigh a little less than places that stand out by themselves."""
-MOST_WHOLE = 0.8
-"""A rule that is about the whole chart points at no place and stays behind those that do."""
+MOST_WHOLE = 0.45
+"""Rules about settings, scroll speed or the whole chart stay behind remarks about patterns at a place."""
 UNKNOWN_SHARE = 1 / 600
 """Share taken for a rule that no human chart of the table broke; it holds about so many."""
 ADVICE = {
@@ -62,16 +62,14 @@ def rule_rarity(rule: str, count: int, table: Human) -> float:
 def rule_remarks(breaches: Sequence[Breach], table: Human | None = None) -> list[Finding]:
     """One finding a rule that fires, rarest first."""
     table = table or human()
-    whole = {
-        rule.name for rule in all_rules() if "column-share" in rule.name or rule.name.startswith(("hp-od", "empty"))
-    }
+    whole = {rule.name for rule in SETTING_RULES} | {"column-share"}
     by_rule: dict[str, list[Breach]] = {}
     for breach in breaches:
         by_rule.setdefault(breach.rule, []).append(breach)
     remarks = []
     for rule, found in by_rule.items():
         weight = SOFT * tail(rule_rarity(rule, len(found), table), table.rules_worst)
-        weight = min(weight, MOST_WHOLE) if rule in whole and found[0].severity != "problem" else weight
+        weight = min(weight, MOST_WHOLE) if rule in whole else weight
         remarks.append(_remark(rule, found, weight))
     return sorted(remarks, key=lambda remark: -remark.weight)
 

@@ -29,8 +29,10 @@ FARTHEST = 1.5
 """Standard deviations beyond which a phrase is simply far: a silent opening must not make all the rest one section."""
 MOST_COMPARED = 128
 """Phrases compared with one another; the letters of a longer song's rest follow the nearest of these."""
-SMOOTH = np.array([0.25, 0.5, 0.25])
+SMOOTH = np.array([0.15, 0.7, 0.15])
 """Neighbouring phrases colour one another: sections are longer than four bars."""
+SAME = 1.5
+"""Squared distance, in standard deviations of all features, under which two kinds are one."""
 LOUDNESS_WEIGHT = 2.0
 """Loudness counts as much as so many other features: it is what listeners notice first."""
 LOUDER = 0.2
@@ -87,10 +89,15 @@ def sections_of(measures: Measures, song: Song | None) -> tuple[Section, ...]:
 def _phrases(measures: Measures, song: Song | None) -> Phrases:
     view = measures.view
     offset = float(view.offset_ms[0])
-    start, end = view.section_start_ms - offset, view.section_end_ms - offset
     edges = np.searchsorted(view.row_section, np.arange(view.n_sections + 1))
-    rows = tuple(slice(int(a), int(b)) for a, b in pairwise(edges))
-    written = _written(view)
+    middle = (view.section_start_ms + view.section_end_ms) / 2 - offset
+    known = np.diff(edges) > 0  # or heard: a phrase that lies before the audio for the most part is none
+    if song is not None:
+        known |= (middle >= -song.lag_ms) & (middle <= song.duration_ms - song.lag_ms)
+    known[np.argmax(known) : known.size - np.argmax(known[::-1])] = True
+    start, end = view.section_start_ms[known] - offset, view.section_end_ms[known] - offset
+    rows = tuple(slice(int(a), int(b)) for (a, b), keep in zip(pairwise(edges), known, strict=True) if keep)
+    written = _written(view)[known]
     notes = np.array([view.rows.size[part].sum() for part in rows]) / np.maximum(end - start, 1.0) * 1000.0
     if song is None or song.loudness.size < 2:
         heard = _standard(
@@ -102,7 +109,7 @@ def _phrases(measures: Measures, song: Song | None) -> Phrases:
     peaks = song.peaks[song.strength[song.peaks] >= np.quantile(song.strength[song.peaks], STRONG)]
     found = np.diff(np.searchsorted(peaks * song.hop_ms - song.lag_ms, np.append(start, end[-1])))
     accents = found / np.maximum(end - start, 1.0) * 1000.0
-    heard = _heard(song, start, view.section_beat_ms * SECTION_BEATS, loudness)
+    heard = _heard(song, start, view.section_beat_ms[known] * SECTION_BEATS, loudness)
     lowest, highest = float(loudness.min()), float(loudness.max())
     energy = ((loudness - lowest) / max(highest - lowest, 1e-9) + _rank(loudness)) / 2
     return Phrases(start, end, heard, written, energy, accents, rows)
@@ -138,11 +145,13 @@ def _kinds(heard: NDArray[np.float64]) -> NDArray[np.int64]:
     compared = heard[np.linspace(0, heard.shape[0] - 1, min(heard.shape[0], MOST_COMPARED)).astype(np.int64)]
     centre, size = compared.copy(), np.ones(compared.shape[0])
     wanted = 1 + sum(heard.shape[0] >= least for least in LETTERS_FOR)
-    while size.size > wanted:
+    while size.size > 1:
         apart = ((centre[:, None] - centre[None]) ** 2).sum(axis=2)
+        np.fill_diagonal(apart, np.inf)
         cost = apart * size[:, None] * size[None] / (size[:, None] + size[None])
-        np.fill_diagonal(cost, np.inf)
-        one, two = sorted(np.unravel_index(int(np.argmin(cost)), cost.shape))
+        if size.size <= wanted and apart.min() >= SAME:
+            break
+        one, two = sorted(np.unravel_index(int(np.argmin(cost if size.size > wanted else apart)), cost.shape))
         centre[one] = (size[one] * centre[one] + size[two] * centre[two]) / (size[one] + size[two])
         size[one] += size[two]
         centre, size = np.delete(centre, two, axis=0), np.delete(size, two)
@@ -169,7 +178,10 @@ def _notes_a_second(measures: Measures, phrases: Phrases, span: tuple[int, int])
 
 
 def _rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.argsort(np.argsort(values, kind="stable"), kind="stable") / max(values.size - 1, 1)
+    """[item] rank over the highest, 0–1; equal values share the mean of their ranks."""
+    ordered = np.sort(values)
+    below, upto = np.searchsorted(ordered, values, side="left"), np.searchsorted(ordered, values, side="right")
+    return (below + upto - 1) / 2 / max(values.size - 1, 1)
 
 
 def _intent(phrases: Phrases, spans: list[tuple[int, int]], index: int, with_song: bool) -> str:
