@@ -81,7 +81,9 @@ def time_collection(folder: Path, report: Path, config: BatchConfig | None = Non
     names = {path: path.relative_to(folder).as_posix() for path in paths}
     todo = [path for path in paths if names[path] not in known]
     try:
+        cut_off = report.is_file() and not report.read_bytes().endswith(b"\n")
         with report.open("a", encoding="utf-8") as file:
+            file.write("\n" if cut_off else "")
             for line in progress(_timed(todo, names, config), "timing", total=len(todo)):
                 file.write(json.dumps(asdict(line), ensure_ascii=False) + "\n")
                 file.flush()
@@ -92,7 +94,7 @@ def time_collection(folder: Path, report: Path, config: BatchConfig | None = Non
 
 
 def read_report(path: Path) -> list[SongReport]:
-    """The lines of a report; a last line that was cut off is dropped."""
+    """The lines of a report; what was cut off when a run was stopped is dropped."""
     if not path.is_file():
         return []
     lines = []

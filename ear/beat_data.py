@@ -106,7 +106,7 @@ def read_piece(folder: Path, entry: PieceEntry) -> BeatPiece:
     """Read one piece. Raises ConfigError where it is missing or damaged."""
     path = folder / "pieces" / f"{file_stem(entry.name)}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             first_ms, last_ms = map(float, file["span_ms"])
             mel, beat_ms, is_downbeat = file["mel"], file["beat_ms"], file["is_downbeat"]
             has_downbeats = bool(file["has_downbeats"])

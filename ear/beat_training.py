@@ -2,7 +2,7 @@
 
 Minimises the binary cross-entropy of beats and downbeats per frame. Targets fall off linearly within two frames of the true time,
 so that the peak's shape says where between two frames a beat is. What is shipped is an exponential average of
-the weights. The run folder holds `config.json`, `state.pt` (to go on from), `best.safetensors`, `best.ckpt` and the TensorBoard
+the weights. The run folder holds `config.json`, `state.pt` (to go on from), `best.safetensors`, `best.ckpt`, `best.onnx` and the TensorBoard
 log; the same command goes on where it stopped.
 """
 
@@ -27,6 +27,7 @@ from ear.beat_batches import BeatBatch, batches
 from ear.beat_data import BeatPiece, as_mel, read_index, read_piece
 from ear.beat_loss import beat_loss
 from ear.beat_network import activations_of
+from ear.beat_onnx import export_onnx
 from ear.beat_scores import score_beats
 from ear.beat_torch import pick_device, window_runner
 from ear.beats import pick_beats
@@ -128,6 +129,8 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
                 break
     save_state(state, out)
     board.close()
+    if (out / "best.ckpt").is_file():
+        export_onnx(load_network(out / "best.ckpt"), out / "best.onnx")
     return scores
 
 
