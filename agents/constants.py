@@ -50,7 +50,7 @@ class HandConstants:
     tire_long_ms: float = 120_000.0  # of that mean: errors grow up to the last quarter of a song
     read_load: float = 0.25  # spread per (reading load / reading skill)⁴; assumed
     look_ahead_ms: float = 1000.0  # eye–hand span (Furneaux & Land 1999)
-    irregular_cost: float = 0.35  # reading load of a rhythm that changes at every row; assumed
+    chunk_cost: float = 0.35  # of each chunk of even rhythm that begins in the rows ahead, in rows; assumed
     sudden_cost: float = 0.15  # reading load per doubling of density; assumed
     lapse: float = 0.00004  # P(a note is not played) in easy places
     lapse_load: float = 0.02  # per (spread / easy spread − 1)³ · (repeat / column gap)² · 100 ms of spread; fitted

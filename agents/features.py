@@ -127,16 +127,16 @@ def _rows(features: NDArray, time: NDArray, constants: HandConstants) -> None:
 
 
 def _reading(rows: NDArray, gap: NDArray, constants: HandConstants) -> NDArray:
-    """Rows per second to read ahead, more where gaps change and where the density jumps."""
+    """Rows per second to read ahead, in chunks of even rhythm: more where gaps change and where the density jumps."""
     ahead = constants.look_ahead_ms
-    change = np.zeros(rows.size)
-    change[1:] = np.abs(np.log2(np.maximum(gap[1:], 1.0) / np.maximum(gap[:-1], 1.0))) > 0.2
-    total = np.concatenate([[0.0], np.cumsum(change)])
+    begins = np.zeros(rows.size)  # a chunk
+    begins[1:] = np.abs(np.log2(np.maximum(gap[1:], 1.0) / np.maximum(gap[:-1], 1.0))) > 0.2
+    total = np.concatenate([[0.0], np.cumsum(begins)])
     until = np.searchsorted(rows, rows + ahead, side="right")
     here = np.arange(rows.size)
     count = (until - here).astype(float)
-    irregular = (total[until] - total[here]) / np.maximum(count, 1.0)
+    chunks = total[until] - total[here]
     since = np.searchsorted(rows, rows - ahead)
     before = np.maximum((here - since).astype(float), 1.0)
     sudden = np.clip(np.log2(count / before), 0.0, 2.0)
-    return count * (1000.0 / ahead) * (1 + constants.irregular_cost * irregular) * (1 + constants.sudden_cost * sudden)
+    return (count + constants.chunk_cost * chunks) * (1000.0 / ahead) * (1 + constants.sudden_cost * sudden)
