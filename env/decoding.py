@@ -38,23 +38,26 @@ class Windows:
     def picked(self, numbers: Sequence[int] | NDArray | Tensor) -> Windows:
         """Those of these numbers, in this order."""
         at = torch.as_tensor(numbers)
-        one = self.encoding
-        return Windows(Encoding(one.cell[at], one.slot[at], one.onset_logit[at]), self.control[at])
+        return Windows(Encoding(*[tensor[at] for tensor in _tensors(self.encoding)]), self.control[at])
+
+    @staticmethod
+    def joined(parts: Sequence[Windows]) -> Windows:
+        """Several as one batch, in this order."""
+        tensors = zip(*[_tensors(part.encoding) for part in parts], strict=True)
+        return Windows(Encoding(*map(torch.cat, tensors)), torch.cat([part.control for part in parts]))
+
+
+def _tensors(encoding: Encoding) -> list[Tensor]:
+    assert encoding.alike is not None
+    return [encoding.cell, encoding.slot, encoding.onset_logit, encoding.alike]
 
 
 @torch.no_grad()
 def hear(model: Mapper, library: Library, sections: Sequence[Section]) -> Windows:
     """Encode the window of each section: half a minute from the first row that the decoder reads on."""
-    parts = [
-        _hear(model, library, sections[at : at + WINDOWS_AT_ONCE]) for at in range(0, len(sections), WINDOWS_AT_ONCE)
-    ]
-    encodings = [part.encoding for part in parts]
-    joined = Encoding(
-        torch.cat([one.cell for one in encodings]),
-        torch.cat([one.slot for one in encodings]),
-        torch.cat([one.onset_logit for one in encodings]),
+    return Windows.joined(
+        [_hear(model, library, sections[at : at + WINDOWS_AT_ONCE]) for at in range(0, len(sections), WINDOWS_AT_ONCE)]
     )
-    return Windows(joined, torch.cat([part.control for part in parts]))
 
 
 def _hear(model: Mapper, library: Library, sections: Sequence[Section]) -> Windows:

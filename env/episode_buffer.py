@@ -16,7 +16,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from torch import Tensor
 
 from env.decisions import Decisions
-from env.policy import Reading
+from env.policy import Reading, codes_at
 from env.rollout import Earned, Written, against_siblings, left_and_stars, per_step
 
 LENGTH_JITTER = 0.15
@@ -74,6 +74,7 @@ class EpisodeBuffer(RolloutBuffer):
         )
         at = torch.from_numpy(numbers).to(device)
         windows = written.windows.picked(written.group[at])
+        tokens = torch.from_numpy(written.state.tokens[numbers, :known]).to(device)
         open_slots = torch.from_numpy(written.open_slots[numbers]).to(device)
         left = decisions.end - decisions.scan - 1  # slots; the first step has the whole section before it
         _, stars = left_and_stars(written.state)
@@ -83,8 +84,14 @@ class EpisodeBuffer(RolloutBuffer):
 
         return Episodes(
             numbers=at,
-            tokens=torch.from_numpy(written.state.tokens[numbers, :known]).to(device),
-            reading=Reading(decisions.tensors(device), windows, torch.arange(len(numbers), device=device), open_slots),
+            tokens=tokens,
+            reading=Reading(
+                decisions.tensors(device),
+                windows,
+                torch.arange(len(numbers), device=device),
+                open_slots,
+                codes_at(tokens),
+            ),
             taken=torch.from_numpy(np.arange(longest) < written.steps[numbers, None]).to(device),
             log_prob=cut(written.log_prob),
             advantage=cut(self.advantage),

@@ -27,7 +27,7 @@ from env.kernels import OFFSETS
 from env.library import Library
 from env.row_distribution import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from env.sections import MAX_TOKENS, Section, Target
-from mapper.model import Encoding, Mapper, elapsed_bucket
+from mapper.model import MOTIF_LAGS, Encoding, Mapper, elapsed_bucket
 from mapper.rows import Rows
 
 REMEMBERED_WINDOWS = 64
@@ -96,6 +96,7 @@ class Reading:
     windows: Windows  # [window]
     window: Tensor  # [env], which of the windows each reads
     open_slots: Tensor  # [env, slot], of the window
+    code_at: Tensor  # [env, slot], int64 codes of the rows known, 0 elsewhere
 
 
 def states_of(model: Mapper, windows: Windows, tokens: Tensor, token: Tensor) -> Tensor:
@@ -119,7 +120,9 @@ def hazard_logits(model: Mapper, reading: Reading, state: Tensor, sampling: Poli
         near = encoding.slot[:, first : int(asked.max()) + 1][window]  # [env, slot, hazard width]
         match = (terms.query @ near.transpose(1, 2)).gather(2, asked - first)
     elapsed = elapsed_bucket((ticks_of(slots) - reading.decisions.last_tick[..., None]).clamp(min=0))
-    rhythm = match + terms.by_elapsed.gather(2, elapsed)
+    earlier = _earlier(reading, slots)
+    alike = _alike(encoding, window[:, None, None], asked)
+    rhythm = match + terms.by_elapsed.gather(2, elapsed) + model.motif.rhythm_logit(earlier, alike)
     onset = encoding.onset_logit[window[:, None, None], asked]
     return (sampling.onset_weight * onset + sampling.rhythm_weight * rhythm) / sampling.hazard_temperature
 
@@ -135,8 +138,34 @@ def row_logits(model: Mapper, reading: Reading, state: Tensor, wrote: Tensor, sa
         encoding.cell[window, slot // SLOTS_PER_CELL],
         elapsed_bucket(ticks_of(slot) - decisions.last_tick[wrote]),
         decisions.held[wrote],
+        model.motif.row_vector(
+            _earlier(reading, torch.where(wrote, decisions.slot, 0)[..., None])[wrote][:, 0],
+            _alike(encoding, window, slot),
+            model.symbols_of_code,
+        ),
     )
     return logits / sampling.row_temperature
+
+
+def _earlier(reading: Reading, slots: Tensor) -> Tensor:
+    """[env, step, offset, lag] codes of the rows a motif lag before `slots` [env, step, offset], as known at the step."""
+    back = slots[..., None] - torch.tensor(MOTIF_LAGS, device=slots.device)
+    known = (back >= 0) & (back <= reading.decisions.scan[..., None, None])
+    codes = reading.code_at.gather(1, torch.where(known, back, 0).flatten(1)).view(back.shape)
+    return torch.where(known, codes, 0)
+
+
+def _alike(encoding: Encoding, window: Tensor, slot: Tensor) -> Tensor:
+    """[…, lag] how alike the cells of the slots are to those a motif lag before."""
+    assert encoding.alike is not None
+    return encoding.alike[window, torch.div(slot, SLOTS_PER_CELL, rounding_mode="floor")]
+
+
+def codes_at(tokens: Tensor) -> Tensor:
+    """[env, slot] codes of the rows among tokens [env, token, kernels.TOKEN]; the start token and padding are 0."""
+    nothing = torch.zeros(len(tokens), WINDOW_SLOTS, dtype=torch.int64, device=tokens.device)
+    slot = tokens[..., kernels.SLOT].long().clamp(max=WINDOW_SLOTS - 1)
+    return nothing.scatter_reduce(1, slot, tokens[..., kernels.CODE].long(), "amax")
 
 
 class Judge:
@@ -268,7 +297,9 @@ class MapperPolicy(ActorCriticPolicy):
             rests=(rests << torch.arange(4, device=known.device)).sum(1, keepdim=True),
         )
         windows = self._hear(place, obs["target"])
-        reading = Reading(decisions, windows, torch.arange(len(known), device=known.device), open_slots)
+        reading = Reading(
+            decisions, windows, torch.arange(len(known), device=known.device), open_slots, codes_at(tokens)
+        )
         return reading, states_of(self.mapper, windows, tokens, decisions.token)
 
     def _hear(self, place: Tensor, target: Tensor) -> Windows:
@@ -282,13 +313,7 @@ class MapperPolicy(ActorCriticPolicy):
                     self._windows.popitem(last=False)
             self._windows.move_to_end(key)
             parts.append(self._windows[key])
-        encodings = [part.encoding for part in parts]
-        joined = Encoding(
-            torch.cat([one.cell for one in encodings]),
-            torch.cat([one.slot for one in encodings]),
-            torch.cat([one.onset_logit for one in encodings]),
-        )
-        return Windows(joined, torch.cat([part.control for part in parts]))
+        return Windows.joined(parts)
 
 
 def _section_to_hear(place: list[int], target: list[float]) -> Section:

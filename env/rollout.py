@@ -20,7 +20,7 @@ from env.core import State
 from env.decisions import Decisions, decisions_of, open_slots_of, resting_columns
 from env.decoding import Decoder, Windows, hear
 from env.library import Library
-from env.policy import Judge, Reading, ValueHead
+from env.policy import Judge, Reading, ValueHead, codes_at
 from env.scoring import TERM_NAMES, Job, Scorer, Valued
 from env.sections import PHRASE_BARS, Section
 
@@ -95,6 +95,7 @@ class _Writer:
         self.open_slots = torch.from_numpy(open_slots_of(library, state)).to(group.device)
         self.decoder = Decoder(judge.model, heard.picked(group), state.tokens, state.tokens_known)
         self.active = np.arange(len(state.sections))
+        self.code_at = codes_at(torch.from_numpy(state.tokens)).to(group.device)
 
     def step(self) -> _Taken:
         """One action in each environment that is not done."""
@@ -114,9 +115,17 @@ class _Writer:
         assert (result != kernels.ILLEGAL).all(), "the policy drew an illegal row"
         fresh = (result == kernels.WROTE) & ~over_before
         if fresh.any():
+            self._note(np.flatnonzero(fresh))
             newest = state.tokens[self.active, state.tokens_known[self.active] - 1]
             self.decoder.read(newest, fresh[self.active])
         return _Taken(envs, decisions, log_prob, value, state.bars_done[envs].copy())
+
+    def _note(self, envs: NDArray[np.int64]) -> None:
+        """Remember where the newest rows stand."""
+        newest = (
+            torch.from_numpy(self.state.tokens[envs, self.state.tokens_known[envs] - 1]).long().to(self.group.device)
+        )
+        self.code_at[torch.from_numpy(envs).to(self.group.device), newest[:, kernels.SLOT]] = newest[:, kernels.CODE]
 
     def _value(self, envs: NDArray[np.int64], at: Tensor) -> NDArray[np.float32]:
         if self.value_head is None:
@@ -130,13 +139,13 @@ class _Writer:
         library, state, device = self.library, self.state, at.device
         decisions = decisions_of(library, state, envs)
         hidden, number = self.decoder.state[at][:, None], torch.from_numpy(envs).to(device)
-        heard, window, is_open = self.heard, self.group[number], self.open_slots[number]
+        place = (self.heard, self.group[number], self.open_slots[number], self.code_at[number])
         uniform = torch.rand(2, len(envs), generator=self.random, device=device)
-        reading = Reading(_one_step(decisions, device), heard, window, is_open)
+        reading = Reading(_one_step(decisions, device), *place)
         offset, offset_prob = self.judge.draw_offsets(reading, hidden, uniform[0])
         chosen = offset.cpu().numpy()
         decisions = _with(decisions, offset=chosen, rests=resting_columns(library, state, envs, chosen))
-        reading = Reading(_one_step(decisions, device), heard, window, is_open)
+        reading = Reading(_one_step(decisions, device), *place)
         code, code_prob = self.judge.draw_codes(reading, hidden, uniform[1])
         return _with(decisions, code=code.cpu().numpy()), (offset_prob + code_prob).cpu().numpy()
 

@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from env import core, kernels
 from env.chart_env import action_space, observation_space
+from env.decisions import WINDOW_SLOTS
 from env.decoding import Decoder, hear, ticks_of
 from env.kernels import OFFSETS
-from env.policy import Judge, MapperPolicy, PolicySampling, Reading, states_of
+from env.policy import Judge, MapperPolicy, PolicySampling, Reading, codes_at, states_of
 from env.rollout import write
 from env.row_distribution import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from env.sections import SectionConfig, draw_section
@@ -31,7 +32,13 @@ def written(model: Mapper, sampling: PolicySampling | None = None, versions: int
 
 def read_again(model: Mapper, one, sampling: PolicySampling):  # type: ignore[no-untyped-def]
     decisions = one.decisions.tensors()
-    reading = Reading(decisions, one.windows, one.group, torch.from_numpy(one.open_slots))
+    reading = Reading(
+        decisions,
+        one.windows,
+        one.group,
+        torch.from_numpy(one.open_slots),
+        codes_at(torch.from_numpy(one.state.tokens)),
+    )
     tokens = torch.from_numpy(one.state.tokens[:, : int(one.state.tokens_known.max())])
     state = states_of(model, one.windows.picked(one.group), tokens, decisions.token)
     return Judge(model, sampling).judge(reading, state), np.arange(one.log_prob.shape[1]) < one.steps[:, None]
@@ -71,6 +78,12 @@ def _likelihood(model: Mapper, one, env: int) -> float:  # type: ignore[no-untyp
     last_tick = torch.where(previous > 0, ticks_of(row_slot)[previous], _tick_before(one, env))
     elapsed = elapsed_bucket(tick - last_tick)
     rhythm = model.hazard_terms(state).rhythm(previous[None], windows.encoding.slot[:, slots], elapsed[None])
+    assert windows.encoding.alike is not None
+    code_at = torch.zeros(1, WINDOW_SLOTS, dtype=torch.int64)
+    code_at[0, row_slot[1:]] = rows.code[0, 1:]
+    earlier = model.motif.earlier(code_at)
+    alike = windows.encoding.alike.repeat_interleave(6, 1)
+    rhythm = rhythm + model.motif.rhythm_logit(earlier, alike)[:, slots]
     logit = (windows.encoding.onset_logit[:, slots] + rhythm)[0]
     target = torch.isin(slots, row_slot[first:])
     scored = torch.from_numpy(one.open_slots[env])[slots] & _rested(one, env, slots, previous)
@@ -84,6 +97,7 @@ def _likelihood(model: Mapper, one, env: int) -> float:  # type: ignore[no-untyp
             windows.encoding.cell[:, cell],
             rows.elapsed[:, number],
             rows.held[:, number - 1],
+            model.motif.row_vector(earlier[:, slot], alike[:, slot], model.symbols_of_code),
         )[0]
         legal = _legal(one, env, number)
         total += float(logits.masked_fill(~legal, -torch.inf).log_softmax(0)[rows.code[0, number]])
