@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import soundfile
 
 from chart.archive import open_archive, read_member
 from chart.errors import AudioFileError, ChartFileError, OutputError
-from chart.model import KEYS, Chart
+from chart.model import KEYS, MACHINE_MADE_TAGS, Chart
 from chart.osu import format_osu, parse_osu
 from chart.osu_writing import PLAYFIELD_WIDTH, format_notes
 from chart.osz import chart_file_names, entry_of
@@ -24,6 +25,7 @@ PLAYED_OGG = "VORBIS"
 BLOCK_FRAMES = 1 << 16
 MAX_MEMBER_BYTES = 500_000_000
 """Largest file that is copied from a set."""
+_TAGS = re.compile(r"^Tags:(?P<tags>[^\r\n]*)", re.MULTILINE)
 VORBIS_QUALITY = 0.4  # libsndfile's compression level: about 190 kbit/s in stereo
 
 
@@ -90,7 +92,12 @@ def _with_notes_of(data: bytes, changed: dict[str, Chart]) -> bytes:
     lines = [line for line in tail.splitlines() if line.strip() and not line.strip().startswith("//")]
     known = dict(zip(_keys(old), _lines_by_note(lines), strict=True))
     notes = [known.get(key, line) for key, line in zip(_keys(chart), format_notes(chart), strict=True)]
-    return "\r\n".join([*(head + heading).splitlines(), *notes, ""]).encode("utf-8")
+    return "\r\n".join([*(_TAGS.sub(_with_our_tags, head, count=1) + heading).splitlines(), *notes, ""]).encode("utf-8")
+
+
+def _with_our_tags(line: re.Match[str]) -> str:
+    tags = dict.fromkeys((*line["tags"].split(), *MACHINE_MADE_TAGS))  # in order, each once
+    return f"Tags:{' '.join(tags)}"
 
 
 def _lines_by_note(lines: list[str]) -> list[str]:

@@ -1,0 +1,113 @@
+"""A section cut out of a chart: its ends, what is kept, and the set that it is written back to."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chart.errors import ConfigError
+from chart.grid import make_grid
+from chart.model import MACHINE_MADE_TAGS, Metadata
+from chart.osu import format_osu
+from chart.osz import read_osz
+from mapper.packing import add_to_osz
+from mapper.reroll import cut_out
+from mapper.rows import Rows
+from tests.builders import ChartBuilder, charts
+
+BEAT_MS = 400.0
+
+
+def stream(**fields: object) -> ChartBuilder:
+    builder = ChartBuilder().bpm(150).having(audio_filename="audio.ogg", **fields)
+    for beat in range(30):
+        builder.note(BEAT_MS * beat, beat % 4)
+    return builder
+
+
+def grid_of(chart):
+    return make_grid(chart.red_lines, 0.0, 12_000.0)
+
+
+def test_the_section_begins_and_ends_on_beats():
+    chart = stream().build()
+    section = cut_out(chart, grid_of(chart), 1900.0, 4100.0)
+    assert section.bounds_ms == (2000.0, 4000.0)
+    assert sorted(set(chart.time_ms) - set(section.kept.time_ms)) == [2000.0, 2400.0, 2800.0, 3200.0, 3600.0]
+    assert section.span.next_event_ms.tolist() == [4800.0, 5200.0, 4000.0, 4400.0]
+    assert section.span.last_event_ms.tolist() == [1600.0, 400.0, 800.0, 1200.0]
+
+
+def test_a_hold_that_lasts_into_the_section_is_kept_whole():
+    chart = stream().hold(1900.0, 2500.0, 3).build()
+    section = cut_out(chart, grid_of(chart), 1900.0, 4100.0)
+    assert section.bounds_ms[0] == 2800.0
+    assert 2500.0 in section.kept.end_ms.tolist()
+
+
+def test_no_place_without_a_hold_is_an_error():
+    chart = ChartBuilder().bpm(150).hold(0.0, 9000.0, 3).having(metadata=Metadata(version="Slow")).build()
+    with pytest.raises(ConfigError, match="“Slow” has no two beats on which no hold is down"):
+        cut_out(chart, grid_of(chart), 1000.0, 5000.0)
+    with pytest.raises(ConfigError, match="choose a longer section"):
+        cut_out(stream().build(), grid_of(stream().build()), 40_000.0, 50_000.0)
+
+
+@given(charts(), st.floats(0, 6000), st.floats(2000, 8000))
+def test_what_is_kept_is_what_lies_outside(chart, start_ms, length_ms):
+    grid = make_grid(chart.red_lines, 0.0, 20_000.0)
+    try:
+        section = cut_out(chart, grid, start_ms, start_ms + length_ms)
+    except ConfigError:
+        return
+    first, end = section.bounds_ms
+    assert start_ms <= first < end <= start_ms + length_ms
+    outside = (chart.time_ms < first - 2) | (chart.time_ms >= end - 2)
+    assert section.kept.time_ms.tolist() == chart.time_ms[outside].tolist()
+    nothing = section.chart_of(section.whole(Rows(np.zeros(0, np.int64), np.zeros(0, np.int64))))
+    assert np.array_equal(nothing.time_ms, section.kept.time_ms)
+    assert np.array_equal(nothing.end_ms, section.kept.end_ms, equal_nan=True)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A set with hit sounds, a picture and a chart of another mode, as people's sets have."""
+    text = format_osu(stream(metadata=Metadata(title="t", version="Hard", tags=("jazz",))).build())
+    text = text.replace("64,192,0,1,0,0:0:0:0:", "64,192,0,1,8,2:1:0:70:clap.wav")
+    path = tmp_path / "set.osz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hard.osu", text)
+        archive.writestr("taiko.osu", text.replace("Mode: 3", "Mode: 1"))
+        archive.writestr("audio.ogg", b"sound")
+        archive.writestr("bg.jpg", b"picture")
+    return path, text
+
+
+def test_a_section_written_back_leaves_every_other_line(made, tmp_path):
+    path, text = made
+    (chart,) = read_osz(path).charts
+    section = cut_out(chart, grid_of(chart), 2000.0, 4000.0)
+    add_to_osz(path, [section.kept], (2000.0, 4000.0), tmp_path / "out.osz")
+    with zipfile.ZipFile(tmp_path / "out.osz") as archive:
+        assert sorted(archive.namelist()) == ["audio.ogg", "bg.jpg", "hard.osu", "taiko.osu"]
+        assert archive.read("bg.jpg") == b"picture"
+        assert archive.read("taiko.osu").decode() == text.replace("Mode: 3", "Mode: 1")
+        lines = archive.read("hard.osu").decode().splitlines()
+    gone = {f",{time}," for time in range(2000, 4000, 400)}
+    expected = [line for line in text.splitlines() if not any(time in line for time in gone)]
+    tags = next(line for line in lines if line.startswith("Tags:"))
+    assert [line for line in lines if line != tags] == [line for line in expected if not line.startswith("Tags:")]
+    assert set(MACHINE_MADE_TAGS) | {"jazz"} == set(tags.removeprefix("Tags:").split())
+
+
+def test_added_charts_stand_beside_all_that_was_there(made, tmp_path):
+    path, _ = made
+    (chart,) = read_osz(path).charts
+    add_to_osz(path, [chart, chart], None, tmp_path / "out.osz")
+    with zipfile.ZipFile(tmp_path / "out.osz") as archive, zipfile.ZipFile(path) as before:
+        assert {name: archive.read(name) for name in before.namelist()} == {
+            name: before.read(name) for name in before.namelist()
+        }
+        assert len(archive.namelist()) == 6
