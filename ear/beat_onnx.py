@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,24 +101,24 @@ def onnx_bytes(network: BeatThis) -> bytes:
     before = [module.cache_if_possible for module in rotary]
     for module in rotary:
         module.cache_if_possible = False  # a cache would be traced as a constant of the example's length
-    buffer = io.BytesIO()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="mania4k-") as folder:
+            path = Path(folder) / "network.onnx"
             warnings.simplefilter("ignore")  # the tracer's, about Python values that do not change here
             torch.onnx.export(
                 Stacked().eval(),
                 (torch.zeros(1, 200, 128),),
-                buffer,
+                path,
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 dynamic_axes={INPUT: {0: "batch", 1: "frame"}, OUTPUT: {0: "batch", 2: "frame"}},
             )
+            return path.read_bytes()
     finally:
         for module, cached in zip(rotary, before, strict=True):
             module.cache_if_possible = cached
-    return buffer.getvalue()
 
 
 def _exported(path: Path) -> bytes:
