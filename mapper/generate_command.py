@@ -43,7 +43,7 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--candidates", type=int, help="Takes of each difficulty that are written side by side (normally 3).")
 @click.option("--checkpoint", type=PATH, help="A mapper trained by you; default: the bundled one.")
 @click.option("--report", "report_path", type=PATH, help="Write what was asked and got as JSON (.json).")
-@click.option("--no-page", is_flag=True, help="Do not write the page on which the charts can be watched and played.")
+@click.option("--no-page", is_flag=True, help="Write no page to watch and play the charts on (a folder gets none).")
 @click.option("--workers", default=1, show_default=True, help="For a folder: songs at a time.")
 def main(song: Path | None, report_path: Path | None, no_page: bool, workers: int, **options: Any) -> None:
     use_utf8()

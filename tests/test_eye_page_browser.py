@@ -204,6 +204,22 @@ def test_real_keys_play_it_and_escape_ends_it(opened):
     assert opened.run("return document.activeElement.id") == "results"
 
 
+def test_a_finger_on_a_column_is_a_key(opened):
+    opened.run("document.getElementById('play-yourself').click()")
+    seen = opened.run("""
+      const { canvas } = mania.stage, box = canvas.getBoundingClientRect();
+      const touch = (kind) => canvas.dispatchEvent(new PointerEvent(kind, { pointerId: 1, clientX: box.left + 0.6 * box.width,
+        clientY: box.top + 9 }));
+      canvas.setPointerCapture = () => {};
+      touch("pointerdown");
+      const held = [...mania.playing.play.down];
+      touch("pointerup");
+      const free = [...mania.playing.play.down];
+      mania.playing.stop();
+      return [held, free];""")
+    assert seen == [[False, False, True, False], [False] * 4]
+
+
 def test_keys_can_be_changed_and_are_remembered(opened, page):
     opened.run("document.querySelector('[data-column=\"0\"]').focus(); document.activeElement.click()")
     opened.type("x")

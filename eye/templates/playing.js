@@ -13,6 +13,10 @@ class Playing {
     addEventListener("keydown", (event) => this.key(event, true), { capture: true });
     addEventListener("keyup", (event) => this.key(event, false), { capture: true });
     addEventListener("blur", () => this.stop());
+    this.fingers = new Map(); // pointer -> column it is down on
+    for (const kind of ["pointerdown", "pointerup", "pointercancel"]) {
+      app.stage.canvas.addEventListener(kind, (event) => this.finger(event, kind === "pointerdown"));
+    }
   }
 
   get active() {
@@ -46,6 +50,19 @@ class Playing {
     event.stopPropagation();
     if (event.repeat) return;
     this.touch(column, isDown, this.app.chartMs(this.app.clock.manual ? undefined : event.timeStamp));
+  }
+
+  /** A finger or the mouse on a column of the playfield is a key, too. */
+  finger(event, isDown) {
+    if (!this.active) return;
+    const { canvas } = this.app.stage;
+    if (isDown) {
+      canvas.setPointerCapture(event.pointerId);
+      this.fingers.set(event.pointerId, Math.min(Math.floor((event.offsetX / canvas.clientWidth) * KEYS), KEYS - 1));
+    }
+    const column = this.fingers.get(event.pointerId);
+    if (column !== undefined) this.touch(column, isDown, this.app.chartMs(event.timeStamp));
+    if (!isDown) this.fingers.delete(event.pointerId);
   }
 
   /** A key of a column goes down or up at a chart time. */

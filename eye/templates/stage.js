@@ -37,9 +37,11 @@ class Stage {
     this.lane = width / KEYS;
     this.pxPerMs = this.hitY / view.spanMs;
     this.lanes(ms, view);
+    const touches = Array.from({ length: KEYS }, (_, column) => this.touch(ms, view, column));
+    this.glow(touches);
     this.combo(ms, view);
     for (let column = 0; column < KEYS; column++) this.notes(ms, view, column);
-    this.receptors(ms, view);
+    this.receptors(view, touches);
     this.word(ms, view);
     this.errors(ms, view);
     context.globalAlpha = 1;
@@ -109,19 +111,26 @@ class Stage {
     context.globalAlpha = 1;
   }
 
-  receptors(now, view) {
+  /** Light over the columns whose notes have just been hit. */
+  glow(touches) {
+    const { context, theme } = this;
+    touches.forEach(({ grade, age }, column) => {
+      if (grade < 0 || age >= FLASH_MS) return;
+      const light = context.createLinearGradient(0, this.hitY - GLOW_PX, 0, this.hitY);
+      light.addColorStop(0, `${theme.grade[grade]}00`);
+      light.addColorStop(1, theme.grade[grade]);
+      context.fillStyle = light;
+      context.globalAlpha = theme.reducedMotion ? 0.3 : 0.5 * (1 - age / FLASH_MS);
+      context.fillRect(column * this.lane, this.hitY - GLOW_PX, this.lane, GLOW_PX);
+    });
+    context.globalAlpha = 1;
+  }
+
+  receptors(view, touches) {
     const { context, theme } = this;
     for (let column = 0; column < KEYS; column++) {
       const x = column * this.lane + 5, wide = this.lane - 10;
-      const touch = this.touch(now, view, column);
-      if (touch.grade >= 0 && touch.age < FLASH_MS) {
-        const glow = context.createLinearGradient(0, this.hitY - GLOW_PX, 0, this.hitY);
-        glow.addColorStop(0, "transparent");
-        glow.addColorStop(1, theme.grade[touch.grade]);
-        context.fillStyle = glow;
-        context.globalAlpha = theme.reducedMotion ? 0.3 : 0.5 * (1 - touch.age / FLASH_MS);
-        context.fillRect(column * this.lane, this.hitY - GLOW_PX, this.lane, GLOW_PX);
-      }
+      const touch = touches[column];
       context.globalAlpha = touch.down ? 1 : 0.55;
       context.fillStyle = context.strokeStyle = touch.down ? theme.note[column] : theme.muted;
       context.lineWidth = 2;
