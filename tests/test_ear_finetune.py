@@ -53,8 +53,9 @@ def test_going_on_is_the_same_as_never_stopping(data: Path, tmp_path: Path) -> N
     train(interrupted, quiet)
     states = [start_or_resume(config(data, out), out)[1] for out in (tmp_path / "whole", tmp_path / "parts")]
     assert [state.step for state in states] == [4, 4]
+    assert {int(value["step"]) for value in states[1].optimizers[0].state.values()} == {4}
     for one, other in zip(states[0].average.values(), states[1].average.values(), strict=True):
-        torch.testing.assert_close(one, other, atol=1e-3, rtol=0)  # sums are rounded in another order
+        torch.testing.assert_close(one, other, atol=5e-3, rtol=0)  # Adam blows rounding up to its rate
 
 
 def stop_after(settings: TrainConfig, start: str) -> list[str]:
