@@ -14,6 +14,7 @@ VERBS = {
     "score": ("reward.score", "Score a chart: fairness, readability, ergonomics, the ranking criteria."),
     "review": ("eye.review", "Review a chart: what to mend and why, what is good, section by section."),
     "view": ("mania4k.view", "Watch a chart, read its review and play it, in the browser."),
+    "fetch": ("mapper.fetch", "List 4K maps with their metadata by osu!'s official API."),
     "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
     "train": ("mapper.train", "Pretrain the mapper on a dataset."),
     "doctor": ("mania4k.doctor", "Show versions, devices, codecs and checkpoints, and what is wrong with them."),
