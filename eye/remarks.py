@@ -21,6 +21,10 @@ CLOSE_SHARE = 0.75
 SOFT = {"snap": 0.95, "holds": 0.92, "density": 0.95, "loss": 0.85, "unheard": 0.6}
 """Measures that weigh less. Losses follow from what the others name, an onset can be missed by the Ear; the other three
 have long tails among human charts (chosen on train charts with planted faults, docs/eye.md)."""
+LOADS = ("jack", "repeat", "density", "holds")
+"""Measures of what hands and eyes must bear: they weigh less where the players lose no more than elsewhere."""
+HURTS, SPARED = 1.5, 0.75
+"""Loss over the chart's own from which a load weighs fully, and what is left of the weight where nothing is lost."""
 KINDS = {
     "snap": "unsnapped",
     "holds": "holds",
@@ -49,19 +53,24 @@ def remarks(
     reasons: ModelReasons | None = None,
 ) -> list[Finding]:
     """One finding a place, weightiest first; stretches of several measures at one place become one finding."""
-    weighed = sorted(found, key=lambda stretch: -_weight(stretch))
+    weight = {stretch: _weight(stretch, measures) for stretch in found if stretch.rarity >= NOTE_RARITY}
     groups: list[list[Stretch]] = []
-    for stretch in weighed:
+    for stretch in sorted(weight, key=lambda one: -weight[one]):
         group = next((group for group in groups if _same_place(group[0], stretch, measures)), None)
         if group is not None:
             group.append(stretch)
-        elif _weight(stretch) >= NOTE_RARITY:
+        elif weight[stretch] >= NOTE_RARITY:
             groups.append([stretch])
-    return [_finding(measures, group, breaches, target, song, reasons) for group in groups]
+    return [_finding(measures, group, weight, breaches, target, song, reasons) for group in groups]
 
 
-def _weight(stretch: Stretch) -> float:
-    return stretch.rarity * SOFT.get(stretch.measure, 1.0)
+def _weight(stretch: Stretch, measures: Measures) -> float:
+    weight = stretch.rarity * SOFT.get(stretch.measure, 1.0)
+    if stretch.measure not in LOADS or measures.plays is None:
+        return weight
+    row = measures.view.note_row
+    here = float(measures.loss[(row >= stretch.first) & (row <= stretch.last)].mean())
+    return weight * min(max(here / max(HURTS * float(measures.loss.mean()), 1e-9), SPARED), 1.0)
 
 
 def _same_place(one: Stretch, two: Stretch, measures: Measures) -> bool:
@@ -75,17 +84,18 @@ def _same_place(one: Stretch, two: Stretch, measures: Measures) -> bool:
 def _finding(
     measures: Measures,
     group: list[Stretch],
+    weights: dict[Stretch, float],
     breaches: Sequence[Breach],
     target: float,
     song: Song | None,
     reasons: ModelReasons | None,
 ) -> Finding:
-    weight = _weight(group[0])
+    weight = weights[group[0]]
     order = list(KINDS)
-    close = [stretch for stretch in group if _weight(stretch) >= CLOSE_SHARE * weight]
+    close = [stretch for stretch in group if weights[stretch] >= CLOSE_SHARE * weight]
     places = {stretch: Place(measures, stretch.first, stretch.last, target, song) for stretch in close}
     telling = [stretch for stretch in close if _fits(stretch, places[stretch])] or close[:1]
-    chosen = min(telling, key=lambda stretch: (order.index(stretch.measure), -_weight(stretch)))
+    chosen = min(telling, key=lambda stretch: (order.index(stretch.measure), -weights[stretch]))
     place = places[chosen]
     reason, suggestion, columns = TEXTS[chosen.measure](place)
     texts = (reason, _loss_text(place), _music_text(place, chosen.measure), why(reasons, place.inside))
