@@ -58,6 +58,7 @@ class ChartEntry:
     red_lines: tuple[tuple[float, float, int], ...]  # (time_ms, beat_length_ms, meter)
     unsnapped: int
     patterns: tuple[float, ...]  # share of rows by mapper.pattern_mix.FAMILIES
+    snap_error_ms: float = 0.0  # mean distance of its notes from the grid's slots
 
 
 @dataclass(frozen=True)

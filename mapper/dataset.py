@@ -53,9 +53,17 @@ class Part:
         return not self.file
 
 
-def build(folders: Sequence[Path], out: Path, splits: dict[str, str] | None = None, workers: int | None = None) -> dict:
+def build(
+    folders: Sequence[Path],
+    out: Path,
+    splits: dict[str, str] | None = None,
+    workers: int | None = None,
+    timing: str = "map",
+) -> dict[str, Any]:
     """Build or go on building the dataset `out`; returns the report that is also written there.
 
+    `timing` "map" keeps the charts' own red lines; with "ear" the notes are snapped to the grid that the Ear hears, and
+    the report tells how far they lay from it.
     `splits` maps file names to "train" or "val"; without it a tenth of the songs, by hash of the name, is "val".
     Raises ConfigError when no map is found and OutputError when `out` cannot be written.
     """
@@ -65,7 +73,7 @@ def build(folders: Sequence[Path], out: Path, splits: dict[str, str] | None = No
         parts_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot make the dataset's folder ({error})") from error
-    jobs = [(source, str(parts_folder)) for source in sources]
+    jobs = [(source, str(parts_folder), timing) for source in sources]
     workers = workers or os.cpu_count() or 1
     if workers == 1:
         parts = list(progress(map(_build_part, jobs), "songs", len(jobs)))
@@ -98,16 +106,16 @@ def _split_of(name: str, splits: dict[str, str] | None) -> str:
     return "val" if hashlib.sha256(name.encode()).digest()[0] < VAL_HASHES_OF_256 else "train"
 
 
-def _build_part(job: tuple[Source, str]) -> Part:
-    source, folder = job
+def _build_part(job: tuple[Source, str, str]) -> Part:
+    source, folder, timing = job
     path = Path(source.path)
-    stamp = f"{FORMAT_VERSION} {path.resolve()} {path.stat().st_mtime_ns} {path.stat().st_size}"
+    stamp = f"{FORMAT_VERSION} {path.resolve()} {path.stat().st_mtime_ns} {path.stat().st_size} {timing}"
     file = Path(folder) / f"{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.npz"
     if file.is_file():
         with np.load(file, allow_pickle=False) as saved:
             return Part(source, str(file), tuple(json.loads(str(saved["skipped"]))))
     try:
-        arrays, skipped = (collection_arrays if path.suffix == ".npz" else song_arrays)(path)
+        arrays, skipped = collection_arrays(path) if path.suffix == ".npz" else song_arrays(path, timing)
     except Mania4KError as error:
         return Part(source, "", (str(error),))
     temporary = file.with_suffix(".tmp.npz")
@@ -184,6 +192,10 @@ def _report(songs: list[dict], charts: list[dict], skipped: list[str]) -> dict[s
         "songs": by_split,
         "charts": len(charts),
         "hours": sum(song["duration_ms"] for song in songs if song["frames"][0] < song["frames"][1]) / 3.6e6,
+        "snap_error_ms": {
+            "median": float(np.median([chart["snap_error_ms"] for chart in charts])),
+            "worst": max((chart["snap_error_ms"], songs[chart["song"]]["name"]) for chart in charts),
+        },
         "unsnapped_notes": sum(chart["unsnapped"] for chart in charts),
         "skipped": skipped,
     }
@@ -209,18 +221,26 @@ def read_splits(path: Path) -> dict[str, str]:
 @click.option(
     "--splits", type=click.Path(path_type=Path), help="JSON list of {file, split}; default: by hash of the name."
 )
+@click.option(
+    "--timing",
+    type=click.Choice(["map", "ear"]),
+    default="map",
+    show_default=True,
+    help="Beats of the map, or those that the Ear hears: the mapper then learns on such grids as it will write on.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
 @click.pass_context
 def main(
-    context: click.Context, folders: tuple[Path, ...], out: Path, splits: Path | None, workers: int | None
+    context: click.Context, folders: tuple[Path, ...], out: Path, splits: Path | None, timing: str, workers: int | None
 ) -> None:
     use_utf8()
-    report = build(folders, out, read_splits(splits) if splits else None, workers)
+    report = build(folders, out, read_splits(splits) if splits else None, workers, timing)
     for line in report["skipped"]:
         click.echo(f"skipped {line}", err=True)
     click.echo(
         f"{out}: {report['songs']['train']} songs to train on, {report['songs']['val']} to validate, "
-        f"{report['charts']} charts, {report['hours']:.1f} hours; {len(report['skipped'])} skipped (report.json)"
+        f"{report['charts']} charts, {report['hours']:.1f} hours, notes {report['snap_error_ms']['median']:.1f} ms from "
+        f"the grid (median over charts); {len(report['skipped'])} skipped (report.json)"
     )
     if report["failed"]:
         click.echo(f"error: {report['failed']} songs could not be used at all; they are named above", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from chart.osz import read_osz
 from chart.stars import stars
 from ear.audio import Audio, load_audio
 from ear.onset import WIDE_SEARCH_MS, estimate_lag_ms, onset_strength
+from ear.timing import find_timing
 from mapper.corpus import ChartEntry, grid_of_song
 from mapper.features import BANDS, song_features
 from mapper.pattern_collection import read_collection
@@ -36,9 +37,10 @@ MAX_PATTERN_STARS = 10.0
 """Charts without audio above this are jokes more often than charts."""
 
 
-def song_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
+def song_arrays(path: Path, timing: str = "map") -> tuple[dict[str, Any], list[str]]:
     """A part of a dataset from a map with audio, and what was skipped in it, one line each.
 
+    `timing` "map" keeps the charts' own red lines; "ear" lays the notes on the beats that the Ear hears.
     The part: `mel` uint8 [frame, band], `rows` int32 [row, 2], and `meta`, the JSON of a list of (song's entry, its
     charts' entries), whose frames and rows count from the part's first.
     Raises ChartFileError or AudioFileError when nothing is left of the song.
@@ -48,6 +50,10 @@ def song_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
         raise ChartFileError(f"{path}: no 4K chart to learn from ({'; '.join(skipped) or 'none found'})")
     audio = load_audio(audio_source, name=path.name)
     lag_ms = _lag_ms(audio, charts)
+    if timing == "ear":
+        points = find_timing(audio).points
+        charts = [replace(chart.shifted(lag_ms), timing_points=points) for chart in charts]
+        lag_ms = 0.0
     entries: list[dict[str, Any]] = []
     rows: list[np.ndarray] = []
     for chart in charts:
@@ -139,6 +145,7 @@ def _chart_arrays(chart: Chart, duration_ms: float, lag_ms: float) -> tuple[str,
         red_lines=tuple(red_lines),
         unsnapped=rows.unsnapped,
         patterns=tuple(pattern_mix(chart).tolist()),
+        snap_error_ms=float(np.mean(np.abs(grid.slot_ms[grid.nearest_slot(chart.time_ms)] - chart.time_ms))),
     )
     return "", asdict(entry), np.stack((rows.slot, rows.code), -1).astype(np.int32)
 

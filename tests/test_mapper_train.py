@@ -63,6 +63,17 @@ def test_dataset_aligns_notes_with_sound_and_keeps_the_split(data):
         assert features[sound_frame].mean() > 2 * features.mean()
 
 
+def test_notes_can_be_laid_on_the_beats_that_the_ear_hears(data, tmp_path):
+    folder = Path(open_corpus(data).songs[0].source).parent
+    report = build([folder], tmp_path / "heard", splits={}, workers=1, timing="ear")
+    corpus = open_corpus(tmp_path / "heard")
+    assert report["snap_error_ms"]["median"] < 4
+    for entry in corpus.charts:
+        assert corpus.songs[entry.song].lag_ms == 0
+        assert 60_000 / entry.red_lines[0][1] == pytest.approx(BPM, rel=1e-3)
+        assert (entry.red_lines[0][0] - 520.0 + 100) % 200 == pytest.approx(100, abs=6)  # clicks, not notes as written
+
+
 def config(data: Path, out: Path, **changes) -> TrainConfig:
     settings = TrainConfig(str(data), str(out), steps=6, batch=2, validate_every=3, save_every=2, warmup=2, model=SMALL)
     return dataclasses.replace(settings, **changes)
