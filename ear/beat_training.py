@@ -162,7 +162,8 @@ def start_or_resume(config: TrainConfig, out: Path) -> tuple[dict[str, Any], Sta
         model_config, network = load_config(path), load_network(path)
     network.to(device)
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(config.tune == "all" or name.startswith("task_heads"))
+        if config.tune == "heads" and not name.startswith("task_heads"):
+            parameter.requires_grad_(False)
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     state = State(network, average, make_optimizers(network, config))
     if (out / "state.pt").is_file():

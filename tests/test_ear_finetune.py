@@ -42,8 +42,12 @@ def test_the_loss_falls_on_one_batch(data: Path, tmp_path: Path) -> None:
     settings = config(data, tmp_path / "run", learning_rate=5e-3, warmup=1, steps=1000)
     _, state = start_or_resume(settings, tmp_path / "nothing")
     batch = next(batches([piece()], 2, 150, seed=0))
+    places = {name: value.clone() for name, value in state.network.state_dict().items() if "rotary" in name}
     losses = [take_step(state, batch, settings)["loss/total"] for _ in range(25)]
     assert np.mean(losses[-5:]) < 0.7 * losses[0]
+    assert places
+    for name, value in places.items():
+        assert torch.equal(state.network.state_dict()[name], value)  # they are cached: a change would show only later
 
 
 def test_going_on_is_the_same_as_never_stopping(data: Path, tmp_path: Path) -> None:
