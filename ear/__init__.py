@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ear.audio import SAMPLE_RATE, Audio, Tags, load_audio, read_tags
+    from ear.beat_network import BeatActivations, BeatTracker, load_beat_tracker
+    from ear.beats import HeardBeats, pick_beats
     from ear.clock import OSU_CLOCK_MS, from_osu_clock, to_osu_clock
     from ear.onset import Lag, OnsetStrength, estimate_lag_ms, onset_strength
     from ear.spectrogram import beat_this_mel, log_mel
@@ -17,7 +19,10 @@ __all__ = [
     "SAMPLE_RATE",
     "Alternative",
     "Audio",
+    "BeatActivations",
+    "BeatTracker",
     "Beats",
+    "HeardBeats",
     "Lag",
     "OnsetStrength",
     "Tags",
@@ -28,14 +33,18 @@ __all__ = [
     "find_timing",
     "from_osu_clock",
     "load_audio",
+    "load_beat_tracker",
     "log_mel",
     "onset_strength",
+    "pick_beats",
     "read_tags",
     "to_osu_clock",
 ]
 
 _MODULES = {
     "ear.audio": ("SAMPLE_RATE", "Audio", "Tags", "load_audio", "read_tags"),
+    "ear.beat_network": ("BeatActivations", "BeatTracker", "load_beat_tracker"),
+    "ear.beats": ("HeardBeats", "pick_beats"),
     "ear.clock": ("OSU_CLOCK_MS", "from_osu_clock", "to_osu_clock"),
     "ear.onset": ("Lag", "OnsetStrength", "estimate_lag_ms", "onset_strength"),
     "ear.spectrogram": ("beat_this_mel", "log_mel"),
