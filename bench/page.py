@@ -18,8 +18,9 @@ import numpy as np
 from bench.report import print_json
 from chart.command import Command, progress, use_utf8
 from chart.files import read_charts
-from eye.page import SongFile, heard_song, song_of, write_page
+from eye.page import write_page
 from eye.page_players import levels_around, play_levels
+from eye.page_song import SongFile, hear, song_of, usual_lag_ms
 from eye.review import review_chart
 from tests.browser import find_programs, headless
 
@@ -37,9 +38,9 @@ def measure_map(path: Path, out: Path) -> dict[str, float]:
     """Write one map's page; seconds are processor time."""
     charts = read_charts(path)
     file = song_of(path, charts[0])
-    heard = heard_song(file, max(charts, key=len))
+    heard = hear(file, max(charts, key=len), usual_lag_ms(path))
     began = time.process_time()
-    reviews = [review_chart(chart, heard) for chart in charts]
+    reviews = [review_chart(chart, heard.song) for chart in charts]
     reviewed = time.process_time()
     levels = [
         play_levels(chart, levels_around(review.required_skill)) for chart, review in zip(charts, reviews, strict=True)

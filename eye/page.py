@@ -8,7 +8,6 @@ from anywhere. docs/eye.md describes the page.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,26 +16,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chart.command import Command, use_utf8
-from chart.errors import AudioFileError, ChartFileError, ConfigError
+from chart.errors import ConfigError
 
 if TYPE_CHECKING:
     from chart.model import Chart
     from eye.findings import Review
     from eye.page_players import LevelPlays
-    from reward.song import Song
-
-logger = logging.getLogger(__name__)
-
-MAX_AUDIO_BYTES = 64_000_000
-"""Largest song that is embedded: browsers hold it several times while they read the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class SongFile:
-    """A song as it lies in its file."""
-
-    name: str  # a file name; its suffix tells the format
-    data: bytes
+    from eye.page_song import SongFile
 
 
 @dataclass(frozen=True)
@@ -78,6 +64,7 @@ def write_page(
     from eye.page_data import MAX_CHARTS, PageChart, check_size, pack, page_data
     from eye.page_html import html_page
     from eye.page_players import levels_around, play_levels
+    from eye.page_song import MAX_AUDIO_BYTES
 
     assert len(reviews) == len(charts), "one review for each chart"
     if not charts:
@@ -139,64 +126,19 @@ def page_of_file(config: PageConfig, targets: Mapping[str, float] | None = None)
     `targets`: stars that difficulties were asked to have, by name; the others are reviewed for their own.
     """
     from chart.files import read_charts
+    from eye.page_song import hear, song_of, usual_lag_ms
     from eye.review import review_chart
 
     charts = read_charts(config.path)
     file = song_of(config.path, charts[0], config.audio)
-    heard = heard_song(file, max(charts, key=len))
-    lag_ms = heard.lag_ms if heard is not None else _usual_lag_ms(config.path)
+    heard = hear(file, max(charts, key=len), usual_lag_ms(config.path))
     asked = targets or {}
     reviews = [
-        review_chart(chart, heard, target=asked.get(chart.metadata.version), seed=config.seed) for chart in charts
+        review_chart(chart, heard.song, target=asked.get(chart.metadata.version), seed=config.seed) for chart in charts
     ]
     return write_page(
-        charts, reviews, file, config.out, lag_ms=lag_ms, audio_beside=config.audio_beside, seed=config.seed
+        charts, reviews, file, config.out, lag_ms=heard.lag_ms, audio_beside=config.audio_beside, seed=config.seed
     )
-
-
-def heard_song(file: SongFile | None, chart: Chart) -> Song | None:
-    """What the review hears of a song, with the lag of `chart`; None (and a word) for what cannot be decoded."""
-    from dataclasses import replace
-
-    from reward.measuring import read_song
-    from reward.song import estimate_lag_ms
-
-    if file is None:
-        return None
-    try:
-        song = read_song(file.data, file.name)
-    except AudioFileError as error:
-        logger.warning("reviewed without the song: %s", error)
-        return None
-    return replace(song, lag_ms=estimate_lag_ms(chart, song))
-
-
-def _usual_lag_ms(path: Path) -> float:
-    """How much later than a note its sound comes in files of this kind."""
-    from ear.clock import SOURCE_LAG_MS
-
-    source = {".sm": "stepmania", ".ssc": "stepmania", ".qua": "quaver"}.get(path.suffix.lower(), "osu")
-    return SOURCE_LAG_MS[source]
-
-
-def song_of(path: Path, chart: Chart, audio: Path | None = None) -> SongFile | None:
-    """The song of a chart file: `audio` if given, else the set's own or the one beside; None (and a word) without."""
-    from chart.files import audio_beside
-    from chart.osz import read_osz_audio
-    from chart.parsing import read_bytes
-
-    try:
-        if audio is not None:
-            return SongFile(audio.name, read_bytes(audio, MAX_AUDIO_BYTES))
-        if path.suffix.lower() == ".osz":
-            return SongFile(chart.audio_filename, read_osz_audio(path, chart.audio_filename))
-        beside = audio_beside(path, chart)
-        return SongFile(beside.name, read_bytes(beside, MAX_AUDIO_BYTES))
-    except ChartFileError as error:
-        if audio is not None:
-            raise
-        logger.warning("the page will be silent: %s", error)
-        return None
 
 
 @click.command(cls=Command)

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import io
 import json
 import re
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,11 +22,13 @@ from chart.errors import ChartFileError, ConfigError, OutputError
 from chart.model import Metadata
 from chart.osu import format_osu
 from chart.osz import write_osz
+from ear.clock import SOURCE_LAG_MS
 from eye import page_data
-from eye.page import PageConfig, SongFile, main, page_of_file, song_of, write_page
+from eye.page import PageConfig, main, page_of_file, write_page
 from eye.page_data import PageChart, language_of, pack
 from eye.page_html import SCRIPTS, TEMPLATES, audio_type, escaped, read_template
 from eye.page_players import levels_around, play_levels
+from eye.page_song import SongFile, hear, song_of, usual_lag_ms
 from mania4k import view
 from mapper import generate_command
 from tests.eye_pages import busy_chart, review_of, song_file
@@ -223,7 +227,7 @@ def test_charts_too_large_for_a_browser_are_refused(tmp_path, monkeypatch):
 
 
 def test_songs_too_large_to_embed_may_lie_beside(tmp_path, monkeypatch):
-    monkeypatch.setattr("eye.page.MAX_AUDIO_BYTES", 1000)
+    monkeypatch.setattr("eye.page_song.MAX_AUDIO_BYTES", 1000)
     chart = busy_chart(20, 1)
     with pytest.raises(ConfigError, match=r"put it beside with --audio-beside"):
         write_page([chart], [review_of(chart)], song_file(), tmp_path / "large.html")
@@ -274,6 +278,18 @@ def test_a_chart_without_its_song_gives_a_silent_page(tmp_path, caplog):
     assert "the page will be silent" in caplog.text
     with pytest.raises(ChartFileError, match=r"no such file"):
         song_of(path, busy_chart(5, 1), tmp_path / "none.ogg")
+
+
+def test_the_lag_of_the_sound_is_measured_or_the_usual_one_is_taken():
+    chart = replace(busy_chart(30, 3), time_ms=np.sort(np.random.default_rng(5).uniform(500, 9500, 30).round()))
+    clicks = np.zeros(10 * 22_050, np.float32)
+    for time_ms in chart.time_ms + 21:
+        clicks[round(time_ms * 22.05) :][:200] += np.sin(np.arange(200) * 0.9) * np.exp(-np.arange(200) / 60)
+    file = io.BytesIO()
+    soundfile.write(file, clicks / 2, 22_050, format="WAV")
+    assert hear(SongFile("clicks.wav", file.getvalue()), chart, 0.0).lag_ms == pytest.approx(21, abs=4)
+    assert hear(None, chart, usual_lag_ms(Path("a.ssc"))).lag_ms == SOURCE_LAG_MS["stepmania"]
+    assert usual_lag_ms(Path("a.osz")) == SOURCE_LAG_MS["osu"]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.OGG", "audio/ogg"), ("a.mp3", "audio/mpeg"), ("a", "audio/mpeg")])
