@@ -16,6 +16,8 @@ from reward.song import Song
 
 NOTE_RARITY, WARNING_RARITY = 0.5, 1.3
 """A remark is made where one human chart in three has as much, a warning where it is one in twenty."""
+MOST_PLACES = 100
+"""Places that get a remark; charts come from strangers, and no mapper reads more."""
 CLOSE_SHARE = 0.75
 """Measures at one place whose rarity is this near to the highest could each give the remark its kind."""
 SOFT = {"snap": 0.95, "holds": 0.92, "density": 0.95, "loss": 0.85, "unheard": 0.6}
@@ -59,7 +61,7 @@ def remarks(
         group = next((group for group in groups if _same_place(group[0], stretch, measures)), None)
         if group is not None:
             group.append(stretch)
-        elif weight[stretch] >= NOTE_RARITY:
+        elif weight[stretch] >= NOTE_RARITY and len(groups) < MOST_PLACES:
             groups.append([stretch])
     return [_finding(measures, group, weight, breaches, target, song, reasons) for group in groups]
 
@@ -68,8 +70,8 @@ def _weight(stretch: Stretch, measures: Measures) -> float:
     weight = stretch.rarity * SOFT.get(stretch.measure, 1.0)
     if stretch.measure not in LOADS or measures.plays is None:
         return weight
-    row = measures.view.note_row
-    here = float(measures.loss[(row >= stretch.first) & (row <= stretch.last)].mean())
+    notes = np.append(measures.view.row_first, measures.loss.size)
+    here = float(measures.loss[notes[stretch.first] : notes[stretch.last + 1]].mean())
     return weight * min(max(here / max(HURTS * float(measures.loss.mean()), 1e-9), SPARED), 1.0)
 
 

@@ -10,6 +10,7 @@ from eye.findings import Finding, Review, editor_time
 
 SHOWN = 12
 """Findings that are listed; a mapper mends a dozen places before asking again."""
+SECTIONS_SHOWN = 40
 COLOURS = {"problem": "bold red", "warning": "yellow", "note": "cyan", "praise": "green"}
 MIN_WIDTH, MAX_WIDTH = 60, 100
 
@@ -79,7 +80,7 @@ def _sections(review: Review) -> Table:
     table.add_column("energy", no_wrap=True, justify="right")
     table.add_column("the music", ratio=2)
     table.add_column("the patterns", ratio=3)
-    for section in review.sections:
+    for section in review.sections[:SECTIONS_SHOWN]:
         start = editor_time(section.start_ms)[:5]
         table.add_row(start, section.label, f"{section.energy:.0%}", section.intent, section.answer)
     return table
