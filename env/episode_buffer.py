@@ -17,7 +17,7 @@ from torch import Tensor
 
 from env.decisions import Decisions
 from env.policy import Reading, codes_at
-from env.rollout import Earned, Written, against_siblings, left_and_stars, per_step
+from env.rollout import Written, against_siblings, left_and_stars, per_step
 
 LENGTH_JITTER = 0.15
 """Spread of the factor by which lengths are off when episodes of about one length are put together."""
@@ -47,12 +47,12 @@ class EpisodeBuffer(RolloutBuffer):
         """Forget everything; nothing is allocated ahead."""
         self.written, self.full, self.pos = None, False, 0
 
-    def fill(self, written: Written, earned: Earned, versions: int) -> None:
-        """Take the episodes of a rollout and work out advantages against siblings and the value head."""
+    def fill(self, written: Written, reward: NDArray[np.float64], versions: int) -> None:
+        """Take the episodes of a rollout with their rewards [env, bar]; advantages are against siblings and values."""
         self.written, self.full = written, True
-        relative = against_siblings(earned.reward, versions)
-        reward = per_step(relative, written.bars_done, written.steps)
-        self.advantage = generalised_advantage(reward, written.value, written.steps, self.gae_lambda)
+        relative = against_siblings(reward, versions)
+        by_step = per_step(relative, written.bars_done, written.steps)
+        self.advantage = generalised_advantage(by_step, written.value, written.steps, self.gae_lambda)
         self.returns_to_come = self.advantage + written.value
 
     def minibatches(self, count: int, random: np.random.Generator, device: torch.device) -> Iterator[Episodes]:

@@ -2,7 +2,7 @@
 
 A rollout writes each of `groups` sections in `versions` versions from begin to end (`env.rollout`); what a version
 earns is taken against its siblings; minibatches are whole sections (`env.episode_buffer`). To PPO's loss comes the
-exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`).
+exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and holds have a price (`env.guard`).
 Returns are not bootstrapped at a section's end: what the next section earns is no merit of this one.
 """
 
@@ -19,6 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from env.episode_buffer import EpisodeBuffer, Episodes
+from env.guard import HoldGuard, holds_and_notes
 from env.leash import Leash
 from env.policy import Judge, Judged, MapperPolicy, PolicySampling, states_of
 from env.rollout import Earned, earn, write
@@ -27,6 +28,8 @@ from env.vector import ChartVecEnv
 from mapper.model import Mapper
 
 MAX_LOG_RATIO = 10.0
+USUAL_SECTIONS = 32
+"""Sections on which the pretrained mapper's habits are measured before a run."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class SectionPPO(PPO):
         self.settings, self.leash, self.updates = settings, Leash(settings.leash), 0
         self.reference = Judge(reference.eval(), sampling)
         self.chart_env = env
+        self.guard = HoldGuard(usual_hold_share(env, self.reference, settings.seed))
         self.last_earned: Earned | None = None
         super().__init__(
             MapperPolicy,
@@ -93,10 +97,14 @@ class SectionPPO(PPO):
         )
         seeds = np.repeat(random.integers(2**31, size=settings.groups), settings.versions)
         earned = earn(session.scorer, written.state, seeds)
+        holds, notes = holds_and_notes(written.state)
         rollout_buffer.reset()
-        rollout_buffer.fill(written, earned, settings.versions)
+        rollout_buffer.fill(written, earned.reward + self.guard.payment(holds, notes), settings.versions)
+        self.guard.adapt(float(holds.sum()), float(notes.sum()))
         self.last_earned = earned
         self._log_rollout(written.steps, earned)
+        self.logger.record("guard/hold_share", float(holds.sum() / max(notes.sum(), 1)))
+        self.logger.record("guard/hold_price", self.guard.price)
         self.num_timesteps += int(written.steps.sum())
         callback.update_locals(locals())
         going_on = callback.on_step()
@@ -181,6 +189,7 @@ class SectionPPO(PPO):
             "policy": self.policy.state_dict(),
             "optimizer": self.policy.optimizer.state_dict(),
             "leash": self.leash.coefficient,
+            "guard": {"wanted": self.guard.wanted, "recent": self.guard.recent, "saved_up": self.guard.saved_up},
             "updates": self.updates,
             "steps": self.num_timesteps,
         }
@@ -190,7 +199,16 @@ class SectionPPO(PPO):
         self.policy.load_state_dict(saved["policy"])
         self.policy.optimizer.load_state_dict(saved["optimizer"])
         self.leash.coefficient = float(saved["leash"])
+        self.guard = HoldGuard(**saved["guard"])
         self.updates, self.num_timesteps = int(saved["updates"]), int(saved["steps"])
+
+
+def usual_hold_share(env: ChartVecEnv, judge: Judge, seed: int) -> float:
+    """Holds / notes that the pretrained mapper writes in sections like those it is refined on."""
+    random = np.random.default_rng([seed, 3])
+    sections = [draw_section(env.library, env.session.config, random) for _ in range(USUAL_SECTIONS)]
+    holds, notes = holds_and_notes(write(env.library, judge, sections, 2, [seed, 4]).state)
+    return float(holds.sum() / max(notes.sum(), 1))
 
 
 def frozen_copy(mapper: Mapper) -> Mapper:

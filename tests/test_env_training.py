@@ -12,9 +12,10 @@ from stable_baselines3.common.logger import configure
 
 from chart.errors import CheckpointError, ConfigError
 from chart.model import Chart
-from env import kernels
+from env import core, kernels
 from env.alarm import worsened
 from env.episode_buffer import EpisodeBuffer, generalised_advantage
+from env.guard import HoldGuard, holds_and_notes
 from env.leash import Leash
 from env.policy import PolicySampling
 from env.refine import RefineConfig
@@ -22,7 +23,7 @@ from env.rollout import Earned
 from env.run_state import load_state, save_state
 from env.scoring import ScoringConfig
 from env.section_ppo import SectionPPO, Settings, frozen_copy
-from env.sections import SectionConfig
+from env.sections import SectionConfig, Target, section_at
 from env.vector import ChartVecEnv
 from env.watching import CLICK_RATE, clicks
 from tests.env_cases import library, tiny_mapper
@@ -60,6 +61,31 @@ def test_the_leash_tightens_when_too_far_and_loosens_when_near() -> None:
     assert leash.coefficient < tight
     with pytest.raises(ConfigError, match="--leash is 0; give the nats"):
         Leash(0)
+
+
+def test_the_guard_raises_the_price_of_holds_until_they_are_as_rare_as_before() -> None:
+    guard = HoldGuard(0.1)
+    holds, notes = np.array([[6, 0], [0, 0]]), np.array([[10, 10], [10, 10]])
+    assert (guard.payment(holds, notes) == 0).all()
+    for _ in range(5):
+        guard.adapt(30, 100)
+    paid = guard.payment(holds, notes).sum(1)
+    assert guard.price > 0
+    assert paid[0] < 0 < paid[1], "the version with more holds than usual pays, the other is paid"
+    dear = guard.price
+    for _ in range(30):
+        guard.adapt(2, 100)
+    assert guard.price < 0 < dear
+
+
+def test_holds_and_notes_are_counted_where_they_were_written() -> None:
+    section = section_at(library(), 0, 3, 2, Target.typical(3.0, 1), None)
+    state = core.initial(library(), [section])
+    core.step(library(), state, np.array([0]), np.array([2 | 4]))  # a hold and a tap
+    core.step(library(), state, np.array([95]), np.array([3]))  # released a bar later
+    holds, notes = holds_and_notes(state)
+    assert holds.tolist() == [[1, 0, 0, 0, 0, 0, 0, 0]]
+    assert notes.tolist() == [[2, 0, 0, 0, 0, 0, 0, 0]]
 
 
 def test_minibatches_hold_every_episode_once_with_its_own_steps() -> None:
@@ -108,6 +134,7 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("env.section_ppo.earn", paid)
     ppo = algorithm(Settings(groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
     ppo.leash.coefficient = 0.0
+    ppo.guard.wanted = 0.1
     _, callback = ppo._setup_learn(1)
     for _ in range(14):
         ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
@@ -155,7 +182,7 @@ def test_a_damaged_state_is_refused_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"damaged .*; remove it to start anew"):
         load_state(tmp_path, "cpu")
     torch.save({"policy": {}}, tmp_path / "state.pt")
-    with pytest.raises(CheckpointError, match=r"not a refinement run's state \(no before, best, leash"):
+    with pytest.raises(CheckpointError, match=r"not a refinement run's state \(no before, best, guard"):
         load_state(tmp_path, "cpu")
 
 

@@ -14,8 +14,9 @@ from chart.stars import strain_curve
 from mapper.pattern_mix import FAMILIES
 from mapper.rows import LEGAL, MIN_COLUMN_GAP_MS, Rows, held_states, notes_of, rows_of
 from mapper.splice_kernels import PEAK_WEIGHT, STARS_PER_STRAIN, exchanged_stars
-from mapper.splicing import Splicer, Wish, playtest_miss
+from mapper.splicing import Splicer
 from mapper.takes import Takes, bar_starts
+from mapper.wish import Wish, playtest_miss
 from reward.criteria import Level
 
 RED = TimingPoint(100.0, 400.0)

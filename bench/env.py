@@ -1,0 +1,158 @@
+"""How fast the playtest loop runs: `python -m bench.env DATA`.
+
+Steps are rows. Without a network: compiled steps and observations with actions that the mask allows, then the same as a
+`VecEnv` that values every bar while it is written, then valued when all are written, as training does. With the mapper:
+rollouts in batch, and the parts of one training step of `env.section_ppo`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.report import print_json
+from chart.command import Command, use_utf8
+from env import core
+from env.kernels import OFFSETS
+from env.library import Library, demo_library, library_of
+from env.policy import PolicySampling
+from env.rollout import earn, write
+from env.scoring import Scorer, ScoringConfig
+from env.section_ppo import SectionPPO, Settings, frozen_copy
+from env.sections import SectionConfig, draw_section
+from env.vector import ChartVecEnv
+
+GEOMETRIC = 0.2
+"""Chance to take each next open slot: rows about as dense as in a chart of 3 stars."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a piece of work took."""
+
+    wall_s: float
+    cpu_s: float  # of this process, all threads: what a quiet core would take
+
+    def rate(self, count: float) -> dict[str, float]:
+        """So many a second, by both clocks."""
+        return {"per_s": round(count / self.wall_s), "per_cpu_s": round(count / self.cpu_s)}
+
+
+def cost_of(work: Callable[[], object]) -> Cost:
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Cost(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def quick_actions(mask: NDArray, random: np.random.Generator) -> NDArray[np.int64]:
+    """[env, 2] possible actions without a loop: an open slot not far off, and any row that fits the held columns."""
+    slots = mask[:, :OFFSETS] * random.random((len(mask), OFFSETS), np.float32) > 1 - GEOMETRIC
+    offset = np.where(slots.any(1), slots.argmax(1), OFFSETS)
+    code = (mask[:, OFFSETS + 1 :] * random.random((len(mask), 256), np.float32)).argmax(1)
+    return np.stack([offset, code], 1)
+
+
+def without_reward(library: Library, count: int, steps: int) -> Callable[[], None]:
+    random = np.random.default_rng(0)
+    sections = [draw_section(library, SectionConfig(), random) for _ in range(count)]
+    state = core.initial(library, sections)
+
+    def work() -> None:
+        for _ in range(steps):
+            actions = quick_actions(core.observe(library, state)["mask"], random)
+            core.step(library, state, actions[:, 0], actions[:, 1])
+            for env in np.flatnonzero(state.over):
+                core.put(library, state, int(env), sections[env])
+
+    return work
+
+
+def as_vec_env(library: Library, count: int, steps: int) -> Callable[[], None]:
+    vector = ChartVecEnv(library, count)
+    seen, random = vector.reset(), np.random.default_rng(0)
+
+    def work() -> None:
+        nonlocal seen
+        for _ in range(steps):
+            seen, *_ = vector.step(quick_actions(seen["mask"], random))  # type: ignore[index]
+
+    return work
+
+
+def training_parts(library: Library, model, groups: int, versions: int) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """Costs of the parts of one training step, and rollout speed."""
+    from stable_baselines3.common.logger import configure
+
+    vector = ChartVecEnv(library, 2)
+    ppo = SectionPPO(vector, model, frozen_copy(model), Settings(groups=groups, versions=versions), PolicySampling())
+    ppo.set_logger(configure(None, []))
+    random = np.random.default_rng(1)
+    scorer = Scorer(library, ScoringConfig())
+    seeds = np.repeat(np.arange(groups), versions)
+    found: dict[str, object] = {}
+    for _ in range(2):  # the first time compiles
+        sections = [draw_section(library, SectionConfig(), random) for _ in range(groups)]
+        kept: list = []
+        rollout = cost_of(partial(_keep, kept, write, library, ppo.policy.judge, sections, versions, [1]))
+        play = cost_of(partial(_keep, kept, earn, scorer, kept[0].state, seeds))
+        ppo.rollout_buffer.reset()
+        ppo.rollout_buffer.fill(kept[0], kept[1].reward, versions)  # type: ignore[attr-defined]
+        learn = cost_of(ppo.train)
+        steps = int(kept[0].steps.sum())
+        whole = rollout.cpu_s + play.cpu_s + learn.cpu_s
+        found = {
+            "mapper_rollout": rollout.rate(steps),
+            "valued_when_written": play.rate(steps),
+            "episodes": groups * versions,
+            "steps": steps,
+            "share_of_training_step": {
+                "writing": round(rollout.cpu_s / whole, 3),
+                "playtest_and_terms": round(play.cpu_s / whole, 3),
+                "learning": round(learn.cpu_s / whole, 3),
+            },
+            "training_steps": Cost(rollout.wall_s + play.wall_s + learn.wall_s, whole).rate(steps),
+        }
+    return found
+
+
+def _keep(results: list, function: Callable, *arguments: object) -> None:
+    results.append(function(*arguments))
+
+
+@click.command(cls=Command, help="Speed of the playtest loop, on the dataset DATA or the synthetic song.")
+@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.option("--envs", default=256, show_default=True, help="Environments side by side without a network.")
+@click.option("--steps", default=200, show_default=True, help="Steps of each, without a network.")
+@click.option("--groups", default=16, show_default=True)
+@click.option("--versions", default=8, show_default=True)
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
+def main(data: Path | None, envs: int, steps: int, groups: int, versions: int, checkpoint: Path | None) -> None:
+    from mapper.checkpoint import load_mapper
+    from mapper.corpus import open_corpus
+
+    use_utf8()
+    if data is None:
+        library = demo_library()
+    else:
+        corpus = open_corpus(data)
+        library = library_of(corpus, corpus.split("train")[::12])
+    figures: dict[str, object] = {}
+    for name, make in (("no_reward", without_reward), ("vec_env", as_vec_env)):
+        make(library, 8, 100)()  # compiles
+        count = steps if make is without_reward else max(steps // 4, 1)
+        figures[name] = cost_of(make(library, envs, count)).rate(envs * count)
+    figures |= training_parts(library, load_mapper(checkpoint), groups, versions)
+    for name, value in figures.items():
+        print(f"{name:24} {value}")
+    print_json("env", figures)
+
+
+if __name__ == "__main__":
+    main()

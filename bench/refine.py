@@ -1,0 +1,232 @@
+"""Is the refined mapper better? `python -m bench.refine DATA --refined CHECKPOINT [--split val]`.
+
+For every song, charts at the stars of people's own charts, 8 of each by the pretrained and the refined mapper, told the
+same. Four conditions: each mapper alone (mean of its 8), and the best of 4 by the reward's total (mean of its two
+fours; equal compute within a condition's N). What counts is the difference to the pretrained mapper, and to its best of
+4, paired by song: means and 95 % intervals of a bootstrap over songs.
+
+`--split held-out` takes the songs that refinement watched but did not learn from; `val` is for the last word.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.onsets import f1
+from bench.report import print_json
+from chart.command import Command, progress, use_utf8
+from chart.model import Chart
+from env.heldout import measure_chart, write_piece
+from env.library import HumanChart, Library, Piece, library_of
+from env.refine import split_songs
+from mapper.checkpoint import load_mapper
+from mapper.corpus import Corpus, open_corpus
+from mapper.model import Mapper
+from mapper.rows import notes_of
+
+BEST_OF = 4
+CURVE_MS = 5_000.0
+"""Windows of the density curve."""
+RESAMPLES = 10_000
+GROUPS = {
+    "fairness": ("fairness/level", "fairness/spikes", "fairness/slope", "fairness/fails"),
+    "readability": (
+        "readability/density",
+        "readability/rhythm",
+        "readability/surprise",
+        "readability/chords",
+        "readability/holds",
+    ),
+}
+KEPT = {
+    "repetition": "measure/musicality/repetition",
+    "ngram_bits": "audit/ngram_bits",
+    "onset_contrast": "audit/onset_contrast",
+    "warnings_per_100": "measure/rules/warnings",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A person's chart, and how it is written anew."""
+
+    piece: Piece
+    human: HumanChart
+    song: str
+
+
+def cases_of(library: Library, stars: tuple[float, float], most: int) -> list[Case]:
+    """Up to `most` of each song's charts whose stars lie in the range, spread over the stars."""
+    by_song: dict[str, list[Case]] = defaultdict(list)
+    for piece in library.pieces:
+        for human in piece.humans:
+            if stars[0] <= human.stars <= stars[1]:
+                by_song[piece.name].append(Case(piece, human, piece.name))
+    chosen = []
+    for cases in by_song.values():
+        cases.sort(key=lambda case: case.human.stars)
+        at = np.unique(np.round(np.linspace(0, len(cases) - 1, min(most, len(cases)))).astype(int))
+        chosen += [cases[index] for index in at]
+    return chosen
+
+
+def figures_of(chart: Chart, case: Case, seed: int) -> dict[str, float]:
+    """Everything that is compared of one chart."""
+    piece, human = case.piece, case.human
+    found = measure_chart(chart, piece, human.stars, seed)
+    result = {
+        name: found.get(name, np.nan)
+        for name in ("total", "skill_error", "star_error", "problems_per_1000", "hold_share")
+    }
+    result |= {name: found.get(source, np.nan) for name, source in KEPT.items()}
+    for group, terms in GROUPS.items():
+        result[group] = float(np.nanmean([found.get(term, np.nan) for term in terms]))
+    time, _, _ = notes_of(human.rows, piece.grid)
+    rows = np.unique(chart.time_ms)
+    result["onset_f1"] = f1(rows, np.unique(time), 20.0)
+    result["density_curve"] = curve_likeness(chart.time_ms, np.sort(time))
+    result["most_used_column"] = found["most_used_column"]
+    return result
+
+
+def curve_likeness(one_ms: NDArray[np.float64], two_ms: NDArray[np.float64]) -> float:
+    """Correlation of the notes in windows of five seconds, over both charts' span; nan where one is even."""
+    if not one_ms.size or not two_ms.size:
+        return float("nan")
+    edges = np.arange(min(one_ms[0], two_ms[0]), max(one_ms[-1], two_ms[-1]) + CURVE_MS, CURVE_MS)
+    one, two = (np.histogram(times, edges)[0].astype(float) for times in (one_ms, two_ms))
+    if one.size < 3 or one.std() == 0 or two.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(one, two)[0, 1])
+
+
+def write_cases(
+    model: Mapper, cases: Sequence[Case], versions: int, seed: int, what: str
+) -> list[list[dict[str, float]]]:
+    """[case][version] figures."""
+    found = []
+    for number, case in enumerate(progress(cases, what)):
+        charts = write_piece(model, case.piece, [case.human.stars] * versions, seed + number, case.human.style)
+        found.append([figures_of(chart, case, seed) for chart in charts])
+    return found
+
+
+def alone(versions: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Means over the versions."""
+    return {name: _mean([one[name] for one in versions]) for name in versions[0]}
+
+
+def best_of(versions: Sequence[dict[str, float]], count: int = BEST_OF) -> dict[str, float]:
+    """Means over the best by total of each `count` versions in turn."""
+    parts = [versions[at : at + count] for at in range(0, len(versions) - count + 1, count)]
+    return alone([max(part, key=lambda one: one["total"]) for part in parts])
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def by_song(cases: Sequence[Case], figures: Sequence[dict[str, float]]) -> dict[str, NDArray[np.float64]]:
+    """name → [song] mean over the song's cases."""
+    songs: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for case, one in zip(cases, figures, strict=True):
+        songs[case.song].append(one)
+    return {name: np.array([_mean([one[name] for one in group]) for group in songs.values()]) for name in figures[0]}
+
+
+def difference(before: NDArray[np.float64], after: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
+    """Mean difference over songs with the 95 % interval of a paired bootstrap."""
+    gap = (after - before)[~np.isnan(after - before)]
+    if not gap.size:
+        return {"difference": float("nan"), "low": float("nan"), "high": float("nan")}
+    drawn = np.random.default_rng(seed).integers(gap.size, size=(RESAMPLES, gap.size))
+    low, high = np.quantile(gap[drawn].mean(1), [0.025, 0.975])
+    return {"difference": float(gap.mean()), "low": float(low), "high": float(high)}
+
+
+Condition = Callable[[Sequence[dict[str, float]]], dict[str, float]]
+
+
+def compare(cases: Sequence[Case], written: dict[str, list[list[dict[str, float]]]]) -> dict[str, dict]:
+    """Means of the four conditions, and differences of refined to pretrained and to its best of 4."""
+    conditions: dict[str, tuple[str, Condition]] = {
+        "pretrained": ("pretrained", alone),
+        "pretrained_best": ("pretrained", best_of),
+        "refined": ("refined", alone),
+        "refined_best": ("refined", best_of),
+    }
+    songs = {
+        name: by_song(cases, [summed(versions) for versions in written[mapper]])
+        for name, (mapper, summed) in conditions.items()
+    }
+    names = list(songs["pretrained"])
+    return {
+        "means": {
+            name: {what: round(_mean(list(values[what])), 4) for what in names} for name, values in songs.items()
+        },
+        "refined_less_pretrained": {
+            what: difference(songs["pretrained"][what], songs["refined"][what]) for what in names
+        },
+        "refined_less_pretrained_best": {
+            what: difference(songs["pretrained_best"][what], songs["refined"][what]) for what in names
+        },
+    }
+
+
+def print_table(found: dict[str, dict]) -> None:
+    print(f"{'':18}{'pretrained':>12}{'best of 4':>12}{'refined':>12}{'best of 4':>12}   refined − pretrained, 95 %")
+    for what, gap in found["refined_less_pretrained"].items():
+        row = "".join(f"{found['means'][name][what]:12.4f}" for name in found["means"])
+        print(f"{what:18}{row}   {gap['difference']:+.4f} ({gap['low']:+.4f} … {gap['high']:+.4f})")
+
+
+def charts_of(corpus: Corpus, split: str) -> list[int]:
+    """Numbers of the charts of `val`, or of what refinement held out of `train`."""
+    return split_songs(corpus)[1] if split == "held-out" else corpus.split(split)
+
+
+@click.command(cls=Command, help="Compare the refined mapper with the pretrained one on the dataset DATA.")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--refined", required=True, type=click.Path(path_type=Path), help="Checkpoint of env.refine.")
+@click.option("--pretrained", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
+@click.option("--split", type=click.Choice(["val", "held-out"]), default="val", show_default=True)
+@click.option("--versions", default=8, show_default=True, help="Charts of each case and mapper.")
+@click.option("--charts", default=3, show_default=True, help="Charts of a song at most.")
+@click.option("--songs", type=int, help="Only the first so many songs.")
+@click.option("--stars", default=(1.5, 6.0), show_default=True, nargs=2, type=float, help="Range of people's charts.")
+@click.option("--seed", default=0, show_default=True)
+def main(
+    data: Path,
+    refined: Path,
+    pretrained: Path | None,
+    split: str,
+    versions: int,
+    charts: int,
+    songs: int | None,
+    stars: tuple[float, float],
+    seed: int,
+) -> None:
+    use_utf8()
+    corpus = open_corpus(data)
+    cases = cases_of(library_of(corpus, charts_of(corpus, split)), stars, charts)
+    names = list(dict.fromkeys(case.song for case in cases))[:songs]
+    cases = [case for case in cases if case.song in names]
+    written = {
+        name: write_cases(load_mapper(path), cases, versions, seed, name)
+        for name, path in (("pretrained", pretrained), ("refined", refined))
+    }
+    found = compare(cases, written)
+    print_table(found)
+    print_json("refine", {"split": split, "songs": len(names), "cases": len(cases), "versions": versions, **found})
+
+
+if __name__ == "__main__":
+    main()
