@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eye.findings import Finding, Review, Section
-    from eye.page import SongFile, write_page
+    from eye.page import write_page
+    from eye.page_song import SongFile
     from eye.review import review_chart
     from eye.why import ModelReasons
 
@@ -15,7 +16,8 @@ __all__ = ["Finding", "ModelReasons", "Review", "Section", "SongFile", "review_c
 
 _MODULES = {
     "eye.findings": ("Finding", "Review", "Section"),
-    "eye.page": ("SongFile", "write_page"),
+    "eye.page": ("write_page",),
+    "eye.page_song": ("SongFile",),
     "eye.review": ("review_chart",),
     "eye.why": ("ModelReasons",),
 }
