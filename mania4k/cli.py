@@ -17,6 +17,7 @@ VERBS = {
     "fetch": ("mapper.fetch", "List 4K maps with their metadata by osu!'s official API."),
     "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
     "train": ("mapper.train", "Pretrain the mapper on a dataset."),
+    "refine": ("env.refine", "Refine the mapper by letting simulated players play what it writes."),
     "doctor": ("mania4k.doctor", "Show versions, devices, codecs and checkpoints, and what is wrong with them."),
 }
 """Verb → (module whose `main` it is, one line of help)."""
