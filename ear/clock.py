@@ -5,8 +5,9 @@ decodes it; StepMania and Quaver charts sit on it. A chart made from audio alone
 a ranked one. The constants are medians over the `train` songs, one lag a song (`ear.onset.estimate_lag_ms`):
 
     python -m ear.clock ../shared/data/songs
+    python -m ear.clock FOLDER_OF_OSZ --by-codec     # mp3, vorbis, … apart: their decoders may differ in delay
 
-They hold for mp3 and Vorbis as decoded by libsndfile, which drops encoder delay; the data does not tell codecs apart.
+They hold for audio as libsndfile decodes it, which drops encoder delay. Ours are all Vorbis, made from the maps' own files.
 """
 
 from __future__ import annotations
@@ -80,8 +81,22 @@ def typical_lag(lags: Iterable[Lag]) -> TypicalLag:
     return TypicalLag(median, float(np.median(np.abs(sure - median))), int(sure.size))
 
 
-def lags_by_source(folder: Path) -> dict[str, list[Lag]]:
-    """Lags of the folder's `.osz` files by source; `val` songs of a `songs.json` beside them are left out."""
+MAGIC = ((b"ID3", "mp3"), (b"\xff\xfb", "mp3"), (b"\xff\xf3", "mp3"), (b"fLaC", "flac"), (b"RIFF", "wav"))
+"""First bytes of audio files; Ogg holds several codecs, named within its first page."""
+
+
+def codec_of(data: bytes) -> str:
+    """Name of the codec of an audio file: mp3, vorbis, opus, flac, wav, or other."""
+    if data.startswith(b"OggS"):
+        return "opus" if b"OpusHead" in data[:128] else "vorbis" if b"vorbis" in data[:128] else "other"
+    return next((name for magic, name in MAGIC if data.startswith(magic)), "other")
+
+
+def lags_by_source(folder: Path, *, by_codec: bool = False) -> dict[str, list[Lag]]:
+    """Lags of the folder's `.osz` files by source, as "osu", or by source and codec, as "osu vorbis".
+
+    `val` songs of a `songs.json` beside them are left out.
+    """
     songs = {}
     if (folder / "songs.json").is_file():
         songs = {song["file"]: song for song in json.loads((folder / "songs.json").read_text(encoding="utf-8"))}
@@ -91,20 +106,24 @@ def lags_by_source(folder: Path) -> dict[str, list[Lag]]:
         if song.get("split", "train") != "train":
             continue
         try:
-            lag = measure_lag(read_osz(path))
+            beatmapset = read_osz(path)
+            lag = measure_lag(beatmapset)
+            codec = codec_of(beatmapset.read_audio()) if by_codec else ""
         except Mania4KError as error:
             click.echo(f"skipped: {error}", err=True)
             continue
-        lags.setdefault(STYLE_SOURCES.get(song.get("style", "osu!mania"), "other"), []).append(lag)
+        source = STYLE_SOURCES.get(song.get("style", "osu!mania"), "other")
+        lags.setdefault(f"{source} {codec}".strip(), []).append(lag)
     return lags
 
 
 @click.command(cls=Command)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def main(folder: Path) -> None:
+@click.option("--by-codec", is_flag=True, help="Keep audio codecs apart.")
+def main(folder: Path, by_codec: bool) -> None:
     """Measure how long the sound comes after the notes in the beatmap sets of FOLDER."""
     use_utf8()
-    found = lags_by_source(folder)
+    found = lags_by_source(folder, by_codec=by_codec)
     if not found:
         raise ConfigError(f"{folder}: holds no .osz files; name a folder of beatmap sets")
     for source, lags in sorted(found.items()):

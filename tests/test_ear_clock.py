@@ -11,6 +11,7 @@ from chart.osz import write_osz
 from ear.clock import (
     OSU_CLOCK_MS,
     SOURCE_LAG_MS,
+    codec_of,
     from_osu_clock,
     lags_by_source,
     main,
@@ -74,6 +75,27 @@ def test_validation_songs_are_left_out(tmp_path: Path) -> None:
     lags = lags_by_source(tmp_path)
     assert list(lags) == ["quaver"]
     assert [round(lag.lag_ms) for lag in lags["quaver"]] == [20]
+
+
+def test_codecs_are_kept_apart(tmp_path: Path) -> None:
+    make_sets(tmp_path, [20.0])
+    assert list(lags_by_source(tmp_path, by_codec=True)) == ["osu wav"]
+
+
+@pytest.mark.parametrize(
+    ("data", "codec"),
+    [
+        (b"ID3\x04rest", "mp3"),
+        (b"\xff\xfb\x90", "mp3"),
+        (b"OggS" + bytes(24) + b"\x01vorbis", "vorbis"),
+        (b"OggS" + bytes(24) + b"OpusHead", "opus"),
+        (b"OggS" + bytes(24) + b"Speex", "other"),
+        (b"fLaC", "flac"),
+        (b"", "other"),
+    ],
+)
+def test_codecs_are_told_by_their_first_bytes(data: bytes, codec: str) -> None:
+    assert codec_of(data) == codec
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
