@@ -29,7 +29,7 @@ RunWindow = Callable[[NDArray[np.float32]], Logits]
 """Spectrogram [frame, 128] to logits [2, frame] (beat, downbeat), for one window."""
 
 WINDOW_FRAMES = 1500
-"""Frames the network sees at a time, 30 s; Beat This's own training length."""
+"""Frames a network sees at a time, 30 s, where its checkpoint does not say otherwise: Beat This's own training length."""
 
 BORDER_FRAMES = 6
 """Frames at a window's edges that are thrown away: training gave them no gradient (twice the loss's tolerance)."""
@@ -44,18 +44,30 @@ class BeatActivations:
     frames_per_s: float = BEAT_THIS_FRAMES_PER_SECOND
 
 
+class OpenedNetwork(NamedTuple):
+    """A network on a device, ready to run; longer windows than it was trained on make it worse."""
+
+    run_window: RunWindow
+    device: str
+    window_frames: int = WINDOW_FRAMES
+
+
 @dataclass(frozen=True, slots=True)
 class BeatTracker:
     """A loaded network with its back end: audio in, activations out. Equal audio gives equal activations."""
 
-    run_window: RunWindow = field(repr=False)
+    network: OpenedNetwork = field(repr=False)
     checkpoint: Path
     backend: Backend
-    device: str
+
+    @property
+    def device(self) -> str:
+        return self.network.device
 
     def __call__(self, audio: Audio) -> BeatActivations:
         """Activations of a whole song, which is decoded at 22,050 Hz (as `load_audio` does) or resampled to it."""
-        return activations_of(beat_this_mel(_at_network_rate(audio)), self.run_window)
+        mel = beat_this_mel(_at_network_rate(audio))
+        return activations_of(mel, self.network.run_window, self.network.window_frames)
 
 
 def load_beat_tracker(checkpoint: str = "bundled", backend: Backend = "torch", device: str = "auto") -> BeatTracker:
@@ -70,18 +82,18 @@ def load_beat_tracker(checkpoint: str = "bundled", backend: Backend = "torch", d
     if backend == "onnx" or path.suffix.lower() == ".onnx":
         from ear.beat_onnx import open_onnx
 
-        run_window, used = open_onnx(path, device)
-        return BeatTracker(run_window, path, "onnx", used)
+        return BeatTracker(open_onnx(path, device), path, "onnx")
     from ear.beat_torch import open_torch
 
-    run_window, used = open_torch(path, device)
-    return BeatTracker(run_window, path, "torch", used)
+    return BeatTracker(open_torch(path, device), path, "torch")
 
 
-def activations_of(mel: NDArray[np.float32], run_window: RunWindow) -> BeatActivations:
+def activations_of(
+    mel: NDArray[np.float32], run_window: RunWindow, window_frames: int = WINDOW_FRAMES
+) -> BeatActivations:
     """Activations of a spectrogram [frame, 128] of any length, from overlapping windows."""
     logits = np.full((2, len(mel)), -np.inf, np.float32)
-    for window in reversed(list(windows(len(mel)))):  # where windows overlap, the earlier one counts
+    for window in reversed(list(windows(len(mel), window_frames))):  # where windows overlap, the earlier one counts
         padded = np.pad(mel[window.first : window.last], ((window.left, window.right), (0, 0)))
         found = run_window(padded)[:, BORDER_FRAMES : len(padded) - BORDER_FRAMES]
         start = window.first - window.left + BORDER_FRAMES
@@ -99,14 +111,14 @@ class Window(NamedTuple):
     right: int
 
 
-def windows(frames: int) -> Iterator[Window]:
-    """Windows of `WINDOW_FRAMES` that cover a song but for their borders; the last is moved back to be full."""
-    usable = WINDOW_FRAMES - 2 * BORDER_FRAMES
+def windows(frames: int, length: int = WINDOW_FRAMES) -> Iterator[Window]:
+    """Windows of `length` that cover a song but for their borders; the last is moved back to be full."""
+    usable = length - 2 * BORDER_FRAMES
     starts = np.arange(-BORDER_FRAMES, max(frames - BORDER_FRAMES, 1 - BORDER_FRAMES), usable)
     if frames > usable:
-        starts[-1] = frames + BORDER_FRAMES - WINDOW_FRAMES
+        starts[-1] = frames + BORDER_FRAMES - length
     for start in map(int, starts):
-        end = start + WINDOW_FRAMES
+        end = start + length
         yield Window(max(start, 0), min(end, frames), max(-start, 0), max(0, min(BORDER_FRAMES, end - frames)))
 
 

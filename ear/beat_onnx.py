@@ -13,16 +13,19 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from chart.errors import CheckpointError, ConfigError
+from ear.beat_network import OpenedNetwork
+from ear.checkpoints import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS, load_network, window_frames_of
 
 if TYPE_CHECKING:
     from beat_this.model.beat_tracker import BeatThis
-
-    from ear.beat_network import RunWindow
 
 INPUT, OUTPUT = "mel", "logits"
 """[batch, frame, 128] in, [batch, 2, frame] out: log-odds of beat and downbeat."""
 
 OPSET = 17
+
+WINDOW_KEY = "window_frames"
+"""In the file's metadata."""
 
 PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
@@ -34,8 +37,8 @@ PROVIDERS = {
 """By the name of `--device`; `auto` takes the first that this build of onnxruntime has."""
 
 
-def open_onnx(path: Path, device: str = "auto") -> tuple[RunWindow, str]:
-    """A function that runs one window on onnxruntime, and the device; other checkpoints are exported in memory."""
+def open_onnx(path: Path, device: str = "auto") -> OpenedNetwork:
+    """The network of a checkpoint on onnxruntime; what is not `.onnx` is exported in memory."""
     name, provider, options = pick_provider(device)
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # warnings about nodes placed on the CPU are no concern of the user
@@ -57,7 +60,9 @@ def open_onnx(path: Path, device: str = "auto") -> tuple[RunWindow, str]:
         logits = session.run([OUTPUT], {INPUT: np.ascontiguousarray(mel, np.float32)[None]})[0]
         return np.asarray(logits[0], np.float32)
 
-    return run_window, name
+    said = session.get_modelmeta().custom_metadata_map.get(WINDOW_KEY, "")
+    frames = int(said) if said.isdecimal() and len(said) < 6 else DEFAULT_WINDOW_FRAMES
+    return OpenedNetwork(run_window, name, min(max(frames, WINDOW_BOUNDS[0]), WINDOW_BOUNDS[1]))
 
 
 def pick_provider(device: str) -> tuple[str, str, dict[str, str]]:
@@ -74,16 +79,17 @@ def pick_provider(device: str) -> tuple[str, str, dict[str, str]]:
     return device, provider, {"device_id": number} if number else {}
 
 
-def export_onnx(network: BeatThis, path: Path) -> None:
+def export_onnx(network: BeatThis, path: Path, window_frames: int = DEFAULT_WINDOW_FRAMES) -> None:
     """Write a network as `.onnx` that takes any number of frames; half a file is never left under its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(onnx_bytes(network))
+    temporary.write_bytes(onnx_bytes(network, window_frames))
     os.replace(temporary, path)
 
 
-def onnx_bytes(network: BeatThis) -> bytes:
+def onnx_bytes(network: BeatThis, window_frames: int = DEFAULT_WINDOW_FRAMES) -> bytes:
     """A network as the bytes of an `.onnx` file."""
+    import onnx
     import torch
 
     class Stacked(torch.nn.Module):
@@ -115,16 +121,16 @@ def onnx_bytes(network: BeatThis) -> bytes:
                 output_names=[OUTPUT],
                 dynamic_axes={INPUT: {0: "batch", 1: "frame"}, OUTPUT: {0: "batch", 2: "frame"}},
             )
-            return path.read_bytes()
+            model = onnx.load(path)
+            model.metadata_props.add(key=WINDOW_KEY, value=str(window_frames))
+            return bytes(model.SerializeToString())
     finally:
         for module, cached in zip(rotary, before, strict=True):
             module.cache_if_possible = cached
 
 
 def _exported(path: Path) -> bytes:
-    from ear.checkpoints import load_network
-
-    return onnx_bytes(load_network(path))
+    return onnx_bytes(load_network(path), window_frames_of(path))
 
 
 def _check_shapes(session: onnxruntime.InferenceSession, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,16 +10,15 @@ from beat_this.model.beat_tracker import BeatThis
 from numpy.typing import NDArray
 
 from chart.errors import ConfigError
-from ear.checkpoints import load_network
-
-if TYPE_CHECKING:
-    from ear.beat_network import RunWindow
+from ear.beat_network import OpenedNetwork, RunWindow
+from ear.checkpoints import load_network, window_frames_of
 
 
-def open_torch(path: Path, device: str = "auto") -> tuple[RunWindow, str]:
-    """A function that runs the network of a checkpoint on one window, and the device it runs on."""
+def open_torch(path: Path, device: str = "auto") -> OpenedNetwork:
+    """The network of a checkpoint, ready to run."""
     chosen = pick_device(device)
-    return window_runner(load_network(path).to(chosen).eval(), chosen), str(chosen)
+    network = load_network(path).to(chosen).eval()
+    return OpenedNetwork(window_runner(network, chosen), str(chosen), window_frames_of(path))
 
 
 def window_runner(network: BeatThis, device: torch.device) -> RunWindow:

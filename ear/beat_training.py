@@ -102,6 +102,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
         raise ConfigError(f"{folder}: the dataset has no piece in its train split")
     out.mkdir(parents=True, exist_ok=True)
     model_config, state = start_or_resume(config, out)
+    model_config["window_frames"] = config.frames
     settings = asdict(config) | {"model": model_config, "torch": torch.__version__}
     (out / "config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
     board = SummaryWriter(str(out), purge_step=state.step)
@@ -130,7 +131,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
     save_state(state, out)
     board.close()
     if (out / "best.ckpt").is_file():
-        export_onnx(load_network(out / "best.ckpt"), out / "best.onnx")
+        export_onnx(load_network(out / "best.ckpt"), out / "best.onnx", config.frames)
     return scores
 
 
@@ -237,7 +238,7 @@ def check_validation(
     """Figures of the averaged weights; the best so far are written out."""
     network = build_network(model_config).to(next(state.network.parameters()).device)
     network.load_state_dict(state.average)
-    scores = validate(network.eval(), val)
+    scores = validate(network.eval(), val, config.frames)
     score = scores.get("val/score", float(state.step))  # without validation pieces the last weights are the best
     if score > state.best:
         state.best, state.since_best = score, 0
@@ -249,14 +250,14 @@ def check_validation(
     return scores
 
 
-def validate(network: BeatThis, pieces: Sequence[BeatPiece]) -> dict[str, float]:
+def validate(network: BeatThis, pieces: Sequence[BeatPiece], window_frames: int) -> dict[str, float]:
     """Beat and downbeat F within 20 ms by group, and their mean over groups as `val/score`."""
     run_window = window_runner(network, next(network.parameters()).device)
     found: dict[str, list[tuple[float, float]]] = {}
     for piece in pieces:
         first = max(0, min(int(piece.first_ms / 20), len(piece.mel) - VAL_FRAMES))
         start_ms, end_ms = first * 20.0, min(piece.last_ms, (first + VAL_FRAMES) * 20.0)
-        activations = activations_of(as_mel(piece.mel[first : first + VAL_FRAMES]), run_window)
+        activations = activations_of(as_mel(piece.mel[first : first + VAL_FRAMES]), run_window, window_frames)
         heard = pick_beats(activations)
         kept = slice(*np.searchsorted(heard.beat_ms + start_ms, [max(start_ms, piece.first_ms), end_ms]))
         heard = type(heard)(heard.beat_ms[kept] + start_ms, heard.is_downbeat[kept], heard.strength[kept])

@@ -43,6 +43,8 @@ CONFIG_BOUNDS: dict[str, tuple[float, float]] = {
 }
 """What a stranger's checkpoint may make us allocate."""
 
+DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS = 1500, (50, 6000)
+
 FLAGS = ("sum_head", "partial_transformers")
 
 
@@ -81,8 +83,18 @@ def load_network(path: Path) -> BeatThis:
 
 
 def load_config(path: Path) -> dict[str, Any]:
-    """The BeatThis arguments of a `.safetensors` or `.ckpt` file, as far as they shape the network."""
-    return {name: value for name, value in _read(path)[0].items() if name in CONFIG_BOUNDS or name in FLAGS}
+    """The BeatThis arguments of a `.safetensors` or `.ckpt` file that shape the network, and `window_frames`."""
+    known = {*CONFIG_BOUNDS, *FLAGS, "window_frames"}
+    return {name: value for name, value in _read(path)[0].items() if name in known}
+
+
+def window_frames_of(path: Path) -> int:
+    """Frames that a checkpoint's network should see at a time: what it was trained on, 1500 where it does not say."""
+    frames = _read(path)[0].get("window_frames", DEFAULT_WINDOW_FRAMES)
+    low, high = WINDOW_BOUNDS
+    if not isinstance(frames, int) or not low <= frames <= high:
+        raise CheckpointError(f"{path}: window_frames {frames!r} is not a number in {low}–{high}")
+    return frames
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

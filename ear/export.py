@@ -12,7 +12,7 @@ from chart.errors import ConfigError
 
 def export(checkpoint: str, out: Path) -> None:
     """Write a checkpoint in the format that `out` ends in. Raises CheckpointError or ConfigError."""
-    from ear.checkpoints import find_checkpoint, load_config, load_network, save_ckpt, save_network
+    from ear.checkpoints import find_checkpoint, load_config, load_network, save_ckpt, save_network, window_frames_of
 
     path = find_checkpoint(checkpoint)
     network, config = load_network(path), load_config(path)
@@ -21,7 +21,7 @@ def export(checkpoint: str, out: Path) -> None:
         case ".onnx":
             from ear.beat_onnx import export_onnx
 
-            export_onnx(network, out)
+            export_onnx(network, out, window_frames_of(path))
         case ".ckpt":
             save_ckpt(network, config, out)
         case ".safetensors":

@@ -9,7 +9,9 @@ import torch
 from click.testing import CliRunner
 
 from chart.errors import CheckpointError
+from ear.beat_network import load_beat_tracker
 from ear.checkpoints import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
+from ear.export import export
 from ear.export import main as export_command
 from tests.ear_networks import TINY, tiny_checkpoint, tiny_network
 
@@ -90,6 +92,20 @@ def test_other_formats_and_misfits_are_refused(tmp_path: Path) -> None:
 def test_configs_are_bounded(change: dict[str, Any], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         build_network(TINY | change)
+
+
+def test_window_lengths_travel_with_the_weights(tmp_path: Path) -> None:
+    save_network(tiny_network(), TINY | {"window_frames": 400}, tmp_path / "net.safetensors")
+    for name in ("net.safetensors", "out.ckpt", "out.onnx"):
+        if name.startswith("out"):
+            export(str(tmp_path / "net.safetensors"), tmp_path / name)
+        for backend in ("torch", "onnx"):
+            assert load_beat_tracker(str(tmp_path / name), backend, "cpu").network.window_frames == 400
+    plain = tiny_checkpoint(tmp_path / "plain.safetensors")
+    assert load_beat_tracker(str(plain), "onnx", "cpu").network.window_frames == 1500
+    save_network(tiny_network(), TINY | {"window_frames": 10**9}, tmp_path / "net.safetensors")
+    with pytest.raises(CheckpointError, match="window_frames 1000000000 is not a number in 50–6000"):
+        load_beat_tracker(str(tmp_path / "net.safetensors"), device="cpu")
 
 
 def test_names_and_paths(tmp_path: Path) -> None:
