@@ -1,0 +1,115 @@
+"""The command from end to end on the synthetic songs: it learns, watches, saves, goes on, and refuses what is damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from chart.errors import ConfigError
+from env.heldout import HeldOut, evaluate_charts
+from env.policy import PolicySampling
+from env.refine import HELD_OUT_EVERY, RefineConfig, main, refine, split_songs
+from env.scoring import ScoringConfig
+from env.section_ppo import SectionPPO, Settings, frozen_copy
+from env.sections import SectionConfig
+from env.vector import ChartVecEnv
+from mapper.checkpoint import load_mapper
+from mapper.corpus import ChartEntry, Corpus, SongEntry
+from tests.env_cases import library, tiny_mapper
+
+QUICK = {"groups": 2, "versions": 2, "minibatches": 1, "epochs": 1, "evaluate_every": 2, "save_every": 1, "players": 4}
+
+
+@pytest.fixture
+def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refinement on the synthetic songs with a small mapper."""
+
+    def prepared(config: RefineConfig):  # type: ignore[no-untyped-def]
+        model = tiny_mapper()
+        torch.manual_seed(config.seed)
+        vector = ChartVecEnv(library(), 2, SectionConfig(phrases=1), ScoringConfig(players=4))
+        settings = Settings(groups=2, versions=2, minibatches=1, epochs=1, learning_rate=1e-3, seed=config.seed)
+        ppo = SectionPPO(vector, model, frozen_copy(model), settings, PolicySampling())
+        return ppo, HeldOut(library(), sections=2, versions=2, charts=1)
+
+    monkeypatch.setattr("env.refine.prepare", prepared)
+    monkeypatch.setattr("env.section_ppo.USUAL_SECTIONS", 2)
+
+
+def config(out: Path, **changes) -> RefineConfig:  # type: ignore[no-untyped-def]
+    return RefineConfig(songs="synthetic", out=str(out), phrases=1, **(QUICK | changes))
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_a_run_leaves_weights_config_and_curves_and_goes_on(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    first = refine(config(tmp_path, updates=2))
+    assert {"held_out/reward", "held_out/skill_error", "charts/total", "auditors/ngram_bits"} <= set(first)
+    assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["versions"]["torch"]
+    assert load_mapper(tmp_path / "refined.safetensors").config == tiny_mapper().config
+    refine(config(tmp_path, updates=3))
+    saved = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert saved["updates"] == 3
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "audio": 0}).Reload()
+    steps = [event.step for event in events.Scalars("rollout/reward")]
+    assert steps == sorted(steps)
+    assert steps[-1] == saved["steps"]
+    assert {"leash/kl", "held_out/reward", "guard/hold_price", "train/entropy"} <= set(events.Tags()["scalars"])
+    assert "charts/0" in events.Tags()["images"]
+    assert "charts/0" in events.Tags()["audio"]
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_a_damaged_state_is_one_line_on_stderr(tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"garbage")
+    result = CliRunner().invoke(main, ["--songs", "synthetic", "-o", str(tmp_path), "--updates", "1"])
+    assert result.exit_code == 1
+    assert "state.pt: damaged" in result.stderr
+    assert "remove it to start anew" in result.stderr
+
+
+def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["--songs", str(tmp_path), "-o", str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert "not a dataset" in result.stderr
+
+
+def corpus_of(songs: int) -> Corpus:
+    import numpy as np
+
+    entries = tuple(SongEntry(f"{n}", "", "", "train" if n else "val", (0, 10), 1000.0, 0.0) for n in range(songs))
+    charts = tuple(
+        ChartEntry(song, "", 3.0, 1, 5.0, 0.1, (0, 1), ((0.0, 500.0, 4),), 0, ()) for song in range(songs) for _ in "ab"
+    )
+    return Corpus(entries, charts, np.zeros((10, 64), np.uint8), np.zeros((1, 2), np.int32))
+
+
+def test_held_out_songs_are_never_learnt_and_val_is_not_touched() -> None:
+    corpus = corpus_of(40)
+    learnt, held = split_songs(corpus)
+    songs = [{corpus.charts[chart].song for chart in part} for part in (learnt, held)]
+    assert not songs[0] & songs[1]
+    assert 0 not in songs[0] | songs[1], "val"
+    assert len(songs[1]) == 5 == (39 + HELD_OUT_EVERY - 1) // HELD_OUT_EVERY
+    few, same = split_songs(corpus, max_songs=3)
+    assert len({corpus.charts[chart].song for chart in few}) == 3
+    assert same == held
+
+
+def test_too_few_songs_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("mapper.corpus.open_corpus", lambda folder: corpus_of(2))
+    with pytest.raises(ConfigError, match="refinement needs at least 8 songs"):
+        refine(RefineConfig(songs="few", out=str(tmp_path)))
+
+
+def test_whole_charts_are_measured_on_every_side() -> None:
+    figures, charts = evaluate_charts(HeldOut(library(), charts=1), tiny_mapper(), seed=0)
+    assert len(charts) == 3
+    assert 0 <= figures["charts/total"] <= 1
+    assert figures["charts/notes"] > 0
+    assert 0.25 <= figures["charts/most_used_column"] <= 1
