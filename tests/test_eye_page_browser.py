@@ -133,6 +133,19 @@ def test_plays_are_judged_as_agents_does(opened, charts, number):
     expect_as_agents(opened, chart, sloppy_events(chart, 10), 0.75, "HT")
 
 
+def test_a_script_may_play_without_waiting_for_the_song(opened, charts):
+    events = sloppy_events(charts[0], 20)
+    grades = opened.run(
+        """
+      mania.playing.start();
+      for (const [ms, column, down] of arguments[0]) mania.playing.touch(column, down, ms);
+      mania.playing.finish();
+      return [...mania.finished.outcome.grade].join("");""",
+        events,
+    )
+    assert grades == grades_text(judge(charts[0], presses_from(events)).grade[0])
+
+
 def test_it_shows_hostile_names_as_text(opened):
     shown = opened.run("""
       return { hacked: window.hacked, title: document.querySelector("h1").textContent, tab: document.title,

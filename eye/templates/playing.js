@@ -79,6 +79,12 @@ class Playing {
     if (this.play.done && ms > this.app.chart.lastMs + AFTER_MS) this.stop();
   }
 
+  /** For scripts, which need not wait for the song: judge everything that is left, and end the play. */
+  finish() {
+    if (this.active) this.play.advance(Infinity);
+    this.stop();
+  }
+
   /** End the play and show what came of it, if anything was judged. */
   stop() {
     if (!this.active) return;
