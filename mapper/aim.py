@@ -22,15 +22,20 @@ from mapper.model import Mapper
 from mapper.pattern_mix import FAMILIES, pattern_mix
 from mapper.rows import Rows
 from mapper.sampling import write_rows
-from mapper.splicing import Spliced, Splicer, Wish, playtest_miss
+from mapper.splicing import Spliced, Splicer
 from mapper.steering import Lean, Listener, Song, Steering, sampling_of
 from mapper.takes import Takes
+from mapper.wish import Wish, playtest_miss
 from reward.criteria import Level
 
 SPREAD = 0.5
 """The first takes are told up to this many stars more and less than asked; later ones half as many."""
 HOLD_SPREAD = 0.7
 """Log-odds of a hold by which the takes differ where a hold share is asked."""
+CHORD_SPREAD, CHORD_STEP, MAX_CHORD_LEAN = 0.4, 0.5, 2.0
+"""Log-odds of each note beyond a row's first: by how much takes differ, and how much less it becomes from round to round
+where the level's rules, most of which are about chords, are broken too often."""
+CHORD_RULES = frozenset({Level.EASY, Level.NORMAL, Level.HARD, Level.INSANE})
 LUCK = 1
 """Names the stream of random numbers that decides where rows fall."""
 MAX_PUSH = 3.0
@@ -125,9 +130,7 @@ def write_charts(
         if not open_wishes:
             break
         wanted = [
-            take
-            for index in open_wishes
-            for take in _next_takes(index, wishes[index], [one for one in takes if one.index == index], config)
+            take for index in open_wishes for take in _next_takes(index, wishes[index], takes, found[index], config)
         ]
         takes += _record(listener, config, wishes, wanted, int(seed), _share_of_round(report, number, config.rounds))
         for index in open_wishes:
@@ -171,18 +174,31 @@ def is_whole(chart: Chart) -> bool:
     return len(np.unique(chart.column)) == KEYS and not find_problems(chart)
 
 
-def _next_takes(index: int, wish: Wish, tried: Sequence[Take], config: AimConfig) -> list[Take]:
+def _next_takes(index: int, wish: Wish, takes: Sequence[Take], best: Spliced | None, config: AimConfig) -> list[Take]:
     """The takes to write next, after all those that were tried for the difficulty."""
-    count = config.takes
+    tried = [take for take in takes if take.index == index]
+    count, free = config.takes, not np.isfinite(wish.patterns).any()
     offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
     lean, centre, bias, spread = Lean(), 0.0, 0.0, SPREAD
     if tried:
         centre, bias = _settings(wish, tried, count)
         lean, spread = _lean(config.steering_for(wish.stars), tried[-count:]), SPREAD / 2
+    if free and best is not None and best.findings > FINDINGS_ALLOWED[wish.level]:
+        lean = replace(lean, chords=max(lean.chords - CHORD_STEP, -MAX_CHORD_LEAN))
     push = np.clip(centre + spread * offsets, -MAX_PUSH, MAX_PUSH)
-    varied = HOLD_SPREAD * np.roll(offsets, 1) * (wish.hold_share is not None)  # not along with the push
-    leans = [replace(lean, holds=lean.holds + float(value)) for value in varied]
-    return [Take(index, number, float(push[number]), bias, leans[number]) for number in range(count)]
+    # What differs besides the push must not go along with it, or the splicer could not have one without the other.
+    holds = HOLD_SPREAD * np.roll(offsets, 1) * (wish.hold_share is not None)
+    chords = CHORD_SPREAD * np.roll(offsets, 2) * (free and wish.level in CHORD_RULES)
+    return [
+        Take(
+            index,
+            number,
+            float(push[number]),
+            bias,
+            replace(lean, holds=lean.holds + float(holds[number]), chords=lean.chords + float(chords[number])),
+        )
+        for number in range(count)
+    ]
 
 
 def _settings(wish: Wish, tried: Sequence[Take], count: int) -> tuple[float, float]:

@@ -38,6 +38,8 @@ KIAI_RISE = 0.5
 MAX_KIAI_SHARE = 0.4
 """Of the song; more is no highlight. (Two thirds of the osu!mania charts of the `train` songs have kiai.)"""
 KIAI = 1  # osu! effect bit
+SPEEDS = (0.1, 10.0)
+"""Scroll speeds that osu!'s editor offers."""
 
 
 def metadata_of(title: str, artist: str, creator: str) -> Metadata:
@@ -72,23 +74,42 @@ def finish(
             difficulty=SETTINGS[level_of(value)],
             preview_ms=preview_ms,
             breaks=breaks_of(chart),
-            timing_points=with_kiai(chart.timing_points, kiai_ms),
+            timing_points=with_kiai(chart.timing_points, kiai_ms, chart.last_ms),
         )
         for chart, value, name in zip(charts, stars, names_of(stars), strict=True)
     ]
 
 
-def with_kiai(points: Sequence[TimingPoint], spans_ms: Sequence[tuple[float, float]]) -> tuple[TimingPoint, ...]:
-    """The red lines with a green line at each end of each span, at the scroll speed of 1."""
-    edges = [(start, KIAI) for start, _ in spans_ms] + [(end, 0) for _, end in spans_ms]
-    green = [TimingPoint(float(round(time)), -100.0, uninherited=False, effects=effects) for time, effects in edges]
-    inside = [
-        replace(point, effects=point.effects | KIAI)
-        if any(start <= point.time_ms < end for start, end in spans_ms)
-        else point
-        for point in points
+def with_kiai(
+    points: Sequence[TimingPoint], spans_ms: Sequence[tuple[float, float]], end_ms: float
+) -> tuple[TimingPoint, ...]:
+    """The red lines of a chart that ends at `end_ms`, with kiai, and green lines that keep the scroll speed the same."""
+    red = [point for point in points if point.uninherited]
+    speeds = _even_speeds(red, end_ms)
+    edges = [(point.time_ms, _is_inside(point.time_ms, spans_ms)) for point in red] if set(speeds) != {1.0} else []
+    edges += [
+        (float(round(time)), inside) for span in spans_ms for time, inside in zip(span, (True, False), strict=True)
     ]
-    return tuple(sorted([*inside, *green], key=lambda point: (point.time_ms, not point.uninherited)))
+    green = []
+    for time, inside in edges:
+        ruling = max(index for index, point in enumerate(red) if index == 0 or point.time_ms <= time)
+        green.append(TimingPoint(time, -100.0 / speeds[ruling], uninherited=False, effects=KIAI * inside))
+    lit = [replace(point, effects=point.effects | KIAI * _is_inside(point.time_ms, spans_ms)) for point in red]
+    return tuple(sorted([*lit, *green], key=lambda point: (point.time_ms, not point.uninherited)))
+
+
+def _even_speeds(red: Sequence[TimingPoint], end_ms: float) -> list[float]:
+    """[red line] scroll speed that undoes its tempo against the tempo that rules longest, as the game scrolls."""
+    ends = [*(point.time_ms for point in red[1:]), max(end_ms, red[-1].time_ms)]
+    lasts: dict[float, float] = {}
+    for point, end in zip(red, ends, strict=True):
+        lasts[point.beat_length_ms] = lasts.get(point.beat_length_ms, 0.0) + end - point.time_ms
+    main = max(lasts, key=lambda beat_ms: lasts[beat_ms])
+    return [float(np.clip(point.beat_length_ms / main, *SPEEDS)) for point in red]
+
+
+def _is_inside(time_ms: float, spans_ms: Sequence[tuple[float, float]]) -> bool:
+    return any(start <= time_ms < end for start, end in spans_ms)
 
 
 def kiai_spans(

@@ -24,9 +24,10 @@ from mapper.options import GenerateConfig
 from mapper.rows import Rows, notes_of, rows_of
 from mapper.sampling import Span, write_rows
 from mapper.source import Source
-from mapper.splicing import Splicer, Wish
+from mapper.splicing import Splicer
 from mapper.steering import Lean, Listener, Song, sampling_of
 from mapper.takes import Takes
+from mapper.wish import Wish
 
 
 @dataclass(frozen=True)

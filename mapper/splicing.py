@@ -19,13 +19,12 @@ from agents import required_skill
 from chart.model import Chart
 from chart.rows import row_starts
 from chart.stars import stars, strain_curve
-from mapper.finishing import SETTINGS
-from mapper.pattern_mix import FAMILIES, family_rows, pattern_mix
+from mapper.pattern_mix import FAMILIES, family_rows
 from mapper.rows import Rows
 from mapper.splice_kernels import exchanged_stars
 from mapper.takes import Takes
-from reward.criteria import Level, level_of
-from reward.rules import check
+from mapper.wish import FINDING_UNIT, PLAYTEST_UNIT, Wish, breaches, cost_of, playtest_miss
+from reward.criteria import Level
 
 SPANS = (1, 2, 4, 8)
 """Bars that one exchange replaces."""
@@ -34,41 +33,16 @@ TRIES = 4
 """Exchanges that are measured at each step before the search ends."""
 SECTION_MS = 400.0  # of the official strain
 
-STAR_SLACK, STAR_UNIT = 0.01, 0.02
-"""Stars that cost nothing, and that cost 1 beyond: the tolerance of ±.05 is left only if nothing else will do."""
-HOLD_UNIT = 0.02  # a hold share this far off costs 1
-MANY_HOLDS = 0.3
-"""Where no hold share is asked, more than this is too many: the 90th percentile of `train` charts of most levels."""
-PATTERN_UNIT = 0.1  # a family's share of rows this far off costs 1
-FINDING_UNIT = 10.0  # so many warnings for 1,000 notes cost 1
-PROBLEM_WARNINGS = 10.0  # a problem costs as much as this many warnings
-PLAYTEST_BAND = (-0.9, 1.3)
-"""Where the level that a chart asks of simulated players lies against its stars: 5th and 95th percentile of the osu!
-and Quaver charts of the `train` songs."""
-PLAYTEST_UNIT = 0.1  # levels outside of that which cost 1
 ALIEN_UNIT = 1.0  # bars of a take that is this many stars off cost 1 if they are the whole chart
 JOIN_COST = 0.02
+NEAR_STARS = 0.5
+"""A take this far from the stars asked counts e times less in what is usual for them."""
+DENSITY_UNIT = 0.5
+"""A chart whose notes lie in other bars than those of the takes nearest to the wish costs 1 when so large a share does."""
+GOOD_COST = 2.0
+"""A chart that costs less is not searched for again from another start."""
 
 _ALIEN, _FINDINGS, _NOTES, _HOLDS, _ROWS, _FAMILY = 0, 1, 2, 3, 4, 5  # columns of Measured.bars
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a difficulty shall be like."""
-
-    stars: float
-    level: Level
-    hold_share: float | None = None
-    patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan = as it comes
-
-    @staticmethod
-    def of(value: float, **asked: object) -> Wish:
-        """The wish for so many stars, at the level they belong to."""
-        return Wish(value, level_of(value), **asked)  # type: ignore[arg-type]
-
-    def mix_of(self, chart: Chart) -> NDArray[np.float64]:
-        """[family], the chart's pattern mix; not looked for where none was asked."""
-        return pattern_mix(chart) if np.isfinite(self.patterns).any() else np.array(self.patterns)
 
 
 @dataclass(frozen=True)
@@ -135,7 +109,7 @@ class Splicer:
     def findings(self, take: int, level: Level) -> NDArray[np.float64]:
         """[bar], breaches of the level's criteria that begin there, in warnings."""
         if (take, level) not in self._findings:
-            start_ms, worth = _breaches(self.charts[take], level)
+            start_ms, worth = breaches(self.charts[take], level)
             found = np.bincount(self._bar(start_ms), worth, minlength=self.bar_ms.size)
             self._findings[take, level] = found.astype(np.float64)
         return self._findings[take, level]
@@ -145,9 +119,9 @@ class Splicer:
         chart = self.chart_of(rows)
         if not len(chart):
             return Spliced(chart, rows, 0.0, 0.0, np.inf)
-        rating, found = stars(chart), 1000 * float(_breaches(chart, wish.level)[1].sum()) / len(chart)
+        rating, found = stars(chart), 1000 * float(breaches(chart, wish.level)[1].sum()) / len(chart)
         mix = wish.mix_of(chart)
-        cost = _cost(wish, np.array(rating), np.array(found), np.array(chart.is_hold.mean()), mix)
+        cost = cost_of(wish, np.array(rating), np.array(found), np.array(chart.is_hold.mean()), mix)
         return Spliced(chart, rows, rating, found, float(cost))
 
     def splice(self, wish: Wish, usable: Sequence[int] | None = None) -> Spliced:
@@ -157,35 +131,11 @@ class Splicer:
         search = _Search(self, wish, np.array(chosen, np.int64))
         alone = [np.full(self.bar_ms.size, take) for take in chosen]
         starts = sorted([*alone, search.best_path()], key=lambda choice: search.measured(choice).cost)
-        best = min((search.improved(start) for start in starts[:2]), key=lambda found: found.cost)
+        best = search.improved(starts[0])
+        if best.cost > GOOD_COST and len(starts) > 1:
+            best = min(best, search.improved(starts[1]), key=lambda found: found.cost)
         level = required_skill(best.chart)
         return replace(best, player_level=level, cost=best.cost + playtest_miss(level, best.stars) / PLAYTEST_UNIT)
-
-
-def playtest_miss(player_level: float, rating: float) -> float:
-    """Levels by which a chart of these stars plays harder or easier than people's charts of so many stars do."""
-    low, high = PLAYTEST_BAND
-    return max(low - (player_level - rating), player_level - rating - high, 0.0)
-
-
-def _breaches(chart: Chart, level: Level) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """When each finding of the level's rules starts, and what it counts."""
-    found = check(replace(chart, difficulty=SETTINGS[level]), level) if len(chart) else []
-    found = [one for one in found if one.rule != "column-share"]  # of a whole chart, not of a bar
-    worth = [PROBLEM_WARNINGS if one.severity == "problem" else 1.0 for one in found]
-    return np.array([one.start_ms for one in found]), np.array(worth)
-
-
-def _cost(wish: Wish, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray) -> NDArray[np.float64]:
-    """Of one chart or of [move] charts; `mix` has the families last."""
-    cost = np.maximum(np.abs(rating - wish.stars) - STAR_SLACK, 0) / STAR_UNIT + findings / FINDING_UNIT
-    off_holds = np.maximum(hold_share - MANY_HOLDS, 0)
-    if wish.hold_share is not None:
-        off_holds = np.abs(hold_share - wish.hold_share)
-    cost = cost + off_holds / HOLD_UNIT
-    off = np.abs(mix - np.array(wish.patterns)) / PATTERN_UNIT
-    total: NDArray[np.float64] = cost + np.nansum(off, -1)
-    return total
 
 
 class _Search:
@@ -193,13 +143,15 @@ class _Search:
 
     def __init__(self, splicer: Splicer, wish: Wish, usable: NDArray[np.int64]) -> None:
         self.splicer, self.wish, self.usable = splicer, wish, usable
-        alien = np.abs(splicer.stars - wish.stars)[:, None]
-        counts = splicer.counts
+        counts, off = splicer.counts, np.abs(splicer.stars - wish.stars)
+        near = np.exp(-off[usable] / NEAR_STARS)[:, None]
+        usual = (near * counts[usable, :, 0]).sum(0) / near.sum()  # [bar], notes
+        alien = off[:, None] / ALIEN_UNIT * counts[..., 0] + np.abs(counts[..., 0] - usual) / DENSITY_UNIT
         takes, bars = counts.shape[:2]
         found = np.zeros((takes, bars))
         for take in usable:
             found[take] = splicer.findings(int(take), wish.level)
-        additive = np.concatenate([(alien * counts[..., 0])[..., None], found[..., None], counts], -1)
+        additive = np.concatenate([alien[..., None], found[..., None], counts], -1)
         self.sums = np.zeros((takes, bars + 1, additive.shape[-1]))  # [take, bar, quantity], before the bar
         np.cumsum(additive, 1, out=self.sums[:, 1:])
         self.additive = additive
@@ -209,7 +161,7 @@ class _Search:
         exact = self.splicer.measure(self.splicer.takes.joined(choice), self.wish)
         own = self.additive[choice, np.arange(choice.size), _ALIEN].sum() / max(len(exact.chart), 1)
         joins = np.count_nonzero(np.diff(choice))
-        return replace(exact, cost=exact.cost + own / ALIEN_UNIT + JOIN_COST * joins)
+        return replace(exact, cost=exact.cost + own + JOIN_COST * joins)
 
     def best_path(self) -> NDArray[np.int64]:
         """The choice with the fewest breaches and the least alien bars (Viterbi); stars are not looked at."""
@@ -271,13 +223,13 @@ class _Search:
         unforeseen = now.findings - 1000 * own[-1, _FINDINGS] / max(own[-1, _NOTES], 1)
         findings = np.maximum(1000 * total[:, _FINDINGS] / notes + unforeseen, 0)
         rating = self._stars(choice, now, start, end, take)
-        cost = _cost(self.wish, rating, findings, total[:, _HOLDS] / notes, mix)
+        cost = cost_of(self.wish, rating, findings, total[:, _HOLDS] / notes, mix)
         change = np.append(0, np.cumsum(np.diff(choice, prepend=choice[0]) != 0))  # [bar + 1], joins before the bar
         bars = choice.size
         kept = change[-1] - (change[np.minimum(end + 1, bars)] - change[start])
         fresh = ((start > 0) & (choice[start - 1] != take)).astype(int)
         fresh += (end < bars) & (choice[end % bars] != take)
-        joined: NDArray[np.float64] = cost + total[:, _ALIEN] / notes / ALIEN_UNIT + JOIN_COST * (kept + fresh)
+        joined: NDArray[np.float64] = cost + total[:, _ALIEN] / notes + JOIN_COST * (kept + fresh)
         return joined
 
     def _stars(
