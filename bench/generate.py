@@ -25,7 +25,7 @@ import soundfile
 
 from bench.generate_steering import measure_sections, measure_steering
 from bench.report import print_json
-from chart.command import Command, progress, use_utf8
+from chart.command import ChoicesOption, Command, progress, use_utf8
 from chart.errors import Mania4KError
 from chart.model import KEYS, Chart
 from chart.osz import read_osz
@@ -39,6 +39,7 @@ from reward.criteria import Level, level_of
 from reward.rules import check
 
 STARS = (1.5, 2.5, 3.5, 4.5, 5.5)
+PARTS = ("sets", "steering", "sections", "time")
 LONG_SONG_S = 180.0
 DEMO = Path(__file__).resolve().parent.parent / "examples" / "demo_song.ogg"
 
@@ -198,27 +199,40 @@ def summary(results: list[Result]) -> dict[str, object]:
 @click.argument("songs", type=click.Path(path_type=Path))
 @click.option("--split", default="val", show_default=True, help="Split in songs.json to run on.")
 @click.option("--songs", "count", type=int, help="Only so many songs, spread over the split.")
-@click.option("--steered", default=4, show_default=True, help="Songs on which steering is measured.")
-@click.option("--time/--no-time", "timed", default=True, show_default=True, help="Time a 3-minute song.")
-def main(songs: Path, split: str, count: int | None, steered: int, timed: bool) -> None:
+@click.option("--steered", default=4, show_default=True, help="Songs on which steering and sections are measured.")
+@click.option("--parts", cls=ChoicesOption, choices=PARTS, default=PARTS, help=f"Only these of {' '.join(PARTS)}.")
+def main(songs: Path, split: str, count: int | None, steered: int, parts: tuple[str, ...]) -> None:
     use_utf8()
     index = json.loads((songs / "songs.json").read_text(encoding="utf-8"))
     names = [song["file"] for song in index if song["split"] == split]
     names = names[:: max(len(names) // count, 1)][:count] if count else names
     model = load_mapper()
+    figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        results = [run_song(songs / file, folder, model) for file in progress(names, "songs")]
+        if "sets" in parts:
+            figures |= measure_sets(songs, names, folder, model)
         audio = [audio_of(songs / file, _new(folder, number)) for number, file in enumerate(names[:steered])]
-        figures = summary(results) | {"human_findings_per_1000": per_thousand([human_findings(songs, names)])}
-        figures |= measure_steering(audio, folder, model) | measure_sections(audio, folder, model)
-        if timed:
+        if "steering" in parts:
+            figures |= measure_steering(audio, folder, model)
+        if "sections" in parts:
+            figures |= measure_sections(audio, folder, model)
+        if "time" in parts:
             song = long_song(folder)
             figures |= {"five_difficulties": cost(song, STARS, folder), "one_difficulty": cost(song, (3.5,), folder)}
-    for result in results:
-        got = " ".join(f"{value:.2f}" for value in result.stars)
-        print(f"{result.name[:50]:50} {result.seconds:5.1f} s  {got}  {'; '.join((*result.faults, *result.said))}")
     print_json("generate", figures)
+
+
+def measure_sets(songs: Path, names: list[str], folder: Path, model: Mapper) -> dict[str, object]:
+    """A line for each song as it is done, and figures over all."""
+    results = []
+    for file in progress(names, "songs"):
+        result = run_song(songs / file, folder, model)
+        got = " ".join(f"{value:.2f}" for value in result.stars)
+        said = "; ".join((*result.faults, *result.said))
+        print(f"{result.name[:50]:50} {result.seconds:5.1f} s  {got}  {said}", flush=True)
+        results.append(result)
+    return summary(results) | {"human_findings_per_1000": per_thousand([human_findings(songs, names)])}
 
 
 def _new(folder: Path, number: int) -> Path:

@@ -44,6 +44,7 @@ def measure_steering(songs: Sequence[Path], folder: Path, model: Mapper) -> dict
                 made = _difficulty(song, folder, model, patterns={family: share})
                 asked.append((family, share))
                 got.append(made.patterns[family])
+                print(f"{song.parent.name} {family} {share:.2f} → {made.patterns[family]:.2f}", flush=True)
     if not songs:
         return {}
     by_family = {
