@@ -28,7 +28,7 @@ LOADS = ("jack", "repeat", "density", "holds")
 HURTS, SPARED = 1.5, 0.75
 """Loss over the chart's own from which a load weighs fully, and what is left of the weight where nothing is lost."""
 KINDS = {
-    "snap": "unsnapped",
+    "snap": "unsnapped",  # or RARE_RHYTHM
     "holds": "holds",
     "jack": "jack",
     "repeat": "jack",
@@ -38,6 +38,10 @@ KINDS = {
     "unheard": "unheard",
 }
 """Measure → kind of finding, the more telling first: a jack also loses accuracy, a loss need not be a jack."""
+RARE_RHYTHM = "rare-rhythm"
+"""Kind of a place on snaps that the grid has and the chart hardly uses, such as a triplet."""
+RARE_ROWS = 3
+"""Rows of a rare rhythm from which it is one."""
 RARE_SNAPS = (0, 5, 7, 9)
 OFF_GRID_SHARE = 0.3
 """Share of rows off the grid or on rare snaps from which a place is called unsnapped."""
@@ -68,6 +72,9 @@ def remarks(
 
 def _weight(stretch: Stretch, measures: Measures) -> float:
     weight = stretch.rarity * SOFT.get(stretch.measure, 1.0)
+    if stretch.measure == "snap" and stretch.last - stretch.first + 1 < RARE_ROWS:
+        snaps = measures.view.snaps.divisor[measures.view.row_first[stretch.first : stretch.last + 1]]
+        weight = weight if np.isin(snaps, RARE_SNAPS).any() else 0.0
     if stretch.measure not in LOADS or measures.plays is None:
         return weight
     notes = np.append(measures.view.row_first, measures.loss.size)
@@ -105,7 +112,7 @@ def _finding(
         place.start_ms,
         place.end_ms,
         _severity(chosen, place, breaches, weight),
-        KINDS[chosen.measure],
+        RARE_RHYTHM if chosen.measure == "snap" and not _off_grid(place) else KINDS[chosen.measure],
         " ".join(part for part in texts if part),
         suggestion,
         columns,
@@ -116,10 +123,14 @@ def _finding(
 def _fits(stretch: Stretch, place: Place) -> bool:
     """Whether the measure's name says what the place is: rolls at 1/6 are dense, not unsnapped, though 1/6 be rare."""
     if stretch.measure == "snap":
-        return bool(np.isin(place.divisors, RARE_SNAPS).mean() >= OFF_GRID_SHARE)
+        return _off_grid(place)
     if KINDS[stretch.measure] == "jack":
         return bool(place.by_column.max() >= WALL_SHARE * place.rows)
     return True
+
+
+def _off_grid(place: Place) -> bool:
+    return bool(np.isin(place.divisors, RARE_SNAPS).mean() >= OFF_GRID_SHARE)
 
 
 def _severity(stretch: Stretch, place: Place, breaches: Sequence[Breach], weight: float) -> Severity:
@@ -209,13 +220,13 @@ def _holds(place: Place) -> Text:
 def _snap(place: Place) -> Text:
     off, error = place.unsnapped
     rare = int(np.isin(place.divisors, RARE_SNAPS).sum())
+    if not _off_grid(place):
+        reason = f"{place.rows} rows stand on 1/{int(np.max(place.divisors))} and such, which this chart hardly uses elsewhere."
+        return reason, "Make sure that the music plays this rhythm, and lead up to it.", place.columns
     if off:
-        reason = f"{off} of {place.rows} rows are off the grid, by {error:.0f} ms in the middle."
-    elif rare > place.rows / 3:
-        reason = f"{rare} of {place.rows} rows stand on 1/5, 1/7 or 1/9."
+        reason = f"{off} of {place.rows} rows are off the grid, half of them by {error:.0f} ms or more."
     else:
-        finest = int(np.max(place.divisors))
-        reason = f"{place.rows} rows stand on 1/{finest} and such, which this chart hardly uses elsewhere."
+        reason = f"{rare} of {place.rows} rows stand on 1/5, 1/7 or 1/9."
     return reason, "Resnap them to 1/4, or put a red line where the tempo changes.", place.columns
 
 

@@ -21,6 +21,8 @@ MANY = 0.3
 """Rarity that ten times as many breaches add."""
 NOTE_RARITY = 0.7
 """Guidelines that more than a fifth of human charts break are notes, not warnings."""
+LEAST_RARITY = 0.15
+"""Guidelines that are broken as much by most human charts of the level are not worth a word."""
 SOFT = 0.9
 """Rules weigh a little less than places that stand out by themselves."""
 MOST_WHOLE = 0.45
@@ -70,7 +72,8 @@ def rule_remarks(breaches: Sequence[Breach], table: Human | None = None) -> list
     for rule, found in by_rule.items():
         weight = SOFT * tail(rule_rarity(rule, len(found), table), table.rules_worst)
         weight = min(weight, MOST_WHOLE) if rule in whole else weight
-        remarks.append(_remark(rule, found, weight))
+        if weight >= LEAST_RARITY or found[0].severity == "problem":
+            remarks.append(_remark(rule, found, weight))
     return sorted(remarks, key=lambda remark: -remark.weight)
 
 

@@ -68,6 +68,14 @@ def test_an_unsnapped_run_is_a_problem_that_the_criteria_back(plain):
     assert "off the grid" in finding.reason
 
 
+def test_a_rhythm_the_grid_has_is_rare_and_not_unsnapped(plain):
+    swing = [(beat_ms(60 + k / 3), (0, 2, 1, 3)[k % 4], NAN) for k in range(24)]
+    found = review_chart(with_notes(plain, swing, beat_ms(60), beat_ms(68))).findings
+    kinds = {one.kind for one in found if beat_ms(59) <= one.start_ms <= beat_ms(68)}
+    assert "unsnapped" not in kinds
+    assert all(one.severity != "problem" for one in found)
+
+
 @pytest.mark.parametrize(("hand", "name", "columns"), [(0, "left", (0, 1)), (1, "right", (2, 3))])
 def test_a_hand_that_does_all_the_work_is_named(plain, hand, name, columns):
     inside = (plain.time_ms >= beat_ms(150)) & (plain.time_ms < beat_ms(164))
