@@ -90,9 +90,11 @@ def _notes(code: NDArray[np.int64]) -> int:
 
 
 def write_piece(model: Mapper, piece: Piece, stars: Sequence[float], seed: int, style: int = KEYBOARD) -> list[Chart]:
-    """One whole chart for each target, as the mapper writes it when told the target."""
-    controls = controls_of([Target.typical(star, style) for star in stars])
+    """One whole chart for each target, as the mapper writes it when told the target; equal targets are heard once."""
+    told = sorted(set(stars))
+    controls = controls_of([Target.typical(star, style) for star in told])
     heard = hear(model, piece.grid, piece.features, piece.lag_ms, controls)
+    heard = heard.repeated([told.index(star) for star in stars])
     written = write_rows(model, heard, Sampling(seed, np.zeros(len(stars))))
     return [
         Chart.from_notes(*notes_of(rows, piece.grid), timing_points=piece.timing_points, difficulty=settings_of(star))

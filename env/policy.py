@@ -248,7 +248,8 @@ class MapperPolicy(ActorCriticPolicy):
     def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """([env, 2] actions, [env] values, [env] log-probabilities) for a batch of observations."""
         reading, state = self._read(obs, None)
-        uniform = torch.full((len(state), 2), 0.5) if deterministic else torch.rand(len(state), 2)
+        shape, device = (len(state), 2), state.device
+        uniform = torch.full(shape, 0.5, device=device) if deterministic else torch.rand(shape, device=device)
         offset, offset_prob = self.judge.draw_offsets(reading, state, uniform[:, 0])
         reading, state = self._read(obs, torch.stack((offset, torch.zeros_like(offset)), 1))
         code, code_prob = self.judge.draw_codes(reading, state, uniform[:, 1])

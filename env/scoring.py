@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +50,10 @@ TERM_NAMES = (
     "rules/problems",
     "rules/warnings",
 )
-RULES = tuple(
-    rule for rule in (*GENERAL_RULES, *LEVEL_RULES) if rule.name not in ("unsnapped-note", "unsnapped-release")
-)
-"""What rows on the grid can break: not the snap, and not the settings, which are given when a chart is packed."""
+NOT_OF_SECTIONS = frozenset({"unsnapped-note", "unsnapped-release", "empty-column", "column-share"})
+RULES = tuple(rule for rule in (*GENERAL_RULES, *LEVEL_RULES) if rule.name not in NOT_OF_SECTIONS)
+"""What rows on the grid can break within a section: not the snap, not the settings, which are given when a chart is
+packed, and not what is asked of whole charts."""
 SKILL_SPREAD = 0.3
 """Levels by which each skill of a simulated player is off, drawn afresh for each episode: no player is met twice."""
 REST_BETWEEN_MS = 300_000.0
@@ -218,6 +219,7 @@ def _as_tokens(code: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.i
     return rows
 
 
+@lru_cache(maxsize=4096)
 def settings_of(stars: float) -> Difficulty:
     """HP and OD that a chart of these stars is given when it is packed."""
     return SETTINGS[Level(level_of(stars))]

@@ -18,7 +18,7 @@ from env.alarm import worsened
 from env.heldout import HeldOut, evaluate_charts, evaluate_sections
 from env.run_state import save_state
 from env.scoring import Scorer, ScoringConfig
-from env.section_ppo import SectionPPO
+from env.section_ppo import SectionPPO, frozen_copy
 from env.sections import SectionConfig
 from mapper.checkpoint import save_mapper
 from mapper.pianoroll import piano_roll
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 REFINED = "refined.safetensors"
 PICTURE_MS = 20_000.0
+CHARTS_SEED = 1000
 CLICK_RATE = 16_000
 CLICK_MS = 12.0
 ALARMS_TO_STOP = 2
@@ -101,8 +102,8 @@ class Watch(BaseCallback):
     def _evaluate(self, updates: int, whole: bool = False) -> None:
         figures = evaluate_sections(self.heldout, self.ppo.policy.judge, self.scorer, self.sections)
         if whole or updates % self.config.charts_every == 0:
-            model = self.ppo.policy.mapper
-            found, charts = evaluate_charts(self.heldout, model, seed=1000)
+            model = frozen_copy(self.ppo.policy.mapper).cpu()
+            found, charts = evaluate_charts(self.heldout, model, seed=CHARTS_SEED)
             figures |= found
             self._draw([chart for _, chart in charts], updates)
             self._listen_for_alarm(figures)
