@@ -80,7 +80,8 @@ def test_a_bars_reward_comes_with_the_step_that_ends_it() -> None:
     assert per_step(reward, bars_done, np.array([3])).tolist() == [[0.0, 0.5, 0.375, 0.0]]
 
 
-def value_of(slots: np.ndarray, codes: np.ndarray, stars: float = 3.0) -> float:
+def value_of(slots: np.ndarray, codes: np.ndarray, stars: float = 1.5) -> float:
+    """The value of both phrases for a target that the plain stream of half beats meets."""
     scorer = Scorer(library(), ScoringConfig(players=16))
     return float(earn(scorer, state_with(slots, codes, stars), np.array([1])).total[0])
 
