@@ -50,10 +50,9 @@ TERM_NAMES = (
     "rules/problems",
     "rules/warnings",
 )
-NOT_OF_SECTIONS = frozenset({"unsnapped-note", "unsnapped-release", "empty-column", "column-share"})
-RULES = tuple(rule for rule in (*GENERAL_RULES, *LEVEL_RULES) if rule.name not in NOT_OF_SECTIONS)
-"""What rows on the grid can break within a section: not the snap, not the settings, which are given when a chart is
-packed, and not what is asked of whole charts."""
+OFF_GRID_RULES = frozenset({"unsnapped-note", "unsnapped-release"})
+RULES = tuple(rule for rule in (*GENERAL_RULES, *LEVEL_RULES) if rule.name not in OFF_GRID_RULES)
+"""What rows on the grid can break: not the snap, and not the settings, which are given when a chart is packed."""
 SKILL_SPREAD = 0.3
 """Levels by which each skill of a simulated player is off, drawn afresh for each episode: no player is met twice."""
 REST_BETWEEN_MS = 300_000.0
