@@ -24,7 +24,7 @@ def test_times_are_finer_than_frames(phase: float) -> None:
     frames = 20 + phase + np.arange(0, 400, 20.0)
     heard = pick_beats(activations(frames, frames[::4]))
     assert heard.beat_ms.size == frames.size
-    assert np.abs(heard.beat_ms - frames * 20).max() < 2.5
+    assert np.abs(heard.beat_ms - frames * 20).max() < 0.5
     assert heard.is_downbeat.tolist() == [index % 4 == 0 for index in range(frames.size)]
 
 
