@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from bench.report import print_json
 from chart.command import Command, use_utf8
 from env import core
+from env.judge import PolicySampling
 from env.kernels import OFFSETS
 from env.library import Library, demo_library, library_of
-from env.policy import PolicySampling
 from env.rollout import earn, write
 from env.scoring import Scorer, ScoringConfig
 from env.section_ppo import SectionPPO, Settings, frozen_copy

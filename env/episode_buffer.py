@@ -16,7 +16,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from torch import Tensor
 
 from env.decisions import Decisions
-from env.policy import Reading, codes_at
+from env.judge import Reading, codes_at
 from env.rollout import Written, against_siblings, left_and_stars, per_step
 
 LENGTH_JITTER = 0.15

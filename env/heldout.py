@@ -16,8 +16,8 @@ from chart.model import Chart
 from env import kernels
 from env.core import State
 from env.decoding import controls_of
+from env.judge import Judge
 from env.library import Library, Piece
-from env.policy import Judge
 from env.rollout import earn, write
 from env.scoring import Scorer, settings_of
 from env.sections import SectionConfig, Target, draw_section

@@ -1,14 +1,13 @@
 """A stable-baselines3 policy that is the mapper: its heads are the distribution, a small value head stands beside it.
 
 What hears the song is frozen; `MapperPolicy.mapper` is the network that `mapper.generate` loads. An observation holds
-everything needed, so `predict` works on any observation; rollouts and training (`env.ppo`) read whole sections at once
-instead, through `judge`, which gives the same numbers.
+everything needed, so `predict` works on any observation; rollouts and training (`env.section_ppo`) read whole sections
+at once instead, through `env.judge`, which gives the same numbers.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,54 +17,19 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from chart.grid import SLOTS_PER_CELL
 from env import kernels
 from env.core import AHEAD
 from env.decisions import WINDOW_SLOTS, DecisionTensors
-from env.decoding import Windows, hear, row_tokens, ticks_of
+from env.decoding import Windows, hear
+from env.judge import Judge, PolicySampling, Reading, codes_at, states_of
 from env.kernels import OFFSETS
 from env.library import Library
-from env.row_distribution import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from env.sections import MAX_TOKENS, Section, Target
-from mapper.model import MOTIF_LAGS, Encoding, Mapper, elapsed_bucket
+from mapper.model import Mapper
 from mapper.rows import Rows
 
 REMEMBERED_WINDOWS = 64
 """Encoded windows that a policy keeps for single observations."""
-
-
-@dataclass(frozen=True)
-class PolicySampling:
-    """How the hazard's log-odds are made, as in `mapper.sampling.Sampling`; 1, 1, 1 is the model's own likelihood."""
-
-    onset_weight: float = 1.5
-    rhythm_weight: float = 0.5
-    hazard_temperature: float = 0.5
-    row_temperature: float = 1.0
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What a network says of decisions; arrays are [env, step] and log-probabilities [env, step, choice]."""
-
-    log_prob: Tensor  # of the action
-    offsets: Tensor  # [env, step, OFFSETS + 1] log-probabilities
-    codes: Tensor  # [row, code] log-probabilities where a row was written, in order of env and step
-    wrote: Tensor  # [env, step], whether a row was written
-
-    def entropy(self) -> Tensor:
-        """[env, step] nats: of the offset, and of the row where one was written."""
-        return _with_rows(entropy(self.offsets), self.wrote, entropy(self.codes))
-
-    def kl(self, other: Judged) -> Tensor:
-        """[env, step] nats from `other`, exact for the offset and, given the offset, for the row."""
-        return _with_rows(kl(self.offsets, other.offsets), self.wrote, kl(self.codes, other.codes))
-
-
-def _with_rows(offsets: Tensor, wrote: Tensor, codes: Tensor) -> Tensor:
-    total = offsets.clone()
-    total[wrote] = total[wrote] + codes
-    return total
 
 
 class ValueHead(nn.Module):
@@ -86,130 +50,6 @@ class ValueHead(nn.Module):
         """
         told = torch.stack((left, stars / 4), -1)
         return self.layers(torch.cat((state.detach(), told), -1)).squeeze(-1)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Sections with what was decided in them, as the network reads them."""
-
-    decisions: DecisionTensors  # [env, step]
-    windows: Windows  # [window]
-    window: Tensor  # [env], which of the windows each reads
-    open_slots: Tensor  # [env, slot], of the window
-    code_at: Tensor  # [env, slot], int64 codes of the rows known, 0 elsewhere
-
-
-def states_of(model: Mapper, windows: Windows, tokens: Tensor, token: Tensor) -> Tensor:
-    """[env, step, width] the decoder's state after the tokens numbered `token` [env, step], in one causal pass.
-
-    `windows` are those of the environments, tokens is [env, token, kernels.TOKEN].
-    """
-    state = model.decode(row_tokens(tokens), windows.encoding, windows.control)
-    return state.gather(1, token[..., None].expand(-1, -1, state.shape[-1]))
-
-
-def hazard_logits(model: Mapper, reading: Reading, state: Tensor, sampling: PolicySampling) -> Tensor:
-    """[env, step, offset] log-odds that the next row falls on each slot asked; `state` is [env, step, width]."""
-    slots, encoding, window = reading.decisions.slots, reading.windows.encoding, reading.window
-    asked = slots.clamp(max=encoding.slot.shape[1] - 1)
-    terms = model.hazard_terms(state)
-    if slots.shape[1] == 1:
-        match = terms.query @ encoding.slot[window[:, None], asked[:, 0]].transpose(1, 2)
-    else:  # neighbouring steps ask many of the same slots: match them all once
-        first = int(asked.min())
-        near = encoding.slot[:, first : int(asked.max()) + 1][window]  # [env, slot, hazard width]
-        match = (terms.query @ near.transpose(1, 2)).gather(2, asked - first)
-    elapsed = elapsed_bucket((ticks_of(slots) - reading.decisions.last_tick[..., None]).clamp(min=0))
-    earlier = _earlier(reading, slots)
-    alike = _alike(encoding, window[:, None, None], asked)
-    rhythm = match + terms.by_elapsed.gather(2, elapsed) + model.motif.rhythm_logit(earlier, alike)
-    onset = encoding.onset_logit[window[:, None, None], asked]
-    return (sampling.onset_weight * onset + sampling.rhythm_weight * rhythm) / sampling.hazard_temperature
-
-
-def row_logits(model: Mapper, reading: Reading, state: Tensor, wrote: Tensor, sampling: PolicySampling) -> Tensor:
-    """[row, code] logits of the decisions that `wrote` [env, step] picks, in order; `state` is [env, step, width]."""
-    decisions, encoding = reading.decisions, reading.windows.encoding
-    window = reading.window[torch.nonzero(wrote, as_tuple=True)[0]]
-    slot = decisions.slot[wrote]
-    logits = model.row_logits(
-        state[wrote],
-        encoding.slot[window, slot],
-        encoding.cell[window, slot // SLOTS_PER_CELL],
-        elapsed_bucket(ticks_of(slot) - decisions.last_tick[wrote]),
-        decisions.held[wrote],
-        model.motif.row_vector(
-            _earlier(reading, torch.where(wrote, decisions.slot, 0)[..., None])[wrote][:, 0],
-            _alike(encoding, window, slot),
-            model.symbols_of_code,
-        ),
-    )
-    return logits / sampling.row_temperature
-
-
-def _earlier(reading: Reading, slots: Tensor) -> Tensor:
-    """[env, step, offset, lag] codes of the rows a motif lag before `slots` [env, step, offset], as known at the step."""
-    back = slots[..., None] - torch.tensor(MOTIF_LAGS, device=slots.device)
-    known = (back >= 0) & (back <= reading.decisions.scan[..., None, None])
-    codes = reading.code_at.gather(1, torch.where(known, back, 0).flatten(1)).view(back.shape)
-    return torch.where(known, codes, 0)
-
-
-def _alike(encoding: Encoding, window: Tensor, slot: Tensor) -> Tensor:
-    """[…, lag] how alike the cells of the slots are to those a motif lag before."""
-    assert encoding.alike is not None
-    return encoding.alike[window, torch.div(slot, SLOTS_PER_CELL, rounding_mode="floor")]
-
-
-def codes_at(tokens: Tensor) -> Tensor:
-    """[env, slot] codes of the rows among tokens [env, token, kernels.TOKEN]; the start token and padding are 0."""
-    nothing = torch.zeros(len(tokens), WINDOW_SLOTS, dtype=torch.int64, device=tokens.device)
-    slot = tokens[..., kernels.SLOT].long().clamp(max=WINDOW_SLOTS - 1)
-    return nothing.scatter_reduce(1, slot, tokens[..., kernels.CODE].long(), "amax")
-
-
-class Judge:
-    """A mapper with a way of sampling: gives the distribution of decisions, and draws them."""
-
-    def __init__(self, model: Mapper, sampling: PolicySampling) -> None:
-        self.model, self.sampling = model, sampling
-        self.legal = legal_table().to(next(model.parameters()).device)
-
-    def judge(self, reading: Reading, state: Tensor) -> Judged:
-        """Log-probabilities of the decisions, from the decoder's states [env, step, width] before them."""
-        decisions = reading.decisions
-        logit = hazard_logits(self.model, reading, state, self.sampling)
-        offsets = offset_log_probs(logit, decisions.open(reading.open_slots))
-        wrote = decisions.wrote
-        codes = code_log_probs(
-            row_logits(self.model, reading, state, wrote, self.sampling), self._legal(decisions, wrote)
-        )
-        chosen = offsets.gather(2, decisions.offset[..., None]).squeeze(-1)
-        rows = codes.gather(1, decisions.code[wrote][:, None]).squeeze(-1)
-        return Judged(_with_rows(chosen, wrote, rows), offsets, codes, wrote)
-
-    def draw_offsets(self, reading: Reading, state: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        """([env] offsets, [env] their log-probabilities) for one step, from [env] numbers in 0–1."""
-        logit = hazard_logits(self.model, reading, state, self.sampling)
-        log_probs = offset_log_probs(logit, reading.decisions.open(reading.open_slots))[:, 0]
-        offset = draw(log_probs, uniform)
-        return offset, log_probs.gather(1, offset[:, None]).squeeze(1)
-
-    def draw_codes(self, reading: Reading, state: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        """([env] codes, [env] their log-probabilities) for one step; 0 where no row is written."""
-        wrote = reading.decisions.wrote
-        code, log_prob = torch.zeros_like(uniform, dtype=torch.int64), torch.zeros_like(uniform, dtype=torch.float32)
-        if wrote.any():
-            logits = row_logits(self.model, reading, state, wrote, self.sampling)
-            log_probs = code_log_probs(logits, self._legal(reading.decisions, wrote))
-            drawn = draw(log_probs, uniform[wrote[:, 0]])
-            code[wrote[:, 0]] = drawn
-            log_prob[wrote[:, 0]] = log_probs.gather(1, drawn[:, None]).squeeze(1)
-        return code, log_prob
-
-    def _legal(self, decisions: DecisionTensors, wrote: Tensor) -> Tensor:
-        late = (ticks_of(decisions.slot[wrote]) > decisions.late_tick[wrote]).long()
-        return self.legal[decisions.held[wrote], decisions.rests[wrote], late]
 
 
 class MapperPolicy(ActorCriticPolicy):

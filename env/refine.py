@@ -93,8 +93,8 @@ def refine(config: RefineConfig) -> dict[str, float]:
 def prepare(config: RefineConfig) -> tuple[Any, Any]:
     """(SectionPPO, HeldOut) of a run, before any state is restored."""
     from env.heldout import HeldOut
+    from env.judge import PolicySampling
     from env.library import library_of
-    from env.policy import PolicySampling
     from env.scoring import ScoringConfig
     from env.section_ppo import SectionPPO, Settings, frozen_copy
     from env.sections import SectionConfig

@@ -19,8 +19,9 @@ from env import core, kernels
 from env.core import State
 from env.decisions import Decisions, decisions_of, open_slots_of, resting_columns
 from env.decoding import Decoder, Windows, hear
+from env.judge import Judge, Reading, codes_at
 from env.library import Library
-from env.policy import Judge, Reading, ValueHead, codes_at
+from env.policy import ValueHead
 from env.scoring import TERM_NAMES, Job, Scorer, Valued
 from env.sections import PHRASE_BARS, Section
 

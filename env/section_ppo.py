@@ -20,8 +20,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import HoldGuard, holds_and_notes
+from env.judge import Judge, Judged, PolicySampling, states_of
 from env.leash import Leash
-from env.policy import Judge, Judged, MapperPolicy, PolicySampling, states_of
+from env.policy import MapperPolicy
 from env.rollout import Earned, earn, write
 from env.sections import draw_section
 from env.vector import ChartVecEnv

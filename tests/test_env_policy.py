@@ -11,8 +11,9 @@ from env import core, kernels
 from env.chart_env import action_space, observation_space
 from env.decisions import WINDOW_SLOTS
 from env.decoding import Decoder, hear, ticks_of
+from env.judge import Judge, PolicySampling, Reading, codes_at, states_of
 from env.kernels import OFFSETS
-from env.policy import Judge, MapperPolicy, PolicySampling, Reading, codes_at, states_of
+from env.policy import MapperPolicy
 from env.rollout import write
 from env.row_distribution import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from env.sections import SectionConfig, draw_section

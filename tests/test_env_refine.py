@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from chart.errors import ConfigError
 from env.heldout import HeldOut, evaluate_charts
-from env.policy import PolicySampling
+from env.judge import PolicySampling
 from env.refine import HELD_OUT_EVERY, RefineConfig, main, refine, split_songs
 from env.scoring import ScoringConfig
 from env.section_ppo import SectionPPO, Settings, frozen_copy

@@ -16,8 +16,8 @@ from env import core, kernels
 from env.alarm import worsened
 from env.episode_buffer import EpisodeBuffer, generalised_advantage
 from env.guard import HoldGuard, holds_and_notes
+from env.judge import PolicySampling
 from env.leash import Leash
-from env.policy import PolicySampling
 from env.refine import RefineConfig
 from env.rollout import Earned
 from env.run_state import load_state, save_state

@@ -22,6 +22,7 @@ from eye.rule_remarks import advice
 from eye.why import ModelReasons, why
 from reward.criteria import level_of
 from reward.rules import all_rules, check
+from reward.song import Song
 from tests.builders import ChartBuilder, charts
 from tests.eye_charts import BEAT_MS, beat_ms, even_song, plain_chart, with_notes
 
@@ -145,6 +146,15 @@ def test_an_empty_chart_has_an_empty_review():
     assert review.sections == ()
     assert review.curves["time_ms"].size == 0
     assert {one.kind for one in review.findings} <= {"rule/empty-column"}
+
+
+@pytest.mark.parametrize("frames", [1, 2, 500])
+def test_songs_in_which_nothing_sounds_and_charts_without_a_tempo_are_reviewed(frames):
+    chart = Chart.from_notes(np.arange(64) * 150.0, np.arange(64) % 4)
+    silence = Song(np.zeros((frames, 3), np.float32), np.zeros(frames, np.float32), 10.0)
+    review = review_chart(chart, silence)
+    assert review.sections
+    json.dumps(review.to_json(), allow_nan=False)
 
 
 def test_mirroring_moves_a_fault_to_the_other_hand_and_nowhere_else(plain):
