@@ -106,7 +106,8 @@ def _phrases(measures: Measures, song: Song | None) -> Phrases:
         energy = notes / max(float(notes.max()), 1e-9)
         return Phrases(start, end, heard, written, energy, np.full(start.size, np.nan), rows)
     loudness = song.mean_loudness(start, end)
-    peaks = song.peaks[song.strength[song.peaks] >= np.quantile(song.strength[song.peaks], STRONG)]
+    strength = song.strength[song.peaks]
+    peaks = song.peaks[strength >= np.quantile(strength, STRONG)] if strength.size else song.peaks
     found = np.diff(np.searchsorted(peaks * song.hop_ms - song.lag_ms, np.append(start, end[-1])))
     accents = found / np.maximum(end - start, 1.0) * 1000.0
     heard = _heard(song, start, view.section_beat_ms[known] * SECTION_BEATS, loudness)
