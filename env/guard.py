@@ -16,8 +16,11 @@ from env import kernels
 from env.core import State
 from mapper.rows import HOLD_START, SYMBOLS, TAP
 
-PROPORTIONAL, INTEGRAL = 1.0, 0.15
-"""Price for each unit by which the recent share is off, and its growth an update: rewards in a group spread by .02."""
+PROPORTIONAL, INTEGRAL = 1.5, 0.4
+"""Price for each unit by which the recent share is off, and its growth an update; a tenth of that growth let the share
+swing up to .3 (docs/LOG.md)."""
+FIRST_PRICE = 0.2
+"""About what a hold is worth to the reward: a quarter more holds raise a phrase's level by .6, its value by .05."""
 MEMORY = 0.7
 """Weight of the past in the recent share: about three updates."""
 MAX_PRICE = 1.0
@@ -29,7 +32,7 @@ class HoldGuard:
 
     wanted: float
     recent: float | None = None
-    saved_up: float = 0.0  # the integral part
+    saved_up: float = FIRST_PRICE  # the integral part
 
     @property
     def price(self) -> float:

@@ -64,7 +64,7 @@ def test_the_leash_tightens_when_too_far_and_loosens_when_near() -> None:
 
 
 def test_the_guard_raises_the_price_of_holds_until_they_are_as_rare_as_before() -> None:
-    guard = HoldGuard(0.1)
+    guard = HoldGuard(0.1, saved_up=0.0)
     holds, notes = np.array([[6, 0], [0, 0]]), np.array([[10, 10], [10, 10]])
     assert (guard.payment(holds, notes) == 0).all()
     for _ in range(5):
