@@ -19,13 +19,14 @@ from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from chart.stars import stars
 from mapper.model import Mapper
-from mapper.pattern_mix import FAMILIES, pattern_mix
+from mapper.pattern_mix import pattern_mix
 from mapper.rows import Rows
 from mapper.sampling import write_rows
+from mapper.shortfalls import FINDINGS_ALLOWED, shortfalls
 from mapper.splicing import Spliced, Splicer
 from mapper.steering import Lean, Listener, Song, Steering, sampling_of
 from mapper.takes import Takes
-from mapper.wish import Wish, playtest_miss
+from mapper.wish import Wish
 from reward.criteria import Level
 
 SPREAD = 0.5
@@ -45,21 +46,10 @@ STARS_PER_BIAS = 0.8
 MAX_BIAS = 1.5
 NEAR_STARS = 1.0
 """Takes of other difficulties this near to the stars asked may be used too."""
+HOPELESS = 0.9
+"""A round that leaves more than this of what a chart costs is its difficulty's last."""
 MAX_BATCH_SLOTS = 700_000
 """Slots times charts written side by side: what is heard of 18 charts of 3 minutes is 200 MB."""
-
-FINDINGS_ALLOWED = {
-    Level.EASY: 49.0,
-    Level.NORMAL: 43.0,
-    Level.HARD: 47.0,
-    Level.INSANE: 5.4,
-    Level.EXPERT: 2.0,
-    Level.EXPERT_PLUS: 2.0,
-}
-"""Warnings for 1,000 notes of human osu!mania charts of the level (`train` songs; Expert's .1 rounded up to what one
-finding in a short chart is)."""
-HOLDS_ALLOWED, PATTERNS_ALLOWED = 0.02, 0.1
-"""How far hold share and a family's share of rows may be from what was asked."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +90,7 @@ class Take:
     """A chart to write, or written, for the difficulty with this index."""
 
     index: int
-    number: int  # among the takes of its difficulty and round
+    number: int  # among the takes of its difficulty
     push: float
     bias: float
     lean: Lean
@@ -124,9 +114,11 @@ def write_charts(
     wishes = [config.wish(target) for target in sorted(targets)]
     takes: list[Take] = []
     found: list[Spliced | None] = [None] * len(wishes)
+    given_up: set[int] = set()
     listener = Listener(model, song, MAX_BATCH_SLOTS)
     for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
-        open_wishes = [index for index, best in enumerate(found) if not is_met(wishes[index], best, config.tolerance)]
+        unmet = [index for index, best in enumerate(found) if not is_met(wishes[index], best, config.tolerance)]
+        open_wishes = [index for index in unmet if index not in given_up]
         if not open_wishes:
             break
         wanted = [
@@ -134,7 +126,9 @@ def write_charts(
         ]
         takes += _record(listener, config, wishes, wanted, int(seed), _share_of_round(report, number, config.rounds))
         for index in open_wishes:
-            found[index] = _best(song, wishes, index, takes, found[index])
+            before, found[index] = found[index], _best(song, wishes, index, takes, found[index])
+            if _is_hopeless(before, found[index]):
+                given_up.add(index)
     report(1.0)
     return _in_order(wishes, found, takes)
 
@@ -146,27 +140,14 @@ def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -
     return lambda share: report(done + share * (1 - done) * (1.0 if last else 0.5))
 
 
+def _is_hopeless(before: Spliced | None, best: Spliced | None) -> bool:
+    """Whether a further round brought so little that the next will not bring what is missing."""
+    return before is not None and best is not None and best.cost > HOPELESS * before.cost
+
+
 def is_met(wish: Wish, best: Spliced | None, tolerance: float) -> bool:
     """Whether a chart has everything that was asked."""
     return best is not None and is_whole(best.chart) and not shortfalls(wish, best.chart, best, tolerance)
-
-
-def shortfalls(wish: Wish, chart: Chart, best: Spliced | Written, tolerance: float) -> list[str]:
-    """What of the wish a chart does not have, in words; empty when it has all."""
-    missing = []
-    if abs(best.stars - wish.stars) > tolerance:
-        missing.append(f"{best.stars:.2f} stars instead of {wish.stars:.2f}")
-    if best.findings > FINDINGS_ALLOWED[wish.level]:
-        missing.append(f"{best.findings:.0f} rule findings for 1,000 notes (people: {FINDINGS_ALLOWED[wish.level]:g})")
-    if not missing and playtest_miss(best.player_level, best.stars) > 0:
-        missing.append(f"plays like {best.player_level:.1f} stars, far from {best.stars:.2f}")
-    share = float(chart.is_hold.mean()) if len(chart) else 0.0
-    if wish.hold_share is not None and abs(share - wish.hold_share) > HOLDS_ALLOWED:
-        missing.append(f"{share:.0%} holds instead of {wish.hold_share:.0%}")
-    for name, asked, got in zip(FAMILIES, wish.patterns, wish.mix_of(chart), strict=True):
-        if abs(got - asked) > PATTERNS_ALLOWED:
-            missing.append(f"{got:.0%} {name} instead of {asked:.0%}")
-    return missing
 
 
 def is_whole(chart: Chart) -> bool:
@@ -192,7 +173,7 @@ def _next_takes(index: int, wish: Wish, takes: Sequence[Take], best: Spliced | N
     return [
         Take(
             index,
-            number,
+            len(tried) + number,
             float(push[number]),
             bias,
             replace(lean, holds=lean.holds + float(holds[number]), chords=lean.chords + float(chords[number])),

@@ -14,8 +14,9 @@ from agents import accuracy_curve
 from agents.required import TARGET
 from chart.model import Chart
 from chart.saving import save_bytes
-from mapper.aim import Written, shortfalls
+from mapper.aim import Written
 from mapper.pattern_mix import FAMILIES, pattern_mix
+from mapper.shortfalls import shortfalls
 from reward.rules import check
 
 SHOWN_LEVELS = (2.0, 4.0, 6.0)

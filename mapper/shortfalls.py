@@ -1,0 +1,57 @@
+"""What of a wish a chart does not have: the bounds within which it counts as met, and the words for what is missing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chart.model import Chart
+from mapper.pattern_mix import FAMILIES
+from mapper.wish import Wish, playtest_miss
+from reward.criteria import Level
+
+FINDINGS_ALLOWED = {
+    Level.EASY: 49.0,
+    Level.NORMAL: 43.0,
+    Level.HARD: 47.0,
+    Level.INSANE: 5.4,
+    Level.EXPERT: 2.0,
+    Level.EXPERT_PLUS: 2.0,
+}
+"""Warnings for 1,000 notes of human osu!mania charts of the level (`train` songs; Expert's .1 rounded up to what one
+finding in a short chart is)."""
+HOLDS_ALLOWED, PATTERNS_ALLOWED = 0.02, 0.1
+"""How far hold share and a family's share of rows may be from what was asked."""
+
+
+class Measured(Protocol):
+    """What is known of a chart that was written."""
+
+    @property
+    def stars(self) -> float:
+        """Official stars."""
+
+    @property
+    def findings(self) -> float:
+        """Warnings for 1,000 notes."""
+
+    @property
+    def player_level(self) -> float:
+        """Whose players reach 96 %."""
+
+
+def shortfalls(wish: Wish, chart: Chart, best: Measured, tolerance: float) -> list[str]:
+    """What of the wish a chart does not have, in words; empty when it has all."""
+    missing = []
+    if abs(best.stars - wish.stars) > tolerance:
+        missing.append(f"{best.stars:.2f} stars instead of {wish.stars:.2f}")
+    if best.findings > FINDINGS_ALLOWED[wish.level]:
+        missing.append(f"{best.findings:.0f} rule findings for 1,000 notes (people: {FINDINGS_ALLOWED[wish.level]:g})")
+    if not missing and playtest_miss(best.player_level, best.stars) > 0:
+        missing.append(f"plays like {best.player_level:.1f} stars, far from {best.stars:.2f}")
+    share = float(chart.is_hold.mean()) if len(chart) else 0.0
+    if wish.hold_share is not None and abs(share - wish.hold_share) > HOLDS_ALLOWED:
+        missing.append(f"{share:.0%} holds instead of {wish.hold_share:.0%}")
+    for name, asked, got in zip(FAMILIES, wish.patterns, wish.mix_of(chart), strict=True):
+        if abs(got - asked) > PATTERNS_ALLOWED:
+            missing.append(f"{got:.0%} {name} instead of {asked:.0%}")
+    return missing

@@ -1,0 +1,94 @@
+"""Takes asked for until a chart is met, and the words for what is not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from chart.model import Chart, TimingPoint
+from mapper.aim import MAX_BIAS, MAX_PUSH, AimConfig, Take, _next_takes
+from mapper.pattern_mix import FAMILIES
+from mapper.rows import Rows
+from mapper.shortfalls import FINDINGS_ALLOWED, shortfalls
+from mapper.splicing import Spliced
+from mapper.steering import Lean, Steering
+from mapper.wish import Wish
+from reward.criteria import Level
+
+NOTHING = Rows(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def take(push: float, stars: float, **fields: object) -> Take:
+    mix = np.zeros(len(FAMILIES))
+    return Take(0, 0, push, 0.0, Lean(), NOTHING, stars, mix=mix, **fields)  # type: ignore[arg-type]
+
+
+def spliced(stars: float, findings: float = 0.0, level: float = np.nan) -> Spliced:
+    chart = Chart.from_notes([0, 500, 1000, 1500], [0, 1, 2, 3], timing_points=(TimingPoint(0, 500),))
+    return Spliced(chart, NOTHING, stars, findings, 5.0, level)
+
+
+def pushes(takes: list[Take]) -> list[float]:
+    return [one.push for one in takes]
+
+
+def test_the_first_takes_lie_on_both_sides():
+    first = _next_takes(0, Wish.of(3.0), [], None, AimConfig())
+    assert pushes(first) == [-0.5, 0.0, 0.5]
+    assert len({one.lean.chords for one in first}) == 3, "takes differ in chords too"
+    assert len({one.lean.holds for one in first}) == 1
+    asked = AimConfig(steering=(Steering(hold_share=0.3),))
+    assert len({one.lean.holds for one in _next_takes(0, asked.wish(3.0), [], None, asked)}) == 3
+
+
+def test_later_takes_are_told_what_the_first_were_short_of():
+    tried = [take(-0.5, 2.0), take(0.0, 2.5), take(0.5, 3.0)]
+    later = _next_takes(0, Wish.of(3.5), tried, spliced(3.0), AimConfig())
+    assert np.mean(pushes(later)) == pytest.approx(1.0)
+    assert all(one.bias == 0 for one in later)
+    far = _next_takes(0, Wish.of(9.0), tried, spliced(3.0), AimConfig())
+    assert max(pushes(far)) == MAX_PUSH
+    assert far[0].bias == MAX_BIAS
+
+
+def test_broken_rules_make_fewer_chords():
+    tried = [take(-0.5, 2.0), take(0.0, 2.5), take(0.5, 3.0)]
+    clean, broken = (
+        _next_takes(0, Wish.of(2.5), tried, spliced(2.5, findings), AimConfig()) for findings in (0.0, 400.0)
+    )
+    assert np.mean([one.lean.chords for one in broken]) < np.mean([one.lean.chords for one in clean])
+
+
+def test_each_chart_follows_the_map_s_chart_with_the_nearest_stars():
+    config = AimConfig(steering=(Steering(hold_share=0.1, stars=2.0), Steering(hold_share=0.5, stars=5.0)))
+    assert (config.wish(2.4).hold_share, config.wish(4.4).hold_share) == (0.1, 0.5)
+
+
+@dataclass(frozen=True)
+class Known:
+    stars: float = 3.0
+    findings: float = 0.0
+    player_level: float = 3.0
+
+
+@pytest.mark.parametrize(
+    ("wish", "known", "words"),
+    [
+        (Wish.of(3.0), Known(), []),
+        (Wish.of(3.04), Known(), []),
+        (Wish.of(3.1), Known(), ["3.00 stars instead of 3.10"]),
+        (Wish.of(3.0), Known(findings=99), [f"(people: {FINDINGS_ALLOWED[Level.HARD]:g})"]),
+        (Wish.of(3.0), Known(player_level=1.0), ["plays like 1.0 stars, far from 3.00"]),
+        (Wish.of(3.0, hold_share=0.5), Known(), ["0% holds instead of 50%"]),
+        (
+            Wish.of(3.0, patterns=tuple(0.5 if name == "jack" else np.nan for name in FAMILIES)),
+            Known(),
+            ["0% jack instead of 50%"],
+        ),
+    ],
+)
+def test_what_is_missing_is_said(wish, known, words):
+    said = shortfalls(wish, spliced(3.0).chart, known, 0.05)
+    assert len(said) == len(words)
+    for text, word in zip(said, words, strict=True):
+        assert word in text
