@@ -1,9 +1,8 @@
 """Which multiple of the pulse is the beat, and which tick of it: statistics of onsets weighed with a network's beats.
 
 Each candidate is a steady grid: a multiple of the pulse (`ear.tempo`) at a peak of the fold on it (`ear.phase`). Its
-chance from the onsets is multiplied by what the network says: `AGREEMENT_WEIGHT` nats for full agreement between the
-grid and the beats it heard. A network that is unsure, or that changes its mind, agrees with every grid alike and so
-leaves the choice to the onsets.
+chance from the onsets is multiplied by what the network says: up to `AGREEMENT_WEIGHT` nats for full agreement between
+the grid and the beats it heard. A network whose beats agree with no grid at all is not trusted.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.peaks import HeardPeaks, agreement
+from ear.peaks import HeardPeaks, agreement, trust
 from ear.phase import BeatPhase, beat_phases
 
-AGREEMENT_WEIGHT = 20.0
-"""Nats between a grid that agrees fully with the network's beats and one that does not at all."""
+AGREEMENT_WEIGHT = 24.0
+"""Nats between a grid that agrees fully with the network's beats and one that does not at all, if it is trusted."""
 
 MIN_CHANCE = 0.02
 """Levels less likely than this from the onsets are still possible for the network."""
@@ -40,20 +39,29 @@ def choose_beat(
 ) -> BeatChoice:
     """The beat of a stretch from balanced onset strength [band, frame], its levels (Hz, chance), and what is heard."""
     if heard is None or not heard.beat.time_ms.size:
-        phase = beat_phases(strength, frame_ms, 1000 / levels[0][0])[0]
-        return BeatChoice(tuple(levels), phase, float("nan"))
-    scored: list[tuple[float, float, BeatPhase, float]] = []  # (score, Hz, phase, agreement)
+        return _by_onsets(strength, frame_ms, levels)
+    grids: list[tuple[float, BeatPhase]] = []  # (Hz, phase)
+    prior, agrees = [], []
     for hz, chance in levels:
         for phase in beat_phases(strength, frame_ms, 1000 / hz)[:MAX_PHASES]:
-            agrees = agreement(heard.beat, hz, phase.offset_ms)
-            prior = np.log(max(chance, MIN_CHANCE)) + np.log(max(phase.chance, MIN_CHANCE))
-            scored.append((float(prior) + AGREEMENT_WEIGHT * agrees, hz, phase, agrees))
-    score = np.array([one[0] for one in scored])
+            grids.append((hz, phase))
+            prior.append(np.log(max(chance, MIN_CHANCE)) + np.log(max(phase.chance, MIN_CHANCE)))
+            agrees.append(agreement(heard.beat, hz, phase.offset_ms))
+    weight = AGREEMENT_WEIGHT * trust(max(agrees))
+    if not weight:
+        return _by_onsets(strength, frame_ms, levels)
+    score = np.array(prior) + weight * np.array(agrees)
     joint = np.exp(score - score.max())
     joint /= joint.sum()
-    of_level = {hz: float(joint[[one[1] == hz for one in scored]].sum()) for hz, _ in levels}
+    of_level = {hz: float(joint[[one == hz for one, _ in grids]].sum()) for hz, _ in levels}
     best = int(joint.argmax())
-    _, best_hz, phase, agrees = scored[best]
+    best_hz, phase = grids[best]
     ordered = sorted(of_level.items(), key=lambda level: (level[0] != best_hz, -level[1]))
     within = float(joint[best]) / max(of_level[best_hz], 1e-12)
-    return BeatChoice(tuple(ordered), BeatPhase(phase.offset_ms, within), agrees)
+    return BeatChoice(tuple(ordered), BeatPhase(phase.offset_ms, within), agrees[best])
+
+
+def _by_onsets(strength: NDArray[np.float32], frame_ms: float, levels: list[tuple[float, float]]) -> BeatChoice:
+    """The likeliest level, and the likeliest phase in it."""
+    phase = beat_phases(strength, frame_ms, 1000 / levels[0][0])[0]
+    return BeatChoice(tuple(levels), phase, float("nan"))

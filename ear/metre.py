@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.learnt import DOWNBEAT_WEIGHTS
-from ear.peaks import Peaks, agreement
+from ear.peaks import Peaks, agreement, trust
 from ear.spectrogram import HIGH_HZ, LOW_HZ, log_bands, mel_filters, semitone_filters
 
 COMMON_METER = 4
@@ -27,7 +27,7 @@ METER_LOG_CHANCE = {4: 0.0, 3: -1.5, 2: -3.0, 5: -3.0, 7: -3.0, 6: -3.0}
 """Nats against other metres where a network's downbeats decide."""
 
 DOWNBEAT_AGREEMENT_WEIGHT = 10.0
-"""Nats between bars that agree fully with the network's downbeats and those that do not at all."""
+"""Nats between bars that agree fully with the network's downbeats and those that do not at all, if it is trusted."""
 
 MIN_METER_EVIDENCE = 3.0
 """Variance ratio (1 = chance) below which no odd metre is believed."""
@@ -147,21 +147,29 @@ def find_bars(features: NDArray[np.float64], heard: Peaks | None = None, beat_ms
     """
     if len(features) < MIN_BEATS:
         return Bars(COMMON_METER, 0, 1 / COMMON_METER)
-    deaf = heard is None or not heard.time_ms.size
-    meters = {_find_meter(features): 0.0} if deaf else METER_LOG_CHANCE
+    agrees = _downbeat_agreement(heard, beat_ms) if heard is not None else {}
+    weight = DOWNBEAT_AGREEMENT_WEIGHT * trust(max((float(one.max()) for one in agrees.values()), default=0.0))
+    meters = METER_LOG_CHANCE if weight else {_find_meter(features): 0.0}
     choices, scores = [], []
     for meter, log_chance in meters.items():
         score = rotations(features, meter) @ _weights(meter)
         score += log_chance - np.logaddexp.reduce(score)
-        if heard is not None and heard.time_ms.size:
-            grid = [agreement(heard, 1000 / (meter * beat_ms), beat * beat_ms) for beat in range(meter)]
-            score += DOWNBEAT_AGREEMENT_WEIGHT * np.array(grid)
+        if weight:
+            score += weight * agrees[meter]
         scores += score.tolist()
         choices += [(meter, downbeat) for downbeat in range(meter)]
     chance = np.exp(np.array(scores) - max(scores))
     chance /= chance.sum()
     best = int(chance.argmax())
     return Bars(*choices[best], float(chance[best]))
+
+
+def _downbeat_agreement(heard: Peaks, beat_ms: float) -> dict[int, NDArray[np.float64]]:
+    """For each metre how well every rotation of its bars [rotation] agrees with the downbeats heard, 0–1."""
+    return {
+        meter: np.array([agreement(heard, 1000 / (meter * beat_ms), beat * beat_ms) for beat in range(meter)])
+        for meter in METER_LOG_CHANCE
+    }
 
 
 def rotations(features: NDArray[np.float64], meter: int) -> NDArray[np.float64]:

@@ -34,6 +34,11 @@ SILENT_MS = 3000.0
 """Where no peak is for longer than this the network hears nothing, and a grid is not held against it."""
 
 
+TRUST_FROM, TRUST_FULLY = 0.65, 0.8
+"""Agreement of the best steady grid at which a network's beats begin to count, and at which they count fully. Chosen so
+that a network of hardly any training does no harm on `train` songs, and simulated good ones decide rendered MIDI."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Peaks:
     """Local maxima of an activation."""
@@ -122,6 +127,11 @@ def beat_agreement(peaks: Peaks, beat_ms: NDArray[np.float64]) -> float:
     for gap in silent:
         inside &= (beat_ms <= clear_ms[gap] + reach_ms) | (beat_ms >= clear_ms[gap + 1] - reach_ms)
     return float(2 * matched.sum() / (max(int(inside.sum()), matched.sum()) + weight.sum()))
+
+
+def trust(best_agreement: float) -> float:
+    """0–1: how far a network is believed, from how well its peaks agree with the grid they agree with best."""
+    return float(np.clip((best_agreement - TRUST_FROM) / (TRUST_FULLY - TRUST_FROM), 0.0, 1.0))
 
 
 def nearest_index(sorted_ms: NDArray[np.float64], time_ms: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -44,6 +44,9 @@ ONSET_PEAK_SHARE, MIN_ONSET = 0.1, 0.05
 LIVE_GAIN = 0.15
 """Tracked beats must agree by this much better with what the network heard than steady ones, for a song to be live."""
 
+MIN_LIVE_AGREEMENT = 0.5
+"""Tracked beats that agree less with what was heard than this are no better than a guess."""
+
 STEADY_CONFIDENCE = 0.6
 """Steady stretches this sure are never taken for live music."""
 
@@ -149,7 +152,7 @@ def find_timing(audio: Audio, activations: BeatActivations | None = None, profil
         return steady
     beats = live_beats(track_beats(activations), strength)
     steady_agrees, live_agrees = (beat_agreement(heard.beat, ms) for ms in (beats_of(steady).time_ms, beats.time_ms))
-    if profile != "live" and live_agrees < steady_agrees + LIVE_GAIN:
+    if profile != "live" and live_agrees < max(steady_agrees + LIVE_GAIN, MIN_LIVE_AGREEMENT):
         return steady
     confidence = live_agrees * min(1.0, heard.beat.typical / CLEAR_BEAT)
     return _live_timing(beats, steady, confidence, fewest=profile == "stable")
