@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from beat_this.model.beat_tracker import BeatThis
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from chart.errors import CheckpointError, ConfigError
 from ear.beat_batches import BeatBatch, batches
@@ -95,8 +96,6 @@ class State:
 
 def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, float]:
     """Train until `steps` or early stopping; returns the last validation's figures."""
-    from torch.utils.tensorboard import SummaryWriter
-
     out, folder = Path(config.out), Path(config.data)
     pieces = {split: load_pieces(folder, split) for split in ("train", "val")}
     if not pieces["train"]:
@@ -117,14 +116,12 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
         began = time.perf_counter()
         logged = take_step(state, batch, config)
         seconds = config.batch * config.frames / 50 / (time.perf_counter() - began)
-        for tag, value in (logged | {"speed/audio_s_per_s": seconds}).items():
-            board.add_scalar(tag, value, state.step)
+        _log(board, logged | {"speed/audio_s_per_s": seconds}, state.step)
         if state.step % config.save_every == 0:
             save_state(state, out)
         if state.step % config.validate_every == 0 or state.step == config.steps:
             scores = check_validation(state, model_config, val, out, config)
-            for tag, value in scores.items():
-                board.add_scalar(tag, value, state.step)
+            _log(board, scores, state.step)
             say(f"step {state.step}: loss {logged['loss/total']:.3f} {summary(scores)}")
             if state.since_best >= config.patience:
                 say(f"stopped early: no better validation for {config.patience} rounds")
@@ -134,6 +131,11 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
     if (out / "best.ckpt").is_file():
         export_onnx(load_network(out / "best.ckpt"), out / "best.onnx", config.frames)
     return scores
+
+
+def _log(board: SummaryWriter, values: dict[str, float], step: int) -> None:
+    for tag, value in values.items():
+        board.add_scalar(tag, value, step)
 
 
 def load_pieces(folder: Path, split: str) -> list[BeatPiece]:
