@@ -14,6 +14,13 @@ WORSE: dict[str, tuple[float, float]] = {
 """Auditor → (direction in which it gets worse, share of its value before refinement that is too much)."""
 NOTABLE_RISE = 0.003
 """Rise of the held-out reward from which it counts as one."""
+MAX_HOLDS_OFF = 0.03
+"""Holds / notes by which a checkpoint that is kept may differ from the pretrained mapper on held-out sections."""
+
+
+def holds_kept(before: Mapping[str, float], now: Mapping[str, float]) -> bool:
+    """Whether the share of holds is still that of the pretrained mapper."""
+    return abs(now["held_out/hold_share"] - before["held_out/hold_share"]) <= MAX_HOLDS_OFF
 
 
 def worsened(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:

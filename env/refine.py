@@ -8,7 +8,7 @@ learnt, on a leash to the pretrained mapper. Every eighth song is held out to wa
     tensorboard --logdir runs
 
 RUN holds `config.json`, `state.pt` (run the same command again to go on), `refined.safetensors` (best held-out reward
-so far; `mania4k generate --checkpoint` takes it) and the TensorBoard log. Tags: docs/env.md.
+so far with the share of holds kept; `mania4k generate --checkpoint` takes it) and the TensorBoard log. Tags: docs/env.md.
 """
 
 from __future__ import annotations

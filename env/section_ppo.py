@@ -50,14 +50,17 @@ class Settings:
 
 
 class SectionPPO(PPO):
-    """See the module's docstring. `updates` counts rollouts with their training; everything random hangs on it."""
+    """See the module's docstring. `updates` counts rollouts with their training; everything random hangs on it.
+
+    A callback may set `finished` before a rollout to end the run.
+    """
 
     policy: MapperPolicy
 
     def __init__(
         self, env: ChartVecEnv, mapper: Mapper, reference: Mapper, settings: Settings, sampling: PolicySampling
     ) -> None:
-        self.settings, self.leash, self.updates = settings, Leash(settings.leash), 0
+        self.settings, self.leash, self.updates, self.finished = settings, Leash(settings.leash), 0, False
         self.reference = Judge(reference.eval(), sampling)
         self.chart_env = env
         self.guard = HoldGuard(usual_hold_share(env, self.reference, settings.seed))
@@ -85,6 +88,8 @@ class SectionPPO(PPO):
         """Write and value a batch of sections."""
         assert isinstance(rollout_buffer, EpisodeBuffer)
         callback.on_rollout_start()
+        if self.finished:
+            return False
         settings, session = self.settings, self.chart_env.session
         random = np.random.default_rng([settings.seed, self.updates, 0])
         sections = [draw_section(env.library, session.config, random) for _ in range(settings.groups)]  # type: ignore[attr-defined]

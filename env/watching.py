@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import TensorBoardOutputFormat
 
 from chart.model import Chart
-from env.alarm import worsened
+from env.alarm import holds_kept, worsened
 from env.heldout import HeldOut, evaluate_charts, evaluate_sections
 from env.run_state import save_state
 from env.scoring import Scorer, ScoringConfig
@@ -77,26 +77,19 @@ class Watch(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         """Before a rollout: the policy is that of `updates` updates."""
-        updates = self.ppo.updates
-        if updates % self.config.evaluate_every == 0 and updates != self.evaluated:
-            self._evaluate(updates)
+        updates, done = self.ppo.updates, self.ppo.updates >= self.config.updates
+        if (done or updates % self.config.evaluate_every == 0) and updates != self.evaluated:
+            self._evaluate(updates, whole=done)
         elif updates and updates % self.config.save_every == 0:
             self._save()
-
-    def _on_step(self) -> bool:
-        self.bar.update(
-            self.task,
-            completed=self.ppo.updates,
-            description=f"held-out reward {self.last.get('held_out/reward', np.nan):.4f}",
-        )
-        self.logger.dump(self.ppo.num_timesteps)
-        if self.ppo.updates >= self.config.updates:
-            if self.evaluated != self.ppo.updates:
-                self._evaluate(self.ppo.updates, whole=True)
-            return False
         if self.alarms >= ALARMS_TO_STOP:
             self.bar.console.print("stopped: the reward rises while the auditors get worse")
-            return False
+        self.ppo.finished = done or self.alarms >= ALARMS_TO_STOP
+        shown = f"held-out reward {self.last.get('held_out/reward', np.nan):.4f}"
+        self.bar.update(self.task, completed=updates, description=shown)
+
+    def _on_step(self) -> bool:
+        self.logger.dump(self.ppo.num_timesteps)
         return True
 
     def _evaluate(self, updates: int, whole: bool = False) -> None:
@@ -112,7 +105,7 @@ class Watch(BaseCallback):
         self.logger.dump(self.ppo.num_timesteps)
         if not self.before:
             self.before = dict(figures)
-        if figures["held_out/reward"] > self.best:
+        if figures["held_out/reward"] > self.best and holds_kept(self.before, figures):
             self.best = figures["held_out/reward"]
             notes = f"refined by play, update {updates}, held-out reward {self.best:.4f}"
             save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes)

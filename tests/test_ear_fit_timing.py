@@ -1,5 +1,6 @@
 """Learning from charts: the regression, the truth taken from a chart, and the whole command on a tiny folder."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,18 @@ from click.testing import CliRunner
 from chart.errors import ConfigError
 from chart.osz import write_osz
 from ear import learnt
-from ear.fit_timing import Example, fit_softmax, held_out_share, main, main_red_line, training_sets
+from ear.fit_timing import (
+    Example,
+    fit_softmax,
+    held_out_share,
+    main,
+    main_red_line,
+    timed_examples,
+    timed_pieces,
+    training_sets,
+)
 from tests.builders import ChartBuilder
-from tests.ear_signals import rock_beat, write_wav
+from tests.ear_signals import audio_of, rock_beat, write_wav
 
 
 def examples(count: int = 200) -> list[Example]:
@@ -75,10 +85,15 @@ def test_the_command_writes_weights_that_the_ear_can_use(tmp_path: Path) -> None
             builder.note(round(500 + beat * 60_000 / bpm), beat % 4)
         write_osz([builder.build()], song, tmp_path / f"{index}.osz")
     (tmp_path / "2.osz").write_bytes(b"no archive")
+    beats_s = (0.5 + 60 / 140 * np.arange(50)).tolist()
+    (tmp_path / "timing.json").write_text(
+        json.dumps([{"file": "0.wav", "beats_s": beats_s}, {"file": "none.wav", "beats_s": beats_s}]), encoding="utf-8"
+    )
     out = tmp_path / "learnt.py"
-    result = CliRunner().invoke(main, [str(tmp_path), "-o", str(out)])
+    result = CliRunner().invoke(main, [str(tmp_path), "-o", str(out), "--timed", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert "skipped:" in result.stderr
+    assert "2.osz" in result.stderr
+    assert "none.wav: no such file" in result.stderr
     made: dict[str, np.ndarray] = {}
     exec(out.read_text(encoding="utf-8"), made)
     for name in ("BEAT_LEVEL_WEIGHTS", "BEAT_PHASE_WEIGHTS", "DOWNBEAT_WEIGHTS"):
@@ -92,3 +107,21 @@ def test_songs_without_a_steady_tempo_teach_nothing(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path), "-o", str(tmp_path / "learnt.py")])
     assert result.exit_code == 1
     assert "no song with one steady tempo to learn from" in result.stderr
+
+
+def test_only_steady_pieces_teach_a_beat_level() -> None:
+    audio = audio_of(rock_beat(140.0, 0.5, 20.0))
+    beat_ms = 500 + 60_000 / 140 * np.arange(44)
+    found = list(timed_examples(7, audio, beat_ms))
+    assert [(name, example.song, example.whole) for name, example in found] == [
+        ("BEAT_LEVEL_WEIGHTS", 7, True), ("BEAT_LEVEL_WEIGHTS", 7, False), ("BEAT_LEVEL_WEIGHTS", 7, False),
+    ]  # fmt: skip
+    assert not list(timed_examples(7, audio, beat_ms[:10]))
+    assert not list(timed_examples(7, audio, np.cumsum(np.random.default_rng(0).uniform(400, 440, 44))))
+
+
+@pytest.mark.parametrize("text", ["", "{", '[{"file": "a.ogg"}]', "3"])
+def test_a_broken_list_of_pieces_is_an_error(text: str, tmp_path: Path) -> None:
+    (tmp_path / "timing.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="not a list of pieces with file and beats_s"):
+        timed_pieces(tmp_path)

@@ -52,13 +52,16 @@ def test_a_run_leaves_weights_config_and_curves_and_goes_on(tmp_path: Path) -> N
     assert {"held_out/reward", "held_out/skill_error", "charts/total", "auditors/ngram_bits"} <= set(first)
     assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["versions"]["torch"]
     assert load_mapper(tmp_path / "refined.safetensors").config == tiny_mapper().config
+    before = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert before["updates"] == 2
     refine(config(tmp_path, updates=3))
     saved = torch.load(tmp_path / "state.pt", weights_only=True)
     assert saved["updates"] == 3
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "audio": 0}).Reload()
     steps = [event.step for event in events.Scalars("rollout/reward")]
     assert steps == sorted(steps)
-    assert steps[-1] == saved["steps"]
+    assert steps[-1] == saved["steps"] > before["steps"]
+    assert len(steps) == 3, "one point an update, none twice"
     assert {"leash/kl", "held_out/reward", "guard/hold_price", "train/entropy"} <= set(events.Tags()["scalars"])
     assert "charts/0" in events.Tags()["images"]
     assert "charts/0" in events.Tags()["audio"]

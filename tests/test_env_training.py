@@ -13,7 +13,7 @@ from stable_baselines3.common.logger import configure
 from chart.errors import CheckpointError, ConfigError
 from chart.model import Chart
 from env import core, kernels
-from env.alarm import worsened
+from env.alarm import holds_kept, worsened
 from env.episode_buffer import EpisodeBuffer, generalised_advantage
 from env.guard import HoldGuard, holds_and_notes
 from env.judge import PolicySampling
@@ -193,6 +193,13 @@ def test_the_alarm_hears_auditors_that_get_worse_while_the_reward_rises() -> Non
     found = worsened(before, worse)
     assert [text.split()[0] for text in found] == ["auditors/ngram_bits", "charts/hold_share"]
     assert worsened(before, worse | {"held_out/reward": 0.9}) == [], "no rise, nothing gamed"
+
+
+def test_a_checkpoint_that_sells_holds_is_not_kept() -> None:
+    before = {"held_out/hold_share": 0.09}
+    assert holds_kept(before, {"held_out/hold_share": 0.11})
+    assert not holds_kept(before, {"held_out/hold_share": 0.33})
+    assert not holds_kept(before, {"held_out/hold_share": 0.0})
 
 
 @pytest.mark.parametrize(
