@@ -1,12 +1,14 @@
 """Learn which beat level, beat phase and downbeat charts choose, and write the weights to `ear/learnt.py`.
 
-    python -m ear.fit_timing ../shared/data/songs
+    python -m ear.fit_timing ../shared/data/songs --timed RENDERED
 
 Three multinomial logistic regressions, each over the candidates that the Ear itself finds: the multiple of the pulse
 that is the beat (`ear.tempo`), the peak of the folded beat that is the beat's phase (`ear.phase`), and the rotation
 of the bar that starts on the downbeat (`ear.metre`). The answers are the charts' own red lines, after the lag between
 notes and sound. Each song counts three times: whole, its first 60 % and its last 60 %. Songs of the `val` split in
-`songs.json` are left out. Prints the share of songs right when tenths of the songs are held out in turn.
+`songs.json` are left out. `--timed` adds a folder of other music to the first question, whose tempi maps do not cover:
+audio files and a `timing.json`, a list of {file, beats_s}; pieces that keep no steady tempo are left out. Prints the
+share of songs right when tenths of the songs are held out in turn.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ MIN_LAG_CONFIDENCE = 0.7
 MAX_PHASE_ERROR_MS = 10.0
 MAX_TEMPO_ERROR = 1e-2
 """A candidate is the chart's answer when it is this near to it; songs without one teach nothing."""
+
+MIN_TIMED_BEATS = 20
+STEADY_INTERVAL = 3e-3
+"""Nine tenths of a steady piece's intervals are within this share of its median one."""
 
 FOLDS = 10
 PENALTY = {"BEAT_LEVEL_WEIGHTS": 0.01, "BEAT_PHASE_WEIGHTS": 0.001, "DOWNBEAT_WEIGHTS": 0.3}
@@ -99,12 +105,12 @@ def examples_of(song: int, audio: Audio, charts: tuple[Chart, ...]) -> Iterator[
     note_ms = np.unique(np.concatenate([chart.time_ms for chart in charts]))
     note_ms = note_ms[(note_ms >= line.time_ms - 1) & (note_ms < end_ms)]
     lag = estimate_lag_ms(onset, note_ms)
+    yield from level_examples(song, strength, 1000 / line.beat_length_ms)
+    if lag.confidence < MIN_LAG_CONFIDENCE:
+        return
     for start, end in PARTS:
         first, last = int(start * strength.shape[1]), int(end * strength.shape[1])
         part, whole = strength[:, first:last], (start, end) == (0.0, 1.0)
-        yield from _level_example(song, whole, part, 1000 / line.beat_length_ms)
-        if lag.confidence < MIN_LAG_CONFIDENCE:
-            continue
         cut = slice(int(start * audio.samples.size), int(end * audio.samples.size))
         beat_hz = refine(part.sum(axis=0), 1.0, 1000 / line.beat_length_ms, 1.5e-4).hz
         truth = Truth(beat_hz, _middle_downbeat_ms(line, note_ms) + lag.lag_ms - first)
@@ -117,16 +123,27 @@ def _middle_downbeat_ms(line: TimingPoint, note_ms: NDArray[np.float64]) -> floa
     return line.time_ms + round((float(np.median(note_ms)) - line.time_ms) / bar_ms) * bar_ms
 
 
-def _level_example(
-    song: int, whole: bool, strength: NDArray[np.float32], beat_hz: float
-) -> Iterator[tuple[str, Example]]:
-    duration_s = strength.shape[1] / 1000
-    spectrum = onset_spectrum(strength, 1.0)
-    pulse_hz = refine(strength.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, duration_s)).hz
-    hz, features = candidate_features(spectrum, pulse_hz)
-    error = np.abs(np.log(hz / beat_hz))
-    if error.min() < MAX_TEMPO_ERROR:
-        yield "BEAT_LEVEL_WEIGHTS", Example(song, whole, features, int(error.argmin()))
+def level_examples(song: int, strength: NDArray[np.float32], beat_hz: float) -> Iterator[tuple[str, Example]]:
+    """(weights' name, example) of the beat level, from balanced onset strength [band, frame of 1 ms]."""
+    for start, end in PARTS:
+        part = strength[:, int(start * strength.shape[1]) : int(end * strength.shape[1])]
+        spectrum = onset_spectrum(part, 1.0)
+        pulse_hz = refine(part.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, part.shape[1] / 1000)).hz
+        hz, features = candidate_features(spectrum, pulse_hz)
+        error = np.abs(np.log(hz / beat_hz))
+        if error.min() < MAX_TEMPO_ERROR:
+            yield "BEAT_LEVEL_WEIGHTS", Example(song, (start, end) == (0.0, 1.0), features, int(error.argmin()))
+
+
+def timed_examples(song: int, audio: Audio, beat_ms: NDArray[np.float64]) -> Iterator[tuple[str, Example]]:
+    """(weights' name, example) from music with known beats [beat]; none where it keeps no steady tempo."""
+    interval = np.diff(beat_ms)
+    if interval.size < MIN_TIMED_BEATS:
+        return
+    typical = float(np.median(interval))
+    if np.percentile(np.abs(interval / typical - 1), 90) <= STEADY_INTERVAL:
+        strength = balanced(onset_strength(audio.samples, audio.sample_rate))
+        yield from level_examples(song, strength, 1000 / typical)
 
 
 def _beat_examples(
@@ -179,10 +196,17 @@ def held_out_share(examples: list[Example], fit: Callable[[list[Example]], NDArr
     return float(np.mean(right))
 
 
-def learn(folder: Path) -> str:
-    """The text of `ear/learnt.py`, learnt from the `.osz` files of a folder."""
+def learn(folder: Path, timed: Path | None = None) -> str:
+    """The text of `ear/learnt.py`, learnt from the `.osz` files of a folder, and the pieces of another."""
     examples: dict[str, list[Example]] = {name: [] for name in PENALTY}
-    for song, path in enumerate(progress(training_sets(folder), "listening")):
+    pieces = timed_pieces(timed) if timed else []
+    for song, (path, beat_ms) in enumerate(progress(pieces, "listening to pieces") if pieces else []):
+        try:
+            for name, example in timed_examples(song, load_audio(path), beat_ms):
+                examples[name].append(example)
+        except Mania4KError as error:
+            click.echo(f"skipped: {error}", err=True)
+    for song, path in enumerate(progress(training_sets(folder), "listening"), start=len(pieces)):
         try:
             beatmapset = read_osz(path)
             audio = load_audio(beatmapset.read_audio(), name=path.name)
@@ -215,6 +239,15 @@ def training_sets(folder: Path) -> list[Path]:
     return paths
 
 
+def timed_pieces(folder: Path) -> list[tuple[Path, NDArray[np.float64]]]:
+    """(audio file, beats in ms [beat]) of the pieces in a folder's `timing.json`."""
+    try:
+        found = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
+        return [(folder / piece["file"], np.array(piece["beats_s"], np.float64) * 1000) for piece in found]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder / 'timing.json'}: not a list of pieces with file and beats_s ({error})") from error
+
+
 def _as_code(name: str, weights: NDArray[np.float64]) -> str:
     rows = [", ".join(f"{value:.3f}" for value in weights[first : first + 12]) for first in range(0, weights.size, 12)]
     return f"{name} = np.array(\n    [\n" + "".join(f"        {row},\n" for row in rows) + "    ]\n)\n"
@@ -230,10 +263,13 @@ def _as_code(name: str, weights: NDArray[np.float64]) -> str:
     show_default="ear/learnt.py",
     help="File to write.",
 )
-def main(folder: Path, output: Path) -> None:
+@click.option(
+    "--timed", type=click.Path(exists=True, file_okay=False, path_type=Path), help="More music, with a timing.json."
+)
+def main(folder: Path, output: Path, timed: Path | None) -> None:
     """Learn beat level, phase and downbeat from the beatmap sets in FOLDER."""
     use_utf8()
-    text = learn(folder)
+    text = learn(folder, timed)
     save_bytes(output, text.encode("utf-8"))
     click.echo(text.splitlines()[2])
 
