@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from eye.findings import Review
     from eye.page_players import LevelPlays
     from eye.page_song import SongFile
+    from eye.why import ModelReasons
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,15 @@ def _names(items: Sequence[Any], left_out: int) -> dict[str, Any]:
     }
 
 
-def page_of_file(config: PageConfig, targets: Mapping[str, float] | None = None) -> Path:
+def page_of_file(
+    config: PageConfig,
+    targets: Mapping[str, float] | None = None,
+    reasons: Mapping[str, ModelReasons] | None = None,
+) -> Path:
     """Read a chart file with its song, review every difficulty and write the page.
 
-    `targets`: stars that difficulties were asked to have, by name; the others are reviewed for their own.
+    `targets`: stars that difficulties were asked to have, by name; the others are reviewed for their own. `reasons`: why
+    our mapper wrote them, by name.
     """
     from chart.files import read_charts
     from eye.page_song import hear, song_of, usual_lag_ms
@@ -132,9 +138,11 @@ def page_of_file(config: PageConfig, targets: Mapping[str, float] | None = None)
     charts = read_charts(config.path)
     file = song_of(config.path, charts[0], config.audio)
     heard = hear(file, max(charts, key=len), usual_lag_ms(config.path))
-    asked = targets or {}
+    asked, known = targets or {}, reasons or {}
+    names = [chart.metadata.version for chart in charts]
     reviews = [
-        review_chart(chart, heard.song, target=asked.get(chart.metadata.version), seed=config.seed) for chart in charts
+        review_chart(chart, heard.song, target=asked.get(name), reasons=known.get(name), seed=config.seed)
+        for chart, name in zip(charts, names, strict=True)
     ]
     return write_page(
         charts, reviews, file, config.out, lag_ms=heard.lag_ms, audio_beside=config.audio_beside, seed=config.seed

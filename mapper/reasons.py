@@ -1,0 +1,55 @@
+"""Why the mapper wrote what it wrote: the onset evidence under each note, and what each row repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chart.grid import SLOTS_PER_CELL
+from chart.model import Chart
+from eye.why import ModelReasons
+from mapper.hearing import Heard, hear
+from mapper.model import MOTIF_LAGS, Controls, Mapper
+from mapper.rows import rows_of
+from mapper.steering import Song
+
+ALIKE = 0.9
+"""Likeness of the song at two places from which on a same row counts as a repetition."""
+
+
+def reasons_of(model: Mapper, song: Song, charts: Sequence[Chart], targets: Sequence[str]) -> list[ModelReasons]:
+    """What the mapper can say of the notes of its charts, which are on the song's own time; `targets` in words.
+
+    The evidence is what the encoder hears when it is told nothing of the chart's stars or density.
+    """
+    nothing = torch.full((1,), float("nan"))
+    free = Controls(nothing, nothing, nothing, torch.zeros(1, dtype=torch.int64))
+    heard = hear(model, song.grid, song.features, song.lag_ms, free, song.first_ms)
+    return [_reasons(song, heard, chart, target) for chart, target in zip(charts, targets, strict=True)]
+
+
+def _reasons(song: Song, heard: Heard, chart: Chart, target: str) -> ModelReasons:
+    slot = song.grid.nearest_slot(chart.time_ms)
+    onset = torch.sigmoid(heard.encoding.onset_logit[0].double()).numpy()
+    assert heard.encoding.alike is not None
+    repeats_ms = _repeats_ms(song, heard.encoding.alike[0].numpy(), chart)
+    return ModelReasons(onset[slot], repeats_ms[slot], target)
+
+
+def _repeats_ms(song: Song, alike: NDArray[np.float32], chart: Chart) -> NDArray[np.float64]:
+    """[slot] time of the earlier place whose row stands here again, where the song sounds alike; nan where there is none.
+
+    Of several places the furthest back is told: that is where the motif came from.
+    """
+    grid, rows = song.grid, rows_of(chart, song.grid)
+    code_at = np.zeros(grid.slot_ms.size, np.int64)
+    code_at[rows.slot] = rows.code
+    found = np.full(grid.slot_ms.size, np.nan)
+    for number, lag in enumerate(MOTIF_LAGS):
+        slot = rows.slot[rows.slot >= lag]
+        same = (code_at[slot] == code_at[slot - lag]) & (alike[slot // SLOTS_PER_CELL, number] > ALIKE)
+        found[slot[same]] = grid.slot_ms[slot[same] - lag]
+    return found
