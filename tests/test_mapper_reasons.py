@@ -24,7 +24,7 @@ def test_a_repeated_bar_names_the_first_and_other_notes_name_nothing():
     song = Song(make_grid(points, 0.0, 24_000.0), points, features)
     builder = ChartBuilder().bpm(150, 0.0)
     for bar in range(3):
-        for beat, column in enumerate((0, 2, 1, 3) if bar < 2 else (1, 0, 3, 2)):
+        for beat, column in enumerate((0, 2, 1, 3) if bar < 2 else (2, 0, 3, 1)):
             builder.note((8 + bar * 4 + beat) * BEAT_MS, column)
     (reasons,) = reasons_of(model, song, [builder.build()], ["3.00 stars"])
     assert reasons.target == "3.00 stars"
