@@ -33,6 +33,8 @@ SPREAD = 0.5
 """The first takes are told up to this many stars more and less than asked; later ones half as many."""
 HOLD_SPREAD = 0.7
 """Log-odds of a hold by which the takes differ where a hold share is asked."""
+REPEAT_SPREAD = 0.7
+"""Log-odds of a repeated column by which the takes differ where a pattern mix is asked."""
 CHORD_SPREAD, CHORD_STEP, MAX_CHORD_LEAN = 0.4, 0.5, 2.0
 """Log-odds of each note beyond a row's first: by how much takes differ, and how much less it becomes from round to round
 where the level's rules, most of which are about chords, are broken too often."""
@@ -169,14 +171,19 @@ def _next_takes(index: int, wish: Wish, takes: Sequence[Take], best: Spliced | N
     push = np.clip(centre + spread * offsets, -MAX_PUSH, MAX_PUSH)
     # What differs besides the push must not go along with it, or the splicer could not have one without the other.
     holds = HOLD_SPREAD * np.roll(offsets, 1) * (wish.hold_share is not None)
-    chords = CHORD_SPREAD * np.roll(offsets, 2) * (free and wish.level in CHORD_RULES)
+    chords = CHORD_SPREAD * np.roll(offsets, 2) * (not free or wish.level in CHORD_RULES)
+    repeats = REPEAT_SPREAD * np.roll(offsets, 1) * (not free)
     return [
         Take(
             index,
             len(tried) + number,
             float(push[number]),
             bias,
-            replace(lean, holds=lean.holds + float(holds[number]), chords=lean.chords + float(chords[number])),
+            Lean(
+                lean.holds + float(holds[number]),
+                lean.chords + float(chords[number]),
+                lean.repeats + float(repeats[number]),
+            ),
         )
         for number in range(count)
     ]

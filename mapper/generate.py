@@ -13,6 +13,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,21 +75,14 @@ def run(
         raise ConfigError(f"--out {out}: is the map itself; name another file with -o")
     check_writable(out)
     model = model or load_mapper(config.checkpoint)
-    with open_source(config, lambda share: report("hear", share)) as source:
+    with open_source(config, lambda share: report("hear", share)) as source, _Audio(source) as audio:
         report("hear", 1.0)
-        aim = _aim(config)
-        progress = lambda share: report("write", share)  # noqa: E731
-        if config.section is None:
-            written = write_charts(model, source.song, config.asked_stars, aim, progress)
-            charts = _finished(source, written)
-        else:
-            written = reroll(model, source, config, aim, progress)
-            charts = [one.chart for one in written]
+        charts, written = _charts(config, source, model, lambda share: report("write", share))
         report("pack", 0.0)
         difficulties = [
             report_difficulty(chart, one, config.tolerance) for chart, one in zip(charts, written, strict=True)
         ]
-        _pack(config, source, charts, out)
+        _pack(config, source, charts, audio, out)
         seconds = time.perf_counter() - began
     report("pack", 1.0)
     name = str(config.song or config.from_map)
@@ -99,15 +93,38 @@ def run(
     )
 
 
-def _aim(config: GenerateConfig) -> AimConfig:
-    """What the options ask of every difficulty."""
-    return AimConfig(
-        seed=config.seed,
-        steering=steering_of(config),
-        tolerance=config.tolerance,
-        takes=config.takes,
-        rounds=config.rounds,
-    )
+class _Audio:
+    """The song as osu! plays it, made ready beside the writing: encoding takes seconds, and needs no Python."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __enter__(self) -> _Audio:
+        self.folder = tempfile.TemporaryDirectory()
+        self.pool = ThreadPoolExecutor(1)
+        self.ready = self.pool.submit(playable_audio, self.source.audio_path, Path(self.folder.name))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown()
+        self.folder.cleanup()
+
+    @property
+    def path(self) -> Path:
+        """Where it is; raises what encoding it raised."""
+        return self.ready.result()
+
+
+def _charts(
+    config: GenerateConfig, source: Source, model: Mapper, report: Callable[[float], None]
+) -> tuple[list[Chart], list[Written]]:
+    """The charts of the set as they are packed, and what was written for each."""
+    aim = AimConfig(config.seed, steering_of(config), config.tolerance, config.takes, config.rounds)
+    if config.section is not None:
+        written = reroll(model, source, config, aim, report)
+        return [one.chart for one in written], written
+    written = write_charts(model, source.song, config.asked_stars, aim, report)
+    return _finished(source, written), written
 
 
 def _finished(source: Source, written: Sequence[Written]) -> list[Chart]:
@@ -145,16 +162,13 @@ def downbeats_ms(grid: Grid) -> NDArray[np.float64]:
     return first_slots[(grid.beat_in_bar == 0) & (grid.quarter == 0)]
 
 
-def _pack(config: GenerateConfig, source: Source, charts: Sequence[Chart], out: Path) -> None:
+def _pack(config: GenerateConfig, source: Source, charts: Sequence[Chart], audio: _Audio, out: Path) -> None:
     """Write the set: a new one, or the map's with the charts added or its section exchanged."""
     if source.map_path is not None and source.map_path.suffix.lower() == ".osz":
         add_to_osz(source.map_path, charts, config.section, out)
         return
-    others: list[Chart] = []
-    if source.map_charts and config.section is None:
-        others = list(source.map_charts)
-    with tempfile.TemporaryDirectory() as folder:
-        write_osz([*others, *charts], playable_audio(source.audio_path, Path(folder)), out)
+    others = source.map_charts if config.section is None else ()
+    write_osz([*others, *charts], audio.path, out)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,10 @@ HOLDS_BEGUN = (SYMBOLS == HOLD_START).sum(-1)
 NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
 """[code], holds and notes that a row begins."""
 MAX_LEAN = 6.0
-LEAN_PER_SHARE = 3.0
-"""Log-odds added for a whole share of rows that are missing from a pattern family."""
+STREAM_REPEATS = 2.0
+"""Log-odds taken from repeats for a whole share of rows that are missing from streams, in which no column repeats."""
+LEAN_PER_SHARE = 4.0
+"""Log-odds added for a whole share of rows that are missing from a family of bigger chords."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,17 @@ class Lean:
     def corrected(self, steering: Steering, hold_share: float, mix: NDArray[np.float64]) -> Lean:
         """The lean of the next takes, when takes with this one had such holds and such a pattern mix [family]."""
         holds = 0.0 if steering.hold_share is None else _log_odds(steering.hold_share) - _log_odds(hold_share)
-        short = dict(zip(FAMILIES, np.nan_to_num(np.array(steering.patterns) - mix), strict=True))
+        asked = dict(zip(FAMILIES, steering.patterns, strict=True))
+        short = {
+            name: 0.0 if np.isnan(asked[name]) else asked[name] - got for name, got in zip(FAMILIES, mix, strict=True)
+        }
         chords = short["jumpstream"] + 2 * short["handstream"] + short["chordjack"] - short["stream"]
-        return Lean(
-            float(np.clip(self.holds + holds, -MAX_LEAN, MAX_LEAN)),
-            float(np.clip(self.chords + LEAN_PER_SHARE * chords, -MAX_LEAN, MAX_LEAN)),
-            float(np.clip(self.repeats + LEAN_PER_SHARE * (short["jack"] + short["chordjack"]), -MAX_LEAN, MAX_LEAN)),
-        )
+        repeats = -STREAM_REPEATS * sum(max(short[name], 0.0) for name in ("stream", "jumpstream", "handstream"))
+        for name, got in zip(FAMILIES, mix, strict=True):
+            if name in ("jack", "chordjack") and not np.isnan(asked[name]):
+                repeats += _log_odds(asked[name]) - _log_odds(float(got))
+        leans = (self.holds + holds, self.chords + LEAN_PER_SHARE * chords, self.repeats + repeats)
+        return Lean(*(float(np.clip(lean, -MAX_LEAN, MAX_LEAN)) for lean in leans))
 
 
 def _log_odds(share: float) -> float:

@@ -18,7 +18,7 @@ STAR_SLACK, STAR_UNIT = 0.01, 0.02
 HOLD_UNIT = 0.02  # a hold share this far off costs 1
 MANY_HOLDS = 0.3
 """Where no hold share is asked, more than this is too many: the 90th percentile of `train` charts of most levels."""
-PATTERN_UNIT = 0.1  # a family's share of rows this far off costs 1
+PATTERN_UNIT = 0.05  # a family's share of rows this far off costs 1
 FINDING_UNIT = 10.0  # so many warnings for 1,000 notes cost 1
 PROBLEM_WARNINGS = 10.0  # a problem costs as much as this many warnings
 NOT_OF_NOTES = ("column-share", "scroll-speed", "hp-od")
