@@ -50,6 +50,8 @@ NEAR_STARS = 1.0
 """Takes of other difficulties this near to the stars asked may be used too."""
 HOPELESS = 0.9
 """A round that leaves more than this of what a chart costs is its difficulty's last."""
+MAX_SPLICED = 48
+"""Takes that are spliced at most, the nearest: memory grows with their square."""
 MAX_BATCH_SLOTS = 700_000
 """Slots times charts written side by side: what is heard of 18 charts of 3 minutes is 200 MB."""
 
@@ -260,7 +262,8 @@ def _best(
         if take.index == index
         or (wishes[take.index].stars != wish.stars and abs(take.stars - wish.stars) <= NEAR_STARS)
     ]
-    rows = [take.rows for take in near if take.rows is not None]
+    near.sort(key=lambda take: abs(take.stars - wish.stars))
+    rows = [take.rows for take in near[:MAX_SPLICED] if take.rows is not None]
     if not rows:
         return before
     best = Splicer(Takes(song.grid, rows), song.chart_of).splice(wish)
