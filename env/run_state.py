@@ -42,7 +42,7 @@ def load_state(out: Path, device: torch.device | str) -> dict[str, Any] | None:
         raise CheckpointError(
             f"{path}: damaged ({str(error).splitlines()[0][:100]}); remove it to start anew"
         ) from error
-    missing = {"policy", "optimizer", "leash", "guard", "updates", "steps", "before", "best"} - set(saved)
+    missing = {"policy", "optimizer", "leash", "updates", "steps", "before", "best"} - set(saved)
     if missing:
         raise CheckpointError(f"{path}: not a refinement run's state (no {', '.join(sorted(missing))})")
     return saved

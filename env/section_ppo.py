@@ -2,7 +2,7 @@
 
 A rollout writes each of `groups` sections in `versions` versions from begin to end (`env.rollout`); what a version
 earns is taken against its siblings; minibatches are whole sections (`env.episode_buffer`). To PPO's loss comes the
-exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and holds have a price (`env.guard`).
+exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and a guard on the share of holds (`env.guard`).
 Returns are not bootstrapped at a section's end: what the next section earns is no merit of this one.
 """
 
@@ -19,7 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from env.episode_buffer import EpisodeBuffer, Episodes
-from env.guard import HoldGuard, holds_and_notes
+from env.guard import hold_drift, holds_and_notes
 from env.judge import Judge, Judged, PolicySampling, states_of
 from env.leash import Leash
 from env.policy import MapperPolicy
@@ -29,8 +29,8 @@ from env.vector import ChartVecEnv
 from mapper.model import Mapper
 
 MAX_LOG_RATIO = 10.0
-USUAL_SECTIONS = 32
-"""Sections on which the pretrained mapper's habits are measured before a run."""
+HOLD_WEIGHT = 3.0
+"""Weight of `guard.hold_drift` in the loss: twice as many holds cost as much as gaining 1.4 standard advantages."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,6 @@ class SectionPPO(PPO):
         self.settings, self.leash, self.updates, self.finished = settings, Leash(settings.leash), 0, False
         self.reference = Judge(reference.eval(), sampling)
         self.chart_env = env
-        self.guard = HoldGuard(usual_hold_share(env, self.reference, settings.seed))
         self.last_earned: Earned | None = None
         super().__init__(
             MapperPolicy,
@@ -105,12 +104,10 @@ class SectionPPO(PPO):
         earned = earn(session.scorer, written.state, seeds)
         holds, notes = holds_and_notes(written.state)
         rollout_buffer.reset()
-        rollout_buffer.fill(written, earned.reward + self.guard.payment(holds, notes), settings.versions)
-        self.guard.adapt(float(holds.sum()), float(notes.sum()))
+        rollout_buffer.fill(written, earned.reward, settings.versions)
         self.last_earned = earned
         self._log_rollout(written.steps, earned)
         self.logger.record("guard/hold_share", float(holds.sum() / max(notes.sum(), 1)))
-        self.logger.record("guard/hold_price", self.guard.price)
         self.num_timesteps += int(written.steps.sum())
         callback.update_locals(locals())
         going_on = callback.on_step()
@@ -163,9 +160,13 @@ class SectionPPO(PPO):
             advantage * ratio.exp(), advantage * ratio.exp().clamp(1 - self.settings.clip, 1 + self.settings.clip)
         )
         value_loss = ((values - episodes.returns)[taken] / max(spread, 1e-8)).square().mean()
-        divergence = judged.kl(self._refer(episodes))[taken].mean()
+        usual = self._refer(episodes)
+        divergence = judged.kl(usual)[taken].mean()
+        wrote = taken[judged.wrote]  # [row], not behind an episode's end
+        drift = hold_drift(judged.codes[wrote], usual.codes[wrote])
         entropy = judged.entropy()[taken].mean()
-        loss = -gain.mean() + self.vf_coef * value_loss + self.leash.coefficient * divergence - self.ent_coef * entropy
+        loss = -gain.mean() + self.vf_coef * value_loss - self.ent_coef * entropy
+        loss = loss + self.leash.coefficient * divergence + HOLD_WEIGHT * drift
         policy.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
@@ -178,6 +179,7 @@ class SectionPPO(PPO):
             "train/step_kl": float((ratio.exp() - 1 - ratio).mean().detach()),
             "train/gradient_norm": float(norm),
             "leash/kl": float(divergence.detach()),
+            "guard/hold_drift": float(drift.detach()),
         }
 
     @torch.no_grad()
@@ -195,7 +197,6 @@ class SectionPPO(PPO):
             "policy": self.policy.state_dict(),
             "optimizer": self.policy.optimizer.state_dict(),
             "leash": self.leash.coefficient,
-            "guard": {"wanted": self.guard.wanted, "recent": self.guard.recent, "saved_up": self.guard.saved_up},
             "updates": self.updates,
             "steps": self.num_timesteps,
         }
@@ -205,16 +206,7 @@ class SectionPPO(PPO):
         self.policy.load_state_dict(saved["policy"])
         self.policy.optimizer.load_state_dict(saved["optimizer"])
         self.leash.coefficient = float(saved["leash"])
-        self.guard = HoldGuard(**saved["guard"])
         self.updates, self.num_timesteps = int(saved["updates"]), int(saved["steps"])
-
-
-def usual_hold_share(env: ChartVecEnv, judge: Judge, seed: int) -> float:
-    """Holds / notes that the pretrained mapper writes in sections like those it is refined on."""
-    random = np.random.default_rng([seed, 3])
-    sections = [draw_section(env.library, env.session.config, random) for _ in range(USUAL_SECTIONS)]
-    holds, notes = holds_and_notes(write(env.library, judge, sections, 2, [seed, 4]).state)
-    return float(holds.sum() / max(notes.sum(), 1))
 
 
 def frozen_copy(mapper: Mapper) -> Mapper:

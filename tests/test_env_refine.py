@@ -37,7 +37,6 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
         return ppo, HeldOut(library(), sections=2, versions=2, charts=1)
 
     monkeypatch.setattr("env.refine.prepare", prepared)
-    monkeypatch.setattr("env.section_ppo.USUAL_SECTIONS", 2)
 
 
 def config(out: Path, **changes) -> RefineConfig:  # type: ignore[no-untyped-def]
@@ -62,7 +61,7 @@ def test_a_run_leaves_weights_config_and_curves_and_goes_on(tmp_path: Path) -> N
     assert steps == sorted(steps)
     assert steps[-1] == saved["steps"] > before["steps"]
     assert len(steps) == 3, "one point an update, none twice"
-    assert {"leash/kl", "held_out/reward", "guard/hold_price", "train/entropy"} <= set(events.Tags()["scalars"])
+    assert {"leash/kl", "held_out/reward", "guard/hold_drift", "train/entropy"} <= set(events.Tags()["scalars"])
     assert "charts/0" in events.Tags()["images"]
     assert "charts/0" in events.Tags()["audio"]
 

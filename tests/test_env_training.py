@@ -15,7 +15,7 @@ from chart.model import Chart
 from env import core, kernels
 from env.alarm import holds_kept, worsened
 from env.episode_buffer import EpisodeBuffer, generalised_advantage
-from env.guard import HoldGuard, holds_and_notes
+from env.guard import expected_hold_share, hold_drift, holds_and_notes
 from env.judge import PolicySampling
 from env.leash import Leash
 from env.refine import RefineConfig
@@ -63,29 +63,28 @@ def test_the_leash_tightens_when_too_far_and_loosens_when_near() -> None:
         Leash(0)
 
 
-def test_the_guard_raises_the_price_of_holds_until_they_are_as_rare_as_before() -> None:
-    guard = HoldGuard(0.1, saved_up=0.0)
-    holds, notes = np.array([[6, 0], [0, 0]]), np.array([[10, 10], [10, 10]])
-    assert (guard.payment(holds, notes) == 0).all()
-    for _ in range(5):
-        guard.adapt(30, 100)
-    paid = guard.payment(holds, notes).sum(1)
-    assert guard.price > 0
-    assert paid[0] < 0 < paid[1], "the version with more holds than usual pays, the other is paid"
-    dear = guard.price
-    for _ in range(30):
-        guard.adapt(2, 100)
-    assert guard.price < 0 < dear
+def test_the_guard_sees_holds_become_likelier_and_pushes_back() -> None:
+    usual = torch.zeros(3, 256).log_softmax(1)
+    logits = torch.zeros(3, 256)
+    logits[:, 2] = 9.0  # a hold in column 0
+    logits.requires_grad_(True)
+    drift = hold_drift(logits.log_softmax(1), usual)
+    assert float(hold_drift(usual, usual)) == 0.0
+    assert float(expected_hold_share(usual)) == pytest.approx(0.5), "as many holds as taps among all rows"
+    assert float(drift) > 0.2
+    drift.backward()
+    assert logits.grad is not None
+    assert bool((logits.grad[:, 2] > 0).all()), "descending makes the hold less likely"
 
 
-def test_holds_and_notes_are_counted_where_they_were_written() -> None:
+def test_holds_and_notes_that_were_written_are_counted() -> None:
     section = section_at(library(), 0, 3, 2, Target.typical(3.0, 1), None)
     state = core.initial(library(), [section])
     core.step(library(), state, np.array([0]), np.array([2 | 4]))  # a hold and a tap
     core.step(library(), state, np.array([95]), np.array([3]))  # released a bar later
     holds, notes = holds_and_notes(state)
-    assert holds.tolist() == [[1, 0, 0, 0, 0, 0, 0, 0]]
-    assert notes.tolist() == [[2, 0, 0, 0, 0, 0, 0, 0]]
+    assert holds.tolist() == [1]
+    assert notes.tolist() == [2]
 
 
 def test_minibatches_hold_every_episode_once_with_its_own_steps() -> None:
@@ -134,7 +133,6 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("env.section_ppo.earn", paid)
     ppo = algorithm(Settings(groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
     ppo.leash.coefficient = 0.0
-    ppo.guard.wanted = 0.1
     _, callback = ppo._setup_learn(1)
     for _ in range(14):
         ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
@@ -182,7 +180,7 @@ def test_a_damaged_state_is_refused_with_a_reason(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"damaged .*; remove it to start anew"):
         load_state(tmp_path, "cpu")
     torch.save({"policy": {}}, tmp_path / "state.pt")
-    with pytest.raises(CheckpointError, match=r"not a refinement run's state \(no before, best, guard"):
+    with pytest.raises(CheckpointError, match=r"not a refinement run's state \(no before, best, leash"):
         load_state(tmp_path, "cpu")
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chart.errors import ConfigError
+from chart.errors import ChartFileError, ConfigError
 from chart.grid import make_grid
 from chart.model import MACHINE_MADE_TAGS, Metadata
 from chart.osu import format_osu
@@ -78,7 +78,7 @@ def made(tmp_path):
     text = text.replace("64,192,0,1,0,0:0:0:0:", "64,192,0,1,8,2:1:0:70:clap.wav")
     path = tmp_path / "set.osz"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("hard.osu", text)
+        archive.writestr("hard.osu", text.replace("\n", "\r\n"))
         archive.writestr("taiko.osu", text.replace("Mode: 3", "Mode: 1"))
         archive.writestr("audio.ogg", b"sound")
         archive.writestr("bg.jpg", b"picture")
@@ -100,6 +100,17 @@ def test_a_section_written_back_leaves_every_other_line(made, tmp_path):
     tags = next(line for line in lines if line.startswith("Tags:"))
     assert [line for line in lines if line != tags] == [line for line in expected if not line.startswith("Tags:")]
     assert set(MACHINE_MADE_TAGS) | {"jazz"} == set(tags.removeprefix("Tags:").split())
+
+
+def test_notes_that_are_not_last_in_the_file_are_refused(made, tmp_path):
+    _, text = made
+    path = tmp_path / "odd.osz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hard.osu", text + "[Colours]\nCombo1 : 1,2,3\n")
+    (chart,) = read_osz(path).charts
+    with pytest.raises(ChartFileError, match=r"odd.osz/hard.osu: \[HitObjects\] is not its last section"):
+        add_to_osz(path, [chart], (2000.0, 4000.0), tmp_path / "out.osz")
+    assert not (tmp_path / "out.osz").exists()
 
 
 def test_added_charts_stand_beside_all_that_was_there(made, tmp_path):
