@@ -16,7 +16,7 @@ from chart.model import KEYS, MACHINE_MADE_TAGS, Chart
 from chart.osu import format_osu, parse_osu
 from chart.osu_writing import PLAYFIELD_WIDTH, format_notes
 from chart.osz import chart_file_names, entry_of
-from chart.parsing import decode_utf8
+from chart.parsing import decode_utf8, shown
 from chart.saving import replacing
 
 PLAYED_BY_OSU = frozenset({".mp3", ".ogg", ".wav"})
@@ -26,6 +26,7 @@ BLOCK_FRAMES = 1 << 16
 MAX_MEMBER_BYTES = 500_000_000
 """Largest file that is copied from a set."""
 _TAGS = re.compile(r"^Tags:(?P<tags>[^\r\n]*)", re.MULTILINE)
+_NOTES = re.compile(r"^[^\S\r\n]*\[HitObjects\][^\S\n]*$", re.MULTILINE)
 VORBIS_QUALITY = 0.4  # libsndfile's compression level: about 190 kbit/s in stereo
 
 
@@ -63,7 +64,7 @@ def add_to_osz(source: Path, charts: Sequence[Chart], section: tuple[float, floa
         for member in members:
             data = read_member(source, archive, member, MAX_MEMBER_BYTES)
             if changed and member.filename.lower().endswith(".osu"):
-                data = _with_notes_of(data, changed)
+                data = _with_notes_of(data, changed, f"{source}/{shown(member.filename)}")
             copy.writestr(entry_of(member.filename, member.compress_type), data)
         if section is None:
             _write_new(copy, charts, {member.filename.casefold() for member in members})
@@ -78,21 +79,24 @@ def _write_new(copy: zipfile.ZipFile, charts: Sequence[Chart], taken: set[str]) 
         copy.writestr(entry_of(free, zipfile.ZIP_DEFLATED), format_osu(chart).encode("utf-8"))
 
 
-def _with_notes_of(data: bytes, changed: dict[str, Chart]) -> bytes:
+def _with_notes_of(data: bytes, changed: dict[str, Chart], where: str) -> bytes:
     """The `.osu` file with the notes of the changed chart of its name; lines of notes it had are kept verbatim."""
     try:
-        text = decode_utf8(data, "chart")
-        old = parse_osu(text, "chart")
+        text = decode_utf8(data, where)
+        old = parse_osu(text, where)
     except ChartFileError:
         return data  # another mode, or broken: not ours to change
     chart = changed.get(old.metadata.version)
     if chart is None:
         return data
-    head, heading, tail = text.partition("[HitObjects]")
-    lines = [line for line in tail.splitlines() if line.strip() and not line.strip().startswith("//")]
+    head, *parts = _NOTES.split(text)
+    lines = [line for line in "".join(parts).splitlines() if line.strip() and not line.strip().startswith("//")]
+    if len(parts) != 1 or len(lines) != len(old):
+        raise ChartFileError(f"{where}: [HitObjects] is not its last section; save it in the osu! editor first")
     known = dict(zip(_keys(old), _lines_by_note(lines), strict=True))
     notes = [known.get(key, line) for key, line in zip(_keys(chart), format_notes(chart), strict=True)]
-    return "\r\n".join([*(_TAGS.sub(_with_our_tags, head, count=1) + heading).splitlines(), *notes, ""]).encode("utf-8")
+    tagged = _TAGS.sub(_with_our_tags, head, count=1)
+    return "\r\n".join([*tagged.splitlines(), "[HitObjects]", *notes, ""]).encode("utf-8")
 
 
 def _with_our_tags(line: re.Match[str]) -> str:
