@@ -48,6 +48,9 @@ MIN_TIMED_BEATS = 20
 STEADY_INTERVAL = 3e-3
 """Nine tenths of a steady piece's intervals are within this share of its median one."""
 
+CHART_COPIES = 2
+"""Each chart counts as much as this many other pieces: with one, `train` charts lose what the pieces win."""
+
 FOLDS = 10
 PENALTY = {"BEAT_LEVEL_WEIGHTS": 0.01, "BEAT_PHASE_WEIGHTS": 0.001, "DOWNBEAT_WEIGHTS": 0.3}
 """Weight of the squared weights, chosen by the held-out share."""
@@ -215,7 +218,7 @@ def learn(folder: Path, timed: Path | None = None) -> str:
             continue
         if beatmapset.charts and beatmapset.charts[0].red_lines:
             for name, example in examples_of(song, audio, beatmapset.charts):
-                examples[name].append(example)
+                examples[name] += [example] * (CHART_COPIES if pieces else 1)
     lines, report = [], []
     for name, found in examples.items():
         if not found:
