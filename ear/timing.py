@@ -50,6 +50,9 @@ MIN_LIVE_AGREEMENT = 0.5
 STEADY_CONFIDENCE = 0.6
 """Steady stretches this sure are never taken for live music."""
 
+MIN_LIVE_BEATS = 8
+"""Fewer beats than this show no tempo to follow."""
+
 CLEAR_BEAT = 0.4
 """Activation from which a network's typical beat is a clear one; below, live beats are worth less."""
 
@@ -150,7 +153,10 @@ def find_timing(audio: Audio, activations: BeatActivations | None = None, profil
         return steady
     if profile != "live" and steady.confidence >= STEADY_CONFIDENCE:
         return steady
-    beats = live_beats(track_beats(activations), strength)
+    tracked = track_beats(activations)
+    if tracked.time_ms.size < MIN_LIVE_BEATS:
+        return steady
+    beats = live_beats(tracked, strength)
     steady_agrees, live_agrees = (beat_agreement(heard.beat, ms) for ms in (beats_of(steady).time_ms, beats.time_ms))
     if profile != "live" and live_agrees < max(steady_agrees + LIVE_GAIN, MIN_LIVE_AGREEMENT):
         return steady

@@ -166,3 +166,9 @@ def test_a_network_that_babbles_does_not_take_a_steady_song_for_live() -> None:
     timing = find_timing(ROCK, noise)
     assert timing.profile == "stable"
     assert timing.bpm == pytest.approx(151.37, rel=1e-4)
+
+
+def test_a_few_seconds_with_a_network_are_no_live_music() -> None:
+    audio = audio_of(hits_at(np.array([0.5, 0.7, 0.9, 1.6, 2.5, 2.6, 3.1, 3.9, 4.2, 4.6]), 5.0))
+    heard = activations_of(np.array([500.0, 2500, 4200]), np.array([1, 1, 1]), 5000.0, missed=0.0, half_beats=0.0)
+    assert find_timing(audio, heard, "live").profile == "stable"
