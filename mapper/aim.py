@@ -228,6 +228,7 @@ def _record(
         sampling = sampling_of(
             seed + first,
             np.array([take.bias for take in some]),
+            steering,
             [take.lean for take in some],
             _luck(song, config, some),
         )

@@ -155,7 +155,7 @@ def _rewritten(
         spread = SPREAD * (1 + number) if aim.takes > 1 else 0.0
         told = wish.stars + np.linspace(-spread, spread, aim.takes)
         heard = _outside_breaks(listener.hear([(float(value), steering) for value in told]), section)
-        sampling = sampling_of(int(seed), np.zeros(aim.takes), [Lean()] * aim.takes)
+        sampling = sampling_of(int(seed), np.zeros(aim.takes), [steering] * aim.takes, [Lean()] * aim.takes)
         rows += [section.whole(one) for one in write_rows(model, heard, sampling, span=section.span)]
         best = Splicer(Takes(song.grid, rows), section.chart_of).splice(wish)
         report((number + 1) / aim.rounds)

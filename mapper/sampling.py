@@ -18,12 +18,29 @@ from chart.model import KEYS
 from mapper.batches import LONG_AGO_TICKS, MAX_ROWS
 from mapper.hearing import Heard
 from mapper.model import ELAPSED_BUCKETS, Mapper
-from mapper.rows import HELD_AFTER, HOLD_END, MIN_COLUMN_GAP_MS, NOTHING, ROW_CODES, SYMBOLS, Rows, held_states
+from mapper.rows import (
+    HELD_AFTER,
+    HOLD_END,
+    HOLD_START,
+    MIN_COLUMN_GAP_MS,
+    NOTHING,
+    ROW_CODES,
+    SYMBOLS,
+    TAP,
+    Rows,
+    held_states,
+)
 from mapper.sampling_kernels import MOTIF_LAGS, next_codes, next_slots
 from mapper.stepper import ReadRows, Stepper, elapsed_buckets
 
 KEPT_ROWS = 160
 """Rows of context that are read again when the decoder's cache is full."""
+HOLDS_BEGUN = (SYMBOLS == HOLD_START).sum(-1)
+NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
+"""[code], holds and notes that a row begins."""
+HOLD_GAIN = 0.3
+"""Log-odds that a missing hold adds to every later one: the mapper tends to many holds or none, whichever it began."""
+MAX_HOLD_LEAN = 8.0
 LAST_HOLD_BEATS = 2
 """No hold starts this close to the end."""
 
@@ -36,6 +53,7 @@ class Sampling:
     rate_bias: NDArray[np.float64]  # [chart], to the hazard: more or fewer rows
     row_bias: NDArray[np.float64] | None = None  # [chart, code], to each row code
     repeat_bias: NDArray[np.float64] | None = None  # [chart], for each column pressed again within half a beat
+    hold_share: NDArray[np.float64] | None = None  # [chart], kept to while writing; nan or None: as it comes
     luck: NDArray[np.float32] | None = None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
     # the same luck have rows in the same places, as far as their hazards allow; None: each draws its own
     onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
@@ -95,6 +113,7 @@ class _Writing:
         self.active = np.arange(charts)
         self.random = np.random.SeedSequence(sampling.seed).generate_state(charts, np.uint64).astype(np.uint64)
         self.row_bias = np.zeros((charts, ROW_CODES)) if sampling.row_bias is None else sampling.row_bias
+        self.hold_lean = np.zeros(charts)  # log-odds of a hold that keep to the share
         self.repeat_bias = np.zeros(charts) if sampling.repeat_bias is None else sampling.repeat_bias
         self.last_event_ms = np.tile(span.last_event_ms, (charts, 1))
         self.held = np.zeros(charts, np.int64)
@@ -125,6 +144,7 @@ class _Writing:
         elapsed = self.grid.tick[slot] - self.tick[active]
         self.tick[active], self.code[active] = self.grid.tick[slot], code
         self.held[active] = HELD_AFTER[self.held[active], code]
+        self._count_holds(code)
         touched = SYMBOLS[code] != NOTHING
         self.last_event_ms[active] = np.where(touched, self.grid.slot_ms[slot][:, None], self.last_event_ms[active])
         full = active[self.stepper.length[active] == MAX_ROWS]
@@ -133,6 +153,13 @@ class _Writing:
         self.log.append((active, slot, code, self.held[active]))
         self.code_at[active, slot] = code
         self._read(active, slot, code, self.held[active], elapsed_buckets(elapsed))
+
+    def _count_holds(self, code: NDArray[np.int64]) -> None:
+        """Lean to holds where they were too few, and away where they were too many."""
+        if self.sampling.hold_share is not None:
+            missing = self.sampling.hold_share[self.active] * NOTES_BEGUN[code] - HOLDS_BEGUN[code]
+            lean = self.hold_lean[self.active] + HOLD_GAIN * np.nan_to_num(missing)
+            self.hold_lean[self.active] = np.clip(lean, -MAX_HOLD_LEAN, MAX_HOLD_LEAN)
 
     def _find_slots(self) -> NDArray[np.bool_]:
         """[active], whether a next row was found; `slot` is then where."""
@@ -189,7 +216,7 @@ class _Writing:
             self.grid.slot_ms,
             self.grid.tick,
             logits,
-            self.row_bias,
+            self.row_bias + self.hold_lean[:, None] * HOLDS_BEGUN,
             self.repeat_bias,
             self.sampling.row_temperature,
             self.sampling.top_p,

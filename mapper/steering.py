@@ -14,8 +14,8 @@ from chart.model import Chart, TimingPoint
 from mapper.hearing import Heard, hear
 from mapper.model import STYLES, Controls, Mapper
 from mapper.pattern_mix import FAMILIES
-from mapper.rows import HOLD_START, SYMBOLS, TAP, Rows, notes_of
-from mapper.sampling import Sampling
+from mapper.rows import Rows, notes_of
+from mapper.sampling import HOLDS_BEGUN, NOTES_BEGUN, Sampling
 
 MIN_TOLD_STARS, MAX_TOLD_STARS = 0.3, 9.0
 TOLD_STEP = 0.25
@@ -26,9 +26,6 @@ MIN_NOTES_PER_S = 0.5
 HOLD_SHARE = 0.1
 """Holds among the notes of a typical human chart (the mean of `train` charts is .08 to .16 at any stars)."""
 
-HOLDS_BEGUN = (SYMBOLS == HOLD_START).sum(-1)
-NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
-"""[code], holds and notes that a row begins."""
 MAX_LEAN = 6.0
 STREAM_REPEATS = 2.0
 """Log-odds taken from repeats for a whole share of rows that are missing from streams, in which no column repeats."""
@@ -116,13 +113,19 @@ def _log_odds(share: float) -> float:
 
 
 def sampling_of(
-    seed: int, rate_bias: NDArray[np.float64], leans: Sequence[Lean], luck: NDArray[np.float32] | None = None
+    seed: int,
+    rate_bias: NDArray[np.float64],
+    steering: Sequence[Steering],
+    leans: Sequence[Lean],
+    luck: NDArray[np.float32] | None = None,
 ) -> Sampling:
-    """How takes with these biases and leans are sampled."""
+    """How takes with these biases and leans are sampled, one steering each."""
     holds = np.array([one.holds for one in leans])[:, None]
     chords = np.array([one.chords for one in leans])[:, None]
     row_bias = holds * HOLDS_BEGUN + chords * np.maximum(NOTES_BEGUN - 1, 0)
-    return Sampling(seed, rate_bias, row_bias, np.array([one.repeats for one in leans]), luck)
+    shares = np.array([np.nan if one.hold_share is None else one.hold_share for one in steering])
+    repeats = np.array([one.repeats for one in leans])
+    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck)
 
 
 def controls_of(told: Sequence[tuple[float, Steering]]) -> Controls:
