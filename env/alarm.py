@@ -14,7 +14,7 @@ WORSE: dict[str, tuple[float, float]] = {
 """Auditor → (direction in which it gets worse, share of its value before refinement that is too much)."""
 NOTABLE_RISE = 0.003
 """Rise of the held-out reward from which it counts as one."""
-MAX_HOLDS_OFF = 0.03
+MAX_HOLDS_OFF = 0.05
 """Holds / notes by which a checkpoint that is kept may differ from the pretrained mapper on held-out sections."""
 
 
