@@ -18,7 +18,7 @@ from torch import Tensor
 from chart.errors import CheckpointError
 from mapper.model import Mapper, ModelConfig
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_CHECKPOINT_BYTES = 1 << 30
 MAX_WIDTH, MAX_LAYERS = 4096, 64
 """Bounds on what a stranger's checkpoint may make us allocate."""
@@ -57,7 +57,6 @@ def load_mapper(path: Path | None = None) -> Mapper:
     except SafetensorError as error:
         raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
     model = Mapper(config)
-    _widen(weights, model)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -65,17 +64,6 @@ def load_mapper(path: Path | None = None) -> Mapper:
             f"{path}: the weights do not fit their own config; the file is damaged or from a fork"
         ) from error
     return model.eval()
-
-
-def _widen(weights: dict[str, Tensor], model: Mapper) -> None:
-    """Checkpoints from before pattern controls, charts without audio and motif memory: no effect of what they lack."""
-    for name, tensor in model.state_dict().items():
-        old = weights.get(name)
-        if name.startswith(("unheard_", "motif.")) and old is None:
-            silent = name not in ("motif.key.weight", "motif.key.bias", "motif.sharpness")
-            weights[name] = torch.zeros_like(tensor) if silent else tensor
-        elif name == "controls.0.weight" and old is not None and old.shape[1] == 9:
-            weights[name] = torch.cat((old, tensor.new_zeros(tensor.shape[0], tensor.shape[1] - 9)), 1)
 
 
 def _config(header: dict[str, str], path: Path) -> ModelConfig:
