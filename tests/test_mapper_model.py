@@ -195,6 +195,7 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
             (1.0, 1.0, 1.0),
             np.zeros(1),
             np.array([draw * 7919], np.uint64),
+            np.zeros((0, 0), np.float32),
             found,
         )
         first += bool(found[0])

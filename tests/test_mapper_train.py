@@ -201,6 +201,6 @@ def test_checkpoints_round_trip_and_refuse_other_formats(tmp_path):
     save_file(weights, tmp_path / "odd.safetensors", metadata={"format_version": "2", "config": '{"width": 96}'})
     with pytest.raises(CheckpointError, match="do not fit"):
         load_mapper(tmp_path / "odd.safetensors")
-    save_file(weights, tmp_path / "huge.safetensors", metadata={"format_version": "1", "config": '{"width": 144000}'})
+    save_file(weights, tmp_path / "huge.safetensors", metadata={"format_version": "2", "config": '{"width": 144000}'})
     with pytest.raises(CheckpointError, match="out of bounds"):
         load_mapper(tmp_path / "huge.safetensors")
