@@ -1,8 +1,9 @@
 """Which multiple of the pulse is the beat, and which tick of it: statistics of onsets weighed with a network's beats.
 
 Each candidate is a steady grid: a multiple of the pulse (`ear.tempo`) at a peak of the fold on it (`ear.phase`). Its
-chance from the onsets is multiplied by what the network says: up to `AGREEMENT_WEIGHT` nats for full agreement between
-the grid and the beats it heard. A network whose beats agree with no grid at all is not trusted.
+chance from the onsets is multiplied by what the network says: up to `LEVEL_WEIGHT` nats for full agreement between
+the level's best grid and the beats it heard, and `PHASE_WEIGHT` between the grids of a level. A network whose beats
+agree with no grid at all is not trusted.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from ear.peaks import HeardPeaks, agreement, trust
 from ear.phase import BeatPhase, beat_phases
 
-AGREEMENT_WEIGHT = 24.0
-"""Nats between a grid that agrees fully with the network's beats and one that does not at all, if it is trusted."""
+LEVEL_WEIGHT, PHASE_WEIGHT = 12.0, 24.0
+"""Nats between a grid that agrees fully with the network's beats and one that does not at all, if it is trusted: on
+another level, and on the same one. A little-trained network hears every half beat too, long after it hears which tick is
+one: with 24 for both it doubled tempi. 20 or more suit a good one."""
 
 MIN_CHANCE = 0.02
 """Levels less likely than this from the onsets are still possible for the network."""
@@ -47,10 +50,11 @@ def choose_beat(
             grids.append((hz, phase))
             prior.append(np.log(max(chance, MIN_CHANCE)) + np.log(max(phase.chance, MIN_CHANCE)))
             agrees.append(agreement(heard.beat, hz, phase.offset_ms))
-    weight = AGREEMENT_WEIGHT * trust(max(agrees))
-    if not weight:
+    trusted = trust(max(agrees))
+    if not trusted:
         return _by_onsets(strength, frame_ms, levels)
-    score = np.array(prior) + weight * np.array(agrees)
+    of_best = np.array([max(a for (other, _), a in zip(grids, agrees, strict=True) if other == hz) for hz, _ in grids])
+    score = np.array(prior) + trusted * (LEVEL_WEIGHT * of_best + PHASE_WEIGHT * (np.array(agrees) - of_best))
     joint = np.exp(score - score.max())
     joint /= joint.sum()
     of_level = {hz: float(joint[[one == hz for one, _ in grids]].sum()) for hz, _ in levels}
