@@ -1,9 +1,9 @@
-"""What must not be sold for reward: the share of holds among the notes stays what the pretrained mapper would write.
+"""What must not be sold for reward: whether a row begins a hold stays as likely as the pretrained mapper has it.
 
 Holds raise what a phrase asks of the players without adding notes, so a policy whose phrases are too easy writes holds
-instead of notes (from .09 to .33 of the notes within ten updates; a price on holds swung between .03 and .38;
-docs/LOG.md). The share is known without sampling, from the probabilities of all rows at each decision, so it is held by
-a term of the loss: mean over a minibatch, refined against pretrained on the same rows before. Single decisions are free.
+instead of notes (from .09 to .33 of the notes within ten updates). A price on holds swung; holding their mean share was
+evaded, by beginning streaks of holds more often and ending them more often too (docs/LOG.md). So the chance is held at
+every single decision, by a term of the loss: known without sampling from the row head's probabilities.
 """
 
 from __future__ import annotations
@@ -15,25 +15,23 @@ from torch import Tensor
 
 from env import kernels
 from env.core import State
-from mapper.rows import HOLD_START, SYMBOLS, TAP
+from mapper.rows import HOLD_START, STARTS_HOLD, SYMBOLS, TAP
 
-HOLDS = torch.from_numpy((SYMBOLS == HOLD_START).sum(1)).float()  # [code]
-NOTES = HOLDS + torch.from_numpy((SYMBOLS == TAP).sum(1)).float()  # [code]
-LEAST_SHARE = 0.01
-"""Added to shares before their logarithm: a hundredth more or less is nothing."""
+BEGINS_HOLD = torch.from_numpy(STARTS_HOLD)  # [code]
+SURE = 1e-6
+"""Chances are kept this far from 0 and 1 before their logarithm."""
 
 
-def expected_hold_share(codes: Tensor) -> Tensor:
-    """Holds / notes that are to be expected from [row, code] log-probabilities, 0–1."""
-    probability = codes.exp().mean(0)
-    holds, notes = HOLDS.to(codes.device), NOTES.to(codes.device)
-    return (probability @ holds) / (probability @ notes).clamp(min=1e-6)
+def hold_chance(codes: Tensor) -> Tensor:
+    """[row] chance that a row begins a hold, from [row, code] log-probabilities."""
+    return codes.exp()[:, BEGINS_HOLD.to(codes.device)].sum(1).clamp(SURE, 1 - SURE)
 
 
 def hold_drift(codes: Tensor, pretrained: Tensor) -> Tensor:
-    """Squared log ratio of the expected hold shares of [row, code] log-probabilities; 0.48 for twice as many."""
-    mine, usual = expected_hold_share(codes), expected_hold_share(pretrained)
-    return ((mine + LEAST_SHARE).log() - (usual + LEAST_SHARE).log()).square()
+    """Mean nats by which the chance of a hold differs, from [row, code] log-probabilities; .02 for .1 instead of .05."""
+    mine, usual = hold_chance(codes), hold_chance(pretrained)
+    begins = mine * (mine / usual).log()
+    return (begins + (1 - mine) * ((1 - mine) / (1 - usual)).log()).mean()
 
 
 def holds_and_notes(state: State) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -2,7 +2,7 @@
 
 A rollout writes each of `groups` sections in `versions` versions from begin to end (`env.rollout`); what a version
 earns is taken against its siblings; minibatches are whole sections (`env.episode_buffer`). To PPO's loss comes the
-exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and a guard on the share of holds (`env.guard`).
+exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and a guard on holds (`env.guard`).
 Returns are not bootstrapped at a section's end: what the next section earns is no merit of this one.
 """
 
@@ -29,8 +29,8 @@ from env.vector import ChartVecEnv
 from mapper.model import Mapper
 
 MAX_LOG_RATIO = 10.0
-HOLD_WEIGHT = 3.0
-"""Weight of `guard.hold_drift` in the loss: twice as many holds cost as much as gaining 1.4 standard advantages."""
+HOLD_WEIGHT = 20.0
+"""Weight of `guard.hold_drift` in the loss: a chance of .1 instead of .05 everywhere costs .4 standard advantages."""
 
 
 @dataclass(frozen=True)
