@@ -31,8 +31,6 @@ from reward.criteria import Level
 
 SPREAD = 0.5
 """The first takes are told up to this many stars more and less than asked; later ones half as many."""
-HOLD_SPREAD = 0.7
-"""Log-odds of a hold by which the takes differ where a hold share is asked."""
 REPEAT_SPREAD = 0.7
 """Log-odds of a repeated column by which the takes differ where a pattern mix is asked."""
 CHORD_SPREAD, CHORD_STEP, MAX_CHORD_LEAN = 0.4, 0.5, 2.0
@@ -100,7 +98,6 @@ class Take:
     lean: Lean
     rows: Rows | None = None
     stars: float = 0.0
-    hold_share: float = 0.0
     mix: NDArray[np.float64] | None = None  # [family], pattern mix
 
 
@@ -172,7 +169,6 @@ def _next_takes(index: int, wish: Wish, takes: Sequence[Take], best: Spliced | N
         lean = replace(lean, chords=max(lean.chords - CHORD_STEP, -MAX_CHORD_LEAN))
     push = np.clip(centre + spread * offsets, -MAX_PUSH, MAX_PUSH)
     # What differs besides the push must not go along with it, or the splicer could not have one without the other.
-    holds = HOLD_SPREAD * np.roll(offsets, 1) * (wish.hold_share is not None)
     chords = CHORD_SPREAD * np.roll(offsets, 2) * (not free or wish.level in CHORD_RULES)
     repeats = REPEAT_SPREAD * np.roll(offsets, 1) * (not free)
     return [
@@ -181,11 +177,7 @@ def _next_takes(index: int, wish: Wish, takes: Sequence[Take], best: Spliced | N
             len(tried) + number,
             float(push[number]),
             bias,
-            Lean(
-                lean.holds + float(holds[number]),
-                lean.chords + float(chords[number]),
-                lean.repeats + float(repeats[number]),
-            ),
+            Lean(lean.chords + float(chords[number]), lean.repeats + float(repeats[number])),
         )
         for number in range(count)
     ]
@@ -206,7 +198,7 @@ def _lean(steering: Steering, last: Sequence[Take]) -> Lean:
     """The middle of the last takes' leans, corrected by how far they were from what was asked."""
     middle = Lean(*(float(np.mean([getattr(take.lean, field.name) for take in last])) for field in fields(Lean)))
     mixes = [take.mix for take in last if take.mix is not None]
-    return middle.corrected(steering, float(np.mean([take.hold_share for take in last])), np.mean(mixes, axis=0))
+    return middle.corrected(steering, np.mean(mixes, axis=0))
 
 
 def _record(
@@ -236,7 +228,7 @@ def _record(
         rows = write_rows(listener.model, heard, sampling, share)
         charts = [song.chart_of(one) for one in rows]
         written += [
-            replace(take, rows=one, stars=stars(chart), hold_share=float(chart.is_hold.mean()), mix=pattern_mix(chart))
+            replace(take, rows=one, stars=stars(chart), mix=pattern_mix(chart))
             for take, one, chart in zip(some, rows, charts, strict=True)
             if len(chart)
         ]

@@ -39,8 +39,8 @@ NEAR_STARS = 0.5
 """A take this far from the stars asked counts e times less in what is usual for them."""
 DENSITY_UNIT = 0.5
 """A chart whose notes lie in other bars than those of the takes nearest to the wish costs 1 when so large a share does."""
-GOOD_COST = 2.0
-"""A chart that costs less is not searched for again from another start."""
+STARTS, GOOD_COST = 3, 2.0
+"""So many starts are tried at most; none after a chart that costs less than this."""
 
 _ALIEN, _FINDINGS, _NOTES, _HOLDS, _ROWS, _FAMILY = 0, 1, 2, 3, 4, 5  # columns of Measured.bars
 
@@ -132,8 +132,9 @@ class Splicer:
         alone = [np.full(self.bar_ms.size, take) for take in chosen]
         starts = sorted([*alone, search.best_path()], key=lambda choice: search.measured(choice).cost)
         best = search.improved(starts[0])
-        if best.cost > GOOD_COST and len(starts) > 1:
-            best = min(best, search.improved(starts[1]), key=lambda found: found.cost)
+        for start in starts[1:STARTS]:
+            if best.cost > GOOD_COST:
+                best = min(best, search.improved(start), key=lambda found: found.cost)
         level = required_skill(best.chart)
         return replace(best, player_level=level, cost=best.cost + playtest_miss(level, best.stars) / PLAYTEST_UNIT)
 

@@ -15,7 +15,7 @@ from mapper.hearing import Heard, hear
 from mapper.model import STYLES, Controls, Mapper
 from mapper.pattern_mix import FAMILIES
 from mapper.rows import Rows, notes_of
-from mapper.sampling import HOLDS_BEGUN, NOTES_BEGUN, Sampling
+from mapper.sampling import NOTES_BEGUN, Sampling
 
 MIN_TOLD_STARS, MAX_TOLD_STARS = 0.3, 9.0
 TOLD_STEP = 0.25
@@ -87,13 +87,11 @@ class Listener:
 class Lean:
     """Log-odds by which the sampling of a take leans towards what was asked; 0 is the network's own opinion."""
 
-    holds: float = 0.0  # for each hold that a row begins
     chords: float = 0.0  # for each note of a row beyond its first
     repeats: float = 0.0  # for each column pressed again within half a beat
 
-    def corrected(self, steering: Steering, hold_share: float, mix: NDArray[np.float64]) -> Lean:
-        """The lean of the next takes, when takes with this one had such holds and such a pattern mix [family]."""
-        holds = 0.0 if steering.hold_share is None else _log_odds(steering.hold_share) - _log_odds(hold_share)
+    def corrected(self, steering: Steering, mix: NDArray[np.float64]) -> Lean:
+        """The lean of the next takes, when takes with this one had such a pattern mix [family]."""
         asked = dict(zip(FAMILIES, steering.patterns, strict=True))
         short = {
             name: 0.0 if np.isnan(asked[name]) else asked[name] - got for name, got in zip(FAMILIES, mix, strict=True)
@@ -103,7 +101,7 @@ class Lean:
         for name, got in zip(FAMILIES, mix, strict=True):
             if name in ("jack", "chordjack") and not np.isnan(asked[name]):
                 repeats += _log_odds(asked[name]) - _log_odds(float(got))
-        leans = (self.holds + holds, self.chords + LEAN_PER_SHARE * chords, self.repeats + repeats)
+        leans = (self.chords + LEAN_PER_SHARE * chords, self.repeats + repeats)
         return Lean(*(float(np.clip(lean, -MAX_LEAN, MAX_LEAN)) for lean in leans))
 
 
@@ -120,9 +118,8 @@ def sampling_of(
     luck: NDArray[np.float32] | None = None,
 ) -> Sampling:
     """How takes with these biases and leans are sampled, one steering each."""
-    holds = np.array([one.holds for one in leans])[:, None]
     chords = np.array([one.chords for one in leans])[:, None]
-    row_bias = holds * HOLDS_BEGUN + chords * np.maximum(NOTES_BEGUN - 1, 0)
+    row_bias = chords * np.maximum(NOTES_BEGUN - 1, 0)
     shares = np.array([np.nan if one.hold_share is None else one.hold_share for one in steering])
     repeats = np.array([one.repeats for one in leans])
     return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck)

@@ -15,7 +15,7 @@ from reward.rules import check
 
 STAR_SLACK, STAR_UNIT = 0.01, 0.02
 """Stars that cost nothing, and that cost 1 beyond: the tolerance of ±.05 is left only if nothing else will do."""
-HOLD_UNIT = 0.02  # a hold share this far off costs 1
+HOLD_UNIT = 0.01  # a hold share this far off costs 1
 MANY_HOLDS = 0.3
 """Where no hold share is asked, more than this is too many: the 90th percentile of `train` charts of most levels."""
 PATTERN_UNIT = 0.05  # a family's share of rows this far off costs 1

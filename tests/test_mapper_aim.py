@@ -36,9 +36,9 @@ def test_the_first_takes_lie_on_both_sides():
     first = _next_takes(0, Wish.of(3.0), [], None, AimConfig())
     assert pushes(first) == [-0.5, 0.0, 0.5]
     assert len({one.lean.chords for one in first}) == 3, "takes differ in chords too"
-    assert len({one.lean.holds for one in first}) == 1
-    asked = AimConfig(steering=(Steering(hold_share=0.3),))
-    assert len({one.lean.holds for one in _next_takes(0, asked.wish(3.0), [], None, asked)}) == 3
+    assert len({one.lean.repeats for one in first}) == 1
+    asked = AimConfig(steering=(Steering(patterns=(0.3,) * len(FAMILIES)),))
+    assert len({one.lean.repeats for one in _next_takes(0, asked.wish(3.0), [], None, asked)}) == 3
 
 
 def test_later_takes_are_told_what_the_first_were_short_of():

@@ -117,13 +117,11 @@ def test_like_takes_what_a_map_is_like_and_options_go_before(tmp_path):
 def test_the_lean_goes_to_where_something_is_missing():
     families = list(FAMILIES)
     none = np.zeros(len(families))
-    asked = Steering(hold_share=0.3, patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
-    lean = Lean().corrected(asked, 0.1, none)
-    assert lean.holds > 0
+    asked = Steering(patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
+    lean = Lean().corrected(asked, none)
     assert lean.chords > 0
     assert lean.repeats < 0, "columns that repeat break streams"
     jacks = Steering(patterns=tuple(0.3 if name == "jack" else np.nan for name in families))
-    assert Lean().corrected(jacks, 0.1, none).repeats > 0
-    assert Lean().corrected(jacks, 0.1, none + 0.6).repeats < 0
-    assert Lean().corrected(Steering(hold_share=0.0), 0.3, none).holds < 0
-    assert Lean().corrected(Steering(), 0.3, none) == Lean()
+    assert Lean().corrected(jacks, none).repeats > 0
+    assert Lean().corrected(jacks, none + 0.6).repeats < 0
+    assert Lean().corrected(Steering(), none) == Lean()
