@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ear.peaks import HeardPeaks, agreement, trust
 from ear.phase import BeatPhase, beat_phases
 
-LEVEL_WEIGHT, PHASE_WEIGHT = 12.0, 24.0
+LEVEL_WEIGHT, PHASE_WEIGHT = 8.0, 24.0
 """Nats between a grid that agrees fully with the network's beats and one that does not at all, if it is trusted: on
 another level, and on the same one. A little-trained network hears every half beat too, long after it hears which tick is
 one: with 24 for both it doubled tempi. 20 or more suit a good one."""
