@@ -77,10 +77,9 @@ class Counts:
 
 def count(view: View, levels: Sequence[Level]) -> Counts:
     """Findings of every rule at each chart's own level; a finding counts in the section where it starts."""
-    level = np.array([int(item) for item in levels])
     totals = {"problem": np.zeros(view.n_sections), "warning": np.zeros(view.n_sections)}
     for rule in all_rules():
-        applies = np.isin(level, [int(item) for item in rule.levels])
+        applies = np.array([level in rule.levels for level in levels], np.bool_)
         if not applies.any():
             continue
         hits = rule.find(view)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from agents import Plays
 from chart.model import Chart
-from reward import ergonomics, fairness, following, musicality, readability, rule_terms
+from reward import ergonomics, fairness, following, musicality, readability, rule_terms, voice
 from reward.band_table import CHART_BANDS, SECTION_BANDS
 from reward.inputs import Inputs
 from reward.song import Song
@@ -31,6 +31,7 @@ TERMS: tuple[Term, ...] = (
     *ergonomics.TERMS,
     *musicality.TERMS,
     *following.TERMS,
+    *voice.TERMS,
     *rule_terms.TERMS,
 )
 MIN_ROWS = 16
@@ -72,9 +73,10 @@ class Weights:
     musicality_energy: float = 1.0
     musicality_silence: float = 0.5
     musicality_repetition: float = 2.5
-    musicality_presence: float = 3.0
+    musicality_presence: float = 3.5
     musicality_swells: float = 3.5
-    musicality_choice: float = 3.5
+    musicality_choice: float = 3.0
+    musicality_voice: float = 3.0
     rules_problems: float = 2.0
     rules_warnings: float = 1.0
 
