@@ -26,6 +26,7 @@ from chart.grid import SLOTS_PER_CELL, Grid
 from chart.model import Chart
 from chart.osz import Beatmapset, write_osz
 from chart.saving import check_writable
+from eye.why import ModelReasons
 from mapper.aim import AimConfig, Written, write_charts
 from mapper.checkpoint import load_mapper
 from mapper.finishing import finish, kiai_spans, preview_point_ms
@@ -34,6 +35,7 @@ from mapper.like import steering_of
 from mapper.model import Mapper
 from mapper.options import GenerateConfig
 from mapper.packing import add_to_osz, playable_audio
+from mapper.reasons import reasons_of
 from mapper.report import SetReport, report_difficulty
 from mapper.reroll import reroll
 from mapper.source import Source, open_source
@@ -46,6 +48,7 @@ class GeneratedSet(Beatmapset):
     """The set that was written, easiest difficulty first, and how it met what was asked."""
 
     report: SetReport | None = None
+    reasons: tuple[ModelReasons, ...] = ()  # why the notes are there, a chart each; empty where nobody asked
 
 
 def generate(
@@ -65,9 +68,12 @@ def generate(
 
 
 def run(
-    config: GenerateConfig, report: Report = lambda stage, share: None, model: Mapper | None = None
+    config: GenerateConfig,
+    report: Report = lambda stage, share: None,
+    model: Mapper | None = None,
+    with_reasons: bool = False,
 ) -> GeneratedSet:
-    """As `generate`; `model` saves loading the checkpoint again."""
+    """As `generate`; `model` saves loading the checkpoint again, `with_reasons` asks it why it wrote what it wrote."""
     began = time.perf_counter()
     report("hear", 0.0)
     out = config.out or Path((config.song or config.from_map or Path("song")).name).with_suffix(".osz")
@@ -83,6 +89,8 @@ def run(
             report_difficulty(chart, one, config.tolerance) for chart, one in zip(charts, written, strict=True)
         ]
         _pack(config, source, charts, audio, out)
+        targets = [f"{one.wish.stars:.2f} stars" for one in written]
+        reasons = reasons_of(model, source.song, charts, targets) if with_reasons else []
         seconds = time.perf_counter() - began
     report("pack", 1.0)
     name = str(config.song or config.from_map)
@@ -90,6 +98,7 @@ def run(
         out,
         tuple(charts),
         report=SetReport(name, source.bpm, source.confidence, tuple(difficulties), round(seconds, 2)),
+        reasons=tuple(reasons),
     )
 
 

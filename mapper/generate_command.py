@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chart.command import ChoicesOption, Command, NumbersOption, stages, use_utf8
 from chart.errors import Mania4KError
+
+if TYPE_CHECKING:
+    from mapper.generate import GeneratedSet
 
 PATH = click.Path(path_type=Path)
 LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
@@ -71,7 +74,7 @@ def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
     if report_path is not None:
         check_writable(report_path)
     with stages({"hear": "Hearing the song", "write": "Writing charts", "pack": "Packing"}) as progress:
-        result = run(config, progress)
+        result = run(config, progress, with_reasons=with_page)
     assert result.report is not None, "run always reports"
     print_table(result.report)
     for line in warnings_of(result.report):
@@ -79,16 +82,20 @@ def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
     if report_path is not None:
         result.report.save(report_path)
     if with_page:
-        _page_beside(result.path, {one.name: one.asked_stars for one in result.report.difficulties}, config.seed)
+        _page_beside(result, config.seed)
     click.echo(result.path)
 
 
-def _page_beside(path: Path, asked_stars: dict[str, float], seed: int) -> None:
+def _page_beside(result: GeneratedSet, seed: int) -> None:
     """Write the set's page; a set without its page is still a set."""
     from eye.page import PageConfig, page_of_file
 
+    assert result.report is not None
+    names = [one.name for one in result.report.difficulties]
+    stars = dict(zip(names, [one.asked_stars for one in result.report.difficulties], strict=True))
+    page = PageConfig(result.path, result.path.with_suffix(".html"), seed=seed)
     try:
-        click.echo(page_of_file(PageConfig(path, path.with_suffix(".html"), seed=seed), asked_stars))
+        click.echo(page_of_file(page, stars, dict(zip(names, result.reasons, strict=True))))
     except Mania4KError as error:
         click.echo(f"warning: no page was written: {error}", err=True)
 
