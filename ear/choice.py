@@ -19,7 +19,8 @@ from ear.phase import BeatPhase, beat_phases
 LEVEL_WEIGHT, PHASE_WEIGHT = 8.0, 24.0
 """Nats between a grid that agrees fully with the network's beats and one that does not at all, if it is trusted: on
 another level, and on the same one. A little-trained network hears every half beat too, long after it hears which tick is
-one: with 24 for both it doubled tempi. 20 or more suit a good one."""
+one: with 24 for both it doubled tempi. 20 or more suit a good one. Chosen with a look at `timing/` (docs/ear.md): to be fitted
+again on held-out train pieces with a better network."""
 
 MIN_CHANCE = 0.02
 """Levels less likely than this from the onsets are still possible for the network."""

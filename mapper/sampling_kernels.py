@@ -44,7 +44,7 @@ def uniform(random: NDArray[np.uint64], chart: int) -> float:
 @njit(cache=True)
 def _is_free(slot_ms: float, last_event_ms: Doubles, next_event_ms: Doubles) -> bool:
     """Whether an event at this time leaves the column its rest on both sides."""
-    return slot_ms - last_event_ms >= MIN_COLUMN_GAP_MS and next_event_ms - slot_ms >= MIN_COLUMN_GAP_MS
+    return bool(slot_ms - last_event_ms >= MIN_COLUMN_GAP_MS and next_event_ms - slot_ms >= MIN_COLUMN_GAP_MS)
 
 
 @njit(cache=True, fastmath=True)
