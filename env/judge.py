@@ -25,7 +25,7 @@ class PolicySampling:
 
     onset_weight: float = 1.5
     rhythm_weight: float = 0.5
-    hazard_temperature: float = 0.5
+    hazard_temperature: float = 0.3
     row_temperature: float = 1.0
 
 

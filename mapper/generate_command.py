@@ -11,7 +11,7 @@ from chart.command import ChoicesOption, Command, NumbersOption, stages, use_utf
 from chart.errors import Mania4KError
 
 if TYPE_CHECKING:
-    from mapper.generate import GeneratedSet
+    from eye.why import ModelReasons
 
 PATH = click.Path(path_type=Path)
 LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
@@ -82,20 +82,20 @@ def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
     if report_path is not None:
         result.report.save(report_path)
     if with_page:
-        _page_beside(result, config.seed)
+        names = [one.name for one in result.report.difficulties]
+        stars = {one.name: one.asked_stars for one in result.report.difficulties}
+        _page_beside(result.path, stars, config.seed, dict(zip(names, result.reasons, strict=True)))
     click.echo(result.path)
 
 
-def _page_beside(result: GeneratedSet, seed: int) -> None:
-    """Write the set's page; a set without its page is still a set."""
+def _page_beside(
+    path: Path, asked_stars: dict[str, float], seed: int, reasons: dict[str, ModelReasons] | None = None
+) -> None:
+    """Write the set's page; a set without its page is still a set. Both dictionaries are by difficulty's name."""
     from eye.page import PageConfig, page_of_file
 
-    assert result.report is not None
-    names = [one.name for one in result.report.difficulties]
-    stars = dict(zip(names, [one.asked_stars for one in result.report.difficulties], strict=True))
-    page = PageConfig(result.path, result.path.with_suffix(".html"), seed=seed)
     try:
-        click.echo(page_of_file(page, stars, dict(zip(names, result.reasons, strict=True))))
+        click.echo(page_of_file(PageConfig(path, path.with_suffix(".html"), seed=seed), asked_stars, reasons))
     except Mania4KError as error:
         click.echo(f"warning: no page was written: {error}", err=True)
 
