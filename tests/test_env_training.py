@@ -130,9 +130,8 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
 
     def paid(scorer, state, seeds) -> Earned:  # type: ignore[no-untyped-def]
         tokens, known, first = state.tokens, state.tokens_known, state.numbers[:, kernels.FIRST_COUNT]
-        part = np.array(
-            [(tokens[env, first[env] : known[env], kernels.CODE] & 3 == 1).mean() for env in range(len(known))]
-        )
+        written = [tokens[env, first[env] : known[env], kernels.CODE] for env in range(len(known))]
+        part = np.array([(codes & 3 == 1).sum() / max(codes.size, 1) for codes in written])
         share.append(float(part.mean()))
         reward = np.zeros((len(known), 4))
         reward[:, -1] = part
