@@ -65,8 +65,8 @@ def evaluate_sections(heldout: HeldOut, judge: Judge, scorer: Scorer, config: Se
     notes, holds = sum(_notes(code) for code in codes), sum(int((SYMBOLS[code] == HOLD_START).sum()) for code in codes)
     found = {
         "held_out/reward": float(earned.total.mean()),
-        "held_out/skill_error": float(np.nanmean(np.abs(earned.measures["fairness/level"] - wanted[:, None]))),
-        "held_out/problems_per_1000": float(10 * np.nanmean(earned.measures["rules/problems"])),
+        "held_out/skill_error": mean_known(np.abs(earned.measures["fairness/level"] - wanted[:, None])),
+        "held_out/problems_per_1000": 10 * mean_known(earned.measures["rules/problems"]),
         "held_out/hold_share": holds / max(notes, 1),
         "held_out/notes": notes / len(codes),
         "held_out/rows": float(np.mean([STARTS_NOTE[code].sum() for code in codes])),
@@ -75,6 +75,12 @@ def evaluate_sections(heldout: HeldOut, judge: Judge, scorer: Scorer, config: Se
         if not np.isnan(values).all():
             found[f"held_out_terms/{name.replace('/', '_')}"] = float(np.nanmean(values))
     return found
+
+
+def mean_known(values: NDArray[np.float64]) -> float:
+    """Mean of what is not nan; nan when nothing is known, as where no section has a note."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _written_codes(state: State) -> list[NDArray[np.int64]]:
@@ -134,8 +140,8 @@ def evaluate_charts(heldout: HeldOut, model: Mapper, seed: int) -> tuple[dict[st
     names = ("total", "skill_error", "star_error", "problems_per_1000", "hold_share", "notes", "most_used_column")
     audits = ("audit/ngram_bits", "audit/onset_contrast", "audit/level")
     return {
-        f"{'charts' if '/' not in name else 'auditors'}/{name.split('/')[-1]}": float(
-            np.nanmean([one.get(name, np.nan) for one in found])
+        f"{'charts' if '/' not in name else 'auditors'}/{name.split('/')[-1]}": mean_known(
+            np.array([one.get(name, np.nan) for one in found])
         )
         for name in (*names, *audits)
     }, charts
