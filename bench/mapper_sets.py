@@ -152,7 +152,8 @@ def write_set(model: Mapper, corpus: Corpus, chart: int, size: int, seed: int) -
     lag_ms = corpus.songs[entry.song].lag_ms
     heard = hear(model, corpus.grid(chart), corpus.features(chart), lag_ms, controls).repeated([0] * size)
     began = time.perf_counter()
-    written = write_rows(model, heard, Sampling(seed + chart, np.zeros(size)))
+    sampling = Sampling(seed + chart, np.zeros(size), hold_share=np.full(size, entry.hold_share))
+    written = write_rows(model, heard, sampling)
     return written, time.perf_counter() - began
 
 
