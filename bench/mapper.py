@@ -32,7 +32,7 @@ from mapper.rows import STARTS_NOTE, Rows
 from mapper.sampling import Sampling, write_rows
 
 TOLERANCES_MS = (20.0, 50.0)
-BIASES = (np.array([-0.5, -0.25, 0.0, 0.25, 0.5]), np.array([-0.06, 0.0, 0.06]))
+BIASES = (np.array([-1.6, -0.8, -0.4, 0.0, 0.4, 0.8]), np.array([-0.1, 0.0, 0.1]))
 """Log-odds of the first round of charts, and around the best estimate of the second: the human's density is met within 1 %."""
 STAR_BANDS = (0.0, 2.0, 2.7, 4.0, 5.3, 6.5, 99.0)
 BAND_NAMES = ("Easy", "Normal", "Hard", "Insane", "Expert", "Expert+")
