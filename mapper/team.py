@@ -56,8 +56,9 @@ class Team:
         return bool(self.total(torch.tensor(float(leaders_word and self.leads), device=device)) > 0)
 
     def leave(self) -> None:
-        """End the team's communication."""
+        """End the team's communication, all at once: who is still connected to one that has gone is aborted."""
         if self.size > 1:
+            distributed.barrier()
             distributed.destroy_process_group()
 
 

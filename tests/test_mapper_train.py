@@ -152,12 +152,21 @@ train(TrainConfig(sys.argv[1], sys.argv[2], steps=4, batch=3, validate_every=4, 
 def test_two_processes_train_as_one_does(data, tmp_path, monkeypatch):
     script = tmp_path / "team.py"
     script.write_text(TEAM_SCRIPT, encoding="utf-8")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "--max-restarts",
+        "1",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(
         [*launch, str(script), str(data), str(tmp_path / "two")], env=environment, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[:3000]
     assert "process 2 of 2" in done.stdout
     monkeypatch.setattr(Log, "_excerpt", lambda *arguments: None)
     plain = dataclasses.replace(SMALL, dropout=0.0)
