@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import unicodedata
 import zipfile
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.errors import ConfigError
+from chart.saving import replacing, save_bytes
 
 Split = Literal["train", "val"]
 
@@ -89,8 +89,7 @@ def write_piece(folder: Path, piece: BeatPiece) -> None:
     """Write one piece's arrays; half a file is never left under its name."""
     path = folder / "pieces" / f"{file_stem(piece.name)}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
+    with replacing(path) as file:
         np.savez_compressed(
             file,
             mel=piece.mel,
@@ -99,7 +98,6 @@ def write_piece(folder: Path, piece: BeatPiece) -> None:
             span_ms=np.array([piece.first_ms, piece.last_ms]),
             has_downbeats=np.array(piece.has_downbeats),
         )
-    os.replace(temporary, path)
 
 
 def read_piece(folder: Path, entry: PieceEntry) -> BeatPiece:
@@ -120,10 +118,8 @@ def read_piece(folder: Path, entry: PieceEntry) -> BeatPiece:
 def write_index(folder: Path, entries: list[PieceEntry]) -> None:
     """Write `pieces.json`, sorted by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "pieces.json.tmp"
     rows = [asdict(entry) for entry in sorted(entries, key=lambda entry: entry.name)]
-    temporary.write_text(json.dumps(rows, ensure_ascii=False, indent=0), encoding="utf-8")
-    os.replace(temporary, folder / "pieces.json")
+    save_bytes(folder / "pieces.json", json.dumps(rows, ensure_ascii=False, indent=0).encode("utf-8"))
 
 
 def add_to_index(folder: Path, entries: list[PieceEntry]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -13,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from chart.errors import CheckpointError, ConfigError
+from chart.saving import save_bytes
 from ear.beat_network import OpenedNetwork
 from ear.checkpoints import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS, load_network, window_frames_of
 
@@ -82,9 +82,7 @@ def pick_provider(device: str) -> tuple[str, str, dict[str, str]]:
 def export_onnx(network: BeatThis, path: Path, window_frames: int = DEFAULT_WINDOW_FRAMES) -> None:
     """Write a network as `.onnx` that takes any number of frames; half a file is never left under its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(onnx_bytes(network, window_frames))
-    os.replace(temporary, path)
+    save_bytes(path, onnx_bytes(network, window_frames))
 
 
 def onnx_bytes(network: BeatThis, window_frames: int = DEFAULT_WINDOW_FRAMES) -> bytes:

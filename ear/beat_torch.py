@@ -9,9 +9,9 @@ import torch
 from beat_this.model.beat_tracker import BeatThis
 from numpy.typing import NDArray
 
-from chart.errors import ConfigError
 from ear.beat_network import OpenedNetwork, RunWindow
 from ear.checkpoints import load_network, window_frames_of
+from training.device import pick_device
 
 
 def open_torch(path: Path, device: str = "auto") -> OpenedNetwork:
@@ -30,16 +30,3 @@ def window_runner(network: BeatThis, device: torch.device) -> RunWindow:
             return torch.stack((out["beat"][0], out["downbeat"][0])).float().cpu().numpy()
 
     return run_window
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is a GPU where torch finds one (CUDA or ROCm), else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(
-            f"--device {name}: torch cannot use it ({str(error).splitlines()[0]}); try auto or cpu"
-        ) from error
-    return torch.device(name)

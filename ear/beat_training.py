@@ -8,12 +8,10 @@ log; the same command goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,17 +21,21 @@ from beat_this.model.beat_tracker import BeatThis
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from chart.errors import CheckpointError, ConfigError
+from chart.errors import ConfigError
 from ear.beat_batches import BeatBatch, batches
 from ear.beat_data import BeatPiece, as_mel, read_index, read_piece
 from ear.beat_loss import beat_loss
 from ear.beat_network import activations_of
 from ear.beat_onnx import export_onnx
 from ear.beat_scores import score_beats
-from ear.beat_torch import pick_device, window_runner
+from ear.beat_torch import window_runner
 from ear.beats import pick_beats
 from ear.checkpoints import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
 from ear.muon import Muon
+from training.average import copy_of, follow
+from training.device import pick_device
+from training.run_state import fitting, load_state, save_state
+from training.settings import require_positive, save_config
 
 SMALL: dict[str, Any] = {
     "transformer_dim": 96,
@@ -77,9 +79,7 @@ class TrainConfig:
     model: dict[str, Any] = field(default_factory=lambda: dict(SMALL))
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "frames", "validate_every", "save_every", "patience"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        require_positive(self, ("steps", "batch", "frames", "validate_every", "save_every", "patience"))
 
 
 @dataclass
@@ -93,6 +93,25 @@ class State:
     best: float = -math.inf
     since_best: int = 0
 
+    def saved(self) -> dict[str, Any]:
+        """As plain data and tensors."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "best": self.best,
+            "since_best": self.since_best,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from what `saved` gave."""
+        self.network.load_state_dict(saved["network"])
+        for optimizer, content in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(content)
+        self.average, self.step = saved["average"], saved["step"]
+        self.best, self.since_best = saved["best"], saved["since_best"]
+
 
 def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, float]:
     """Train until `steps` or early stopping; returns the last validation's figures."""
@@ -103,8 +122,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
     out.mkdir(parents=True, exist_ok=True)
     model_config, state = start_or_resume(config, out)
     model_config["window_frames"] = config.frames
-    settings = asdict(config) | {"model": model_config, "torch": torch.__version__}
-    (out / "config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    save_config(out, config, model=model_config)
     board = SummaryWriter(str(out), purge_step=state.step)
     hours = sum(piece.seconds for piece in pieces["train"]) / 3600
     say(f"{len(pieces['train'])} pieces, {hours:.1f} hours, from step {state.step}")
@@ -118,7 +136,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
         seconds = config.batch * config.frames / 50 / (time.perf_counter() - began)
         _log(board, logged | {"speed/audio_s_per_s": seconds}, state.step)
         if state.step % config.save_every == 0:
-            save_state(state, out)
+            save_state(out, state.saved())
         if state.step % config.validate_every == 0 or state.step == config.steps:
             scores = check_validation(state, model_config, val, out, config)
             _log(board, scores, state.step)
@@ -126,7 +144,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
             if state.since_best >= config.patience:
                 say(f"stopped early: no better validation for {config.patience} rounds")
                 break
-    save_state(state, out)
+    save_state(out, state.saved())
     board.close()
     if (out / "best.ckpt").is_file():
         export_onnx(load_network(out / "best.ckpt"), out / "best.onnx", config.frames)
@@ -168,18 +186,11 @@ def start_or_resume(config: TrainConfig, out: Path) -> tuple[dict[str, Any], Sta
     for name, parameter in network.named_parameters():
         if config.tune == "heads" and not name.startswith("task_heads"):
             parameter.requires_grad_(False)
-    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    state = State(network, average, make_optimizers(network, config))
-    if (out / "state.pt").is_file():
-        try:
-            saved = torch.load(out / "state.pt", map_location=device, weights_only=True)
-            network.load_state_dict(saved["network"])
-            for optimizer, content in zip(state.optimizers, saved["optimizers"], strict=True):
-                optimizer.load_state_dict(content)
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise CheckpointError(f"{out / 'state.pt'}: is of another run; give another folder with -o") from error
-        state.average, state.step = saved["average"], saved["step"]
-        state.best, state.since_best = saved["best"], saved["since_best"]
+    state = State(network, copy_of(network), make_optimizers(network, config))
+    saved = load_state(out, device, state.saved())
+    if saved is not None:
+        with fitting(out):
+            state.restore(saved)
     return model_config, state
 
 
@@ -219,13 +230,7 @@ def take_step(state: State, batch: BeatBatch, config: TrainConfig) -> dict[str, 
         for optimizer in state.optimizers:
             optimizer.step()
     state.step += 1
-    decay = min(config.average, (1 + state.step) / (10 + state.step))
-    with torch.no_grad():
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                state.average[name].lerp_(value, 1 - decay)
-            else:
-                state.average[name].copy_(value)
+    follow(state.average, network, config.average, state.step)
     return {
         "loss/total": total.item(),
         "loss/beat": losses["beat"].item(),
@@ -282,16 +287,3 @@ def validate(network: BeatThis, pieces: Sequence[BeatPiece], window_frames: int)
 def summary(scores: dict[str, float]) -> str:
     """Figures on one line."""
     return " ".join(f"{name} {value:.3f}" for name, value in scores.items())
-
-
-def save_state(state: State, out: Path) -> None:
-    content = {
-        "network": state.network.state_dict(),
-        "average": state.average,
-        "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
-        "step": state.step,
-        "best": state.best,
-        "since_best": state.since_best,
-    }
-    torch.save(content, out / "state.tmp")
-    os.replace(out / "state.tmp", out / "state.pt")

@@ -8,7 +8,6 @@ a path             .safetensors (ours), .ckpt (Beat This's own, or `ear.finetune
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import warnings
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import Any
 import torch
 from beat_this.model.beat_tracker import BeatThis
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from chart.errors import CheckpointError
+from chart.saving import replacing, save_bytes
 from ear.official import OFFICIAL_NAMES, official_checkpoint
 
 FORMAT_VERSION = 1
@@ -137,17 +137,14 @@ def save_network(
     }
     header = {"format_version": str(FORMAT_VERSION), "config": json.dumps(config), "notes": notes}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary, metadata=header)
-    os.replace(temporary, path)
+    save_bytes(path, save(tensors, metadata=header))
 
 
 def save_ckpt(network: BeatThis, config: dict[str, Any], path: Path) -> None:
     """Write a `.ckpt` that Beat This's own programs load."""
     state = {f"model.{name}": tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save({"state_dict": state, "hyper_parameters": dict(config)}, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as file:
+        torch.save({"state_dict": state, "hyper_parameters": dict(config)}, file)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -15,9 +15,10 @@ from torch import Tensor
 from chart.grid import SLOTS_PER_CELL
 from env import kernels
 from env.core import State
-from env.kernels import OFFSETS, REST_MS
+from env.kernels import OFFSETS
 from env.library import Library
 from mapper.batches import CELLS
+from mapper.rows import MIN_COLUMN_GAP_MS
 
 WINDOW_SLOTS = CELLS * SLOTS_PER_CELL
 
@@ -89,7 +90,7 @@ def decisions_of(library: Library, state: State, envs: NDArray[np.int64]) -> Dec
     window = numbers[:, kernels.WINDOW_SLOT]
     first_tick = library.tick[window]
     scan = numbers[:, kernels.SCAN]
-    free_ms = state.event_ms[envs].min(1) + REST_MS
+    free_ms = state.event_ms[envs].min(1) + MIN_COLUMN_GAP_MS
     last = library.slot_ms.size - 1
     ahead = np.minimum(scan[:, None] + np.arange(1, OFFSETS + 1), last)
     earliest = (library.slot_ms[ahead] < free_ms[:, None]).sum(1)
@@ -113,7 +114,7 @@ def resting_columns(
 ) -> NDArray[np.int64]:
     """[env] bit mask of the columns that still rest at the chosen offsets."""
     slot = np.minimum(state.numbers[envs, kernels.SCAN] + 1 + offset, library.slot_ms.size - 1)
-    rests = library.slot_ms[slot][:, None] - state.event_ms[envs] < REST_MS
+    rests = library.slot_ms[slot][:, None] - state.event_ms[envs] < MIN_COLUMN_GAP_MS
     return (rests * (1 << np.arange(4))).sum(1)
 
 

@@ -17,16 +17,17 @@ from env.decisions import WINDOW_SLOTS, DecisionTensors
 from env.decoding import Windows, row_tokens, ticks_of
 from env.row_distribution import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from mapper.model import MOTIF_LAGS, Encoding, Mapper, elapsed_bucket
+from mapper.sampling import Sampling
 
 
 @dataclass(frozen=True)
 class PolicySampling:
-    """How the hazard's log-odds are made, as in `mapper.sampling.Sampling`; 1, 1, 1 is the model's own likelihood."""
+    """How the hazard's log-odds are made; 1, 1, 1 is the model's own likelihood."""
 
-    onset_weight: float = 1.5
-    rhythm_weight: float = 0.5
-    hazard_temperature: float = 0.3
-    row_temperature: float = 1.0
+    onset_weight: float = Sampling.onset_weight
+    rhythm_weight: float = Sampling.rhythm_weight
+    hazard_temperature: float = Sampling.hazard_temperature
+    row_temperature: float = Sampling.row_temperature
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from mapper.rows import HELD_AFTER, LEGAL, MIN_COLUMN_GAP_MS, STARTS_HOLD
+
 SCAN, LAST_TICK, HELD, COUNT, END_SLOT, WINDOW_SLOT, LATE_TICK, OVER, BAR, LAST_SLOT, FIRST_COUNT = range(11)
 """Slot after which the next row is looked for; tick of the last row; held state; tokens; first slot after the section;
 the window's first slot; tick from which no hold begins; whether the episode is over; bars completed; the last slot of
@@ -21,23 +23,17 @@ ADVANCED, WROTE, ILLEGAL = range(3)
 """What a step did."""
 OFFSETS = 96
 """Slots ahead that one action chooses among: four beats."""
-REST_MS = 60.0
-"""A column's rest between two events, as mapper.sampling.MIN_COLUMN_GAP_MS."""
 
 
 @njit(cache=True)
 def is_legal(code, held, late, rests):  # type: ignore[no-untyped-def]
     """Whether a row code fits the held columns [bit mask], begins no late hold and leaves resting columns [bit mask] alone."""
-    if code <= 0 or code > 255:
+    if code <= 0 or code >= LEGAL.shape[1] or not LEGAL[held, code] or (late and STARTS_HOLD[code]):
         return False
+    disturbs = 0
     for column in range(4):
-        symbol = code >> (2 * column) & 3
-        if symbol == 0:
-            continue
-        holding = held >> column & 1
-        if (symbol == 3) != (holding == 1) or rests >> column & 1 or (symbol == 2 and late):
-            return False
-    return True
+        disturbs |= (code >> (2 * column) & 3) * (rests >> column & 1)
+    return disturbs == 0
 
 
 @njit(cache=True)
@@ -45,21 +41,9 @@ def resting(slot_ms, event_ms):  # type: ignore[no-untyped-def]
     """Bit mask of the columns whose last event [column] is too near to be followed at `slot_ms`."""
     mask = 0
     for column in range(4):
-        if slot_ms - event_ms[column] < REST_MS:
+        if slot_ms - event_ms[column] < MIN_COLUMN_GAP_MS:
             mask |= 1 << column
     return mask
-
-
-@njit(cache=True)
-def held_after(held, code):  # type: ignore[no-untyped-def]
-    """Held state after a row."""
-    for column in range(4):
-        symbol = code >> (2 * column) & 3
-        if symbol == 2:
-            held |= 1 << column
-        elif symbol == 3:
-            held &= ~(1 << column)
-    return held
 
 
 @njit(cache=True)
@@ -87,7 +71,7 @@ def advance(state, tokens, event_ms, bars, slots, offset, code, result):  # type
             if open_slots[slot] and is_legal(code[env], here[HELD], late, rests):
                 result[env] = WROTE
                 token = tokens[env, here[COUNT]]
-                here[HELD] = held_after(here[HELD], code[env])
+                here[HELD] = HELD_AFTER[here[HELD], code[env]]
                 token[CODE], token[SLOT], token[HELD_AFTER_ROW] = code[env], slot - here[WINDOW_SLOT], here[HELD]
                 token[ELAPSED] = tick[slot] - here[LAST_TICK]
                 here[LAST_TICK] = tick[slot]
@@ -112,7 +96,7 @@ def look_ahead(state, event_ms, slots, mask, ahead, heard, out_of):  # type: ign
     slot_ms, _, open_slots = slots
     for env in range(state.shape[0]):
         here = state[env]
-        earliest = event_ms[env].min() + REST_MS
+        earliest = event_ms[env].min() + MIN_COLUMN_GAP_MS
         base_ms = slot_ms[here[SCAN]]
         for offset in range(OFFSETS):
             slot = here[SCAN] + 1 + offset
@@ -144,13 +128,13 @@ def write_notes(tokens, end_ms, slot_ms, note):  # type: ignore[no-untyped-def]
             symbol = tokens[at, CODE] >> (2 * column) & 3
             if symbol and held_by[column] >= 0:
                 before = held_by[column]
-                note[before, 2] = time if symbol == 3 else min(time - REST_MS, note[before, 2])
+                note[before, 2] = time if symbol == 3 else min(time - MIN_COLUMN_GAP_MS, note[before, 2])
                 if note[before, 2] <= note[before, 0]:
                     note[before, 2] = np.nan
                 held_by[column] = -1
             if symbol == 1 or symbol == 2:
                 note[count, 0], note[count, 1] = time, column
-                note[count, 2] = np.nan if symbol == 1 else max(end_ms, time + REST_MS)
+                note[count, 2] = np.nan if symbol == 1 else max(end_ms, time + MIN_COLUMN_GAP_MS)
                 held_by[column] = count if symbol == 2 else -1
                 count += 1
     return count

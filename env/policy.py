@@ -26,7 +26,7 @@ from env.kernels import OFFSETS
 from env.library import Library
 from env.sections import MAX_TOKENS, Section, Target
 from mapper.model import Mapper
-from mapper.rows import Rows
+from mapper.rows import MIN_COLUMN_GAP_MS, Rows
 
 REMEMBERED_WINDOWS = 64
 """Encoded windows that a policy keeps for single observations."""
@@ -120,7 +120,7 @@ class MapperPolicy(ActorCriticPolicy):
         offset = actions[:, :1] if actions is not None else torch.full_like(known, OFFSETS)
         at = (torch.where(offset < OFFSETS, offset, 0)).clamp(max=OFFSETS - 1)
         seconds = obs["ahead"].float()[:, ::AHEAD].gather(1, at)  # scan to the chosen slot
-        rests = ((obs["idle"].float() + seconds) * 1000.0 < kernels.REST_MS - 1e-2).long()
+        rests = ((obs["idle"].float() + seconds) * 1000.0 < MIN_COLUMN_GAP_MS - 1e-2).long()
         late_tick = place[:, 5:6]
         open_slots = torch.zeros(len(known), WINDOW_SLOTS, dtype=torch.bool, device=known.device)
         asked = place[:, 2:3] + 1 + torch.arange(OFFSETS, device=known.device)

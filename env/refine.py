@@ -20,7 +20,8 @@ from typing import Any
 import click
 
 from chart.command import Command, use_utf8
-from chart.errors import CheckpointError, ConfigError
+from chart.errors import ConfigError
+from training.settings import require_positive, save_config
 
 HELD_OUT_EVERY = 8
 """Every so many-th song of `train` is held out."""
@@ -53,9 +54,8 @@ class RefineConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("updates", "groups", "epochs", "minibatches", "evaluate_every", "charts_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        positive = ("updates", "groups", "epochs", "minibatches", "evaluate_every", "charts_every", "save_every")
+        require_positive(self, positive)
         if self.versions < 2:
             raise ConfigError(
                 f"--versions is {self.versions}; a version needs siblings to be compared with: give 2 or more"
@@ -68,23 +68,19 @@ def refine(config: RefineConfig) -> dict[str, float]:
     """Refine until `updates` or an alarm; returns the last held-out figures."""
     from stable_baselines3.common.logger import configure
 
-    from env.run_state import load_state, save_config
     from env.watching import Watch
+    from training.run_state import fitting, load_state
 
     out = Path(config.out)
     ppo, heldout = prepare(config)
     save_config(out, config)
     ppo.set_logger(configure(str(out), ["tensorboard"]))
-    saved = load_state(out, ppo.device)
     watch = Watch(config, heldout, out)
+    saved = load_state(out, ppo.device, {**ppo.state(), **watch.state()}, "refinement run")
     if saved is not None:
-        try:
+        with fitting(out):
             ppo.restore(saved)
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise CheckpointError(
-                f"{out / 'state.pt'}: does not fit this run ({str(error).splitlines()[0]})"
-            ) from error
-        watch.restore(saved)
+            watch.restore(saved)
     if ppo.updates < config.updates:
         ppo.learn(1 << 60, callback=watch, reset_num_timesteps=False, tb_log_name="")
     return watch.last
@@ -101,7 +97,7 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
     from env.vector import ChartVecEnv
     from mapper.checkpoint import load_mapper
     from mapper.corpus import open_corpus
-    from mapper.train import pick_device
+    from training.device import pick_device
 
     device = pick_device(config.device)
     mapper = load_mapper(None if config.init == "bundled" else Path(config.init)).to(device)

@@ -29,27 +29,22 @@ from env.core import State
 from env.library import Library
 from env.sections import PHRASE_BARS
 from mapper.finishing import SETTINGS
-from mapper.rows import STARTS_NOTE
-from reward import ergonomics, fairness, readability
+from mapper.rows import MIN_COLUMN_GAP_MS, STARTS_NOTE
+from reward import ergonomics, fairness, readability, rule_terms
 from reward.band_table import SECTION_BANDS
 from reward.criteria import Level, level_of
 from reward.inputs import Inputs
-from reward.rule_terms import MIN_NOTES as MIN_RULED_NOTES
-from reward.rule_terms import PER_NOTES
+from reward.rules import count
 from reward.rules_general import GENERAL_RULES
 from reward.rules_levels import LEVEL_RULES
 from reward.terms import Bands
 from reward.total import UNKNOWN, Weights
 from reward.view import View, view_of
 
-NOTE_TERMS = tuple(term for term in (*readability.TERMS, *ergonomics.TERMS) if term.name != "ergonomics/stamina")
-TERM_NAMES = (
-    "fairness/level",
-    *(term.name for term in NOTE_TERMS),
-    *following.TERMS,
-    "rules/problems",
-    "rules/warnings",
+NOTE_TERMS = tuple(
+    term for term in (*readability.TERMS, *ergonomics.TERMS, *rule_terms.TERMS) if term.name != "ergonomics/stamina"
 )
+TERM_NAMES = ("fairness/level", *(term.name for term in NOTE_TERMS), *following.TERMS)
 OFF_GRID_RULES = frozenset({"unsnapped-note", "unsnapped-release"})
 RULES = tuple(rule for rule in (*GENERAL_RULES, *LEVEL_RULES) if rule.name not in OFF_GRID_RULES)
 """What rows on the grid can break: not the snap, and not the settings, which are given when a chart is packed."""
@@ -113,10 +108,9 @@ class Scorer:
         section = _section_of(view, np.array([start for start, _ in spans]))
         measures = np.full((len(TERM_NAMES), len(jobs)), np.nan)
         if len(view.note_ms):
-            notes = Inputs(stars)
+            notes = Inputs(stars, counts=count(view, [level_of(float(asked)) for asked in stars], RULES))
             for row, term in enumerate(NOTE_TERMS, 1):
                 measures[row] = term.measure(view, notes).section[section]
-            measures[-2:] = count_rules(view, stars)[:, section]
         self._play(state, jobs, charts, view, section, measures)
         self._listen(state, jobs, spans, measures)
         terms = self.bands.score(measures, stars)
@@ -156,27 +150,10 @@ class Scorer:
                 out[first : first + len(following.TERMS), number] = found
 
 
-def count_rules(view: View, stars: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[2, section] problems and warnings for every 100 notes at each chart's level; nan where there are few notes."""
-    level = np.array([int(level_of(float(value))) for value in stars])
-    totals = {"problem": np.zeros(view.n_sections), "warning": np.zeros(view.n_sections)}
-    for rule in RULES:
-        applies = np.isin(level, [int(item) for item in rule.levels])
-        if not applies.any():
-            continue
-        hits = rule.find(view)
-        start = hits.start_ms[applies[hits.chart]]
-        section = np.searchsorted(view.section_start_ms - 2.0, start, side="right") - 1
-        totals[rule.severity] += np.bincount(np.maximum(section, 0), minlength=view.n_sections)
-    notes = np.bincount(view.note_section, minlength=view.n_sections)
-    found = np.stack([totals["problem"], totals["warning"]])
-    return np.where(notes >= MIN_RULED_NOTES, PER_NOTES * found / np.maximum(notes, 1), np.nan)
-
-
 def _section_of(view: View, start_ms: NDArray[np.float64]) -> NDArray[np.int64]:
     """[chart] the section of the view that begins at `start_ms` (chart time)."""
     at = start_ms + view.offset_ms
-    return np.searchsorted(view.section_start_ms, at + kernels.REST_MS, side="right") - 1
+    return np.searchsorted(view.section_start_ms, at + MIN_COLUMN_GAP_MS, side="right") - 1
 
 
 def phrase_ms(state: State, job: Job) -> tuple[float, float]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
@@ -16,12 +15,13 @@ from stable_baselines3.common.logger import TensorBoardOutputFormat
 from chart.model import Chart
 from env.alarm import holds_kept, worsened
 from env.heldout import HeldOut, evaluate_charts, evaluate_sections
-from env.run_state import save_state
 from env.scoring import Scorer, ScoringConfig
 from env.section_ppo import SectionPPO, frozen_copy
 from env.sections import SectionConfig
 from mapper.checkpoint import save_mapper
+from mapper.clicks import with_clicks
 from mapper.pianoroll import piano_roll
+from training.run_state import save_state
 
 if TYPE_CHECKING:
     from env.refine import RefineConfig
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 REFINED = "refined.safetensors"
 PICTURE_MS = 20_000.0
 CHARTS_SEED = 1000
-CLICK_RATE = 16_000
-CLICK_MS = 12.0
+SAMPLE_RATE = 16_000
 ALARMS_TO_STOP = 2
 """Whole-chart evaluations in a row with an alarm after which a run stops."""
 
@@ -48,11 +47,20 @@ class Watch(BaseCallback):
         self.best, self.alarms = -np.inf, 0
         self.evaluated = -1  # update of the last evaluation
 
+    def state(self) -> dict[str, Any]:
+        """What must be remembered to go on."""
+        return {
+            "before": self.before,
+            "best": float(self.best),
+            "alarms": self.alarms,
+            "last": self.last,
+            "evaluated": self.evaluated,
+        }
+
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-        self.before, self.best, self.alarms = dict(saved["before"]), float(saved["best"]), int(saved.get("alarms", 0))
-        self.evaluated = int(saved["updates"])
-        self.last = dict(saved.get("last", {}))
+        """Go on from what `state` gave."""
+        self.before, self.best, self.alarms = dict(saved["before"]), float(saved["best"]), int(saved["alarms"])
+        self.evaluated, self.last = int(saved["evaluated"]), dict(saved["last"])
 
     def _on_training_start(self) -> None:
         columns = (
@@ -122,8 +130,7 @@ class Watch(BaseCallback):
                 self.bar.console.print(f"alarm: {'; '.join(bad)}", highlight=False)
 
     def _save(self) -> None:
-        own = {"before": self.before, "best": float(self.best), "alarms": self.alarms, "last": self.last}
-        save_state(self.out, self.ppo.state() | own)
+        save_state(self.out, self.ppo.state() | self.state())
 
     def _draw(self, charts: list[Chart], updates: int) -> None:
         for output in self.logger.output_formats:
@@ -132,20 +139,8 @@ class Watch(BaseCallback):
                     start = float(chart.time_ms[len(chart) // 3]) if len(chart) else 0.0
                     roll = piano_roll(chart, start, start + PICTURE_MS)
                     output.writer.add_image(f"charts/{number}", roll, self.ppo.num_timesteps, dataformats="HWC")
-                    sound = clicks(chart, start, start + PICTURE_MS)
-                    output.writer.add_audio(f"charts/{number}", sound[None], self.ppo.num_timesteps, CLICK_RATE)
-
-
-def clicks(chart: Chart, start_ms: float, end_ms: float) -> NDArray[np.float32]:
-    """[sample] a click for each row of the chart, louder for chords, −1…1."""
-    sound = np.zeros(int((end_ms - start_ms) / 1000 * CLICK_RATE), np.float32)
-    length = int(CLICK_MS / 1000 * CLICK_RATE)
-    time = np.arange(length) / CLICK_RATE
-    click = (np.sin(2 * np.pi * 2000 * time) * np.exp(-time * 400)).astype(np.float32)
-    for at_ms in chart.time_ms[(chart.time_ms >= start_ms) & (chart.time_ms < end_ms - CLICK_MS - 1)]:
-        first = int((at_ms - start_ms) / 1000 * CLICK_RATE)
-        sound[first : first + length] += 0.25 * click[: sound.size - first]
-    return np.clip(sound, -1.0, 1.0)
+                    sound = with_clicks(chart, start, start + PICTURE_MS, SAMPLE_RATE)
+                    output.writer.add_audio(f"charts/{number}", sound[None], self.ppo.num_timesteps, SAMPLE_RATE)
 
 
 def _line(updates: int, figures: Mapping[str, float], leash: float) -> str:

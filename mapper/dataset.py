@@ -23,6 +23,7 @@ import numpy as np
 
 from chart.command import Command, progress, use_utf8
 from chart.errors import ConfigError, Mania4KError, OutputError
+from chart.saving import replacing, save_bytes
 from mapper.corpus import FORMAT_VERSION, SongEntry
 from mapper.features import BANDS
 from mapper.song_arrays import collection_arrays, song_arrays
@@ -118,9 +119,8 @@ def _build_part(job: tuple[Source, str, str]) -> Part:
         arrays, skipped = collection_arrays(path) if path.suffix == ".npz" else song_arrays(path, timing)
     except Mania4KError as error:
         return Part(source, "", (str(error),))
-    temporary = file.with_suffix(".tmp.npz")
-    np.savez(temporary, **arrays, skipped=json.dumps(skipped))
-    os.replace(temporary, file)
+    with replacing(file) as opened:
+        np.savez(opened, **arrays, skipped=json.dumps(skipped))
     return Part(source, str(file), tuple(skipped))
 
 
@@ -202,9 +202,7 @@ def _report(songs: list[dict], charts: list[dict], skipped: list[str]) -> dict[s
 
 
 def _write_json(path: Path, value: object) -> None:
-    temporary = path.with_suffix(".tmp.json")
-    temporary.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-    os.replace(temporary, path)
+    save_bytes(path, json.dumps(value, ensure_ascii=False).encode("utf-8"))
 
 
 def read_splits(path: Path) -> dict[str, str]:

@@ -18,7 +18,6 @@ stopped. TensorBoard tags: docs/mapper.md.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ import torch
 from torch import Tensor
 
 from chart.command import Command, use_utf8
-from chart.errors import CheckpointError, ConfigError
+from chart.errors import ConfigError
 from mapper.batches import CELLS, Batch, Stretches, collate
 from mapper.checkpoint import load_mapper, parameter_count, save_mapper
 from mapper.corpus import open_corpus
@@ -40,6 +39,10 @@ from mapper.loss import losses
 from mapper.model import Mapper, ModelConfig
 from mapper.team import Team, join_team
 from mapper.train_log import Log
+from training.average import copy_of, follow
+from training.device import pick_device
+from training.run_state import fitting, load_state, save_state
+from training.settings import require_positive
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "validate_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        require_positive(self, ("steps", "batch", "validate_every", "save_every"))
 
 
 @dataclass
@@ -82,6 +83,24 @@ class State:
     step: int = 0
     best: float = math.inf
     since_best: int = 0
+
+    def saved(self) -> dict[str, Any]:
+        """As plain data and tensors."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "since_best": self.since_best,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from what `saved` gave."""
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.average, self.step = saved["average"], saved["step"]
+        self.best, self.since_best = saved["best"], saved["since_best"]
 
 
 def train(config: TrainConfig) -> Validation:
@@ -113,7 +132,7 @@ def train(config: TrainConfig) -> Validation:
         if log:
             log.step(figures, state.step)
         if log and state.step % config.save_every == 0:
-            save_state(state, out)
+            save_state(out, state.saved())
         if state.step % config.validate_every == 0 or state.step == config.steps:
             if log:
                 validation = check_validation(state, stretches, charts["val"], out, log)
@@ -122,23 +141,10 @@ def train(config: TrainConfig) -> Validation:
                 print(f"stopped early: no better validation for {config.patience} rounds")
                 break
     if log:
-        save_state(state, out)
+        save_state(out, state.saved())
         log.close()
     team.leave()
     return validation
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is a GPU where torch finds one (CUDA or ROCm), else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"--device {name}: torch cannot use it ({str(error).splitlines()[0]}); try auto or cpu"
-        ) from error
-    return torch.device(name)
 
 
 def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> State:
@@ -152,37 +158,12 @@ def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> Sta
     plain = [parameter for parameter in trained if parameter.ndim < 2]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-    average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    state = State(model, average, optimizer)
-    path = out / "state.pt"
-    if path.is_file():
-        try:
-            saved = torch.load(path, map_location=device, weights_only=True)
-            model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
-            state.average = saved["average"]
-            state.step, state.best, state.since_best = saved["step"], saved["best"], saved["since_best"]
-        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
-            raise CheckpointError(
-                f"{path}: cannot go on from it ({str(error).splitlines()[0]}); remove it to start anew"
-            ) from error
-        except Exception as error:  # torch raises pickle.UnpicklingError and its own kin on damaged files
-            raise CheckpointError(f"{path}: damaged; remove it to start anew") from error
+    state = State(model, copy_of(model), optimizer)
+    saved = load_state(out, device, state.saved())
+    if saved is not None:
+        with fitting(out):
+            state.restore(saved)
     return state
-
-
-def save_state(state: State, out: Path) -> None:
-    """Write `state.pt` so that a crash at any moment leaves a whole one."""
-    saved: dict[str, Any] = {
-        "model": state.model.state_dict(),
-        "average": state.average,
-        "optimizer": state.optimizer.state_dict(),
-        "step": state.step,
-        "best": state.best,
-        "since_best": state.since_best,
-    }
-    torch.save(saved, out / "state.pt.tmp")
-    os.replace(out / "state.pt.tmp", out / "state.pt")
 
 
 def batches(
@@ -224,10 +205,7 @@ def take_step(state: State, parts: list[Batch], config: TrainConfig, team: Team)
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
     state.optimizer.step()
     state.step += 1
-    decay = min(config.average, (1 + state.step) / (10 + state.step))
-    with torch.no_grad():
-        for name, tensor in state.model.state_dict().items():
-            state.average[name].lerp_(tensor, 1 - decay)
+    follow(state.average, state.model, config.average, state.step)
     figures = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": float(norm)}
     for prefix, heads in zip(("loss", "loss_without_audio"), scored, strict=False):
         figures |= {f"{prefix}/{name}": value for name, value in heads.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +14,17 @@ from chart.model import Chart, TimingPoint
 from chart.osz import read_osz
 from ear.audio import load_audio
 from mapper.aim import AimConfig, write_charts
+from mapper.architecture import STYLES
 from mapper.batches import Stretches
 from mapper.clicks import with_clicks
 from mapper.corpus import SongEntry
 from mapper.evaluate import Validation
-from mapper.model import STYLES, Mapper
+from mapper.model import Mapper
 from mapper.pattern_mix import FAMILIES, pattern_mix
 from mapper.pianoroll import piano_roll, stacked
 from mapper.rows import notes_of
 from mapper.steering import Song, Steering
+from training.settings import save_config
 
 if TYPE_CHECKING:
     from mapper.train import TrainConfig
@@ -41,8 +41,7 @@ class Log:
     def __init__(self, out: Path, config: TrainConfig, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        settings = asdict(config) | {"torch": torch.__version__}
-        (out / "config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        save_config(out, config)
         self.board = SummaryWriter(str(out), purge_step=first_step)
 
     def step(self, figures: dict[str, float], step: int) -> None:

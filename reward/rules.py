@@ -75,10 +75,10 @@ class Counts:
     warnings: NDArray[np.float64]  # [section]
 
 
-def count(view: View, levels: Sequence[Level]) -> Counts:
-    """Findings of every rule at each chart's own level; a finding counts in the section where it starts."""
+def count(view: View, levels: Sequence[Level], rules: Sequence[Rule] | None = None) -> Counts:
+    """Findings of `rules` (default: every rule) at each chart's level; one counts in the section where it starts."""
     totals = {"problem": np.zeros(view.n_sections), "warning": np.zeros(view.n_sections)}
-    for rule in all_rules():
+    for rule in all_rules() if rules is None else rules:
         applies = np.array([level in rule.levels for level in levels], np.bool_)
         if not applies.any():
             continue

@@ -15,7 +15,7 @@ from env.core import MASK_SIZE
 from env.kernels import OFFSETS
 from env.scoring import Job, chart_of
 from env.sections import PHRASE_BARS, SectionConfig, Target, draw_section, section_at
-from mapper.rows import HELD_AFTER, LEGAL, Rows
+from mapper.rows import LEGAL, STARTS_HOLD, SYMBOLS, Rows
 from tests.env_cases import library, obedient
 
 
@@ -27,8 +27,13 @@ def section(**options):  # type: ignore[no-untyped-def]
 def test_rows_are_legal_as_the_mapper_defines_it(held: int) -> None:
     ours = [kernels.is_legal(code, held, False, 0) for code in range(256)]
     assert ours == LEGAL[held].tolist()
-    after = [kernels.held_after(held, code) for code in np.flatnonzero(LEGAL[held])]
-    assert after == HELD_AFTER[held, LEGAL[held]].tolist()
+
+
+def test_late_holds_and_resting_columns_are_not_legal() -> None:
+    late = [kernels.is_legal(code, 0, True, 0) for code in range(256)]
+    assert late == (LEGAL[0] & ~STARTS_HOLD).tolist()
+    resting = [kernels.is_legal(code, 0, False, 0b0101) for code in range(256)]
+    assert resting == (LEGAL[0] & (SYMBOLS[:, [0, 2]] == 0).all(1)).tolist()
 
 
 def test_a_tap_is_written_where_the_action_says() -> None:

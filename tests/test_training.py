@@ -1,0 +1,69 @@
+"""What training runs share: devices, averaged weights, and the state that a crash leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from chart.errors import CheckpointError, ConfigError
+from training.average import copy_of, follow
+from training.device import pick_device
+from training.run_state import fitting, load_state, save_state
+from training.settings import require_positive
+
+
+def test_a_device_that_torch_lacks_is_named() -> None:
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(ConfigError, match=r"--device abacus: torch cannot use it .*; try auto or cpu"):
+        pick_device("abacus")
+
+
+def test_a_damaged_state_is_refused_with_a_reason(tmp_path: Path) -> None:
+    needed = ("policy", "optimizer", "leash", "before", "best")
+    assert load_state(tmp_path, "cpu", needed) is None
+    (tmp_path / "state.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
+    with pytest.raises(CheckpointError, match=r"damaged .*; remove it to start anew"):
+        load_state(tmp_path, "cpu", needed)
+    torch.save({"policy": {}}, tmp_path / "state.pt")
+    with pytest.raises(CheckpointError, match=r"not a refinement run's state \(no before, best, leash"):
+        load_state(tmp_path, "cpu", needed, "refinement run")
+
+
+def test_a_state_of_another_run_is_told_as_such(tmp_path: Path) -> None:
+    network = torch.nn.Linear(2, 2)
+    with pytest.raises(CheckpointError, match=r"state\.pt: is of another run; give another folder"), fitting(tmp_path):
+        network.load_state_dict(torch.nn.Linear(3, 2).state_dict())
+
+
+def test_a_failed_write_leaves_the_state_before(tmp_path: Path) -> None:
+    save_state(tmp_path, {"step": 1})
+    with pytest.raises(AttributeError, match="pickle"):
+        save_state(tmp_path, {"step": lambda: 2})
+    assert load_state(tmp_path, "cpu", ("step",)) == {"step": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_the_average_follows_at_once_and_then_slowly() -> None:
+    network = torch.nn.BatchNorm1d(1)
+    average = copy_of(network)
+    with torch.no_grad():
+        network.weight.fill_(3.0)
+        network.num_batches_tracked.fill_(7)
+    follow(average, network, 0.998, step=1)
+    assert average["weight"].item() == pytest.approx(1 + 2 * (1 - 2 / 11))
+    assert average["num_batches_tracked"].item() == 7
+    before = average["weight"].item()
+    follow(average, network, 0.998, step=100_000)
+    assert average["weight"].item() == pytest.approx(before + 0.002 * (3 - before))
+
+
+def test_settings_below_one_are_named_as_options() -> None:
+    @dataclass
+    class Config:
+        validate_every: int = 0
+
+    with pytest.raises(ConfigError, match="--validate-every must be at least 1, not 0"):
+        require_positive(Config(), ("validate_every",))

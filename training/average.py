@@ -1,0 +1,22 @@
+"""An exponential average of weights while they are trained: steadier than the last step's, and what is shipped."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
+    """The network's weights by name, to begin an average with."""
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+@torch.no_grad()
+def follow(average: dict[str, Tensor], network: torch.nn.Module, decay: float, step: int) -> None:
+    """Move the average towards the network's weights after step `step`; in the first steps faster than `decay` (0–1)."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            average[name].lerp_(tensor, 1 - decay)
+        else:
+            average[name].copy_(tensor)
