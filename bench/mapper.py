@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bench.onsets import f1, grid_f1
@@ -24,10 +23,12 @@ from chart.grid import Grid, make_grid
 from chart.osz import read_osz
 from ear.audio import load_audio
 from ear.timing import find_timing
+from mapper.architecture import STYLES
 from mapper.checkpoint import load_mapper
+from mapper.controls import Controls
 from mapper.corpus import Corpus, open_corpus
 from mapper.hearing import Heard, hear
-from mapper.model import STYLES, Controls, Mapper
+from mapper.model import Mapper
 from mapper.rows import STARTS_NOTE, Rows
 from mapper.sampling import Sampling, write_rows
 
@@ -62,10 +63,10 @@ def score_song(model: Mapper, corpus: Corpus, charts: list[int], timing: Timing,
     """Write all charts of a song side by side and score them."""
     entries = [corpus.charts[chart] for chart in charts]
     controls = Controls(
-        torch.tensor([entry.stars for entry in entries]),
-        torch.tensor([entry.notes_per_s for entry in entries]),
-        torch.full((len(entries),), float("nan")),
-        torch.tensor([entry.style for entry in entries]),
+        [entry.stars for entry in entries],
+        [entry.notes_per_s for entry in entries],
+        np.full(len(entries), np.nan),
+        [entry.style for entry in entries],
     )
     features = corpus.features(charts[0])
     heard = hear(model, timing.grid, features, timing.sound_after_ms, controls)

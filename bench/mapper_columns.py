@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from bench.column_ngrams import RowNGrams
 from bench.report import print_json
 from chart.command import Command, progress, use_utf8
+from mapper.architecture import STYLES
 from mapper.batches import Stretches, collate
 from mapper.checkpoint import load_mapper
 from mapper.corpus import Corpus, open_corpus
 from mapper.loss import codes_at, next_row_logits
-from mapper.model import STYLES, Mapper
+from mapper.model import Mapper
 from mapper.rows import hand_swapped_codes, mirrored_codes
 
 ORDERS = (3, 5)

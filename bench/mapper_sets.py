@@ -19,17 +19,17 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bench.report import print_json
 from chart.command import Command, progress, use_utf8
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from mapper.checkpoint import load_mapper
+from mapper.controls import Controls
 from mapper.corpus import Corpus, open_corpus
 from mapper.features import MS_PER_FRAME
 from mapper.hearing import hear, silent_slots
-from mapper.model import Controls, Mapper
+from mapper.model import Mapper
 from mapper.rows import HOLD_END, HOLD_START, NOTHING, STARTS_NOTE, SYMBOLS, TAP, Rows
 from mapper.sampling import Sampling, write_rows
 
@@ -146,9 +146,7 @@ def band_of(stars: float) -> int:
 def write_set(model: Mapper, corpus: Corpus, chart: int, size: int, seed: int) -> tuple[list[Rows], float]:
     """`size` charts with the human chart's controls, and the seconds that sampling them took."""
     entry = corpus.charts[chart]
-    one = lambda value: torch.tensor([value], dtype=torch.float32)  # noqa: E731
-    style = torch.tensor([entry.style])
-    controls = Controls(one(entry.stars), one(entry.notes_per_s), one(entry.hold_share), style)
+    controls = Controls([entry.stars], [entry.notes_per_s], [entry.hold_share], [entry.style])
     lag_ms = corpus.songs[entry.song].lag_ms
     heard = hear(model, corpus.grid(chart), corpus.features(chart), lag_ms, controls).repeated([0] * size)
     began = time.perf_counter()

@@ -19,8 +19,9 @@ from chart.grid import SLOT_TICKS, SLOTS_PER_CELL, TICKS_PER_BEAT, TICKS_PER_CEL
 from env import kernels
 from env.library import Library
 from env.sections import MAX_TOKENS, Section, Target
-from mapper.batches import CELLS, cell_arrays, cells_of
-from mapper.model import Controls, Encoding, Mapper, RowTokens, elapsed_bucket
+from mapper.controls import Controls
+from mapper.model import Encoding, Mapper, RowTokens, cells_of, elapsed_bucket
+from mapper.stretch import CELLS, cell_arrays
 
 WINDOWS_AT_ONCE = 8
 """Windows encoded in one call; more would only need more memory."""
@@ -73,19 +74,19 @@ def _hear(model: Mapper, library: Library, sections: Sequence[Section]) -> Windo
     valid = _padded([np.ones(one["quarter"].size, bool) for one in arrays], CELLS)
     padded["beat_ms"] = torch.where(valid, padded["beat_ms"], 400.0)
     device = next(model.parameters()).device
-    controls = controls_of([section.target for section in sections], device)
-    encoder_control, decoder_control = model.control_vectors(controls)
+    controls = controls_of([section.target for section in sections])
+    encoder_control, decoder_control = model.control_vectors(torch.from_numpy(controls.features()).to(device))
     cells = cells_of({name: tensor.to(device) for name, tensor in padded.items()}, valid.to(device))
     return Windows(model.encode(cells, encoder_control), decoder_control)
 
 
-def controls_of(targets: Sequence[Target], device: torch.device | str = "cpu") -> Controls:
+def controls_of(targets: Sequence[Target]) -> Controls:
     """What the mapper is told."""
     return Controls(
-        torch.tensor([target.stars for target in targets], device=device),
-        torch.tensor([target.notes_per_s for target in targets], device=device),
-        torch.tensor([target.hold_share for target in targets], device=device),
-        torch.tensor([target.style for target in targets], device=device),
+        [target.stars for target in targets],
+        [target.notes_per_s for target in targets],
+        [target.hold_share for target in targets],
+        [target.style for target in targets],
     )
 
 

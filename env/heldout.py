@@ -21,8 +21,9 @@ from env.library import Library, Piece
 from env.rollout import earn, write
 from env.scoring import Scorer, settings_of
 from env.sections import SectionConfig, Target, draw_section
+from mapper.architecture import STYLES
 from mapper.hearing import hear
-from mapper.model import STYLES, Mapper
+from mapper.model import Mapper
 from mapper.rows import HOLD_START, STARTS_NOTE, SYMBOLS, notes_of
 from mapper.sampling import Sampling, write_rows
 from reward.auditors import audit

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from chart.errors import ConfigError
 from chart.grid import SLOTS_PER_CELL
 from env.library import Library, Piece
+from mapper.architecture import STYLES
 from mapper.batches import CELLS, LONG_AGO_TICKS
-from mapper.model import STYLES
 from mapper.rows import Rows, held_states
 from mapper.steering import DENSITY, HOLD_SHARE
 

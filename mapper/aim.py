@@ -18,7 +18,7 @@ from chart.errors import AudioFileError
 from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from chart.stars import stars
-from mapper.model import Mapper
+from mapper.network import Network
 from mapper.pattern_mix import pattern_mix
 from mapper.rows import Rows
 from mapper.sampling import write_rows
@@ -102,7 +102,7 @@ class Take:
 
 
 def write_charts(
-    model: Mapper,
+    model: Network,
     song: Song,
     targets: Sequence[float],
     config: AimConfig,

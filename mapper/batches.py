@@ -18,19 +18,11 @@ from torch import Tensor
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from mapper.augment import NOISY_HISTORY_CHANCE, augmented, noisy_history
+from mapper.controls import Controls
 from mapper.corpus import Corpus
-from mapper.features import BANDS, MS_PER_FRAME, as_network_input
-from mapper.model import Cells, Controls, RowTokens, elapsed_bucket
+from mapper.model import Cells, RowTokens, cells_of, elapsed_bucket
 from mapper.rows import STARTS_NOTE, Rows, held_states
-
-CELLS = 320
-"""Cells of a stretch: 80 beats, half a minute at 160 BPM."""
-MAX_ROWS = 256
-"""Rows of a stretch, its start token included."""
-MARGIN_FRAMES = 16
-"""Frames of audio beyond the first and last slot: the reach of the network's convolutions."""
-LONG_AGO_TICKS = 10_000
-"""Stands for "no row yet" where ticks since the last row are asked for."""
+from mapper.stretch import CELLS, LONG_AGO_TICKS, MAX_ROWS, cell_arrays
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ class Batch:
     """Everything the loss needs. `previous_row`, `target` and `scored` are per slot: hazard supervision."""
 
     cells: Cells
-    controls: Controls
+    controls: Tensor  # [batch, CONTROL_FEATURES], `mapper.controls.Controls.features`
     rows: RowTokens
     targets: Targets
     previous_row: Tensor  # [batch, slot], int64, the last row read before the slot
@@ -119,32 +111,6 @@ class Stretches:
         return augmented(arrays, augment) if augment is not None else arrays
 
 
-def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8] | None, lag_ms: float) -> dict[str, Any]:
-    """The stretch's side of `Cells`, unpadded; without `features` there are no frames: nothing is heard."""
-    slots = slice(cells.start * SLOTS_PER_CELL, cells.stop * SLOTS_PER_CELL)
-    frame = (grid.slot_ms[slots] + lag_ms) / MS_PER_FRAME
-    first = int(np.floor(frame[0])) - MARGIN_FRAMES
-    last = int(np.ceil(frame[-1])) + MARGIN_FRAMES
-    return {
-        "mel": np.zeros((0, BANDS), np.float32) if features is None else _frames(features, first, last),
-        "slot_frame": (frame - first).astype(np.float32),
-        "beat_ms": grid.beat_ms[cells].astype(np.float32),
-        "quarter": grid.quarter[cells],
-        "beat_in_bar": grid.beat_in_bar[cells],
-        "bar": grid.bar[cells],
-        "usable": grid.usable[slots],
-    }
-
-
-def _frames(features: NDArray[np.uint8], first: int, last: int) -> NDArray[np.float32]:
-    """[last - first, band], zero outside the audio."""
-    mel = np.zeros((last - first, features.shape[1]), np.float32)
-    inside = slice(max(first, 0), min(last, features.shape[0]))
-    if inside.start < inside.stop:
-        mel[inside.start - first : inside.stop - first] = as_network_input(features[inside])
-    return mel
-
-
 def _row_arrays(prepared: PreparedChart, cells: slice, noise: np.random.Generator | None) -> dict[str, Any]:
     """Decoder input, row targets and hazard supervision of a stretch; with `noise` the rows read are not the human's."""
     grid, rows = prepared.grid, prepared.rows
@@ -190,10 +156,11 @@ def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
     cells_valid = _pad([np.ones(stretch["quarter"].size, bool) for stretch in stretches])
     padded = {name: _pad([stretch[name] for stretch in stretches]) for name in stretches[0]}
     padded["beat_ms"] = torch.where(cells_valid, padded["beat_ms"], 400.0)
-    controls = padded["controls"]
+    asked = padded["controls"].numpy()  # [batch, control], as `Stretches.stretch` has them
+    controls = Controls(asked[:, 0], asked[:, 1], asked[:, 2], asked[:, 3], asked[:, 4:])
     return Batch(
         cells=cells_of(padded, cells_valid),
-        controls=Controls(controls[:, 0], controls[:, 1], controls[:, 2], controls[:, 3].long(), controls[:, 4:]),
+        controls=torch.from_numpy(controls.features()),
         rows=RowTokens(
             code=padded["code"],
             held=padded["held"],
@@ -215,12 +182,6 @@ def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
         scored=padded["scored"],
         release_only=padded["release_only"],
     )
-
-
-def cells_of(padded: dict[str, Tensor], valid: Tensor) -> Cells:
-    """`Cells` from the padded arrays of `cell_arrays`."""
-    names = ("mel", "slot_frame", "beat_ms", "quarter", "beat_in_bar", "bar")
-    return Cells(**{name: padded[name] for name in names}, valid=valid)
 
 
 def _pad(arrays: Sequence[NDArray]) -> Tensor:

@@ -6,17 +6,24 @@ A released checkpoint is float16; a training run's own state (float32 weights, o
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save
 
 from chart.errors import CheckpointError
-from mapper.model import Mapper, ModelConfig
+from chart.saving import save_bytes
+from mapper.architecture import ModelConfig, shapes_of
+from mapper.network import Floats
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mapper.model import Mapper
 
 FORMAT_VERSION = 2
 MAX_CHECKPOINT_BYTES = 1 << 30
@@ -27,17 +34,24 @@ BUNDLED = Path(__file__).parent / "weights" / "mapper.safetensors"
 
 
 def save_mapper(model: Mapper, path: Path, weights: dict[str, Tensor] | None = None, notes: str = "") -> None:
-    """Write `weights` (default: the model's own) as float16 with the config, to a temporary file and then in place."""
-    tensors = {name: tensor.detach().half().contiguous() for name, tensor in (weights or model.state_dict()).items()}
+    """Write `weights` (default: the model's own) as float16 with the config, all or nothing."""
+    tensors = weights or model.state_dict()
+    arrays = {name: np.ascontiguousarray(tensor.detach().half().cpu().numpy()) for name, tensor in tensors.items()}
     header = {"format_version": str(FORMAT_VERSION), "config": json.dumps(asdict(model.config)), "notes": notes}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary, metadata=header)
-    os.replace(temporary, path)
+    save_bytes(path, save(arrays, metadata=header))
 
 
-def load_mapper(path: Path | None = None) -> Mapper:
-    """The mapper of a checkpoint (default: the bundled one), in float32 and ready to generate.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds, without torch."""
+
+    config: ModelConfig
+    arrays: dict[str, Floats]  # by name, float32, of the shapes of `mapper.architecture.shapes_of`
+
+
+def read_checkpoint(path: Path | None = None) -> Checkpoint:
+    """The arrays of a checkpoint (default: the bundled one).
 
     Raises CheckpointError when it is missing, damaged, of another format version or does not fit its own config.
     """
@@ -47,22 +61,29 @@ def load_mapper(path: Path | None = None) -> Mapper:
             raise CheckpointError(
                 f"{path}: larger than {MAX_CHECKPOINT_BYTES >> 20} MB, so not a mapper of this project"
             )
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             config = _config(file.metadata() or {}, path)
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
+            arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118 - not a dict
     except OSError as error:
         raise CheckpointError(
             f"{path}: no checkpoint can be read there ({error.strerror or error}); train one with `mania4k train`"
         ) from error
-    except SafetensorError as error:
+    except (SafetensorError, TypeError) as error:  # TypeError: numbers that numpy does not know
         raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
-    model = Mapper(config)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: the weights do not fit their own config; the file is damaged or from a fork"
-        ) from error
+    if {name: array.shape for name, array in arrays.items()} != shapes_of(config):
+        raise CheckpointError(f"{path}: the weights do not fit their own config; the file is damaged or from a fork")
+    return Checkpoint(config, arrays)
+
+
+def load_mapper(path: Path | None = None) -> Mapper:
+    """The network of a checkpoint (default: the bundled one) in torch, float32; raises as `read_checkpoint`."""
+    import torch
+
+    from mapper.model import Mapper
+
+    checkpoint = read_checkpoint(path)
+    model = Mapper(checkpoint.config)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in checkpoint.arrays.items()})
     return model.eval()
 
 

@@ -32,7 +32,7 @@ from mapper.checkpoint import load_mapper
 from mapper.finishing import finish, kiai_spans, preview_point_ms
 from mapper.generate_command import main
 from mapper.like import steering_of
-from mapper.model import Mapper
+from mapper.network import Network
 from mapper.options import GenerateConfig
 from mapper.packing import add_to_osz, playable_audio
 from mapper.reasons import reasons_of
@@ -70,7 +70,7 @@ def generate(
 def run(
     config: GenerateConfig,
     report: Report = lambda stage, share: None,
-    model: Mapper | None = None,
+    model: Network | None = None,
     with_reasons: bool = False,
 ) -> GeneratedSet:
     """As `generate`; `model` saves loading the checkpoint again, `with_reasons` asks it why it wrote what it wrote."""
@@ -125,7 +125,7 @@ class _Audio:
 
 
 def _charts(
-    config: GenerateConfig, source: Source, model: Mapper, report: Callable[[float], None]
+    config: GenerateConfig, source: Source, model: Network, report: Callable[[float], None]
 ) -> tuple[list[Chart], list[Written]]:
     """The charts of the set as they are packed, and what was written for each."""
     aim = AimConfig(config.seed, steering_of(config), config.tolerance, config.takes, config.rounds)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from chart.errors import AudioFileError
 from chart.grid import SLOTS_PER_CELL, Grid
-from mapper.batches import CELLS, cell_arrays, cells_of
+from mapper.architecture import MOTIF_LAGS
+from mapper.controls import Controls
 from mapper.features import MS_PER_FRAME
-from mapper.model import Controls, Encoding, Mapper
+from mapper.network import Floats, HeardWindow, Network
+from mapper.stretch import CELLS, cell_arrays
 
 OVERLAP_CELLS = 80
 """Cells that neighbouring encoder windows share; the half nearer to a window's edge is taken from the other."""
@@ -25,26 +26,22 @@ SILENCE_FRAMES = 5
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A song as the encoder hears it for each chart of a batch, with where rows may fall."""
+class Heard(HeardWindow):
+    """A song as the encoder hears it for each chart of a batch, with where rows may fall; cells and slots are the song's."""
 
-    encoding: Encoding  # [chart, cell or slot of the whole song, …]
-    decoder_control: Tensor  # [chart, 1, width]
+    alike: Floats  # [chart, cell, motif lag] 0–1: how much each cell sounds like the one a lag before
     grid: Grid
     open_slots: NDArray[np.bool_]  # [slot], usable and not silent
 
     def repeated(self, charts: list[int]) -> Heard:
         """What is heard for each chart number, in this order; a chart may come more than once."""
-        encoding = self.encoding
-        picked = Encoding(*(tensor[charts] for tensor in _tensors(encoding)))
-        return replace(self, encoding=picked, decoder_control=self.decoder_control[charts])
+        return replace(self, **{name: getattr(self, name)[charts] for name in _OF_CHARTS})
 
     @staticmethod
     def joined(parts: list[Heard]) -> Heard:
         """Several of one song as one batch, in this order."""
-        encodings = [_tensors(part.encoding) for part in parts]
-        encoding = Encoding(*(torch.cat(tensors) for tensors in zip(*encodings, strict=True)))
-        return replace(parts[0], encoding=encoding, decoder_control=torch.cat([part.decoder_control for part in parts]))
+        joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OF_CHARTS}
+        return replace(parts[0], **joined)
 
     @cached_property
     def last_slot(self) -> int:
@@ -52,9 +49,12 @@ class Heard:
         return int(np.flatnonzero(self.open_slots)[-1])
 
 
-@torch.inference_mode()
+_OF_CHARTS = (*(field.name for field in fields(HeardWindow)), "alike")
+"""Fields of `Heard` with an entry a chart."""
+
+
 def hear(
-    model: Mapper,
+    model: Network,
     grid: Grid,
     features: NDArray[np.uint8],
     lag_ms: float,
@@ -65,33 +65,36 @@ def hear(
 
     No row may fall before `first_ms`, on the grid's time. Raises AudioFileError when nothing sounds there.
     """
-    encoder_control, decoder_control = model.control_vectors(controls)
-    charts = encoder_control.shape[0]
-    cell = torch.zeros(charts, grid.cells, model.config.width)
-    slot = torch.zeros(charts, grid.cells * SLOTS_PER_CELL, model.config.hazard_width)
-    logit = torch.zeros(charts, grid.cells * SLOTS_PER_CELL)
-    step = CELLS - OVERLAP_CELLS
-    for start in range(0, max(grid.cells - OVERLAP_CELLS, 1), step):
+    told = controls.features()
+    charts, slots = len(told), grid.cells * SLOTS_PER_CELL
+    cell = np.zeros((charts, grid.cells, model.config.width), np.float32)
+    slot = np.zeros((charts, slots, model.config.hazard_width), np.float32)
+    logit = np.zeros((charts, slots), np.float32)
+    for start in range(0, max(grid.cells - OVERLAP_CELLS, 1), CELLS - OVERLAP_CELLS):
         window = slice(start, min(start + CELLS, grid.cells))
-        arrays = {
-            name: torch.from_numpy(array)[None] for name, array in cell_arrays(grid, window, features, lag_ms).items()
-        }
-        valid = torch.ones(1, window.stop - window.start, dtype=torch.bool)
-        heard = model.encode(cells_of(arrays, valid), encoder_control)  # one sound, as many controls as charts
+        heard = model.hear_stretch(told, cell_arrays(grid, window, features, lag_ms))
         first = start + (OVERLAP_CELLS // 2 if start else 0)  # the earlier window keeps its half of the overlap
-        skipped, slots = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)
+        skipped, within = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)
         cell[:, first : window.stop] = heard.cell[:, skipped:]
-        slot[:, slots] = heard.slot[:, skipped * SLOTS_PER_CELL :]
-        logit[:, slots] = heard.onset_logit[:, skipped * SLOTS_PER_CELL :]
+        slot[:, within] = heard.slot[:, skipped * SLOTS_PER_CELL :]
+        logit[:, within] = heard.onset_logit[:, skipped * SLOTS_PER_CELL :]
     open_slots = grid.usable & (grid.slot_ms >= first_ms) & ~silent_slots(grid, features, lag_ms)
     if not open_slots.any():
         raise AudioFileError("nothing sounds where notes may be placed; check the song and --audio-start")
-    return Heard(Encoding(cell, slot, logit, model.motif.alike(cell)), decoder_control, grid, open_slots)
+    return Heard(cell, slot, logit, heard.decoder_control, alike(model.arrays(), cell), grid, open_slots)
 
 
-def _tensors(encoding: Encoding) -> list[Tensor]:
-    assert encoding.alike is not None
-    return [encoding.cell, encoding.slot, encoding.onset_logit, encoding.alike]
+def alike(weights: dict[str, Floats], cell: Floats) -> Floats:
+    """[chart, cell, motif lag] of cells [chart, cell, width]; as `mapper.model.Motif.alike`."""
+    key = cell @ weights["motif.key.weight"].T + weights["motif.key.bias"]
+    key /= np.maximum(np.linalg.norm(key, axis=-1, keepdims=True), 1e-12)
+    found = np.zeros((*cell.shape[:2], len(MOTIF_LAGS)), np.float32)
+    for number, lag in enumerate(MOTIF_LAGS):
+        back = lag // SLOTS_PER_CELL
+        match = np.einsum("nck,nck->nc", key[:, back:], key[:, :-back])
+        odds = weights["motif.sharpness"][number] * match + weights["motif.bias"][number]
+        found[:, back:, number] = 1 / (1 + np.exp(-odds))
+    return found
 
 
 def silent_slots(grid: Grid, features: NDArray[np.uint8], lag_ms: float) -> NDArray[np.bool_]:

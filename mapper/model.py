@@ -9,81 +9,30 @@ likelihood of the chart. Shapes use: batch, cell, slot (6 a cell), sub (slot wit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
-from mapper.pattern_mix import FAMILIES
-from mapper.rows import HELD_STATES, ROW_CODES, SYMBOLS
-
-ELAPSED_BUCKETS = 64
-STYLES = ("unknown", "keyboard", "pad")
-CONTROL_FEATURES = 2 * 3 + len(STYLES) + 2 * len(FAMILIES)
-BARS_OF_PHRASE = 8
-MAX_BEATS_OF_BAR = 8
-LONGEST_PERIOD_LOG2 = 8
-SYMBOLS_PER_COLUMN = 4
-MOTIF_LAGS = (24, 48, 96, 192, 384, 768)
-"""Slots back to a motif's earlier place: 1 and 2 beats; 1, 2, 4 and 8 bars of four beats."""
-MOTIF_KEY_WIDTH = 32
-HEARING_PARTS = (
-    "controls",
-    "stem",
-    "cell_in",
-    "quarter",
-    "beat_in_bar",
-    "bar_of_phrase",
-    "tempo",
-    "encoder",
-    "encoder_norm",
-    "slot_from_cell",
-    "slot_from_stem",
-    "onset",
+from mapper.architecture import (
+    BARS_OF_PHRASE,
+    CONTROL_FEATURES,
+    ELAPSED_BUCKETS,
+    HEARING_PARTS,
+    LONGEST_PERIOD_LOG2,
+    MAX_BEATS_OF_BAR,
+    MOTIF_KEY_WIDTH,
+    MOTIF_LAGS,
+    SYMBOLS_PER_COLUMN,
+    ModelConfig,
 )
-"""Parts of the network that hear; the others write."""
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Sizes of the network; stored in every checkpoint."""
-
-    bands: int = 64  # log-mel bands of the audio features
-    stem_width: int = 96
-    width: int = 192
-    heads: int = 6
-    encoder_layers: int = 4
-    decoder_layers: int = 3
-    hazard_width: int = 64
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        assert self.width % (4 * self.heads) == 0, "each head's width must be divisible by 4 for its two rotations"
-
-
-@dataclass(frozen=True)
-class Controls:
-    """What the chart shall be like; nan (or style 0) leaves the choice to the mapper. Each is a [batch] tensor."""
-
-    stars: Tensor  # official star rating
-    notes_per_s: Tensor
-    hold_share: Tensor  # holds / notes, 0–1
-    style: Tensor  # int64, index into STYLES
-    patterns: Tensor | None = None  # [batch, family] share of rows, 0–1, by mapper.pattern_mix.FAMILIES; None: all nan
-
-    def features(self) -> Tensor:
-        """[batch, CONTROL_FEATURES]: value and presence of each control."""
-        scaled = torch.stack((self.stars / 4, self.notes_per_s / 8, self.hold_share * 2), -1)
-        style = functional.one_hot(self.style, len(STYLES)).to(scaled.dtype)
-        nothing = torch.full((len(self.style), len(FAMILIES)), float("nan"), device=scaled.device)
-        patterns = nothing if self.patterns is None else self.patterns.to(scaled.dtype)
-        return torch.cat((*_with_presence(scaled), style, *_with_presence(patterns)), -1)
-
-
-def _with_presence(values: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.nan_to_num(values), (~torch.isnan(values)).to(values.dtype)
+from mapper.network import HeardWindow
+from mapper.rows import HELD_STATES, ROW_CODES, SYMBOLS
 
 
 @dataclass(frozen=True)
@@ -97,6 +46,12 @@ class Cells:
     beat_in_bar: Tensor  # [batch, cell], int64
     bar: Tensor  # [batch, cell], int64
     valid: Tensor  # [batch, cell], bool, false for padding
+
+
+def cells_of(padded: dict[str, Tensor], valid: Tensor) -> Cells:
+    """`Cells` from the padded arrays of `mapper.stretch.cell_arrays`."""
+    names = ("mel", "slot_frame", "beat_ms", "quarter", "beat_in_bar", "bar")
+    return Cells(**{name: padded[name] for name in names}, valid=valid)
 
 
 @dataclass(frozen=True)
@@ -327,9 +282,9 @@ class Mapper(nn.Module):
         for name in HEARING_PARTS:
             self.get_submodule(name).requires_grad_(False)
 
-    def control_vectors(self, controls: Controls) -> tuple[Tensor, Tensor]:
-        """Two of [batch, 1, width]: for the encoder and for the decoder."""
-        encoder, decoder = self.controls(controls.features())[:, None].chunk(2, -1)
+    def control_vectors(self, controls: Tensor) -> tuple[Tensor, Tensor]:
+        """[batch, CONTROL_FEATURES] → two of [batch, 1, width]: for the encoder and for the decoder."""
+        encoder, decoder = self.controls(controls)[:, None].chunk(2, -1)
         return encoder, decoder
 
     def encode(self, cells: Cells, control: Tensor) -> Encoding:
@@ -349,6 +304,21 @@ class Mapper(nn.Module):
         for block in self.encoder:
             x = block(x, rotation, mask, causal=False)
         return self._encoding(self.encoder_norm(x), self.slot_from_stem(heard))
+
+    @torch.inference_mode()
+    def hear_stretch(self, controls: NDArray[np.float32], stretch: dict[str, Any]) -> HeardWindow:
+        """As `mapper.network.Network.hear_stretch`, on the device where the weights are."""
+        device = self.unheard_cell.device
+        tensors = {name: torch.from_numpy(array)[None].to(device) for name, array in stretch.items()}
+        valid = torch.ones(tensors["quarter"].shape, dtype=torch.bool, device=device)
+        encoder_control, decoder_control = self.control_vectors(torch.from_numpy(controls).to(device))
+        heard = self.encode(cells_of(tensors, valid), encoder_control)  # one sound, as many controls as charts
+        results = (heard.cell, heard.slot, heard.onset_logit, decoder_control[:, 0])
+        return HeardWindow(*(tensor.float().cpu().numpy() for tensor in results))
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """As `mapper.network.Network.arrays`."""
+        return {name: tensor.detach().float().cpu().numpy() for name, tensor in self.named_parameters()}
 
     def _place(self, cells: Cells) -> Tensor:
         """[batch, cell, width]: where in beat, bar and phrase each cell is, and how fast."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL
 from chart.model import Chart
 from eye.why import ModelReasons
+from mapper.architecture import MOTIF_LAGS
+from mapper.controls import Controls
 from mapper.hearing import Heard, hear
-from mapper.model import MOTIF_LAGS, Controls, Mapper
+from mapper.network import Network
 from mapper.rows import rows_of
 from mapper.steering import Song
 
@@ -20,22 +21,19 @@ ALIKE = 0.9
 """Likeness of the song at two places from which on a same row counts as a repetition."""
 
 
-def reasons_of(model: Mapper, song: Song, charts: Sequence[Chart], targets: Sequence[str]) -> list[ModelReasons]:
+def reasons_of(model: Network, song: Song, charts: Sequence[Chart], targets: Sequence[str]) -> list[ModelReasons]:
     """What the mapper can say of the notes of its charts, which are on the song's own time; `targets` in words.
 
     The evidence is what the encoder hears when it is told nothing of the chart's stars or density.
     """
-    nothing = torch.full((1,), float("nan"))
-    free = Controls(nothing, nothing, nothing, torch.zeros(1, dtype=torch.int64))
-    heard = hear(model, song.grid, song.features, song.lag_ms, free, song.first_ms)
+    heard = hear(model, song.grid, song.features, song.lag_ms, Controls.free(), song.first_ms)
     return [_reasons(song, heard, chart, target) for chart, target in zip(charts, targets, strict=True)]
 
 
 def _reasons(song: Song, heard: Heard, chart: Chart, target: str) -> ModelReasons:
     slot = song.grid.nearest_slot(chart.time_ms)
-    onset = torch.sigmoid(heard.encoding.onset_logit[0].double()).numpy()
-    assert heard.encoding.alike is not None
-    repeats_ms = _repeats_ms(song, heard.encoding.alike[0].numpy(), chart)
+    onset = 1 / (1 + np.exp(-heard.onset_logit[0].astype(np.float64)))
+    repeats_ms = _repeats_ms(song, heard.alike[0], chart)
     return ModelReasons(onset[slot], repeats_ms[slot], target)
 
 

@@ -19,7 +19,7 @@ from chart.rows import ROW_TOLERANCE_MS
 from chart.stars import stars
 from mapper.aim import MAX_BATCH_SLOTS, SPREAD, AimConfig, Written, is_met
 from mapper.hearing import Heard
-from mapper.model import Mapper
+from mapper.network import Network
 from mapper.options import GenerateConfig
 from mapper.rows import Rows, notes_of, rows_of
 from mapper.sampling import Span, write_rows
@@ -65,7 +65,7 @@ class Section:
 
 
 def reroll(
-    model: Mapper,
+    model: Network,
     source: Source,
     config: GenerateConfig,
     aim: AimConfig,
@@ -146,7 +146,7 @@ def _neighbours(kept: Chart, start_ms: float) -> tuple[NDArray[np.float64], NDAr
 
 
 def _rewritten(
-    model: Mapper, song: Song, section: Section, wish: Wish, aim: AimConfig, report: Callable[[float], None]
+    model: Network, song: Song, section: Section, wish: Wish, aim: AimConfig, report: Callable[[float], None]
 ) -> Written:
     """Rounds of takes of the section until the chart is what it shall be."""
     listener, steering = Listener(model, song, MAX_BATCH_SLOTS), aim.steering_for(wish.stars)

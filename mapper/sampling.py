@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
-from mapper.batches import LONG_AGO_TICKS, MAX_ROWS
+from mapper.architecture import ELAPSED_BUCKETS
 from mapper.hearing import Heard
-from mapper.model import ELAPSED_BUCKETS, Mapper
+from mapper.network import Network
 from mapper.rows import (
     HELD_AFTER,
     HOLD_END,
@@ -32,6 +32,7 @@ from mapper.rows import (
 )
 from mapper.sampling_kernels import MOTIF_LAGS, next_codes, next_slots
 from mapper.stepper import ReadRows, Stepper, elapsed_buckets
+from mapper.stretch import LONG_AGO_TICKS, MAX_ROWS
 
 KEPT_ROWS = 160
 """Rows of context that are read again when the decoder's cache is full."""
@@ -81,7 +82,7 @@ class Span:
 
 
 def write_rows(
-    model: Mapper,
+    model: Network,
     heard: Heard,
     sampling: Sampling,
     report: Callable[[float], None] = lambda share: None,
@@ -101,13 +102,10 @@ def write_rows(
 class _Writing:
     """Charts being written. Arrays are [chart]; `active` numbers those that go on."""
 
-    def __init__(self, model: Mapper, heard: Heard, sampling: Sampling, span: Span) -> None:
-        encoding, grid = heard.encoding, heard.grid
+    def __init__(self, model: Network, heard: Heard, sampling: Sampling, span: Span) -> None:
+        grid = heard.grid
         self.heard, self.grid, self.sampling, self.span = heard, grid, sampling, span
-        self.cell, self.slot_vector = encoding.cell.numpy(), encoding.slot.numpy()
-        self.onset, self.control = encoding.onset_logit.numpy(), heard.decoder_control[:, 0].numpy()
-        assert encoding.alike is not None
-        self.alike = encoding.alike.numpy()
+        self.cell, self.slot_vector = heard.cell, heard.slot
         charts = len(self.cell)
         self.stepper = Stepper(model, charts, MAX_ROWS)
         self.active = np.arange(charts)
@@ -175,12 +173,12 @@ class _Writing:
             self.grid.slot_ms,
             self.grid.tick,
             self.heard.open_slots,
-            self.onset,
+            self.heard.onset_logit,
             self.slot_vector,
             query,
             by_elapsed,
             self.code_at,
-            self.alike,
+            self.heard.alike,
             self.stepper.weights["motif.rhythm"],
             (sampling.onset_weight, sampling.rhythm_weight, sampling.hazard_temperature),
             sampling.rate_bias,
@@ -202,7 +200,7 @@ class _Writing:
             elapsed_buckets(self.grid.tick[slot] - self.tick[active]),
             self.held[active],
             np.where(back >= 0, self.code_at[active[:, None], np.maximum(back, 0)], 0),
-            self.alike[active, cell],
+            self.heard.alike[active, cell],
         )
         next_codes(
             active,
@@ -235,7 +233,7 @@ class _Writing:
                 beat=(self.grid.tick[slot] / TICKS_PER_BEAT).astype(np.float32),
                 cell=self.cell[charts, slot // SLOTS_PER_CELL],
                 slot=self.slot_vector[charts, slot],
-                control=self.control[charts],
+                control=self.heard.decoder_control[charts],
             )
         )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
-from mapper import model
+from mapper import architecture
 from mapper.rows import HOLD_START, LEGAL, MIN_COLUMN_GAP_MS, NOTHING, ROW_CODES, STARTS_HOLD, SYMBOLS
 from mapper.stepper import ELAPSED_BUCKET
 
@@ -27,7 +27,7 @@ REPEAT_TICKS = 24
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-MOTIF_LAGS = np.array(model.MOTIF_LAGS)
+MOTIF_LAGS = np.array(architecture.MOTIF_LAGS)
 _LAST_BUCKET = ELAPSED_BUCKET.size - 1
 
 

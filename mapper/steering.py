@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from chart.grid import Grid
 from chart.model import Chart, TimingPoint
+from mapper.architecture import STYLES
+from mapper.controls import Controls
 from mapper.hearing import Heard, hear
-from mapper.model import STYLES, Controls, Mapper
+from mapper.network import Network
 from mapper.pattern_mix import FAMILIES
 from mapper.rows import Rows, notes_of
 from mapper.sampling import NOTES_BEGUN, Sampling
@@ -63,7 +64,7 @@ class Steering:
 class Listener:
     """Hears the song for any controls, and remembers what it heard: hearing costs as much as writing."""
 
-    def __init__(self, model: Mapper, song: Song, most_slots: int) -> None:
+    def __init__(self, model: Network, song: Song, most_slots: int) -> None:
         self.model, self.song, self.most_slots = model, song, most_slots
         self.known: dict[tuple[float, Steering], Heard] = {}  # told stars → what is heard for them, one chart each
 
@@ -127,13 +128,11 @@ def sampling_of(
 
 def controls_of(told: Sequence[tuple[float, Steering]]) -> Controls:
     """Controls of charts with these stars: what was asked, the rest as in human charts with as many stars."""
-    stars = torch.tensor([value for value, _ in told], dtype=torch.float32)
     density = [max(float(np.polyval(DENSITY[one.style], value)), MIN_NOTES_PER_S) * one.density for value, one in told]
-    holds = [HOLD_SHARE if one.hold_share is None else one.hold_share for _, one in told]
     return Controls(
-        stars=stars,
-        notes_per_s=torch.tensor(density, dtype=torch.float32),
-        hold_share=torch.tensor(holds, dtype=torch.float32),
-        style=torch.tensor([STYLES.index(one.style) for _, one in told]),
-        patterns=torch.tensor([one.patterns for _, one in told], dtype=torch.float32),
+        stars=[value for value, _ in told],
+        notes_per_s=density,
+        hold_share=[HOLD_SHARE if one.hold_share is None else one.hold_share for _, one in told],
+        style=[STYLES.index(one.style) for _, one in told],
+        patterns=[one.patterns for _, one in told],
     )

@@ -9,19 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
 
 from chart.model import KEYS
-from mapper.decoder_kernels import Floats, Ints, attend, gelu, layer_norm
-from mapper.model import (
+from mapper.architecture import (
     ELAPSED_BUCKETS,
     HEARING_PARTS,
     LONGEST_PERIOD_LOG2,
     MOTIF_LAGS,
     SYMBOLS_PER_COLUMN,
-    Mapper,
     ModelConfig,
 )
+from mapper.decoder_kernels import Floats, Ints, attend, gelu, layer_norm
+from mapper.network import Network
 from mapper.rows import SYMBOLS
 
 LONGEST_EXACT_TICKS = 48
@@ -59,23 +58,25 @@ class ReadRows:
     control: Floats  # [row, width], the chart's `decoder_control`
 
 
-def _decoder_weights(model: Mapper) -> dict[str, Floats]:
+EMBEDDINGS = ("code", "symbol", "held", "elapsed", "next_elapsed", "next_held", "motif.symbol")
+"""Tables that are looked up; every other weight of two dimensions multiplies."""
+
+
+def _decoder_weights(model: Network) -> dict[str, Floats]:
     """Name → array of what writes; matrices of linear layers as [in, out]."""
     weights = {}
-    for path, module in model.named_modules():
-        if path.split(".")[0] in HEARING_PARTS:
-            continue
-        for name, tensor in module.named_parameters(recurse=False):
-            array = tensor.detach().float().cpu().numpy()
-            is_matrix = isinstance(module, nn.Linear) and name == "weight"
-            weights[f"{path}.{name}"] = np.ascontiguousarray(array.T if is_matrix else array)
+    for name, array in model.arrays().items():
+        part, _, kind = name.rpartition(".")
+        if name.split(".")[0] not in HEARING_PARTS:
+            multiplies = kind == "weight" and array.ndim == 2 and part not in EMBEDDINGS
+            weights[name] = np.ascontiguousarray(array.T) if multiplies else array
     return weights
 
 
 class Stepper:
     """Caches of a batch of charts. `length[chart]` rows have been read; `state[chart]` follows the last of them."""
 
-    def __init__(self, model: Mapper, charts: int, capacity: int) -> None:
+    def __init__(self, model: Network, charts: int, capacity: int) -> None:
         self.weights = _decoder_weights(model)
         self.config: ModelConfig = model.config
         width, heads = self.config.width, self.config.heads

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from env.kernels import OFFSETS
 from env.library import Library, demo_library
-from mapper.model import Mapper, ModelConfig
+from mapper.architecture import ModelConfig
+from mapper.model import Mapper
 
 TINY = ModelConfig(stem_width=16, width=48, heads=2, encoder_layers=1, decoder_layers=2, hazard_width=16, dropout=0.1)
 

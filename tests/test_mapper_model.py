@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from mapper.batches import CELLS, Stretches, _row_arrays, collate
+from mapper.architecture import ModelConfig, shapes_of
+from mapper.batches import Stretches, _row_arrays, collate
+from mapper.controls import Controls
 from mapper.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
 from mapper.decoder_kernels import gelu
-from mapper.hearing import hear
+from mapper.hearing import alike, hear
 from mapper.loss import codes_at, losses
-from mapper.model import Controls, Mapper, ModelConfig, elapsed_bucket
+from mapper.model import Mapper, elapsed_bucket
 from mapper.rows import (
     HELD_AFTER,
     HOLD_START,
@@ -25,9 +27,10 @@ from mapper.rows import (
     held_states,
     rows_of,
 )
-from mapper.sampling import MAX_ROWS, Sampling, Span, write_rows
+from mapper.sampling import Sampling, Span, write_rows
 from mapper.sampling_kernels import next_slots
 from mapper.stepper import ReadRows, Stepper, elapsed_buckets
+from mapper.stretch import CELLS, MAX_ROWS
 from tests.builders import ChartBuilder
 
 SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=2, decoder_layers=2, hazard_width=16, dropout=0.0)
@@ -206,6 +209,19 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
     assert first / draws == pytest.approx(chance, abs=0.03)
 
 
+def test_the_shapes_of_a_checkpoint_are_those_of_the_network(model):
+    assert shapes_of(SMALL) == {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+@torch.no_grad()
+def test_likeness_to_what_was_heard_before_is_the_networks(model):
+    model.motif.sharpness.copy_(torch.linspace(1, 6, 6))
+    model.motif.bias.copy_(torch.linspace(-2, 1, 6))
+    for cells in (3, 40, 200):
+        cell = torch.randn(2, cells, SMALL.width)
+        np.testing.assert_allclose(alike(model.arrays(), cell.numpy()), model.motif.alike(cell), atol=1e-6)
+
+
 def test_gelu_is_the_exact_one():
     x = np.linspace(-9, 9, 5001, dtype=np.float32)
     wanted = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
@@ -250,10 +266,9 @@ def test_elapsed_buckets_are_exact_within_a_beat_and_rise():
 
 
 def test_missing_controls_differ_from_zero():
-    nan, zero, style = torch.tensor([float("nan")]), torch.zeros(1), torch.zeros(1, dtype=torch.long)
-    unset, asked = Controls(nan, nan, nan, style).features(), Controls(zero, zero, zero, style).features()
-    assert not unset.isnan().any()
-    assert not torch.equal(unset, asked)
+    unset, asked = Controls.free().features(), Controls([0.0], [0.0], [0.0], [0]).features()
+    assert not np.isnan(unset).any()
+    assert not np.array_equal(unset, asked)
 
 
 def test_it_learns_one_batch(corpus):
@@ -274,7 +289,7 @@ def test_it_learns_one_batch(corpus):
 
 def test_written_charts_are_legal_end_every_hold_and_repeat_with_the_seed(model, corpus):
     stretches = Stretches(corpus)
-    controls = Controls(torch.full((3,), 2.0), *[torch.full((3,), float("nan"))] * 2, torch.ones(3, dtype=torch.long))
+    controls = Controls([2.0] * 3, *[[np.nan] * 3] * 2, [1] * 3)
     grid = stretches.prepared(0).grid
     heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
     bias = np.array([-1.0, -0.5, 0.0])
@@ -297,7 +312,7 @@ def test_written_charts_are_legal_end_every_hold_and_repeat_with_the_seed(model,
 def test_nothing_is_written_where_the_song_is_silent(model, corpus):
     features = corpus.features(0).copy()
     features[1000:2000] = 0
-    controls = Controls(torch.tensor([2.0]), *[torch.tensor([float("nan")])] * 2, torch.ones(1, dtype=torch.long))
+    controls = Controls([2.0], [np.nan], [np.nan], [1])
     grid = Stretches(corpus).prepared(0).grid
     rows = write_rows(model, hear(model, grid, features, LAG_MS, controls), Sampling(1, np.array([0.0])))[0]
     sound_ms = grid.slot_ms[rows.slot] + LAG_MS
@@ -310,7 +325,7 @@ def test_a_span_is_written_between_what_is_kept(model, corpus):
     """Every row lies in the span and rests from the events kept on both sides; no hold runs out of it."""
     stretches = Stretches(corpus)
     grid, kept = stretches.prepared(0).grid, stretches.prepared(0).rows
-    controls = Controls(torch.full((4,), 4.0), *[torch.full((4,), float("nan"))] * 2, torch.ones(4, dtype=torch.long))
+    controls = Controls([4.0] * 4, *[[np.nan] * 4] * 2, [1] * 4)
     heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
     first, end = 30 * 24, 50 * 24
     before = Rows(kept.slot[kept.slot < first], kept.code[kept.slot < first])
@@ -331,7 +346,7 @@ def test_a_span_is_written_between_what_is_kept(model, corpus):
 
 @torch.no_grad()
 def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
-    controls = Controls(torch.full((2,), 3.0), *[torch.full((2,), float("nan"))] * 2, torch.ones(2, dtype=torch.long))
+    controls = Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2)
     grid = Stretches(corpus).prepared(0).grid
     heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
     bias = np.zeros((2, 256))
@@ -350,7 +365,7 @@ def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
 def test_a_long_chart_reads_again_and_goes_on(model, corpus):
     """More rows than the cache holds: the chart is still legal, and does not depend on those written beside it."""
     grid = Stretches(corpus).prepared(0).grid
-    controls = Controls(torch.full((2,), 3.0), *[torch.full((2,), float("nan"))] * 2, torch.ones(2, dtype=torch.long))
+    controls = Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2)
     heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
     both = write_rows(model, heard, Sampling(5, np.array([3.0, 0.0])))
     alone = write_rows(model, heard.repeated([0]), Sampling(5, np.array([3.0])))

@@ -5,7 +5,8 @@ import torch
 
 from chart.grid import make_grid
 from chart.model import TimingPoint
-from mapper.model import Mapper, ModelConfig
+from mapper.architecture import ModelConfig
+from mapper.model import Mapper
 from mapper.reasons import reasons_of
 from mapper.steering import Song
 from tests.builders import ChartBuilder

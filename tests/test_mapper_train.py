@@ -15,10 +15,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from chart.errors import CheckpointError, ConfigError
 from chart.osu import write_osu
+from mapper.architecture import HEARING_PARTS, ModelConfig
 from mapper.checkpoint import load_mapper, save_mapper
 from mapper.corpus import open_corpus
 from mapper.dataset import build
-from mapper.model import HEARING_PARTS, Mapper, ModelConfig
+from mapper.model import Mapper
 from mapper.team import Team
 from mapper.train import TrainConfig, train
 from mapper.train_log import Log
@@ -137,7 +138,7 @@ def test_tuning_what_writes_leaves_what_hears_as_it_is(data, tmp_path, monkeypat
 
 TEAM_SCRIPT = """
 import sys
-from mapper.model import ModelConfig
+from mapper.architecture import ModelConfig
 from mapper.train import TrainConfig, train
 from mapper.train_log import Log
 

@@ -1,0 +1,46 @@
+"""A stretch of a song as the network reads it: consecutive cells of the beat grid with their audio, as arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.grid import SLOTS_PER_CELL, Grid
+from mapper.features import BANDS, MS_PER_FRAME, as_network_input
+
+CELLS = 320
+"""Cells of a stretch: 80 beats, half a minute at 160 BPM."""
+MAX_ROWS = 256
+"""Rows of a stretch, its start token included."""
+MARGIN_FRAMES = 16
+"""Frames of audio beyond the first and last slot: the reach of the network's convolutions."""
+LONG_AGO_TICKS = 10_000
+"""Stands for "no row yet" where ticks since the last row are asked for."""
+
+
+def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8] | None, lag_ms: float) -> dict[str, Any]:
+    """The fields of `mapper.model.Cells`, unpadded; without `features` there are no frames: nothing is heard."""
+    slots = slice(cells.start * SLOTS_PER_CELL, cells.stop * SLOTS_PER_CELL)
+    frame = (grid.slot_ms[slots] + lag_ms) / MS_PER_FRAME
+    first = int(np.floor(frame[0])) - MARGIN_FRAMES
+    last = int(np.ceil(frame[-1])) + MARGIN_FRAMES
+    return {
+        "mel": np.zeros((0, BANDS), np.float32) if features is None else _frames(features, first, last),
+        "slot_frame": (frame - first).astype(np.float32),
+        "beat_ms": grid.beat_ms[cells].astype(np.float32),
+        "quarter": grid.quarter[cells],
+        "beat_in_bar": grid.beat_in_bar[cells],
+        "bar": grid.bar[cells],
+        "usable": grid.usable[slots],
+    }
+
+
+def _frames(features: NDArray[np.uint8], first: int, last: int) -> NDArray[np.float32]:
+    """[last - first, band], zero outside the audio."""
+    mel = np.zeros((last - first, features.shape[1]), np.float32)
+    inside = slice(max(first, 0), min(last, features.shape[0]))
+    if inside.start < inside.stop:
+        mel[inside.start - first : inside.stop - first] = as_network_input(features[inside])
+    return mel
