@@ -19,6 +19,7 @@ from chart.grid import SLOT_TICKS, SLOTS_PER_CELL, TICKS_PER_BEAT, TICKS_PER_CEL
 from env import kernels
 from env.library import Library
 from env.sections import MAX_TOKENS, Section, Target
+from mapper.batches import stacked
 from mapper.controls import Controls
 from mapper.model import Encoding, Mapper, RowTokens, cells_of, elapsed_bucket
 from mapper.stretch import CELLS, cell_arrays
@@ -69,9 +70,10 @@ def _hear(model: Mapper, library: Library, sections: Sequence[Section]) -> Windo
         arrays.append(
             cell_arrays(piece.grid, slice(first, min(first + CELLS, piece.grid.cells)), piece.features, piece.lag_ms)
         )
-    sizes = {"mel": max(len(one["mel"]) for one in arrays)}
-    padded = {name: _padded([one[name] for one in arrays], sizes.get(name)) for name in arrays[0]}
-    valid = _padded([np.ones(one["quarter"].size, bool) for one in arrays], CELLS)
+    lengths = dict.fromkeys(arrays[0], CELLS) | dict.fromkeys(("slot_frame", "usable"), CELLS * SLOTS_PER_CELL)
+    lengths["mel"] = max(len(one["mel"]) for one in arrays)
+    padded = {name: stacked([one[name] for one in arrays], length) for name, length in lengths.items()}
+    valid = stacked([np.ones(one["quarter"].size, bool) for one in arrays], CELLS)
     padded["beat_ms"] = torch.where(valid, padded["beat_ms"], 400.0)
     device = next(model.parameters()).device
     controls = controls_of([section.target for section in sections])
@@ -88,16 +90,6 @@ def controls_of(targets: Sequence[Target]) -> Controls:
         [target.hold_share for target in targets],
         [target.style for target in targets],
     )
-
-
-def _padded(arrays: Sequence[NDArray], length: int | None) -> Tensor:
-    """[array, …], zeros behind the end of each; by default as long as cells or slots of a whole window."""
-    if length is None:
-        length = CELLS * SLOTS_PER_CELL if arrays[0].shape[0] > CELLS or arrays[0].dtype == bool else CELLS
-    out = np.zeros((len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
-    for row, array in zip(out, arrays, strict=True):
-        row[: array.shape[0]] = array
-    return torch.from_numpy(out)
 
 
 def ticks_of(slot: Tensor) -> Tensor:

@@ -168,8 +168,8 @@ Text = tuple[str, str, tuple[int, ...]]
 def _jack(place: Place) -> Text:
     count, column = int(place.by_column.max()), place.busiest
     walls = tuple(np.flatnonzero(place.by_column >= 0.7 * count).tolist())
-    which = " and ".join(str(key + 1) for key in walls)
-    name = f"Column {which} is" if len(walls) == 1 else f"Columns {which} are"
+    *most, last = (str(key + 1) for key in walls)
+    name = f"Columns {', '.join(most)} and {last} are" if most else f"Column {last} is"
     reason = f"{name} pressed {count} times in {place.seconds:.1f} s ({count / place.seconds:.1f}/s)."
     other = "right" if column < 2 else "left"
     return reason, f"Spread the repeats over the {other} hand as well, or keep only every second one.", walls

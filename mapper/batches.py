@@ -153,8 +153,8 @@ def _row_arrays(prepared: PreparedChart, cells: slice, noise: np.random.Generato
 
 def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
     """Pad stretches to a common size: [batch, …] tensors of one `Batch`."""
-    cells_valid = _pad([np.ones(stretch["quarter"].size, bool) for stretch in stretches])
-    padded = {name: _pad([stretch[name] for stretch in stretches]) for name in stretches[0]}
+    cells_valid = stacked([np.ones(stretch["quarter"].size, bool) for stretch in stretches])
+    padded = {name: stacked([stretch[name] for stretch in stretches]) for name in stretches[0]}
     padded["beat_ms"] = torch.where(cells_valid, padded["beat_ms"], 400.0)
     asked = padded["controls"].numpy()  # [batch, control], as `Stretches.stretch` has them
     controls = Controls(asked[:, 0], asked[:, 1], asked[:, 2], asked[:, 3], asked[:, 4:])
@@ -184,9 +184,10 @@ def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
     )
 
 
-def _pad(arrays: Sequence[NDArray]) -> Tensor:
-    longest = max(array.shape[0] for array in arrays)
-    out = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), arrays[0].dtype)
+def stacked(arrays: Sequence[NDArray], length: int | None = None) -> Tensor:
+    """[array, length, …] with zeros behind the end of each; by default as long as the longest."""
+    length = length or max(array.shape[0] for array in arrays)
+    out = np.zeros((len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
     for row, array in zip(out, arrays, strict=True):
         row[: array.shape[0]] = array
     return torch.from_numpy(out)
