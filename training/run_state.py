@@ -36,7 +36,7 @@ def load_state(
         ) from error
     missing = set(needed) - set(saved)
     if missing:
-        raise CheckpointError(f"{path}: not a {kind}'s state (no {', '.join(sorted(missing))})")
+        raise _another_run(out, f"not a {kind}'s state (no {', '.join(sorted(missing))})")
     return saved
 
 
@@ -46,6 +46,8 @@ def fitting(out: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, ValueError) as error:
-        raise CheckpointError(
-            f"{out / STATE}: is of another run; give another folder with -o, or remove it ({str(error).splitlines()[0]})"
-        ) from error
+        raise _another_run(out, str(error).splitlines()[0]) from error
+
+
+def _another_run(out: Path, reason: str) -> CheckpointError:
+    return CheckpointError(f"{out / STATE}: is of another run; give another folder with -o, or remove it: {reason}")
