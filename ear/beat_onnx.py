@@ -5,16 +5,17 @@ from __future__ import annotations
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from chart.errors import CheckpointError, ConfigError
+from chart.errors import CheckpointError
 from chart.saving import save_bytes
 from ear.beat_network import OpenedNetwork
 from ear.checkpoints import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS, load_network, window_frames_of
+from ear.onnx_session import open_session
 
 if TYPE_CHECKING:
     from beat_this.model.beat_tracker import BeatThis
@@ -27,33 +28,12 @@ OPSET = 17
 WINDOW_KEY = "window_frames"
 """In the file's metadata."""
 
-PROVIDERS = {
-    "cuda": "CUDAExecutionProvider",
-    "rocm": "ROCMExecutionProvider",
-    "dml": "DmlExecutionProvider",
-    "directml": "DmlExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
-"""By the name of `--device`; `auto` takes the first that this build of onnxruntime has."""
-
 
 def open_onnx(path: Path, device: str = "auto") -> OpenedNetwork:
     """The network of a checkpoint on onnxruntime; what is not `.onnx` is exported in memory."""
-    name, provider, options = pick_provider(device)
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3  # warnings about nodes placed on the CPU are no concern of the user
-    if name in ("dml", "directml"):
-        settings.enable_mem_pattern = False  # DirectML requires both
-        settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    try:
-        content = path.read_bytes() if path.suffix.lower() == ".onnx" else _exported(path)
-        providers: list[Any] = [(provider, options)] + ([PROVIDERS["cpu"]] if name != "cpu" else [])
-        session = onnxruntime.InferenceSession(content, settings, providers=providers)
-    except CheckpointError:
-        raise
-    except Exception as error:  # onnxruntime's own classes are not public, and share no base but this
-        reason = str(error).splitlines()[0][:200]
-        raise CheckpointError(f"{path}: onnxruntime cannot open it ({reason}); export it again") from error
+    content = path.read_bytes() if path.suffix.lower() == ".onnx" else _exported(path)
+    opened = open_session(content, device, str(path))
+    session = opened.session
     _check_shapes(session, path)
 
     def run_window(mel: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,21 +42,7 @@ def open_onnx(path: Path, device: str = "auto") -> OpenedNetwork:
 
     said = session.get_modelmeta().custom_metadata_map.get(WINDOW_KEY, "")
     frames = int(said) if said.isdecimal() and len(said) < 6 else DEFAULT_WINDOW_FRAMES
-    return OpenedNetwork(run_window, name, min(max(frames, WINDOW_BOUNDS[0]), WINDOW_BOUNDS[1]))
-
-
-def pick_provider(device: str) -> tuple[str, str, dict[str, str]]:
-    """(device, onnxruntime's provider, its options) of a `--device` such as cpu, cuda:1 or dml."""
-    available = onnxruntime.get_available_providers()
-    if device == "auto":
-        name = next(name for name, provider in PROVIDERS.items() if provider in available)
-        return name, PROVIDERS[name], {}
-    name, _, number = device.partition(":")
-    provider = PROVIDERS.get(name, "")
-    if provider not in available or (number and not number.isdecimal()):
-        usable = [name for name, provider in PROVIDERS.items() if provider in available]
-        raise ConfigError(f"--device {device}: this onnxruntime cannot use it; choose auto or {', '.join(usable)}")
-    return device, provider, {"device_id": number} if number else {}
+    return OpenedNetwork(run_window, opened.device, min(max(frames, WINDOW_BOUNDS[0]), WINDOW_BOUNDS[1]))
 
 
 def export_onnx(network: BeatThis, path: Path, window_frames: int = DEFAULT_WINDOW_FRAMES) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -88,11 +89,10 @@ def _outcomes(todo: list[tuple[Path, Path]], options: dict[str, Any], workers: i
 
 
 def _one_thread() -> None:
-    """Workers share the processor; torch must not start a thread a core in each."""
+    """Workers share the processor; the network must not start a thread a core in each."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:  # it has read the variable already
+        sys.modules["torch"].set_num_threads(1)
 
 
 def _generate_one(song: Path, target: Path, options: dict[str, Any]) -> Outcome:

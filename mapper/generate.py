@@ -28,7 +28,7 @@ from chart.osz import Beatmapset, write_osz
 from chart.saving import check_writable
 from eye.why import ModelReasons
 from mapper.aim import AimConfig, Written, write_charts
-from mapper.checkpoint import load_mapper
+from mapper.backends import OpenedNetwork, open_network
 from mapper.finishing import finish, kiai_spans, preview_point_ms
 from mapper.generate_command import main
 from mapper.like import steering_of
@@ -80,7 +80,8 @@ def run(
     if config.from_map is not None and out.exists() and out.samefile(config.from_map):
         raise ConfigError(f"--out {out}: is the map itself; name another file with -o")
     check_writable(out)
-    model = model or load_mapper(config.checkpoint)
+    opened = OpenedNetwork(model) if model else open_network(config.checkpoint, config.backend, config.device)
+    model = opened.network
     with open_source(config, lambda share: report("hear", share)) as source, _Audio(source) as audio:
         report("hear", 1.0)
         charts, written = _charts(config, source, model, lambda share: report("write", share))
@@ -97,7 +98,9 @@ def run(
     return GeneratedSet(
         out,
         tuple(charts),
-        report=SetReport(name, source.bpm, source.confidence, tuple(difficulties), round(seconds, 2)),
+        report=SetReport(
+            name, source.bpm, source.confidence, tuple(difficulties), round(seconds, 2), model.runs_on, opened.notice
+        ),
         reasons=tuple(reasons),
     )
 

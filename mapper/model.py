@@ -31,8 +31,9 @@ from mapper.architecture import (
     SYMBOLS_PER_COLUMN,
     ModelConfig,
 )
-from mapper.network import HeardWindow
+from mapper.network import HeardWindow, RowDecoder
 from mapper.rows import HELD_STATES, ROW_CODES, SYMBOLS
+from mapper.stepper import Stepper
 
 
 @dataclass(frozen=True)
@@ -315,6 +316,15 @@ class Mapper(nn.Module):
         heard = self.encode(cells_of(tensors, valid), encoder_control)  # one sound, as many controls as charts
         results = (heard.cell, heard.slot, heard.onset_logit, decoder_control[:, 0])
         return HeardWindow(*(tensor.float().cpu().numpy() for tensor in results))
+
+    def row_decoder(self, charts: int, capacity: int) -> RowDecoder:
+        """As `mapper.network.Network.row_decoder`: torch's overhead a call is larger than the work of a row."""
+        return Stepper(self, charts, capacity)
+
+    @property
+    def runs_on(self) -> str:
+        """As `mapper.network.Network.runs_on`."""
+        return f"torch, {self.unheard_cell.device}"
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """As `mapper.network.Network.arrays`."""

@@ -1,16 +1,20 @@
-"""What generation needs of a network, whatever runs it: torch (mapper.model) or onnxruntime (mapper.onnx_network)."""
+"""What generation needs of a network, whatever runs it: torch (mapper.model) or onnxruntime (mapper.onnx_mapper)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mapper.architecture import ModelConfig
 
+if TYPE_CHECKING:
+    from mapper.stepper import ReadRows
+
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,29 @@ class HeardWindow:
     decoder_control: Floats  # [chart, width], what the decoder is told
 
 
+class RowDecoder(Protocol):
+    """Caches of a batch of charts. `length[chart]` rows have been read."""
+
+    length: Ints
+
+    def read(self, rows: ReadRows) -> None:
+        """Read rows; every chart's must fit its capacity."""
+
+    def forget(self, charts: Ints) -> None:
+        """Start these charts anew."""
+
+    def hazard_terms(self, charts: Ints) -> tuple[Floats, Floats]:
+        """[chart, hazard width] query and [chart, elapsed bucket] logits, after the last row of each."""
+
+    def row_logits(
+        self, charts: Ints, slot: Floats, cell: Floats, elapsed: Ints, held: Ints, earlier: Ints, alike: Floats
+    ) -> Floats:
+        """[chart, 256]: which row falls on the slot that each chart has come to.
+
+        `earlier` [chart, lag] are the codes a motif lag before, `alike` [chart, lag] as in `mapper.hearing.Heard`.
+        """
+
+
 class Network(Protocol):
     """A mapper ready to generate."""
 
@@ -30,8 +57,15 @@ class Network(Protocol):
     def config(self) -> ModelConfig:
         """Its sizes."""
 
+    @property
+    def runs_on(self) -> str:
+        """Back end and device in words."""
+
     def hear_stretch(self, controls: Floats, stretch: dict[str, Any]) -> HeardWindow:
         """Encode one stretch (`mapper.stretch.cell_arrays`) for all `controls` [chart, CONTROL_FEATURES]."""
+
+    def row_decoder(self, charts: int, capacity: int) -> RowDecoder:
+        """An empty decoder for so many charts of at most `capacity` rows."""
 
     def arrays(self) -> dict[str, Floats]:
         """Every array of its checkpoint by name, float32; `mapper.architecture.shapes_of` has their shapes."""

@@ -58,7 +58,9 @@ class GenerateConfig:
     tolerance: float = 0.05  # stars
     effort: str = "normal"
     candidates: int | None = None  # takes of each difficulty and round, instead of the effort's
-    checkpoint: Path | None = None  # None: the bundled mapper
+    checkpoint: Path | None = None  # a file, or a folder of `mania4k export`; None: the bundled mapper
+    backend: str = "auto"  # of mapper.backends.BACKENDS
+    device: str = "auto"  # such as cpu, cuda, cuda:1, rocm or dml
 
     def __post_init__(self) -> None:
         self._check_stars()

@@ -56,6 +56,8 @@ class SetReport:
     timing_confidence: float  # 0–1
     difficulties: tuple[DifficultyReport, ...]
     seconds: float  # it took
+    runs_on: str = ""  # back end and device of the network
+    notice: str = ""  # why it does not run where it was asked to; empty when it does
 
     @property
     def met(self) -> bool:
@@ -135,7 +137,7 @@ def rules_in_short(one: DifficultyReport) -> str:
 
 def warnings_of(report: SetReport) -> Sequence[str]:
     """What the user should know before playing."""
-    lines = []
+    lines = [report.notice] if report.notice else []
     if report.timing_confidence < DOUBTFUL_TIMING:
         lines.append("the beat was hard to find; check the timing in osu!'s editor before playing")
     for one in report.difficulties:

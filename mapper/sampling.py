@@ -31,7 +31,7 @@ from mapper.rows import (
     held_states,
 )
 from mapper.sampling_kernels import MOTIF_LAGS, next_codes, next_slots
-from mapper.stepper import ReadRows, Stepper, elapsed_buckets
+from mapper.stepper import ReadRows, elapsed_buckets
 from mapper.stretch import LONG_AGO_TICKS, MAX_ROWS
 
 KEPT_ROWS = 160
@@ -107,7 +107,7 @@ class _Writing:
         self.heard, self.grid, self.sampling, self.span = heard, grid, sampling, span
         self.cell, self.slot_vector = heard.cell, heard.slot
         charts = len(self.cell)
-        self.stepper = Stepper(model, charts, MAX_ROWS)
+        self.decoder, self.motif_rhythm = model.row_decoder(charts, MAX_ROWS), model.arrays()["motif.rhythm"]
         self.active = np.arange(charts)
         self.random = np.random.SeedSequence(sampling.seed).generate_state(charts, np.uint64).astype(np.uint64)
         self.row_bias = np.zeros((charts, ROW_CODES)) if sampling.row_bias is None else sampling.row_bias
@@ -145,7 +145,7 @@ class _Writing:
         self._count_holds(code)
         touched = SYMBOLS[code] != NOTHING
         self.last_event_ms[active] = np.where(touched, self.grid.slot_ms[slot][:, None], self.last_event_ms[active])
-        full = active[self.stepper.length[active] == MAX_ROWS]
+        full = active[self.decoder.length[active] == MAX_ROWS]
         if full.size:
             self._read_again(full)
         self.log.append((active, slot, code, self.held[active]))
@@ -161,7 +161,7 @@ class _Writing:
 
     def _find_slots(self) -> NDArray[np.bool_]:
         """[active], whether a next row was found; `slot` is then where."""
-        query, by_elapsed = self.stepper.hazard_terms(self.active)
+        query, by_elapsed = self.decoder.hazard_terms(self.active)
         sampling, found = self.sampling, np.zeros(self.active.size, bool)
         next_slots(
             self.active,
@@ -179,7 +179,7 @@ class _Writing:
             by_elapsed,
             self.code_at,
             self.heard.alike,
-            self.stepper.weights["motif.rhythm"],
+            self.motif_rhythm,
             (sampling.onset_weight, sampling.rhythm_weight, sampling.hazard_temperature),
             sampling.rate_bias,
             self.random,
@@ -193,7 +193,7 @@ class _Writing:
         active, slot = self.active, self.slot[self.active]
         picked = np.zeros(active.size, np.int64)
         cell, back = slot // SLOTS_PER_CELL, slot[:, None] - MOTIF_LAGS
-        logits = self.stepper.row_logits(
+        logits = self.decoder.row_logits(
             active,
             self.slot_vector[active, slot],
             self.cell[active, cell],
@@ -224,7 +224,7 @@ class _Writing:
         return picked
 
     def _read(self, charts: NDArray, slot: NDArray, code: NDArray, held: NDArray, elapsed: NDArray) -> None:
-        self.stepper.read(
+        self.decoder.read(
             ReadRows(
                 chart=charts,
                 code=code,
@@ -252,7 +252,7 @@ class _Writing:
 
     def _read_again(self, charts: NDArray[np.int64]) -> None:
         """Start the caches of charts anew with their last rows."""
-        self.stepper.forget(charts)
+        self.decoder.forget(charts)
         for chart in charts:
             slot, code, held = self._recent(int(chart))
             self._read_from(int(chart), int(slot[0]), int(held[0]), Rows(slot[1:], code[1:]), held[1:])

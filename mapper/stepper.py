@@ -145,10 +145,7 @@ class Stepper:
     def row_logits(
         self, charts: Ints, slot: Floats, cell: Floats, elapsed: Ints, held: Ints, earlier: Ints, alike: Floats
     ) -> Floats:
-        """[chart, 256]: which row falls on the slot that each chart has come to; as `mapper.model.Mapper.row_logits`.
-
-        `earlier` [chart, lag] are the codes a motif lag before, `alike` [chart, lag] as in `mapper.model.Encoding`.
-        """
+        """As `mapper.network.RowDecoder.row_logits`, and as `mapper.model.Mapper.row_logits`."""
         x = self._linear("next_from_state", self.state[charts])
         x += (self._motif[np.arange(len(MOTIF_LAGS)), earlier] * alike[..., None]).sum(1)
         x += self._linear("next_from_slot", slot)
