@@ -8,6 +8,7 @@ constants fitted to the other maps only.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,20 +70,25 @@ def at_most(plays: list[Any], count: int) -> list[Any]:
     return out
 
 
+def key_charts(songs: Path, split: str) -> Iterator[Any]:
+    """Charts made for keys from the songs of a split."""
+    from chart.osz import read_osz
+
+    for song in json.loads((songs / "songs.json").read_text(encoding="utf-8")):
+        if song["split"] == split and song["style"] in STYLES:
+            yield from read_osz(songs / song["file"]).charts
+
+
 def star_charts(data: Path) -> list[tuple[Any, float]]:
     """Charts of every band of stars, from training songs and from charts without audio."""
     import numpy as np
 
     from chart.model import Chart
-    from chart.osz import read_osz
     from chart.stars import stars
 
     rng = np.random.default_rng(SEED)
-    found: list[tuple[Any, float]] = []
-    for song in json.loads((data / "songs" / "songs.json").read_text(encoding="utf-8")):
-        if song["split"] == "train" and song["style"] in STYLES:
-            charts = read_osz(data / "songs" / song["file"]).charts
-            found += [(chart, stars(chart)) for chart in charts if 150 < len(chart) < MAX_STAR_NOTES]
+    charts = key_charts(data / "songs", "train")
+    found: list[tuple[Any, float]] = [(chart, stars(chart)) for chart in charts if 150 < len(chart) < MAX_STAR_NOTES]
     with np.load(data / "patterns" / "robeats.npz", allow_pickle=False) as arrays:
         parts = {name: arrays[name] for name in ("offset", "time_ms", "column", "end_ms")}
     for number in rng.choice(parts["offset"].size - 1, 120, replace=False):
@@ -141,10 +147,12 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
     """Predicted and real mean accuracy of ranked players by map, and the same with each map left out of the fit."""
     import numpy as np
 
-    from agents.fitting import ladder, population_grid, ranked_accuracy, spearman
+    from agents.fitting import MANY_RANKED, ladder, population_grid, ranked_accuracy, spearman
 
     required = [ladder(one.chart, shared).level_for(0.96) for one in maps]
-    predicted = [float(ranked_accuracy(one.chart, r, shared, 96).mean()) for one, r in zip(maps, required, strict=True)]
+    predicted = [
+        float(ranked_accuracy(one.chart, r, shared, MANY_RANKED).mean()) for one, r in zip(maps, required, strict=True)
+    ]
     real = np.array([one.mean for one in maps])
     report: dict[str, Any] = {
         "spearman": round(spearman(predicted, real), 4),
@@ -162,7 +170,7 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
     grid = population_grid(maps, required, shared)
     for number, one in enumerate(maps):
         trial = grid.best(shared, without=number)
-        without.append(float(ranked_accuracy(one.chart, required[number], trial, 96).mean()))
+        without.append(float(ranked_accuracy(one.chart, required[number], trial, MANY_RANKED).mean()))
         report["maps"][one.map_name]["left_out"] = round(without[-1], 4)
     report["left_out_spearman"] = round(spearman(without, real), 4)
     report["left_out_mean_absolute_error"] = round(float(np.abs(np.array(without) - real).mean()), 4)

@@ -31,7 +31,9 @@ class HandConstants:
     chord_coupling: float = 0.35  # correlation of two hands' draws where they strike together; fitted
     jack_load: float = 0.35  # spread per (shortest repeat / column gap)³; fitted
     jack_late_ms: float = 4.0  # lateness per (shortest repeat / column gap)³, before a finger's limit; fitted
+    jack_early_ms: float = 5.0  # the note before the first repeat comes earlier by this, per the same ratio³; fitted
     finger_share: float = 0.08  # of the variance is a finger's own: taps of one hand in a chord differ by 4–5 ms
+    finger_memory_ms: float = 2000.0  # of a finger's own error: a column's errors correlate .3 in a row; fitted
     drift_share: float = 0.08  # of the variance is a drift over seconds
     drift_memory_ms: float = 4000.0  # of that drift
     hand_memory_ms: float = 90.0  # of the hand's phase: same-hand errors correlate .4 at 50–180 ms
@@ -94,6 +96,7 @@ class HandConstants:
             (kernels.CHORD_EASE, self.chord_ease),
             (kernels.CHORD_COUPLING, self.chord_coupling),
             (kernels.JACK_LATE_MS, self.jack_late_ms),
+            (kernels.JACK_EARLY_MS, self.jack_early_ms),
             (kernels.HOLD_JITTER, self.hold_jitter),
         ):
             values[place] = value

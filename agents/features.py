@@ -56,6 +56,10 @@ def _fingers(features: NDArray, time: NDArray, end: NDArray, column: NDArray, co
     features[:, kernels.RELEASE_SHIFT] = constants.release_lag_ms
     for key in range(KEYS):
         mine = np.flatnonzero(column == key)
+        keep = np.exp(-np.diff(time[mine], prepend=-np.inf) / constants.finger_memory_ms)
+        features[mine, kernels.KEEP_FINGER], features[mine, kernels.RENEW_FINGER] = keep, np.sqrt(1 - keep * keep)
+        next_ms = np.maximum(np.diff(time[mine], append=np.inf), SHORTEST_GAP_MS)
+        features[mine, kernels.NEXT_RATE] = np.where(end[mine] > time[mine], 0.0, 1.0 / next_ms)
         let_go = np.where(end[mine] > time[mine], end[mine] - TAP_MS, time[mine])
         if mine.size > 1:
             features[mine[1:], kernels.COLUMN_RATE] = 1.0 / np.maximum(time[mine[1:]] - let_go[:-1], SHORTEST_GAP_MS)

@@ -25,7 +25,7 @@ from agents.skill import Population, around
 from chart.model import Chart, Difficulty
 
 FITTED_HAND = (
-    "linear_load", "steep_load", "chord_load", "chord_ease", "chord_coupling", "jack_load", "jack_late_ms", "slip_share", "finger_share", "drift_share", "hand_memory_ms", "tail_df", "trill_share",
+    "linear_load", "steep_load", "chord_load", "chord_ease", "chord_coupling", "jack_load", "jack_late_ms", "jack_early_ms", "slip_share", "finger_share", "finger_memory_ms", "drift_share", "hand_memory_ms", "tail_df", "trill_share",
     "repeat_jitter", "tire_long", "lapse", "lapse_load", "lapse_jack",
     "give_up_ms", "held_load", "held_rate", "release_lag_ms", "release_pull", "release_shared",
 )  # fmt: skip
@@ -40,7 +40,8 @@ POOL = 48
 """Simulated players a map, from whom those that match real plays in accuracy are chosen."""
 MATCHES = 2
 """Simulated plays set against each real one."""
-RANKED = 24
+RANKED, MANY_RANKED = 24, 384
+"""Ranked players a map: in every step of the fit; and to choose the population and report, for some maps lie .001 apart."""
 RUNGS = np.arange(1.0, 13.0, 1.0)
 POPULATION_SLOPES = (0.16, 0.2, 0.24, 0.28, 0.32, 0.36, 0.4)
 POPULATION_STEPS = (-0.2, -0.1, 0.0, 0.1, 0.2)  # levels
@@ -264,7 +265,8 @@ def population_grid(maps: Sequence[RankedMap], required: Sequence[float], shared
     for number, (offset, slope) in enumerate(pairs):
         trial = replace(shared, skill=replace(shared.skill, ranked_offset=offset, ranked_slope=slope))
         off[number] = [
-            ranked_accuracy(one.chart, r, trial).mean() - one.mean for one, r in zip(maps, required, strict=True)
+            ranked_accuracy(one.chart, r, trial, MANY_RANKED).mean() - one.mean
+            for one, r in zip(maps, required, strict=True)
         ]
     offset, slope = np.array(pairs).T
     return PopulationGrid(offset, slope, off)

@@ -29,8 +29,11 @@ from numba import njit
     HELD,  # 1 while the hand's other finger holds a note
     SLIP,  # 1 where the hand's other column is free for a stray press
     BESIDE,  # other notes of the row, 0–3
-) = range(17)
-FEATURES = 17
+    KEEP_FINGER,  # share of the finger's own error kept since the column's last note, …
+    RENEW_FINGER,  # … and the size of what comes anew
+    NEXT_RATE,  # 1 / ms until the column's next note
+) = range(20)
+FEATURES = 20
 NO_END = np.float32(-1e9)
 
 # columns of the [player, profile] array built by agents.skill
@@ -73,8 +76,10 @@ PROFILE = 9
     CHORD_EASE,
     CHORD_COUPLING,
     JACK_LATE_MS,
-) = range(24)
-CONSTANTS = 24
+    JACK_EARLY_MS,
+) = range(25)
+CONSTANTS = 25
+MOST_EARLY = np.float32(3.0)  # times JACK_EARLY_MS: repeats faster than about .7 of the shortest are not played as such
 
 BITS = 12  # a normal deviate is looked up by this many random bits
 MASK = np.uint64((1 << BITS) - 1)
@@ -93,8 +98,8 @@ def mix(counter):  # type: ignore[no-untyped-def]
 def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: ignore[no-untyped-def]
     """Press keys for every player.
 
-    notes: (features [note, 17] float32, column [note] int8) in time order; players: [player, 9] float32;
-    constants: [24] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
+    notes: (features [note, 20] float32, column [note] int8) in time order; players: [player, 9] float32;
+    constants: [25] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
     seeds: [player] uint64; rate: map ms per real ms.
     keys: (press, release, press_at, count) as in `agents.judgement.Presses`, filled here, whole map ms; a column that
     runs out of room keeps what it has.
@@ -107,6 +112,7 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
         room[c] = press_at[c + 1] - press_at[c]
     room[3] = press.shape[1] - press_at[3]
     phase = np.zeros(2, np.float32)
+    finger = np.zeros(4, np.float32)  # each finger's own error, unit variance
     slowness = np.empty(2, np.float32)  # of each hand, s a movement
     effort = np.empty(2, np.float32)  # the same against what it can keep up
     free = np.empty(4, np.float32)
@@ -146,7 +152,7 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
                 draw = coupling * other_draw + apart * draw
             other_draw, other_hand = draw, hand
             phase[hand] = f[KEEP_HAND] * phase[hand] + f[RENEW_HAND] * draw
-            finger = finger_table[(dice >> np.uint64(24)) & MASK]
+            finger[c] = f[KEEP_FINGER] * finger[c] + f[RENEW_FINGER] * finger_table[(dice >> np.uint64(24)) & MASK]
             timing = finger_table[(dice >> np.uint64(36)) & MASK]
             chance = np.float32(dice >> np.uint64(48)) * np.float32(1.0 / 65536.0)
 
@@ -161,6 +167,8 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
             read *= read
             jack_square = jack * jack
             jack_cube = jack * jack_square
+            coming = me[REPEAT_MS] * (one + tired) * f[NEXT_RATE]
+            sooner = min(max(coming * coming * coming - jack_cube, np.float32(0.0)), MOST_EARLY)
             steep = load * load
             strain = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * steep * steep
             strain += constants[JACK_LOAD] * jack_cube + constants[READ_LOAD] * read + constants[HELD_LOAD] * f[HELD]
@@ -174,7 +182,9 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
                 continue
 
             target = f[TIME] + me[BIAS_MS] + constants[JACK_LATE_MS] * jack_cube
-            aim = target + spread * (drift_size * drift + hand_size * phase[hand] + finger_size * finger)
+            error = drift_size * drift + hand_size * phase[hand] + finger_size * finger[c]
+            # who must soon repeat as fast as the finger can starts early, to be less late at the end
+            aim = target + spread * error - constants[JACK_EARLY_MS] * sooner
             ready = last[c] + me[REPEAT_MS] * (one + tired + constants[REPEAT_JITTER] * timing)
             if f[HAND_GAP] > constants[FLAM_MS]:
                 ready = max(ready, last[c ^ 1] + constants[TRILL_SHARE] * me[REPEAT_MS] * (one + tired))

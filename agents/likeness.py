@@ -38,6 +38,8 @@ JACK_BINS: tuple[tuple[float, float], ...] = ((85, 105), (0, 85))
 FEW = 20
 """A bin with fewer notes in a play says nothing of it."""
 RUN_MS = 400.0
+CALM = 1.4
+"""A note begins a run of repeats where the gap before it is so many times the next."""
 MISSES_AT = "misses per 1000 at column gap "
 
 
@@ -49,6 +51,7 @@ class ChartView:
     column: NDArray[np.int8]  # [note]
     load: NDArray[np.float64]  # [note], one-hand notes/s, chords counted in full
     gap: NDArray[np.float64]  # [note], real ms since the column's last note began
+    next_gap: NDArray[np.float64]  # [note], real ms until the column's next note
     repeat: NDArray[np.int64]  # [note], 0 for the first of a column run at nearly one pace, then 1, 2, …
     hold: NDArray[np.bool_]  # [note]
     hand_pairs: tuple[NDArray[np.int64], NDArray[np.int64]]  # successive notes of a hand, 50–180 ms apart
@@ -60,7 +63,7 @@ class ChartView:
 def view_of(chart: Chart, demand: Demand, rate: float = 1.0) -> ChartView:
     """What `statistics` needs to know of a chart."""
     time, column = np.rint(chart.time_ms) / rate, demand.column
-    gap = np.full(len(chart), NEVER_MS)
+    gap, next_gap = np.full(len(chart), NEVER_MS), np.full(len(chart), NEVER_MS)
     repeat = np.zeros(len(chart), np.int64)
     column_pairs: list[NDArray] = []
     hand_pairs: list[NDArray] = []
@@ -69,7 +72,7 @@ def view_of(chart: Chart, demand: Demand, rate: float = 1.0) -> ChartView:
     for key in range(4):
         mine = np.flatnonzero(column == key)
         column_pairs.append(np.stack([mine[:-1], mine[1:]]))
-        gap[mine[1:]] = np.diff(time[mine])
+        gap[mine[1:]] = next_gap[mine[:-1]] = np.diff(time[mine])
         for before, note in pairwise(mine):
             steady = repeat[before] == 0 or abs(gap[note] / gap[before] - 1) < 0.15
             repeat[note] = (repeat[before] + 1 if steady else 1) if gap[note] < RUN_MS else 0
@@ -88,6 +91,7 @@ def view_of(chart: Chart, demand: Demand, rate: float = 1.0) -> ChartView:
         column,
         load,
         gap,
+        next_gap,
         repeat,
         chart.is_hold,
         (joined[0][0], joined[0][1]),
@@ -115,6 +119,8 @@ def statistics(view: ChartView, error: NDArray, release: NDArray, grade: NDArray
         out[f"SD at column gap {name}"] = _sd(off[inside])
         out[MISSES_AT + name] = 1000 * float((grade[inside] == MISS).mean()) if inside.sum() >= FEW else np.nan
     for low, high in JACK_BINS:
+        begins = (view.next_gap >= low) & (view.next_gap < high) & (view.gap > CALM * view.next_gap)
+        out[f"mean before a repeat at {low:g}-{high:g} ms"] = _mean(off[begins])
         inside = (view.gap >= low) & (view.gap < high)
         for repeat in (1, 2, 3, 4):
             out[f"mean at {low:g}-{high:g} ms, repeat {repeat}"] = _mean(off[inside & (view.repeat == repeat)])
