@@ -34,12 +34,17 @@ def hold_drift(codes: Tensor, pretrained: Tensor) -> Tensor:
     return (begins + (1 - mine) * ((1 - mine) / (1 - usual)).log()).mean()
 
 
+def written_codes(state: State) -> list[NDArray[np.int64]]:
+    """[env] row codes that were written in the episode, [row]."""
+    first, known = state.numbers[:, kernels.FIRST_COUNT], state.numbers[:, kernels.COUNT]
+    return [
+        tokens[begin:end, kernels.CODE].astype(np.int64)
+        for tokens, begin, end in zip(state.tokens, first, known, strict=True)
+    ]
+
+
 def holds_and_notes(state: State) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """([env] holds, [env] notes) that were written."""
-    found = np.zeros((2, len(state.sections)), np.int64)
-    for env in range(len(state.sections)):
-        numbers = state.numbers[env]
-        rows = state.tokens[env, numbers[kernels.FIRST_COUNT] : numbers[kernels.COUNT]]
-        symbols = SYMBOLS[rows[:, kernels.CODE]]
-        found[:, env] = (symbols == HOLD_START).sum(), ((symbols == HOLD_START) | (symbols == TAP)).sum()
-    return found[0], found[1]
+    symbols = [SYMBOLS[code] for code in written_codes(state)]
+    holds = np.array([(symbol == HOLD_START).sum() for symbol in symbols])
+    return holds, holds + np.array([(symbol == TAP).sum() for symbol in symbols])

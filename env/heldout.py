@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.model import Chart
-from env import kernels
-from env.core import State
 from env.decoding import controls_of
+from env.guard import holds_and_notes, written_codes
 from env.judge import Judge
 from env.library import Library, Piece
 from env.rollout import earn, write
@@ -24,7 +23,7 @@ from env.sections import SectionConfig, Target, draw_section
 from mapper.architecture import STYLES
 from mapper.hearing import hear
 from mapper.model import Mapper
-from mapper.rows import HOLD_START, STARTS_NOTE, SYMBOLS, notes_of
+from mapper.rows import STARTS_NOTE, notes_of
 from mapper.sampling import Sampling, write_rows
 from reward.auditors import audit
 from reward.band_table import CHART_BANDS, SECTION_BANDS
@@ -62,15 +61,14 @@ def evaluate_sections(heldout: HeldOut, judge: Judge, scorer: Scorer, config: Se
     earned = earn(scorer, written.state, seeds)
     stars = np.array([section.target.stars for section in written.state.sections])
     wanted = np.array([middle(SECTION_BANDS["fairness/level"], star) for star in stars])
-    codes = _written_codes(written.state)
-    notes, holds = sum(_notes(code) for code in codes), sum(int((SYMBOLS[code] == HOLD_START).sum()) for code in codes)
+    holds, notes = (found.sum() for found in holds_and_notes(written.state))
     found = {
         "held_out/reward": float(earned.total.mean()),
         "held_out/skill_error": mean_known(np.abs(earned.measures["fairness/level"] - wanted[:, None])),
         "held_out/problems_per_1000": 10 * mean_known(earned.measures["rules/problems"]),
-        "held_out/hold_share": holds / max(notes, 1),
-        "held_out/notes": notes / len(codes),
-        "held_out/rows": float(np.mean([STARTS_NOTE[code].sum() for code in codes])),
+        "held_out/hold_share": float(holds / max(notes, 1)),
+        "held_out/notes": float(notes / len(stars)),
+        "held_out/rows": float(np.mean([STARTS_NOTE[code].sum() for code in written_codes(written.state)])),
     }
     for name, values in earned.terms.items():
         if not np.isnan(values).all():
@@ -82,18 +80,6 @@ def mean_known(values: NDArray[np.float64]) -> float:
     """Mean of what is not nan; nan when nothing is known, as where no section has a note."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
-
-
-def _written_codes(state: State) -> list[NDArray[np.int64]]:
-    first, known = state.numbers[:, kernels.FIRST_COUNT], state.tokens_known
-    return [
-        state.tokens[env, first[env] : known[env], kernels.CODE].astype(np.int64) for env in range(len(state.sections))
-    ]
-
-
-def _notes(code: NDArray[np.int64]) -> int:
-    symbols = SYMBOLS[code]
-    return int(((symbols == 1) | (symbols == HOLD_START)).sum())
 
 
 def write_piece(model: Mapper, piece: Piece, stars: Sequence[float], seed: int, style: int = KEYBOARD) -> list[Chart]:
