@@ -15,6 +15,14 @@ from chart.errors import Mania4KError
 
 T = TypeVar("T")
 
+EXTRAS = {
+    **dict.fromkeys(("torch", "gymnasium", "stable_baselines3", "beat_this", "onnx", "tensorboard", "PIL"), "train"),
+    "onnxruntime": "infer",
+    "matplotlib": "dev",
+    "ray": "ray",
+}
+"""Module of a package that not every installation has → the extra of pyproject.toml that brings it."""
+
 
 class Command(click.Command):
     """A click command that prints a `Mania4KError` as one line and exits 1; `--debug` shows the traceback.
@@ -49,6 +57,26 @@ class Command(click.Command):
                 raise
             click.echo(f"error: {error}", err=True)
             ctx.exit(1)
+        except ModuleNotFoundError as error:
+            if ctx.meta.get("debug") or not is_optional(error):
+                raise
+            click.echo(f"error: {missing_package(error)}", err=True)
+            ctx.exit(1)
+
+
+def is_optional(error: ModuleNotFoundError) -> bool:
+    """Whether the module belongs to a package that a small installation does without."""
+    return _package(error) in EXTRAS
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """What to tell the user of such a module."""
+    package = _package(error)
+    return f'{package} is not installed, and this needs it: pip install "mania4k[{EXTRAS[package]}]"'
+
+
+def _package(error: ModuleNotFoundError) -> str:
+    return (error.name or "").split(".")[0]
 
 
 class ManyOption(click.Option):

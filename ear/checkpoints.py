@@ -1,5 +1,7 @@
 """Checkpoints of beat networks: find them by name or path, and load them without running anything in them.
 
+Finding one needs no torch: an `.onnx` file runs without it.
+
 bundled            ear/weights/beat_this.safetensors, trained by this project (docs/ear.md is its model card)
 final0, small0 …   the official ones, downloaded on first use to the user's cache
 a path             .safetensors (ours), .ckpt (Beat This's own, or `ear.finetune`'s), .onnx (`ear.finetune`'s)
@@ -11,17 +13,17 @@ import json
 import pickle
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from beat_this.model.beat_tracker import BeatThis
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from chart.errors import CheckpointError
 from chart.saving import replacing, save_bytes
 from ear.official import OFFICIAL_NAMES, official_checkpoint
+
+if TYPE_CHECKING:
+    from beat_this.model.beat_tracker import BeatThis
+    from torch import Tensor
 
 FORMAT_VERSION = 1
 
@@ -123,6 +125,8 @@ def build_network(config: dict[str, Any], where: str = "config") -> BeatThis:
     settings |= {name: bool(config[name]) for name in FLAGS if name in config}
     if settings.get("transformer_dim", 512) % settings.get("head_dim", 32):
         raise CheckpointError(f"{where}: transformer_dim must be a multiple of head_dim")
+    from beat_this.model.beat_tracker import BeatThis
+
     return BeatThis(**settings)
 
 
@@ -130,6 +134,8 @@ def save_network(
     network: BeatThis, config: dict[str, Any], path: Path, weights: dict[str, Tensor] | None = None, notes: str = ""
 ) -> None:
     """Write `weights` (default: the network's own) as float16 safetensors with the config in the header."""
+    from safetensors.torch import save
+
     state = weights or network.state_dict()
     tensors = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().clone().contiguous()
@@ -142,6 +148,8 @@ def save_network(
 
 def save_ckpt(network: BeatThis, config: dict[str, Any], path: Path) -> None:
     """Write a `.ckpt` that Beat This's own programs load."""
+    import torch
+
     state = {f"model.{name}": tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
     with replacing(path) as file:
         torch.save({"state_dict": state, "hyper_parameters": dict(config)}, file)
@@ -162,6 +170,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def _read_ckpt(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    import torch
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pickles of another kind: they are read or refused as any other
         content = torch.load(path, map_location="cpu", weights_only=True)

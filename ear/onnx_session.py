@@ -45,7 +45,7 @@ class Session:
 
 def pick_provider(device: str) -> Provider:
     """The provider of a `--device` such as cpu, cuda:1 or dml. Raises ConfigError where this build has none for it."""
-    usable = {name: provider for name in PROVIDERS if (provider := _available(name))}
+    usable = usable_devices()
     if device == "auto":
         name = next(iter(usable))
         return Provider(name, usable[name], {})
@@ -58,10 +58,11 @@ def pick_provider(device: str) -> Provider:
     return Provider(device, usable[name], {"device_id": number} if number else {})
 
 
-def _available(name: str) -> str:
-    """The provider of this build for a device, or an empty string."""
+def usable_devices() -> dict[str, str]:
+    """Names of `--device` that this build of onnxruntime has a provider for → that provider."""
     available = onnxruntime.get_available_providers()
-    return next((provider for provider in PROVIDERS[name] if provider in available), "")
+    found = {name: [one for one in providers if one in available] for name, providers in PROVIDERS.items()}
+    return {name: providers[0] for name, providers in found.items() if providers}
 
 
 def open_session(content: bytes, device: str, name: str, threads: int = 0) -> Session:

@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from chart.command import is_optional, missing_package
+
 VERBS = {
     "generate": ("mapper.generate_command", "Write an .osz with 4K difficulties for a song."),
     "timing": ("ear.beat_to_osu", "Find a song's BPM, offset and metre and write osu! red lines."),
@@ -32,7 +34,12 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        return importlib.import_module(VERBS[cmd_name][0]).main
+        try:
+            return importlib.import_module(VERBS[cmd_name][0]).main
+        except ModuleNotFoundError as error:
+            if not is_optional(error):
+                raise
+            raise click.ClickException(missing_package(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +15,11 @@ import click
 from chart.command import Command, use_utf8
 from chart.errors import Mania4KError
 
-PACKAGES = ("torch", "numpy", "numba", "onnxruntime", "onnxruntime-directml", "soundfile", "soxr", "rosu-pp-py")
+PACKAGES = ("numpy", "numba", "soundfile", "soxr", "rosu-pp-py", "safetensors")
+RUNTIMES = ("torch", "onnxruntime", "onnxruntime-directml", "onnxruntime-gpu", "onnxruntime-migraphx")
+"""Packages that run networks; one of them is enough to generate."""
+TRAINING = ("torch", "gymnasium", "stable-baselines3", "beat-this", "onnx", "tensorboard", "pillow")
+"""What training and refining need besides."""
 CODECS = {"WAV": "wav", "OGG": "ogg (Vorbis, Opus)", "FLAC": "flac", "MP3": "mp3"}
 """libsndfile's format names → what people call them."""
 
@@ -34,36 +37,56 @@ def examine() -> Iterator[Finding]:
     """Look at everything; never raises for what it finds."""
     yield Finding("system", f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
     yield from _packages()
-    yield _devices()
-    yield _providers()
+    yield from _runtimes()
     yield _codecs()
     yield _mapper()
 
 
 def _packages() -> Iterator[Finding]:
-    other_onnxruntime = {"onnxruntime", "onnxruntime-directml"}
     for name in PACKAGES:
-        try:
-            yield Finding("package", f"{name} {version(name)}")
-        except PackageNotFoundError:
-            wanted = name not in other_onnxruntime or (name == "onnxruntime-directml") == (sys.platform == "win32")
-            if wanted:
-                yield Finding("package", f"{name} is missing: run `python run.py doctor` to set up again", fine=False)
+        found = _version(name)
+        missing = f"{name} is missing: run `python run.py doctor` to set up again"
+        yield Finding("package", f"{name} {found}" if found else missing, fine=bool(found))
+    lacking = [name for name in TRAINING if not _version(name)]
+    if lacking:
+        yield Finding(
+            "package", f'for players only: train and refine need `pip install "mania4k[train]"` ({", ".join(lacking)})'
+        )
 
 
-def _devices() -> Finding:
+def _runtimes() -> Iterator[Finding]:
+    """What can run networks, and on which devices."""
+    found = [f"{name} {_version(name)}" for name in RUNTIMES if _version(name)]
+    if not found:
+        yield Finding("runtime", 'nothing runs networks: pip install "mania4k[infer]"', fine=False)
+    for line in found:
+        yield Finding("runtime", line)
     torch = _imported("torch")
-    if torch is None:
-        return Finding("device", "torch cannot be imported", fine=False)
-    names = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
-    return Finding("device", ", ".join(["cpu", *names]))
+    if torch is not None:
+        names = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
+        yield Finding("torch", ", ".join(["cpu", *names]))
+    elif _version("torch"):
+        yield Finding("torch", "torch is installed but cannot be imported", fine=False)
+    yield from _providers()
 
 
-def _providers() -> Finding:
-    onnxruntime = _imported("onnxruntime")
-    if onnxruntime is None:
-        return Finding("onnx", "onnxruntime cannot be imported", fine=False)
-    return Finding("onnx", ", ".join(onnxruntime.get_available_providers()))
+def _providers() -> Iterator[Finding]:
+    """The devices of onnxruntime, by the names of `--device`."""
+    if _imported("onnxruntime") is None:
+        if any(_version(name) for name in RUNTIMES[1:]):
+            yield Finding("onnx", "onnxruntime is installed but cannot be imported", fine=False)
+        return
+    from ear.onnx_session import usable_devices
+
+    yield Finding("onnx", ", ".join(f"{device} ({name})" for device, name in usable_devices().items()))
+
+
+def _version(package: str) -> str:
+    """Its version, or nothing where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _codecs() -> Finding:
@@ -78,14 +101,17 @@ def _codecs() -> Finding:
 
 
 def _mapper() -> Finding:
-    from mapper.checkpoint import BUNDLED, load_mapper, parameter_count
+    from mapper.backends import open_network
+    from mapper.checkpoint import BUNDLED
 
     try:
-        model = load_mapper()
+        opened = open_network()
     except Mania4KError as error:
         return Finding("mapper", str(error), fine=False)
+    count = sum(array.size for array in opened.network.arrays().values())
     megabytes = BUNDLED.stat().st_size / 1e6
-    return Finding("mapper", f"bundled checkpoint, {parameter_count(model):,} parameters, {megabytes:.1f} MB")
+    where = f"runs on {opened.network.runs_on}" + (f"; {opened.notice}" if opened.notice else "")
+    return Finding("mapper", f"bundled checkpoint, {count:,} parameters, {megabytes:.1f} MB, {where}")
 
 
 def _imported(name: str) -> Any:
