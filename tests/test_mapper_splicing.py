@@ -154,5 +154,5 @@ def test_peaks_sum_to_the_official_stars():
 
 def test_playing_like_people_s_charts_costs_nothing():
     assert playtest_miss(3.0, 3.2) == 0
-    assert playtest_miss(2.0, 3.2) == pytest.approx(0.3)
-    assert playtest_miss(5.0, 3.2) == pytest.approx(0.5)
+    assert playtest_miss(2.0, 3.2) == pytest.approx(0.17)
+    assert playtest_miss(5.0, 3.2) == pytest.approx(0.6)
