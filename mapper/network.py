@@ -30,7 +30,9 @@ class HeardWindow:
 class RowDecoder(Protocol):
     """Caches of a batch of charts. `length[chart]` rows have been read."""
 
-    length: Ints
+    @property
+    def length(self) -> Ints:
+        """[chart], rows read."""
 
     def read(self, rows: ReadRows) -> None:
         """Read rows; every chart's must fit its capacity."""

@@ -7,7 +7,9 @@ ends before the song, or the span that is written, does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,32 +20,18 @@ from chart.model import KEYS
 from mapper.architecture import ELAPSED_BUCKETS
 from mapper.hearing import Heard
 from mapper.network import Network
-from mapper.rows import (
-    HELD_AFTER,
-    HOLD_END,
-    HOLD_START,
-    MIN_COLUMN_GAP_MS,
-    NOTHING,
-    ROW_CODES,
-    SYMBOLS,
-    TAP,
-    Rows,
-    held_states,
-)
-from mapper.sampling_kernels import MOTIF_LAGS, next_codes, next_slots
+from mapper.rows import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states
+from mapper.sampling_kernels import MOTIF_LAGS, Asked, Ground, Hearing, Written, draw_codes, find_slots
 from mapper.stepper import ReadRows, elapsed_buckets
-from mapper.stretch import LONG_AGO_TICKS, MAX_ROWS
+from mapper.stretch import LONG_AGO_TICKS
 
-KEPT_ROWS = 160
-"""Rows of context that are read again when the decoder's cache is full."""
-HOLDS_BEGUN = (SYMBOLS == HOLD_START).sum(-1)
-NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
-"""[code], holds and notes that a row begins."""
-HOLD_GAIN = 0.3
-"""Log-odds that a missing hold adds to every later one: the mapper tends to many holds or none, whichever it began."""
-MAX_HOLD_LEAN = 8.0
+CACHE_ROWS, KEPT_ROWS = 128, 48
+"""Rows that the decoder looks back on at most; when they are so many, it reads the last ones again. Further back it is
+worse, not only slower: stretches of 80 beats, on which it was taught, are mostly shorter (docs/LOG.md)."""
 LAST_HOLD_BEATS = 2
 """No hold starts this close to the end."""
+CHARTS_A_THREAD = 3
+"""Fewer would not keep a thread busy: matrices are read from memory once for all of its charts."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +50,26 @@ class Sampling:
     hazard_temperature: float = 0.3
     row_temperature: float = 1.0
     top_p: float = 0.99  # of the row head
+    guidance: float = (
+        1.0  # how far to go from what would be written if nothing were asked; 1: as the network was taught
+    )
+
+    def asked(self) -> Asked:
+        """As the loops take it."""
+        charts = self.rate_bias.size
+        return Asked(
+            rate_bias=self.rate_bias,
+            row_bias=np.zeros((charts, ROW_CODES)) if self.row_bias is None else self.row_bias,
+            repeat_bias=np.zeros(charts) if self.repeat_bias is None else self.repeat_bias,
+            hold_share=np.full(charts, np.nan) if self.hold_share is None else self.hold_share,
+            luck=np.zeros((0, 0), np.float32) if self.luck is None else self.luck,
+            onset_weight=self.onset_weight,
+            rhythm_weight=self.rhythm_weight,
+            hazard_temperature=self.hazard_temperature,
+            row_temperature=self.row_temperature,
+            top_p=self.top_p,
+            guidance=self.guidance,
+        )
 
 
 @dataclass(frozen=True)
@@ -93,193 +101,153 @@ def write_rows(
     `report` is told the share of the song that is written. The same arguments give the same rows on one machine.
     """
     writing = _Writing(model, heard, sampling, span or Span.whole(heard.grid))
-    while writing.active.size:
-        writing.advance()
-        report(writing.share_done)
+    writing.write(report)
     return writing.rows()
 
 
 class _Writing:
-    """Charts being written. Arrays are [chart]; `active` numbers those that go on."""
+    """Charts being written. With guidance a chart has a shadow (mapper.sampling_kernels) that listens too; listeners are
+    all charts, then all shadows."""
 
     def __init__(self, model: Network, heard: Heard, sampling: Sampling, span: Span) -> None:
-        grid = heard.grid
-        self.heard, self.grid, self.sampling, self.span = heard, grid, sampling, span
-        self.cell, self.slot_vector = heard.cell, heard.slot
-        charts = len(self.cell)
-        self.decoder, self.motif_rhythm = model.row_decoder(charts, MAX_ROWS), model.arrays()["motif.rhythm"]
-        self.active = np.arange(charts)
-        self.random = np.random.SeedSequence(sampling.seed).generate_state(charts, np.uint64).astype(np.uint64)
-        self.row_bias = np.zeros((charts, ROW_CODES)) if sampling.row_bias is None else sampling.row_bias
-        self.hold_lean = np.zeros(charts)  # log-odds of a hold that keep to the share
-        self.repeat_bias = np.zeros(charts) if sampling.repeat_bias is None else sampling.repeat_bias
-        self.last_event_ms = np.tile(span.last_event_ms, (charts, 1))
-        self.held = np.zeros(charts, np.int64)
-        self.code = np.zeros(charts, np.int64)  # of the last row
-        self.slot = np.full(charts, span.first_slot - 1)  # where each chart looks on
-        self.tick = np.full(charts, grid.tick[0] - LONG_AGO_TICKS)  # of the last row
+        self.heard, self.grid, self.span = heard, heard.grid, span
+        self.charts, listeners = sampling.rate_bias.size, len(heard.cell)
+        assert listeners == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
+        self.shadows = listeners > self.charts
+        self.decoder, self.motif_rhythm = model.row_decoder(listeners, CACHE_ROWS), model.arrays()["motif.rhythm"]
         self.last_slot = _last_slot(heard, span)
-        self.code_at = np.zeros((charts, grid.slot_ms.size), np.int16)  # [chart, slot]
-        self.code_at[:, span.before.slot] = span.before.code
-        self.log: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []  # charts, slots, codes, held, of all rows read
-        self._read_context()
+        self.ground = Ground(
+            self.grid.slot_ms,
+            self.grid.tick,
+            heard.open_slots,
+            min(span.end_slot, self.last_slot + 1),
+            int(self.grid.tick[self.last_slot]) - LAST_HOLD_BEATS * TICKS_PER_BEAT,
+            span.next_event_ms,
+        )
+        self.hearing = Hearing(heard.slot, heard.onset_logit, heard.alike)
+        self.asked = sampling.asked()
+        self.state = self._at_first(sampling.seed)
+        for listener in range(listeners):
+            self._read_last_rows(listener)
 
-    @property
-    def share_done(self) -> float:
+    def _at_first(self, seed: int) -> Written:
+        """Nothing written behind the rows that are kept before the span."""
+        charts, before, tick = self.charts, self.span.before, self.grid.tick
+        code_at = np.zeros((charts, tick.size), np.int16)
+        code_at[:, before.slot] = before.code
+        return Written(
+            done=np.zeros(charts, np.bool_),
+            slot=np.full(charts, max(self.span.first_slot - 1, before.slot[-1] if len(before) else -1)),
+            tick=np.full(charts, tick[before.slot[-1]] if len(before) else tick[0] - LONG_AGO_TICKS),
+            held=np.zeros(charts, np.int64),
+            code=np.full(charts, before.code[-1] if len(before) else 0),
+            last_event_ms=np.tile(self.span.last_event_ms, (charts, 1)),
+            hold_lean=np.zeros(charts),
+            random=np.random.SeedSequence(seed).generate_state(charts, np.uint64).astype(np.uint64),
+            code_at=code_at,
+        )
+
+    def write(self, report: Callable[[float], None]) -> None:
+        """Write all charts to the end, some in each thread; what is written does not depend on how many there are."""
+        threads = max(min(os.cpu_count() or 1, self.charts // CHARTS_A_THREAD), 1)
+        groups = [np.arange(first, self.charts, threads) for first in range(threads)]
+        with ThreadPoolExecutor(threads) as pool:
+            others = [pool.submit(self._write_group, group) for group in groups[1:]]
+            self._write_group(groups[0], report)
+            for other in others:
+                other.result()
+
+    def _write_group(self, charts: NDArray[np.int64], report: Callable[[float], None] = lambda share: None) -> None:
+        while charts.size:
+            charts = self._advance(charts)
+            report(self._share_done(charts))
+
+    def _share_done(self, charts: NDArray[np.int64]) -> float:
         """Of the span, by the chart that is furthest behind."""
-        at = self.slot[self.active].min(initial=self.span.end_slot)
+        at = self.state.slot[charts].min(initial=self.span.end_slot)
         return float(at - self.span.first_slot) / max(self.span.end_slot - self.span.first_slot, 1)
 
-    def advance(self) -> None:
-        """One more row for every active chart; those that reach the end are done."""
-        found = self._find_slots()
-        self.active = self.active[found]
-        code = self._draw_codes()
-        self.active, code = self.active[code > 0], code[code > 0]
-        if not self.active.size:
-            return
-        active, slot = self.active, self.slot[self.active]
-        elapsed = self.grid.tick[slot] - self.tick[active]
-        self.tick[active], self.code[active] = self.grid.tick[slot], code
-        self.held[active] = HELD_AFTER[self.held[active], code]
-        self._count_holds(code)
-        touched = SYMBOLS[code] != NOTHING
-        self.last_event_ms[active] = np.where(touched, self.grid.slot_ms[slot][:, None], self.last_event_ms[active])
-        full = active[self.decoder.length[active] == MAX_ROWS]
-        if full.size:
-            self._read_again(full)
-        self.log.append((active, slot, code, self.held[active]))
-        self.code_at[active, slot] = code
-        self._read(active, slot, code, self.held[active], elapsed_buckets(elapsed))
-
-    def _count_holds(self, code: NDArray[np.int64]) -> None:
-        """Lean to holds where they were too few, and away where they were too many."""
-        if self.sampling.hold_share is not None:
-            missing = self.sampling.hold_share[self.active] * NOTES_BEGUN[code] - HOLDS_BEGUN[code]
-            lean = self.hold_lean[self.active] + HOLD_GAIN * np.nan_to_num(missing)
-            self.hold_lean[self.active] = np.clip(lean, -MAX_HOLD_LEAN, MAX_HOLD_LEAN)
-
-    def _find_slots(self) -> NDArray[np.bool_]:
-        """[active], whether a next row was found; `slot` is then where."""
-        query, by_elapsed = self.decoder.hazard_terms(self.active)
-        sampling, found = self.sampling, np.zeros(self.active.size, bool)
-        next_slots(
-            self.active,
-            self.slot,
-            self.tick,
-            self.last_event_ms,
-            self.span.next_event_ms,
-            min(self.span.end_slot, self.last_slot + 1),
-            self.grid.slot_ms,
-            self.grid.tick,
-            self.heard.open_slots,
-            self.heard.onset_logit,
-            self.slot_vector,
-            query,
-            by_elapsed,
-            self.code_at,
-            self.heard.alike,
-            self.motif_rhythm,
-            (sampling.onset_weight, sampling.rhythm_weight, sampling.hazard_temperature),
-            sampling.rate_bias,
-            self.random,
-            np.zeros((0, 0), np.float32) if sampling.luck is None else sampling.luck,
-            found,
+    def _advance(self, charts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """One more row for each of these charts; returns those that have not come to their end."""
+        state, grid = self.state, self.grid
+        query, by_elapsed = self.decoder.hazard_terms(self._listeners(charts))
+        find_slots(charts, query, by_elapsed, self.motif_rhythm, self.ground, self.hearing, self.asked, state)
+        charts = charts[~state.done[charts]]
+        slot = state.slot[charts]
+        elapsed = elapsed_buckets(grid.tick[slot] - state.tick[charts])
+        draw_codes(charts, self._row_logits(charts, slot, elapsed), self.ground, self.asked, state)
+        goes_on = ~state.done[charts]
+        charts, slot, elapsed = charts[goes_on], slot[goes_on], elapsed[goes_on]
+        full = self.decoder.length[charts] == CACHE_ROWS
+        for listener in self._listeners(charts[full]):
+            self.decoder.forget(np.array([listener]))
+            self._read_last_rows(int(listener))
+        listeners, kept = self._listeners(charts[~full]), ~full
+        self._read(
+            listeners, *(self._twice(one[kept]) for one in (slot, state.code[charts], state.held[charts], elapsed))
         )
-        return found
+        return charts
 
-    def _draw_codes(self) -> NDArray[np.int64]:
-        """[active] row code for each chart's slot."""
-        active, slot = self.active, self.slot[self.active]
-        picked = np.zeros(active.size, np.int64)
-        cell, back = slot // SLOTS_PER_CELL, slot[:, None] - MOTIF_LAGS
-        logits = self.decoder.row_logits(
-            active,
-            self.slot_vector[active, slot],
-            self.cell[active, cell],
-            elapsed_buckets(self.grid.tick[slot] - self.tick[active]),
-            self.held[active],
-            np.where(back >= 0, self.code_at[active[:, None], np.maximum(back, 0)], 0),
-            self.heard.alike[active, cell],
-        )
-        next_codes(
-            active,
-            self.slot,
-            self.tick,
-            self.held,
-            self.code,
-            self.last_event_ms,
-            self.span.next_event_ms,
-            int(self.grid.tick[self.last_slot]) - LAST_HOLD_BEATS * TICKS_PER_BEAT,
-            self.grid.slot_ms,
-            self.grid.tick,
-            logits,
-            self.row_bias + self.hold_lean[:, None] * HOLDS_BEGUN,
-            self.repeat_bias,
-            self.sampling.row_temperature,
-            self.sampling.top_p,
-            self.random,
-            picked,
-        )
-        return picked
+    def _listeners(self, charts: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.concatenate((charts, charts + self.charts)) if self.shadows else charts
 
-    def _read(self, charts: NDArray, slot: NDArray, code: NDArray, held: NDArray, elapsed: NDArray) -> None:
+    def _twice(self, of_charts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[listener] from [chart]."""
+        return np.concatenate((of_charts, of_charts)) if self.shadows else of_charts
+
+    def _row_logits(
+        self, charts: NDArray[np.int64], slot: NDArray[np.int64], elapsed: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """[listener, code] for each chart's slot."""
+        back = slot[:, None] - MOTIF_LAGS
+        earlier = np.where(back >= 0, self.state.code_at[charts[:, None], np.maximum(back, 0)], 0)
+        listeners, slot = self._listeners(charts), self._twice(slot)
+        cell = slot // SLOTS_PER_CELL
+        return self.decoder.row_logits(
+            listeners,
+            self.heard.slot[listeners, slot],
+            self.heard.cell[listeners, cell],
+            self._twice(elapsed),
+            self._twice(self.state.held[charts]),
+            self._twice(earlier),
+            self.heard.alike[listeners, cell],
+        )
+
+    def _read(self, listeners: NDArray, slot: NDArray, code: NDArray, held: NDArray, elapsed: NDArray) -> None:
         self.decoder.read(
             ReadRows(
-                chart=charts,
+                chart=listeners,
                 code=code,
                 held=held,
                 elapsed=elapsed,
                 beat=(self.grid.tick[slot] / TICKS_PER_BEAT).astype(np.float32),
-                cell=self.cell[charts, slot // SLOTS_PER_CELL],
-                slot=self.slot_vector[charts, slot],
-                control=self.heard.decoder_control[charts],
+                cell=self.heard.cell[listeners, slot // SLOTS_PER_CELL],
+                slot=self.heard.slot[listeners, slot],
+                control=self.heard.decoder_control[listeners],
             )
         )
 
-    def _read_context(self) -> None:
-        """A start token for every chart, and the rows before the span."""
-        before = self.span.before
-        rows = Rows(before.slot[-KEPT_ROWS:], before.code[-KEPT_ROWS:])
-        held = held_states(before.code)[-KEPT_ROWS - 1 :] if len(before) else np.zeros(0, np.int64)
-        start_slot = int(before.slot[-KEPT_ROWS - 1]) if len(before) > KEPT_ROWS else 0
-        start_held = int(held[0]) if len(before) > KEPT_ROWS else 0
-        for chart in self.active:
-            self._read_from(int(chart), start_slot, start_held, rows, held[-len(rows) :])
-        if len(rows):
-            self.tick[:], self.code[:] = self.grid.tick[rows.slot[-1]], rows.code[-1]
-            self.slot = np.maximum(self.slot, rows.slot[-1])
-
-    def _read_again(self, charts: NDArray[np.int64]) -> None:
-        """Start the caches of charts anew with their last rows."""
-        self.decoder.forget(charts)
-        for chart in charts:
-            slot, code, held = self._recent(int(chart))
-            self._read_from(int(chart), int(slot[0]), int(held[0]), Rows(slot[1:], code[1:]), held[1:])
-
-    def _read_from(self, chart: int, start_slot: int, start_held: int, rows: Rows, held: NDArray[np.int64]) -> None:
-        """Read rows behind a start token, as in training; the start stands for a row at `start_slot`."""
-        slot = np.concatenate(([start_slot], rows.slot))
-        tick = self.grid.tick[slot]
-        elapsed = np.concatenate(([ELAPSED_BUCKETS - 1], elapsed_buckets(np.diff(tick))))
-        charts = np.full(slot.size, chart)
-        self._read(charts, slot, np.concatenate(([0], rows.code)), np.concatenate(([start_held], held)), elapsed)
-
-    def _recent(self, chart: int) -> tuple[NDArray, NDArray, NDArray]:
-        """(slot, code, held) of the chart's last rows, one more than `KEPT_ROWS`."""
-        parts = []
-        for charts, slot, code, held in self.log[-KEPT_ROWS - 1 :]:  # a chart that goes on is in every entry
-            at = int(np.searchsorted(charts, chart))
-            parts.append((slot[at], code[at], held[at]))
-        slot, code, held = np.array(parts).T
-        return slot, code, held
+    def _read_last_rows(self, listener: int) -> None:
+        """Read the chart's last rows behind a start token, as in training; it stands for the row before them."""
+        code_at = self.state.code_at[listener % self.charts]
+        slot = np.append(0, np.flatnonzero(code_at))
+        code = code_at[slot].astype(np.int64)
+        code[0] = 0  # slot 0 stands for the song's beginning
+        held = np.append(0, held_states(code[1:]))
+        kept = slice(-KEPT_ROWS - 1, None)
+        slot, code, held = slot[kept], code[kept], held[kept]
+        code[0] = 0
+        elapsed = np.concatenate(([ELAPSED_BUCKETS - 1], elapsed_buckets(np.diff(self.grid.tick[slot]))))
+        self._read(np.full(slot.size, listener), slot, code, held, elapsed)
 
     def rows(self) -> list[Rows]:
         """What was written for each chart, every hold ended."""
-        joined = [np.concatenate(part) if self.log else np.empty(0, np.int64) for part in zip(*self.log, strict=True)]
-        charts, slot, code, _ = joined or [np.empty(0, np.int64)] * 4
-        written = [Rows(slot[charts == chart], code[charts == chart]) for chart in range(len(self.cell))]
-        return [_with_every_hold_ended(rows, self.last_slot) for rows in written]
+        written = []
+        for codes in self.state.code_at:
+            slot = np.flatnonzero(codes)
+            slot = slot[np.isin(slot, self.span.before.slot, invert=True)]
+            written.append(_with_every_hold_ended(Rows(slot, codes[slot].astype(np.int64)), self.last_slot))
+        return written
 
 
 def _last_slot(heard: Heard, span: Span) -> int:

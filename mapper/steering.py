@@ -16,7 +16,8 @@ from mapper.hearing import Heard, hear
 from mapper.network import Network
 from mapper.pattern_mix import FAMILIES
 from mapper.rows import Rows, notes_of
-from mapper.sampling import NOTES_BEGUN, Sampling
+from mapper.sampling import Sampling
+from mapper.sampling_kernels import NOTES_BEGUN
 
 MIN_TOLD_STARS, MAX_TOLD_STARS = 0.3, 9.0
 TOLD_STEP = 0.25
