@@ -58,7 +58,7 @@ REST_BETWEEN_MS = 300_000.0
 class ScoringConfig:
     """Weights of the terms and the size of a playtest."""
 
-    weights: Weights = field(default_factory=lambda: Weights(fairness_level=6.0, rules_problems=6.0))
+    weights: Weights = field(default_factory=lambda: Weights(fairness_level=6.0, rules_problems=4.0, rules_warnings=4.0))
     players: int = 32
 
     def __post_init__(self) -> None:
