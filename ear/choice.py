@@ -1,9 +1,9 @@
 """Which multiple of the pulse is the beat, and which tick of it: statistics of onsets weighed with a network's beats.
 
-Each candidate is a steady grid: a multiple of the pulse (`ear.tempo`) at a peak of the fold on it (`ear.phase`). Its
-chance from the onsets is multiplied by what the network says: up to `LEVEL_WEIGHT` nats for full agreement between
-the level's best grid and the beats it heard, and `PHASE_WEIGHT` between the grids of a level. A network whose beats
-agree with no grid at all is not trusted.
+Each candidate is a steady grid: a multiple of the pulse (`ear.tempo`) at a peak of the fold on it (`ear.phase`). Without
+a network the likeliest multiple and tick of the onsets are taken. With one, a multinomial logistic regression over all
+grids weighs these chances with how the network's peaks lie on and between the grid's beats (`ear.heard_grid`,
+`python -m ear.fit_choice`). A network whose beats agree with no grid at all is not trusted.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ear.heard_grid import heard_features, steady_beats
+from ear.learnt_choice import HEARD_BEAT_WEIGHTS
 from ear.peaks import HeardPeaks, agreement, trust
 from ear.phase import BeatPhase, beat_phases
 
-LEVEL_WEIGHT, PHASE_WEIGHT = 8.0, 24.0
-"""Nats between a grid that agrees fully with the network's beats and one that does not at all, if it is trusted: on
-another level, and on the same one. A little-trained network hears every half beat too, long after it hears which tick is
-one: with 24 for both it doubled tempi. 20 or more suit a good one. Chosen with a look at `timing/` (docs/ear.md): to be fitted
-again on held-out train pieces with a better network."""
-
-MIN_CHANCE = 0.02
-"""Levels less likely than this from the onsets are still possible for the network."""
+MIN_LOG_CHANCE = -8.0
+"""Levels and ticks less likely than this from the onsets are still possible for the network."""
 
 MAX_PHASES = 6
 """Ticks considered at each level, the likeliest first."""
@@ -45,17 +41,15 @@ def choose_beat(
     if heard is None or not heard.beat.time_ms.size:
         return _by_onsets(strength, frame_ms, levels)
     grids: list[tuple[float, BeatPhase]] = []  # (Hz, phase)
-    prior, agrees = [], []
+    features = []
     for hz, chance in levels:
         for phase in beat_phases(strength, frame_ms, 1000 / hz)[:MAX_PHASES]:
             grids.append((hz, phase))
-            prior.append(np.log(max(chance, MIN_CHANCE)) + np.log(max(phase.chance, MIN_CHANCE)))
-            agrees.append(agreement(heard.beat, hz, phase.offset_ms))
-    trusted = trust(max(agrees))
-    if not trusted:
+            features.append(grid_features(chance, phase, hz, heard))
+    agrees = [agreement(heard.beat, hz, phase.offset_ms) for hz, phase in grids]
+    if not trust(max(agrees)):
         return _by_onsets(strength, frame_ms, levels)
-    of_best = np.array([max(a for (other, _), a in zip(grids, agrees, strict=True) if other == hz) for hz, _ in grids])
-    score = np.array(prior) + trusted * (LEVEL_WEIGHT * of_best + PHASE_WEIGHT * (np.array(agrees) - of_best))
+    score = np.array(features) @ HEARD_BEAT_WEIGHTS
     joint = np.exp(score - score.max())
     joint /= joint.sum()
     of_level = {hz: float(joint[[one == hz for one, _ in grids]].sum()) for hz, _ in levels}
@@ -64,6 +58,12 @@ def choose_beat(
     ordered = sorted(of_level.items(), key=lambda level: (level[0] != best_hz, -level[1]))
     within = float(joint[best]) / max(of_level[best_hz], 1e-12)
     return BeatChoice(tuple(ordered), BeatPhase(phase.offset_ms, within), agrees[best])
+
+
+def grid_features(level_chance: float, phase: BeatPhase, hz: float, heard: HeardPeaks) -> NDArray[np.float64]:
+    """[feature] of one grid: logarithms of its chances from the onsets, and what the network says (`ear.heard_grid`)."""
+    onsets = np.log(np.maximum((level_chance, phase.chance), np.exp(MIN_LOG_CHANCE)))
+    return np.concatenate([onsets, heard_features(heard, steady_beats(heard, hz, phase.offset_ms))])
 
 
 def _by_onsets(strength: NDArray[np.float32], frame_ms: float, levels: list[tuple[float, float]]) -> BeatChoice:

@@ -51,6 +51,9 @@ STEADY_INTERVAL = 3e-3
 CHART_COPIES = 2
 """Each chart counts as much as this many other pieces: with one, `train` charts lose what the pieces win."""
 
+MAX_STEP = 2.0
+"""Newton's steps are cut to this change of a weight: where all answers are alike they would run away."""
+
 FOLDS = 10
 PENALTY = {"BEAT_LEVEL_WEIGHTS": 0.01, "BEAT_PHASE_WEIGHTS": 0.001, "DOWNBEAT_WEIGHTS": 0.3}
 """Weight of the squared weights, chosen by the held-out share."""
@@ -180,6 +183,7 @@ def fit_softmax(examples: list[Example], penalty: float, steps: int = 30) -> NDA
             gradient += (mean - example.features[example.answer]) / len(examples)
             bend += (centred * chance[:, None]).T @ centred / len(examples)
         step = np.linalg.solve(bend, gradient)
+        step *= min(1.0, MAX_STEP / float(np.abs(step).max() + 1e-12))
         weights -= step
         if np.abs(step).max() < 1e-6:
             break
@@ -226,7 +230,7 @@ def learn(folder: Path, timed: Path | None = None) -> str:
         weights = fit_softmax(found, PENALTY[name])
         share = held_out_share(found, lambda part, name=name: fit_softmax(part, PENALTY[name]))  # type: ignore[misc]
         report.append(f"{name.removesuffix('_WEIGHTS').lower().replace('_', ' ')} {share:.3f}")
-        lines.append(_as_code(name, weights))
+        lines.append(as_code(name, weights))
     return HEADER.format(report=", ".join(report)) + "\n".join(lines)
 
 
@@ -251,7 +255,8 @@ def timed_pieces(folder: Path) -> list[tuple[Path, NDArray[np.float64]]]:
         raise ConfigError(f"{folder / 'timing.json'}: not a list of pieces with file and beats_s ({error})") from error
 
 
-def _as_code(name: str, weights: NDArray[np.float64]) -> str:
+def as_code(name: str, weights: NDArray[np.float64]) -> str:
+    """Python source of an array of weights."""
     rows = [", ".join(f"{value:.3f}" for value in weights[first : first + 12]) for first in range(0, weights.size, 12)]
     return f"{name} = np.array(\n    [\n" + "".join(f"        {row},\n" for row in rows) + "    ]\n)\n"
 

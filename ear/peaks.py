@@ -115,18 +115,38 @@ def beat_agreement(peaks: Peaks, beat_ms: NDArray[np.float64]) -> float:
     """
     if not peaks.time_ms.size or beat_ms.size < 2:
         return 0.0
-    weight = np.minimum(peaks.strength / peaks.typical, 1.0)
+    weight = relative_strength(peaks)
     nearest = nearest_index(beat_ms, peaks.time_ms)
     reach_ms = min(AGREE_MS, AGREE_BEATS * float(np.median(np.diff(beat_ms))))
     near = np.abs(beat_ms[nearest] - peaks.time_ms) <= reach_ms
     matched = np.zeros(beat_ms.size)
     np.maximum.at(matched, nearest[near], weight[near])
     clear_ms = peaks.time_ms[weight >= CLEAR_SHARE]
-    silent = np.flatnonzero(np.diff(clear_ms) > SILENT_MS)
-    inside = (beat_ms >= clear_ms[0] - reach_ms) & (beat_ms <= clear_ms[-1] + reach_ms)
-    for gap in silent:
-        inside &= (beat_ms <= clear_ms[gap] + reach_ms) | (beat_ms >= clear_ms[gap + 1] - reach_ms)
+    inside = sounding(clear_ms, beat_ms, reach_ms)
     return float(2 * matched.sum() / (max(int(inside.sum()), matched.sum()) + weight.sum()))
+
+
+def relative_strength(peaks: Peaks) -> NDArray[np.float64]:
+    """Strength [peak] beside the song's typical peak, 0–1."""
+    return np.minimum(peaks.strength / max(peaks.typical, MIN_PEAK), 1.0)
+
+
+def sounding(clear_ms: NDArray[np.float64], time_ms: NDArray[np.float64], reach_ms: float) -> NDArray[np.bool_]:
+    """Whether each time [time] is where the network hears anything: near clear peaks [one or more] and the gaps between."""
+    inside = (time_ms >= clear_ms[0] - reach_ms) & (time_ms <= clear_ms[-1] + reach_ms)
+    for gap in np.flatnonzero(np.diff(clear_ms) > SILENT_MS):
+        inside &= (time_ms <= clear_ms[gap] + reach_ms) | (time_ms >= clear_ms[gap + 1] - reach_ms)
+    return inside
+
+
+def strength_at(
+    peaks: Peaks, weight: NDArray[np.float64], time_ms: NDArray[np.float64], reach_ms: float
+) -> NDArray[np.float64]:
+    """Weight [time] of the nearest peak, 0 where it is further than `reach_ms`."""
+    if not peaks.time_ms.size:
+        return np.zeros(time_ms.size)
+    nearest = nearest_index(peaks.time_ms, time_ms)
+    return np.where(np.abs(peaks.time_ms[nearest] - time_ms) <= reach_ms, weight[nearest], 0.0)
 
 
 def trust(best_agreement: float) -> float:

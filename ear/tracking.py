@@ -33,6 +33,10 @@ STEADY_SHARE = 0.3
 """Share of the likelihood of the changes that counts when the cost is chosen: evidence is shared between frames.
 Both were chosen on simulated activations of 60 rendered pieces."""
 
+LIVE_BPM, TEMPO_COST = 90.0, 0.3
+"""Typical tempo of live music, and nats a beat for each squared octave away from it: weak networks hear half beats too.
+Chosen of 0, .1, .3, .6 and 1 on 20 rubato performances and 6 pop songs that the network was not trained on."""
+
 LOG_ODDS_LIMIT = 4.0
 """A network is never surer than this of one frame."""
 
@@ -103,8 +107,9 @@ def _best_track(evidence: NDArray[np.float32], interval: NDArray[np.int64], chan
     """The best beats for one readiness to change the tempo; its density over changes makes the readinesses comparable."""
     score = np.empty((evidence.size, interval.size), np.float32)
     source = np.empty((evidence.size, interval.size), np.int16)
-    start = np.zeros(interval.size, np.float32)
-    best_beats(evidence, interval, np.log(interval).astype(np.float32), start, change_cost, score, source)
+    octaves = np.log2(60 * TRACKING_FPS / interval / LIVE_BPM)
+    worth = (-TEMPO_COST * octaves**2).astype(np.float32)
+    best_beats(evidence, interval, np.log(interval).astype(np.float32), worth, change_cost, score, source)
     beats = np.empty(evidence.size, np.int64)
     frame = beats[: trace_back(score, source, interval, beats)][::-1]
     return _Track(frame, float(score[frame[-1]].max()) + STEADY_SHARE * frame.size * float(np.log(change_cost / 2)))

@@ -5,11 +5,11 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def best_beats(evidence, interval, log_interval, start, change_cost, score, source):  # type: ignore[no-untyped-def]
+def best_beats(evidence, interval, log_interval, worth, change_cost, score, source):  # type: ignore[no-untyped-def]
     """Fill `score` and `source` by dynamic programming.
 
     evidence: [frame] float32, what a beat there is worth; interval: [interval] int64 frames, increasing, and
-    log_interval: [interval] float32; start: [interval] float32, what a sequence that begins with this interval is worth.
+    log_interval: [interval] float32; worth: [interval] float32, what a beat this far from the last one gains or loses.
     score: [frame, interval] float32: the most that beats ending with one at this frame are worth to a *next* interval,
     that is less `change_cost` for every unit of change of its logarithm; source: [frame, interval] int16: the interval
     between the last two of those beats.
@@ -18,7 +18,7 @@ def best_beats(evidence, interval, log_interval, start, change_cost, score, sour
     for t in range(frames):
         for i in range(count):
             before = t - interval[i]
-            score[t, i] = evidence[t] + (score[before, i] if before >= 0 else start[i])
+            score[t, i] = evidence[t] + worth[i] + (score[before, i] if before >= 0 else np.float32(0.0))
             source[t, i] = i
         for i in range(1, count):
             passed = score[t, i - 1] - change_cost * (log_interval[i] - log_interval[i - 1])

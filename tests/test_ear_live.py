@@ -145,10 +145,7 @@ def test_live_lines_are_drawn_for_a_steady_song_when_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("every", "first"), [(2, 0), (2, 1), (1, 0)])
-def test_a_network_that_is_believed_decides_level_and_phase_where_all_clicks_are_alike(
-    every: int, first: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ear.choice.LEVEL_WEIGHT", 24.0)
+def test_a_network_that_is_believed_decides_level_and_phase_where_all_clicks_are_alike(every: int, first: int) -> None:
     beat_ms = np.arange(250.0, 29_000, 250.0)[first::every]
     heard = activations_of(beat_ms, np.arange(beat_ms.size) % 4 + 1, 30_000.0)
     timing = find_timing(audio_of(clicks(240.0, 0.25, 30.0)), heard)

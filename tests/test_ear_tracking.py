@@ -17,11 +17,12 @@ def positions(count: int, meter: int = 4) -> NDArray[np.int64]:
     return np.arange(count) % meter + 1
 
 
-def best_score(evidence: list[float], intervals: list[int], cost: float) -> float:
-    """The most any sequence of beats is worth, by trying them all."""
+def best_score(evidence: list[float], worth: dict[int, float], cost: float) -> float:
+    """The most any sequence of beats is worth, by trying them all; `worth` of an interval counts at each of its beats."""
+    intervals = list(worth)
 
     def best_from(t: int, interval: int) -> float:
-        found = evidence[t]
+        found = evidence[t] + worth[interval]
         options = [0.0] if t >= len(evidence) - intervals[-1] else []
         options += [
             best_from(t + after, after) - cost * abs(np.log(after / interval))
@@ -37,14 +38,18 @@ def best_score(evidence: list[float], intervals: list[int], cost: float) -> floa
 @given(seed=st.integers(0, 10_000), cost=st.floats(0.0, 5.0))
 @settings(max_examples=15, deadline=None)
 def test_the_compiled_tracker_finds_the_best_of_all_sequences(seed: int, cost: float) -> None:
-    evidence = np.random.default_rng(seed).normal(0, 1, 14).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    evidence = rng.normal(0, 1, 14).astype(np.float32)
     interval = np.array([2, 3, 4])
     score, source = np.empty((14, 3), np.float32), np.empty((14, 3), np.int16)
     log_interval = np.log(interval).astype(np.float32)
-    best_beats(evidence, interval, log_interval, np.zeros(3, np.float32), cost, score, source)
+    worth = rng.normal(0, 1, 3).astype(np.float32)
+    best_beats(evidence, interval, log_interval, worth, cost, score, source)
     beats = np.empty(14, np.int64)
     frames = beats[: trace_back(score, source, interval, beats)][::-1]
-    assert score[-4:].max() == pytest.approx(best_score(evidence.tolist(), [2, 3, 4], cost), abs=1e-4)
+    assert score[-4:].max() == pytest.approx(
+        best_score(evidence.tolist(), dict(zip([2, 3, 4], worth.tolist(), strict=True)), cost), abs=1e-4
+    )
     assert frames[0] < 4
     assert frames[-1] >= 10
 

@@ -1,0 +1,254 @@
+"""Learn how a beat network's peaks are weighed with the onsets when the beat is chosen.
+
+    python -m ear.fit_choice FOLDER_OF_OSZ --timed RENDERED --checkpoint bundled     # rewrites ear/learnt_choice.py
+
+A multinomial logistic regression over the grids that the onsets allow, from songs whose charts keep one tempo (those of
+the `val` split left out) and from music with exact beats that the network was not trained on (as for `ear.fit_timing`).
+The chances from the onsets enter as they are for a song not learnt from: weights of the other tenths make them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.command import Command, progress, use_utf8
+from chart.errors import ConfigError, Mania4KError
+from chart.osz import read_osz
+from chart.saving import save_bytes
+from ear.audio import Audio, load_audio
+from ear.beat_network import BeatTracker, load_beat_tracker
+from ear.choice import MAX_PHASES, grid_features
+from ear.fit_timing import (
+    FOLDS,
+    MAX_PHASE_ERROR_MS,
+    MAX_TEMPO_ERROR,
+    MIN_LAG_CONFIDENCE,
+    MIN_STEADY_SHARE,
+    STEADY_INTERVAL,
+    Example,
+    as_code,
+    fit_softmax,
+    main_red_line,
+    timed_pieces,
+    training_sets,
+)
+from ear.onset import estimate_lag_ms, onset_strength
+from ear.peaks import HeardPeaks, heard_peaks
+from ear.phase import BeatPhase, phase_features
+from ear.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
+
+PENALTY = 0.01
+"""Weight of the squared weights of the features scaled to a deviation of 1, chosen by the held-out share."""
+
+LEVEL_PENALTY, PHASE_PENALTY = 0.01, 0.001
+MIN_PEAKS = 8
+AGREEMENT = 2
+"""Place of the agreement among a grid's features, after the onsets' two."""
+
+HEADER = '''"""Weights learnt by `python -m ear.fit_choice`, which rewrites this file; do not edit by hand.
+
+Held-out share of pieces whose multiple and, where the tempo is steady, tick are right:
+{report}.
+"""
+
+import numpy as np
+
+# fmt: off
+'''
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grids:
+    """The grids that the onsets of one piece allow, and which of them is the beat."""
+
+    group: str
+    hz: NDArray[np.float64]  # [level]
+    level_features: NDArray[np.float64] = field(repr=False)  # [level, feature]
+    phases: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = field(repr=False)  # per level, phase_features
+    level: int  # the right one
+    phase: int  # the right one of that level; −1 where the tempo is not steady enough to tell
+    heard: HeardPeaks = field(repr=False)
+
+
+def grids_of(
+    group: str, strength: NDArray[np.float32], beat_ms: NDArray[np.float64], heard: HeardPeaks
+) -> Grids | None:
+    """The grids of balanced onset strength [band, frame of 1 ms] with true beats [beat]; None where none is right."""
+    spectrum = onset_spectrum(strength, 1.0)
+    pulse_hz = refine(strength.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, strength.shape[1] / 1000)).hz
+    hz, features = candidate_features(spectrum, pulse_hz)
+    interval = np.diff(beat_ms)
+    typical_ms = float(np.median(interval))
+    error = np.abs(np.log(hz * typical_ms / 1000))
+    level = int(error.argmin())
+    if error[level] > MAX_TEMPO_ERROR or heard.beat.time_ms.size < MIN_PEAKS:
+        return None
+    phases = tuple(phase_features(strength, 1.0, 1000 / one) for one in hz)
+    phase = -1
+    if np.percentile(np.abs(interval / typical_ms - 1), 90) <= STEADY_INTERVAL:
+        period_ms = 1000 / hz[level]
+        late = (beat_ms[:, None] - phases[level][0] + period_ms / 2) % period_ms - period_ms / 2  # [beat, peak]
+        off_ms = np.abs(np.median(late, axis=0))
+        if off_ms.min() > MAX_PHASE_ERROR_MS:
+            return None
+        phase = int(off_ms.argmin())
+    return Grids(group, hz, features, phases, level, phase, heard)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnsetWeights:
+    """What levels and phases are judged by from the onsets alone."""
+
+    level: NDArray[np.float64]
+    phase: NDArray[np.float64]
+
+
+def onset_weights(pieces: Sequence[Grids]) -> OnsetWeights:
+    """Fitted to these pieces."""
+    levels = [Example(0, True, piece.level_features, piece.level) for piece in pieces]
+    phases = [Example(0, True, piece.phases[piece.level][1], piece.phase) for piece in pieces if piece.phase >= 0]
+    return OnsetWeights(fit_softmax(levels, LEVEL_PENALTY), fit_softmax(phases, PHASE_PENALTY))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """One piece's grids with all that is said for them."""
+
+    group: str
+    example: Example
+    right: NDArray[np.bool_]  # [grid]: several where the tick is not known
+
+
+def choice_of(piece: Grids, weights: OnsetWeights, song: int) -> Choice | None:
+    """The choice to be made for a piece; None where the right grid is not among the likeliest ticks."""
+    features, right = [], []
+    level_chance = _softmax(piece.level_features @ weights.level)
+    for level, (offsets, found) in enumerate(piece.phases):
+        chance = _softmax(found @ weights.phase)
+        for peak in np.argsort(-chance, kind="stable")[:MAX_PHASES]:
+            phase = BeatPhase(float(offsets[peak]), float(chance[peak]))
+            features.append(grid_features(float(level_chance[level]), phase, float(piece.hz[level]), piece.heard))
+            right.append(level == piece.level and piece.phase in (-1, int(peak)))
+    if not any(right):
+        return None
+    values, wanted = np.array(features), np.flatnonzero(right)
+    # without a tick to compare with, the one that the network agrees with most stands for its level
+    answer = int(wanted[values[wanted, AGREEMENT].argmax()])
+    return Choice(piece.group, Example(song, True, values, answer), np.array(right))
+
+
+def _softmax(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    chance = np.exp(score - score.max())
+    return np.asarray(chance / chance.sum())
+
+
+def fit_scaled(examples: list[Example]) -> NDArray[np.float64]:
+    """Weights [feature]; the penalty counts each feature by its deviation among the grids of a piece."""
+    scale = np.mean([example.features.std(axis=0) for example in examples], axis=0) + 1e-9
+    scaled = [Example(one.song, one.whole, one.features / scale, one.answer) for one in examples]
+    return fit_softmax(scaled, PENALTY) / scale
+
+
+def choices_of(pieces: Sequence[Grids]) -> list[Choice]:
+    """The choices of all pieces, each with onset weights learnt from the other tenths."""
+    choices = []
+    for fold in range(FOLDS):
+        weights = onset_weights([piece for number, piece in enumerate(pieces) if number % FOLDS != fold])
+        found = (choice_of(pieces[number], weights, number) for number in range(fold, len(pieces), FOLDS))
+        choices += [choice for choice in found if choice]
+    return choices
+
+
+def held_out_shares(choices: list[Choice]) -> dict[str, list[bool]]:
+    """By group, whether each piece is answered rightly by weights learnt from the other tenths."""
+    right: dict[str, list[bool]] = {}
+    for fold in range(FOLDS):
+        weights = fit_scaled([choice.example for choice in choices if choice.example.song % FOLDS != fold])
+        for choice in choices:
+            if choice.example.song % FOLDS == fold:
+                best = int((choice.example.features @ weights).argmax())
+                right.setdefault(choice.group, []).append(bool(choice.right[best]))
+    return right
+
+
+def learn(choices: list[Choice]) -> str:
+    """The text of `ear/learnt_choice.py`."""
+    shares = sorted(held_out_shares(choices).items())
+    report = ", ".join(f"{group} {np.mean(hits):.3f} of {len(hits)}" for group, hits in shares)
+    weights = fit_scaled([choice.example for choice in choices])
+    return HEADER.format(report=report) + as_code("HEARD_BEAT_WEIGHTS", weights)
+
+
+def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
+    """The grids of a beatmap set whose chart keeps one tempo; None of another."""
+    beatmapset = read_osz(path)
+    if not beatmapset.charts or not beatmapset.charts[0].red_lines:
+        return None
+    line, end_ms, share = main_red_line(beatmapset.charts[0])
+    if share < MIN_STEADY_SHARE:
+        return None
+    audio = load_audio(beatmapset.read_audio(), name=path.name)
+    onset = onset_strength(audio.samples, audio.sample_rate)
+    lag = estimate_lag_ms(onset, np.unique(np.concatenate([chart.time_ms for chart in beatmapset.charts])))
+    if lag.confidence < MIN_LAG_CONFIDENCE:
+        return None
+    beat_ms = np.arange(max(line.time_ms, 0.0), end_ms, line.beat_length_ms) + lag.lag_ms
+    return grids_of("maps", balanced(onset), beat_ms, heard_peaks(tracker(audio)))
+
+
+def piece_grids(audio: Audio, beat_ms: NDArray[np.float64], tracker: BeatTracker) -> Grids | None:
+    """The grids of a piece with known beats [beat]."""
+    strength = balanced(onset_strength(audio.samples, audio.sample_rate))
+    return grids_of("rendered", strength, beat_ms, heard_peaks(tracker(audio)))
+
+
+def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Grids]:
+    paths = training_sets(folder)
+    for path in progress(paths, "listening"):
+        try:
+            if piece := song_grids(path, tracker):
+                yield piece
+        except Mania4KError as error:
+            click.echo(f"skipped: {error}", err=True)
+    pieces = timed_pieces(timed) if timed else []
+    for path, beat_ms in progress(pieces, "listening to pieces") if pieces else []:
+        try:
+            if piece := piece_grids(load_audio(path), beat_ms, tracker):
+                yield piece
+        except Mania4KError as error:
+            click.echo(f"skipped: {error}", err=True)
+
+
+@click.command(cls=Command)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path(__file__).with_name("learnt_choice.py"),
+    show_default="ear/learnt_choice.py",
+    help="File to write.",
+)
+@click.option(
+    "--timed", type=click.Path(exists=True, file_okay=False, path_type=Path), help="More music, with a timing.json."
+)
+@click.option("--checkpoint", default="bundled", show_default=True, help="Beat network.")
+def main(folder: Path, output: Path, timed: Path | None, checkpoint: str) -> None:
+    """Learn how much a beat network counts from the beatmap sets in FOLDER."""
+    use_utf8()
+    pieces = list(_all_grids(folder, timed, load_beat_tracker(checkpoint)))
+    if len(pieces) < FOLDS:
+        raise ConfigError(f"{folder}: only {len(pieces)} songs with one steady tempo; at least {FOLDS} are needed")
+    text = learn(choices_of(pieces))
+    save_bytes(output, text.encode("utf-8"))
+    click.echo(text.splitlines()[2])
+
+
+if __name__ == "__main__":
+    main()

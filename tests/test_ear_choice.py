@@ -1,0 +1,124 @@
+"""Choosing the beat with a network: what its peaks say for a grid, and learning how much that counts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+
+from chart.osz import write_osz
+from ear import learnt_choice
+from ear.fit_choice import Choice, choices_of, fit_scaled, grids_of, held_out_shares, learn, main
+from ear.fit_timing import Example
+from ear.heard_grid import HEARD_FEATURES, heard_features, steady_beats
+from ear.onset import onset_strength
+from ear.peaks import HeardPeaks, Peaks, heard_peaks
+from ear.tempo import balanced
+from tests.builders import ChartBuilder
+from tests.ear_activations import activations_of
+from tests.ear_signals import audio_of, rock_beat, write_wav
+
+
+def heard_at(beat_ms: NDArray[np.float64], downbeat_ms: NDArray[np.float64]) -> HeardPeaks:
+    return HeardPeaks(Peaks(beat_ms, np.full(beat_ms.size, 0.9)), Peaks(downbeat_ms, np.full(downbeat_ms.size, 0.9)))
+
+
+HEARD = heard_at(500.0 + 500 * np.arange(64), 500.0 + 2000 * np.arange(16))
+
+
+def features(hz: float, offset_ms: float, heard: HeardPeaks = HEARD) -> dict[str, float]:
+    found = heard_features(heard, steady_beats(heard, hz, offset_ms))
+    return dict(zip(HEARD_FEATURES, found.tolist(), strict=True))
+
+
+def test_the_right_grid_has_every_peak_on_it_and_none_between() -> None:
+    found = features(2.0, 0.0)
+    assert found["agreement"] == pytest.approx(1.0)
+    assert found["on the beat"] == pytest.approx(np.log(1.05))
+    assert found["half a beat later"] == found["a third later"] == pytest.approx(np.log(0.05))
+    assert found["even against odd"] == pytest.approx(0.0, abs=0.01)
+    assert found["downbeats on beats"] == pytest.approx(1.0)
+    assert found["every 4"] == pytest.approx(1.0)
+    assert found["every 3"] < 0.8
+    assert found["tempo"] == pytest.approx(0.0)
+
+
+def test_other_grids_show_what_is_wrong_with_them() -> None:
+    assert features(4.0, 0.0)["even against odd"] > 0.8
+    assert features(4.0, 0.0)["every 8"] == pytest.approx(1.0)
+    assert features(1.0, 0.0)["half a beat later"] > np.log(0.9)
+    assert features(2.0, 250.0)["agreement"] == 0.0
+    assert features(2.0, 250.0)["downbeats between"] > 0.9
+
+
+def test_quiet_networks_say_the_same() -> None:
+    quiet = HeardPeaks(*(Peaks(peaks.time_ms, 0.2 * peaks.strength) for peaks in (HEARD.beat, HEARD.downbeat)))
+    assert features(2.0, 0.0, quiet) == pytest.approx(features(2.0, 0.0))
+
+
+def test_silence_and_missing_downbeats_are_no_error() -> None:
+    pause = HEARD.beat.time_ms[(HEARD.beat.time_ms < 8000) | (HEARD.beat.time_ms > 20_000)]
+    found = features(2.0, 0.0, heard_at(pause, np.zeros(0)))
+    assert found["on the beat"] == pytest.approx(np.log(1.05))
+    assert found["every 4"] == 0.0
+    assert np.isfinite(heard_features(heard_at(np.array([700.0]), np.zeros(0)), 700.0 + np.arange(8) * 100)).all()
+
+
+def test_the_fit_finds_which_feature_decides() -> None:
+    rng = np.random.default_rng(0)
+    made = []
+    for song in range(60):
+        values = rng.standard_normal((5, 3)) * [1.0, 100.0, 1.0]
+        answer = int(values[:, 1].argmax())
+        made.append(Choice("music", Example(song, True, values, answer), np.arange(5) == answer))
+    weights = fit_scaled([choice.example for choice in made])
+    assert weights[1] * 100 > 10 * np.abs(weights[[0, 2]]).max()
+    assert np.mean(held_out_shares(made)["music"]) > 0.9
+
+
+@pytest.fixture(scope="module")
+def strength() -> NDArray[np.float32]:
+    audio = audio_of(rock_beat(140.0, 0.5, 30.0))
+    return balanced(onset_strength(audio.samples, audio.sample_rate))
+
+
+def test_choices_are_made_of_pieces_with_a_right_grid(strength: NDArray[np.float32]) -> None:
+    beat_ms = 500 + 60_000 / 140 * np.arange(66)
+    heard = heard_peaks(activations_of(beat_ms, np.arange(66) % 4 + 1, 30_000.0))
+    piece = grids_of("rock", strength, beat_ms, heard)
+    assert piece is not None
+    assert piece.hz[piece.level] == pytest.approx(140 / 60, rel=1e-3)
+    assert piece.phase >= 0
+    assert grids_of("rock", strength, 500 + 510.3 * np.arange(60), heard) is None
+    assert grids_of("rock", strength, beat_ms + 60, heard) is None
+    freely = grids_of("rock", strength, beat_ms + np.tile([0, 40, 0], 22), heard)
+    assert freely is None or freely.phase == -1
+    choices = choices_of([piece] * 12)
+    assert len(choices) == 12
+    assert all(choice.right.sum() == 1 and choice.right[choice.example.answer] for choice in choices)
+    text = learn(choices)
+    made: dict[str, np.ndarray] = {}
+    exec(text, made)
+    assert "rock 1.000 of 12" in text
+    assert made["HEARD_BEAT_WEIGHTS"].shape == learnt_choice.HEARD_BEAT_WEIGHTS.shape
+
+
+def test_too_few_songs_are_an_error(tmp_path: Path) -> None:
+    song = write_wav(tmp_path / "a.wav", rock_beat(140.0, 0.5, 24.0))
+    builder = ChartBuilder().bpm(140.0, 500)
+    for beat in range(40):
+        builder.note(round(500 + beat * 60_000 / 140), beat % 4)
+    write_osz([builder.build()], song, tmp_path / "a.osz")
+    (tmp_path / "b.osz").write_bytes(b"no archive")
+    beats_s = (0.5 + 60 / 140 * np.arange(50)).tolist()
+    rows = [{"file": "a.wav", "beats_s": beats_s}, {"file": "none.wav", "beats_s": beats_s}]
+    (tmp_path / "timing.json").write_text(json.dumps(rows), encoding="utf-8")
+    out = tmp_path / "learnt.py"
+    result = CliRunner().invoke(main, [str(tmp_path), "-o", str(out), "--timed", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "songs with one steady tempo; at least 10 are needed" in result.stderr
+    assert "b.osz" in result.stderr
+    assert "none.wav: no such file" in result.stderr
+    assert not out.exists()
