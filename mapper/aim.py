@@ -63,6 +63,7 @@ class AimConfig:
     tolerance: float = 0.05  # stars
     takes: int = 3  # of each difficulty and round
     rounds: int = 4
+    guidance: float = 1.0  # as in mapper.sampling.Sampling
 
     def steering_for(self, value: float) -> Steering:
         """What a chart of so many stars shall be like."""
@@ -216,13 +217,14 @@ def _record(
         some = wanted[first : first + size]
         steering = [config.steering_for(wishes[take.index].stars) for take in some]
         told = [wishes[take.index].stars + take.push for take in some]
-        heard = listener.hear(list(zip(told, steering, strict=True)))
+        heard = listener.hear(list(zip(told, steering, strict=True)), config.guidance)
         sampling = sampling_of(
             seed + first,
             np.array([take.bias for take in some]),
             steering,
             [take.lean for take in some],
             _luck(song, config, some),
+            config.guidance,
         )
         share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
         rows = write_rows(listener.model, heard, sampling, share)

@@ -131,7 +131,7 @@ def _charts(
     config: GenerateConfig, source: Source, model: Network, report: Callable[[float], None]
 ) -> tuple[list[Chart], list[Written]]:
     """The charts of the set as they are packed, and what was written for each."""
-    aim = AimConfig(config.seed, steering_of(config), config.tolerance, config.takes, config.rounds)
+    aim = AimConfig(config.seed, steering_of(config), config.tolerance, config.takes, config.rounds, config.guidance)
     if config.section is not None:
         written = reroll(model, source, config, aim, report)
         return [one.chart for one in written], written

@@ -41,6 +41,7 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--creator", default="", help="Name of the mapper shown in the game; default: mania4k.")
 @click.option("--audio-start", default=0.0, show_default=True, help="No note before this second of the song.")
 @click.option("--tolerance", default=0.05, show_default=True, help="Stars that a difficulty may be off.")
+@click.option("--guidance", default=1.0, show_default=True, help="More than 1: what is asked weighs more; slower.")
 @click.option("--fast", "effort", flag_value="fast", help=EFFORT_HELP["fast"])
 @click.option("--best", "effort", flag_value="best", help=EFFORT_HELP["best"])
 @click.option("--candidates", type=int, help="Takes of each difficulty that are written side by side (normally 3).")

@@ -43,6 +43,11 @@ class Heard(HeardWindow):
         joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OF_CHARTS}
         return replace(parts[0], **joined)
 
+    def towards(self, other: Heard, share: float) -> Heard:
+        """What lies between the two, so far on the way to the other: about what is heard for controls between theirs."""
+        parts = {name: (getattr(self, name), getattr(other, name)) for name in _OF_CHARTS}
+        return replace(self, **{name: one + np.float32(share) * (two - one) for name, (one, two) in parts.items()})
+
     @cached_property
     def last_slot(self) -> int:
         """The last slot where anything may happen."""

@@ -20,6 +20,7 @@ MAX_HOLDS = 0.9
 """Hold shares above this leave no taps to hold against; "full LN" maps have about .9."""
 MIN_TOLERANCE = 0.01
 MAX_CANDIDATES = 32
+MAX_GUIDANCE = 3.0
 STYLES = ("keyboard", "pad")
 
 
@@ -57,6 +58,7 @@ class GenerateConfig:
     audio_start: float = 0.0  # seconds before which no note falls
     tolerance: float = 0.05  # stars
     effort: str = "normal"
+    guidance: float = 1.0  # 1: stars, style, holds and patterns weigh as they were taught; more: they weigh more
     candidates: int | None = None  # takes of each difficulty and round, instead of the effort's
     checkpoint: Path | None = None  # a file, or a folder of `mania4k export`; None: the bundled mapper
     backend: str = "auto"  # of mapper.backends.BACKENDS
@@ -74,6 +76,8 @@ class GenerateConfig:
             raise ConfigError(f"--tolerance {self.tolerance:g}: must be {MIN_TOLERANCE:g} stars or more")
         if self.effort not in EFFORTS:
             raise ConfigError(f"effort {self.effort}: must be one of {' '.join(EFFORTS)}")
+        if not 0 <= self.guidance <= MAX_GUIDANCE:
+            raise ConfigError(f"--guidance {self.guidance:g}: must be 0 to {MAX_GUIDANCE:g} (1 is normal)")
         if self.candidates is not None and not 1 <= self.candidates <= MAX_CANDIDATES:
             raise ConfigError(f"--candidates {self.candidates}: must be 1 to {MAX_CANDIDATES}")
         if self.out is not None and self.out.suffix.lower() != ".osz":

@@ -154,8 +154,10 @@ def _rewritten(
     for number, seed in enumerate(np.random.SeedSequence([aim.seed, 1]).generate_state(aim.rounds)):
         spread = SPREAD * (1 + number) if aim.takes > 1 else 0.0
         told = wish.stars + np.linspace(-spread, spread, aim.takes)
-        heard = _outside_breaks(listener.hear([(float(value), steering) for value in told]), section)
-        sampling = sampling_of(int(seed), np.zeros(aim.takes), [steering] * aim.takes, [Lean()] * aim.takes)
+        heard = _outside_breaks(listener.hear([(float(value), steering) for value in told], aim.guidance), section)
+        sampling = sampling_of(
+            int(seed), np.zeros(aim.takes), [steering] * aim.takes, [Lean()] * aim.takes, guidance=aim.guidance
+        )
         rows += [section.whole(one) for one in write_rows(model, heard, sampling, span=section.span)]
         best = Splicer(Takes(song.grid, rows), section.chart_of).splice(wish)
         report((number + 1) / aim.rounds)

@@ -94,21 +94,16 @@ def _slot_before(grid: Grid, slot: int) -> int:
 
 def notes_of(rows: Rows, grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.float64]]:
     """(time_ms, column, end_ms) of the rows, as `Chart.from_notes` takes them, in chart time."""
-    time_ms: list[float] = []
-    columns: list[int] = []
-    end_ms: list[float] = []
-    open_note = [-1] * KEYS
-    for slot, code in zip(rows.slot, rows.code, strict=True):
-        for column in range(KEYS):
-            symbol = SYMBOLS[code, column]
-            if symbol in (TAP, HOLD_START):
-                open_note[column] = len(time_ms)
-                time_ms.append(grid.slot_ms[slot])
-                columns.append(column)
-                end_ms.append(np.nan)
-            elif symbol == HOLD_END:
-                end_ms[open_note[column]] = grid.slot_ms[slot]
-    return np.array(time_ms), np.array(columns, dtype=np.int8), np.array(end_ms)
+    symbols = SYMBOLS[rows.code]  # [row, column]
+    is_head = (symbols == TAP) | (symbols == HOLD_START)
+    row, column = np.nonzero(is_head)
+    note = np.cumsum(is_head).reshape(symbols.shape) - 1  # [row, column], number of the note that begins there
+    ms = grid.slot_ms[rows.slot]
+    end_ms = np.full(row.size, np.nan)
+    for key in range(KEYS):
+        begins, ends = (np.flatnonzero(symbols[:, key] == symbol) for symbol in (HOLD_START, HOLD_END))
+        end_ms[note[begins[: ends.size], key]] = ms[ends]
+    return ms[row], column.astype(np.int8), end_ms
 
 
 def held_states(code: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ from mapper.rows import Rows, notes_of
 from mapper.sampling import Sampling
 from mapper.sampling_kernels import NOTES_BEGUN
 
-MIN_TOLD_STARS, MAX_TOLD_STARS = 0.3, 9.0
-TOLD_STEP = 0.25
-"""Told stars are rounded to this, so that neighbouring difficulties share what is heard for them."""
+HEARD_STARS = (0.5, 1.0, 1.5, *map(float, range(2, 10)))
+"""The song is heard for charts of these stars; what is heard for others lies between (rms .02 to .2 off in log-odds of
+rows on `train` songs), so that neighbouring difficulties share the hearing. The first and last are the fewest and most
+stars told."""
 DENSITY = {"keyboard": (3.29, -1.19), "pad": (2.49, -0.56)}
 """Notes a second of human charts by style: slope and intercept over stars, least squares on the `train` charts."""
 MIN_NOTES_PER_S = 0.5
@@ -69,20 +71,39 @@ class Listener:
         self.model, self.song, self.most_slots = model, song, most_slots
         self.known: dict[tuple[float, Steering], Heard] = {}  # told stars → what is heard for them, one chart each
 
-    def hear(self, wanted: Sequence[tuple[float, Steering]]) -> Heard:
-        """What charts hear that are told so many stars and steered so, in order."""
-        told = []
-        for value, steering in wanted:
-            rounded = round(value / TOLD_STEP) * TOLD_STEP
-            told.append((float(np.clip(rounded, MIN_TOLD_STARS, MAX_TOLD_STARS)), steering))
+    def hear(self, wanted: Sequence[tuple[float, Steering]], guidance: float = 1.0) -> Heard:
+        """What charts hear that are told so many stars and steered so, in order; with guidance, then what shadows hear."""
+        value = np.clip([value for value, _ in wanted], HEARD_STARS[0], HEARD_STARS[-1])
+        low = np.clip(np.searchsorted(HEARD_STARS, value, side="right") - 1, 0, len(HEARD_STARS) - 2)
+        start, end = np.take(HEARD_STARS, low), np.take(HEARD_STARS, low + 1)
+        share = (value - start) / (end - start)
+        ends = [((float(a), one), (float(b), one)) for a, b, (_, one) in zip(start, end, wanted, strict=True)]
+        self._listen([told for pair, way in zip(ends, share, strict=True) for told in pair[: 1 + (way > 0)]])
+        heard = [
+            self.known[first].towards(self.known[last], float(way)) if way > 0 else self.known[first]
+            for (first, last), way in zip(ends, share, strict=True)
+        ]
+        if guidance != 1:
+            heard.append(self._unasked.repeated([0] * len(wanted)))
+        return Heard.joined(heard)
+
+    def _listen(self, told: Sequence[tuple[float, Steering]]) -> None:
+        """Hear what is not known yet."""
         if len(self.known) * self.song.grid.slot_ms.size > self.most_slots:
             self.known = {}
         new = [one for one in dict.fromkeys(told) if one not in self.known]
         if new:
-            song, controls = self.song, controls_of(new)
-            heard = hear(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
+            heard = self._hear(controls_of(new))
             self.known |= {one: heard.repeated([number]) for number, one in enumerate(new)}
-        return Heard.joined([self.known[one] for one in told])
+
+    @cached_property
+    def _unasked(self) -> Heard:
+        """What is heard when nothing is told, for one chart."""
+        return self._hear(Controls.free())
+
+    def _hear(self, controls: Controls) -> Heard:
+        song = self.song
+        return hear(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
 
 
 @dataclass(frozen=True)
@@ -118,13 +139,14 @@ def sampling_of(
     steering: Sequence[Steering],
     leans: Sequence[Lean],
     luck: NDArray[np.float32] | None = None,
+    guidance: float = 1.0,
 ) -> Sampling:
     """How takes with these biases and leans are sampled, one steering each."""
     chords = np.array([one.chords for one in leans])[:, None]
     row_bias = chords * np.maximum(NOTES_BEGUN - 1, 0)
     shares = np.array([np.nan if one.hold_share is None else one.hold_share for one in steering])
     repeats = np.array([one.repeats for one in leans])
-    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck)
+    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck, guidance=guidance)
 
 
 def controls_of(told: Sequence[tuple[float, Steering]]) -> Controls:

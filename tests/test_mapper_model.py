@@ -29,6 +29,7 @@ from mapper.rows import (
 )
 from mapper.sampling import CACHE_ROWS, Sampling, Span, write_rows
 from mapper.sampling_kernels import Ground, Hearing, Written, find_slots
+from mapper.steering import Listener, Song, Steering, controls_of
 from mapper.stepper import ReadRows, Stepper, elapsed_buckets
 from mapper.stretch import CELLS, MAX_ROWS
 from tests.builders import ChartBuilder
@@ -415,3 +416,22 @@ def test_softmax_is_the_exact_one():
     wanted = torch.softmax(torch.from_numpy(x), 0).numpy()
     soften(x)
     np.testing.assert_allclose(x, wanted, rtol=1e-4, atol=1e-9)
+
+
+@torch.no_grad()
+def test_what_is_heard_between_two_star_ratings_lies_between(model, corpus):
+    for layer in (0, 2):
+        model.controls[layer].weight.mul_(100)  # an untaught network hardly minds what it is told
+    grid = Stretches(corpus).prepared(0).grid
+    song = Song(grid, (), corpus.features(0), LAG_MS)
+    listener, steering = Listener(model, song, 10**7), Steering()
+    heard = listener.hear([(value, steering) for value in (3.0, 3.25, 4.0, 0.1, 12.0)])
+    exact = hear(model, grid, song.features, LAG_MS, controls_of([(value, steering) for value in (3.0, 4.0, 0.5, 9.0)]))
+    for name in ("cell", "slot", "onset_logit", "alike", "decoder_control"):
+        got, wanted = getattr(heard, name), getattr(exact, name)
+        np.testing.assert_allclose(got[[0, 2, 3, 4]], wanted, atol=1e-4)
+        np.testing.assert_allclose(got[1], 0.75 * wanted[0] + 0.25 * wanted[1], atol=1e-4)
+    assert np.abs(heard.onset_logit[0] - heard.onset_logit[2]).max() > 3e-3
+    guided = listener.hear([(3.0, steering)], guidance=2.0)
+    unasked = hear(model, grid, song.features, LAG_MS, Controls.free())
+    np.testing.assert_allclose(guided.onset_logit, [heard.onset_logit[0], unasked.onset_logit[0]], atol=1e-4)
