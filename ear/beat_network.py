@@ -1,6 +1,6 @@
 """Run a Beat This network over a whole song: how likely each frame is a beat and a downbeat.
 
-    tracker = load_beat_tracker()                  # the bundled weights, torch
+    tracker = load_beat_tracker()                  # the bundled weights
     activations = tracker(load_audio(path))        # 50 frames a second
     beats = pick_beats(activations)                # ear.beats
 
@@ -13,17 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.errors import ConfigError
 from ear.audio import SAMPLE_RATE, Audio
+from ear.backends import Library, choose_library
 from ear.checkpoints import find_checkpoint
 from ear.spectrogram import BEAT_THIS_FRAMES_PER_SECOND, beat_this_mel
 
-Backend = Literal["torch", "onnx"]
 Logits = NDArray[np.float32]
 RunWindow = Callable[[NDArray[np.float32]], Logits]
 """Spectrogram [frame, 128] to logits [2, frame] (beat, downbeat), for one window."""
@@ -58,7 +57,7 @@ class BeatTracker:
 
     network: OpenedNetwork = field(repr=False)
     checkpoint: Path
-    backend: Backend
+    backend: Library
 
     @property
     def device(self) -> str:
@@ -70,16 +69,15 @@ class BeatTracker:
         return activations_of(mel, self.network.run_window, self.network.window_frames)
 
 
-def load_beat_tracker(checkpoint: str = "bundled", backend: Backend = "torch", device: str = "auto") -> BeatTracker:
+def load_beat_tracker(checkpoint: str = "bundled", backend: str = "auto", device: str = "auto") -> BeatTracker:
     """A beat tracker from a checkpoint: `bundled`, an official name (`final0`, `small0`, …), or a file.
 
-    An `.onnx` file always runs on onnxruntime; other checkpoints are exported on the fly when `backend` asks for it.
+    `backend` is auto, torch or onnx (ear.backends); an `.onnx` file always runs on onnxruntime.
     `device`: auto, cpu, cuda, cuda:1 …, and dml or directml with onnxruntime. Raises CheckpointError or ConfigError.
     """
-    if backend not in ("torch", "onnx"):
-        raise ConfigError(f"back end '{backend}' is unknown; choose torch or onnx")
     path = find_checkpoint(checkpoint)
-    if backend == "onnx" or path.suffix.lower() == ".onnx":
+    library = choose_library("onnx" if path.suffix.lower() == ".onnx" else backend, device)
+    if library == "onnx":
         from ear.beat_onnx import open_onnx
 
         return BeatTracker(open_onnx(path, device), path, "onnx")

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from chart.errors import CheckpointError
 from chart.saving import save_bytes
+from ear.beat_graph import INPUT, OUTPUT, beat_graph
 from ear.beat_network import OpenedNetwork
-from ear.checkpoints import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS, load_network, window_frames_of
+from ear.checkpoints import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS, read_checkpoint, window_frames_of
 from ear.onnx_session import open_session
 
 if TYPE_CHECKING:
+    import onnxruntime
     from beat_this.model.beat_tracker import BeatThis
-
-INPUT, OUTPUT = "mel", "logits"
-"""[batch, frame, 128] in, [batch, 2, frame] out: log-odds of beat and downbeat."""
-
-OPSET = 17
 
 WINDOW_KEY = "window_frames"
 """In the file's metadata."""
@@ -53,48 +48,20 @@ def export_onnx(network: BeatThis, path: Path, window_frames: int = DEFAULT_WIND
 
 def onnx_bytes(network: BeatThis, window_frames: int = DEFAULT_WINDOW_FRAMES) -> bytes:
     """A network as the bytes of an `.onnx` file."""
-    import onnx
-    import torch
+    from beat_this.model.beat_tracker import SumHead
 
-    class Stacked(torch.nn.Module):
-        """One output in place of a dict."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, mel: torch.Tensor) -> torch.Tensor:
-            out = self.network(mel)
-            return torch.stack((out["beat"], out["downbeat"]), dim=1)
-
-    rotary = [module for module in network.modules() if hasattr(module, "cache_if_possible")]
-    before = [module.cache_if_possible for module in rotary]
-    for module in rotary:
-        module.cache_if_possible = False  # a cache would be traced as a constant of the example's length
-    try:
-        with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="mania4k-") as folder:
-            path = Path(folder) / "network.onnx"
-            warnings.simplefilter("ignore")  # the tracer's, about Python values that do not change here
-            torch.onnx.export(
-                Stacked().eval(),
-                (torch.zeros(1, 200, 128),),
-                path,
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                dynamic_axes={INPUT: {0: "batch", 1: "frame"}, OUTPUT: {0: "batch", 2: "frame"}},
-            )
-            model = onnx.load(path)
-            model.metadata_props.add(key=WINDOW_KEY, value=str(window_frames))
-            return bytes(model.SerializeToString())
-    finally:
-        for module, cached in zip(rotary, before, strict=True):
-            module.cache_if_possible = cached
+    arrays = {name: tensor.detach().float().cpu().numpy() for name, tensor in network.state_dict().items()}
+    return _file(arrays, isinstance(network.task_heads, SumHead), window_frames)
 
 
 def _exported(path: Path) -> bytes:
-    return onnx_bytes(load_network(path), window_frames_of(path))
+    """The same of a checkpoint; `.safetensors` needs no torch."""
+    config, arrays = read_checkpoint(path)
+    return _file(arrays, bool(config.get("sum_head", True)), window_frames_of(path))
+
+
+def _file(arrays: Mapping[str, NDArray[Any]], sum_head: bool, window_frames: int) -> bytes:
+    return beat_graph(arrays, sum_head).file({WINDOW_KEY: str(window_frames)})
 
 
 def _check_shapes(session: onnxruntime.InferenceSession, path: Path) -> None:

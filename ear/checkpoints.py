@@ -15,6 +15,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from chart.errors import CheckpointError
@@ -75,10 +77,12 @@ def find_checkpoint(name: str) -> Path:
 
 def load_network(path: Path) -> BeatThis:
     """The network of a `.safetensors` or `.ckpt` file, in float32 on the CPU. Raises CheckpointError."""
-    config, weights = _read(path)
+    import torch
+
+    config, weights = read_checkpoint(path)
     network = build_network(config, str(path))
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     except RuntimeError as error:
         raise CheckpointError(f"{path}: the weights do not fit their own config; is the file from a fork?") from error
     return network.eval()
@@ -87,24 +91,34 @@ def load_network(path: Path) -> BeatThis:
 def load_config(path: Path) -> dict[str, Any]:
     """The BeatThis arguments of a `.safetensors` or `.ckpt` file that shape the network, and `window_frames`."""
     known = {*CONFIG_BOUNDS, *FLAGS, "window_frames"}
-    return {name: value for name, value in _read(path)[0].items() if name in known}
+    return {name: value for name, value in read_checkpoint(path)[0].items() if name in known}
 
 
 def window_frames_of(path: Path) -> int:
     """Frames that a checkpoint's network should see at a time: what it was trained on, 1500 where it does not say."""
-    frames = _read(path)[0].get("window_frames", DEFAULT_WINDOW_FRAMES)
+    frames = read_checkpoint(path)[0].get("window_frames", DEFAULT_WINDOW_FRAMES)
     low, high = WINDOW_BOUNDS
     if not isinstance(frames, int) or not low <= frames <= high:
         raise CheckpointError(f"{path}: window_frames {frames!r} is not a number in {low}–{high}")
     return frames
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """(config, arrays) of a `.safetensors` or `.ckpt` file, float32; only the second needs torch. Raises CheckpointError."""
     if path.suffix.lower() == ".onnx":
         raise CheckpointError(f"{path}: an .onnx file can be run but not trained; give its .ckpt")
     try:
         return _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_ckpt(path)
-    except (SafetensorError, OSError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+    ) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path}: not a checkpoint of a beat network, or damaged ({reason}); fetch or export it again"
@@ -155,21 +169,21 @@ def save_ckpt(network: BeatThis, config: dict[str, Any], path: Path) -> None:
         torch.save({"state_dict": state, "hyper_parameters": dict(config)}, file)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    with safe_open(path, framework="pt") as file:
+def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    with safe_open(path, framework="np") as file:
         header = file.metadata() or {}
         if header.get("format_version") != str(FORMAT_VERSION):
             found = header.get("format_version", "none")
             raise CheckpointError(f"{path}: checkpoint format {found}, this version reads {FORMAT_VERSION}")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    weights = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    weights = {name: one.astype(np.float32) if one.dtype.kind == "f" else one for name, one in tensors.items()}
     config = json.loads(header["config"])
     if not isinstance(config, dict):
         raise ValueError("its config is not a table")
     return config, weights
 
 
-def _read_ckpt(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read_ckpt(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     import torch
 
     with warnings.catch_warnings():
@@ -181,5 +195,5 @@ def _read_ckpt(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     state = {name.replace("_orig_mod.", ""): tensor for name, tensor in content["state_dict"].items()}
     weights = {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
     return dict(config), {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()
+        name: (tensor.float() if tensor.is_floating_point() else tensor).numpy() for name, tensor in weights.items()
     }

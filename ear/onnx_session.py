@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +67,8 @@ def usable_devices() -> dict[str, str]:
     return {name: providers[0] for name, providers in found.items() if providers}
 
 
-def open_session(content: bytes, device: str, name: str, threads: int = 0) -> Session:
-    """Open the network `content` on `device`; `name` is told where it cannot be opened. `threads` 0: as many as cores.
+def open_session(content: bytes, device: str, name: str) -> Session:
+    """Open the network `content` on `device`; `name` is told where it cannot be opened.
 
     Raises ConfigError for a device that this build cannot use, CheckpointError for a network that it cannot read. A
     device that the build has but that does not start (no driver, no such card) is replaced by the CPU, with a notice.
@@ -74,7 +76,7 @@ def open_session(content: bytes, device: str, name: str, threads: int = 0) -> Se
     provider = pick_provider(device)
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # warnings about nodes placed on the CPU are no concern of the user
-    settings.intra_op_num_threads = threads
+    settings.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # as torch and numpy; 0: all cores
     settings.add_session_config_entry(
         "session.intra_op.allow_spinning", "0"
     )  # waiting threads hold up what runs beside
@@ -98,6 +100,8 @@ def _started(content: bytes, settings: onnxruntime.SessionOptions, provider: Pro
         return onnxruntime.InferenceSession(content, settings, providers=[cpu])
     try:
         wanted = [(provider.name, provider.options), cpu]
-        return onnxruntime.InferenceSession(content, settings, providers=wanted)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a provider that it then does without; the caller says so
+            return onnxruntime.InferenceSession(content, settings, providers=wanted)
     except Exception:  # onnxruntime's own classes are not public, and share no base but this
         return onnxruntime.InferenceSession(content, settings, providers=[cpu])

@@ -54,7 +54,7 @@ def time_song(
     tracker = None
     if checkpoint != NO_NETWORK:
         report("network", 0.0)
-        from ear.beat_network import load_beat_tracker  # loads torch
+        from ear.beat_network import load_beat_tracker
 
         tracker = load_beat_tracker(checkpoint, device=device)
     return time_with(tracker, audio, profile, report)

@@ -20,6 +20,7 @@ VERBS = {
     "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
     "train": ("mapper.train", "Pretrain the mapper on a dataset."),
     "refine": ("env.refine", "Refine the mapper by letting simulated players play what it writes."),
+    "export": ("mapper.export", "Write the networks as ONNX graphs, checked against torch."),
     "doctor": ("mania4k.doctor", "Show versions, devices, codecs and checkpoints, and what is wrong with them."),
 }
 """Verb → (module whose `main` it is, one line of help)."""

@@ -34,6 +34,10 @@ class RowDecoder(Protocol):
     def length(self) -> Ints:
         """[chart], rows read."""
 
+    @property
+    def state(self) -> Floats:
+        """[chart, width], after the last row that each chart has read."""
+
     def read(self, rows: ReadRows) -> None:
         """Read rows; every chart's must fit its capacity."""
 

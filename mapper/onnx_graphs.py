@@ -10,16 +10,18 @@ import numpy as np
 
 from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
+from ear.onnx_file import Graph
+from ear.onnx_layers import FLOAT, WHOLE, Layers
 from mapper.architecture import (
     BARS_OF_PHRASE,
     CONTROL_FEATURES,
+    LONGEST_PERIOD_LOG2,
     MAX_BEATS_OF_BAR,
     MOTIF_LAGS,
     SYMBOLS_PER_COLUMN,
+    ModelConfig,
 )
 from mapper.checkpoint import Checkpoint
-from mapper.onnx_file import Graph
-from mapper.onnx_layers import Layers
 from mapper.rows import SYMBOLS
 
 SYMBOL_OF_CODE = SYMBOLS + SYMBOLS_PER_COLUMN * np.arange(KEYS)
@@ -30,45 +32,43 @@ UNSEEN = -1e9
 
 def encoder_graph(checkpoint: Checkpoint) -> Graph:
     """What hears one stretch for any number of charts: `mapper.network.Network.hear_stretch`."""
-    net = Layers("mapper_encoder", checkpoint)
-    graph, config = net.graph, checkpoint.config
+    config, net = checkpoint.config, Layers("mapper_encoder", checkpoint.arrays)
+    graph = net.graph
     told = net.gelu(net.linear("controls.0", graph.input("controls", "float32", ["chart", CONTROL_FEATURES])))
     control, decoder_control = graph.split("Split", 2, net.linear("controls.2", told), axis=-1)
-    heard = _heard_slots(net)
+    heard = _heard_slots(net, config.bands)
     cells = net.linear("cell_in", net.reshape(heard, -1, SLOTS_PER_CELL * config.stem_width))
     x = net.add(net.unsqueeze(control, 1), net.add(cells, _place(net)))  # [chart, cell, width]
-    cos, sin = _beat_rotation(net, x)
+    beats = net.times(graph.op("Cast", net.count(net.size(x, 1)), to=FLOAT), 0.25)
+    turns = net.turns(net.times(net.unsqueeze(beats, 1), _frequencies(net, config, 1)))
     for layer in range(config.encoder_layers):
-        x = _encoder_block(net, f"encoder.{layer}", x, cos, sin)
-    cell = net.norm("encoder_norm", x)
+        x = _encoder_block(net, config, f"encoder.{layer}", x, turns)
+    cell = net.layer_norm("encoder_norm", x)
     by_cell = net.reshape(net.linear("slot_from_cell", cell), 0, -1, config.hazard_width)
     slot = net.add(by_cell, net.linear("slot_from_stem", heard))
-    onset = graph.op("Squeeze", net.linear("onset.1", net.gelu(slot)), graph.constant([2]))
     graph.output(cell, "cell", ["chart", "cells", config.width])
     graph.output(slot, "slot", ["chart", "slots", config.hazard_width])
-    graph.output(onset, "onset_logit", ["chart", "slots"])
+    graph.output(net.squeeze(net.linear("onset.1", net.gelu(slot)), 2), "onset_logit", ["chart", "slots"])
     graph.output(decoder_control, "decoder_control", ["chart", config.width])
     return graph
 
 
-def _heard_slots(net: Layers) -> str:
+def _heard_slots(net: Layers, bands: int) -> str:
     """[slot, stem width]: the convolutions, read off at each slot's time."""
     graph = net.graph
-    mel = graph.input("mel", "float32", ["frames", net.config.bands])
-    x = net.unsqueeze(graph.op("Transpose", mel, perm=[1, 0]), 0)
+    mel = graph.input("mel", "float32", ["frames", bands])
+    x = net.unsqueeze(net.transpose(mel, 1, 0), 0)
     for layer, pad, dilation in ((0, 2, 1), (2, 4, 2), (4, 4, 4)):
         weight, bias = (net.weight(f"stem.convolutions.{layer}.{kind}") for kind in ("weight", "bias"))
         x = graph.op("Conv", net.gelu(x) if layer else x, weight, bias, pads=[pad, pad], dilations=[dilation])
-    heard = graph.op("Transpose", graph.op("Squeeze", x, graph.constant([0])), perm=[1, 0])
-    frames = graph.op("Cast", graph.op("Shape", mel, start=0, end=1), to=1)
-    last = graph.op("Sub", frames, graph.constant(np.array([1.001])))
-    position = graph.op("Max", graph.input("slot_frame", "float32", ["slots"]), graph.constant(0.0))
-    position = graph.op("Min", position, last)
+    heard = net.transpose(net.squeeze(x, 0), 1, 0)
+    last = graph.op("Sub", graph.op("Cast", net.size(mel, 0), to=FLOAT), graph.constant(1.001))
+    slot_frame = graph.input("slot_frame", "float32", ["slots"])
+    position = graph.op("Min", graph.op("Max", slot_frame, graph.constant(0.0)), last)
     floor = graph.op("Floor", position)
     share = net.unsqueeze(graph.op("Sub", position, floor), 1)
-    before = graph.op("Cast", floor, to=7)
-    low = graph.op("Gather", heard, before)
-    high = graph.op("Gather", heard, net.add(before, graph.constant([1])))
+    before = graph.op("Cast", floor, to=WHOLE)
+    low, high = graph.op("Gather", heard, before), graph.op("Gather", heard, net.add(before, graph.constant([1])))
     return net.gelu(net.add(low, net.times(graph.op("Sub", high, low), share)))
 
 
@@ -85,25 +85,33 @@ def _place(net: Layers) -> str:
     return net.add(net.add(quarter, beat), net.look_up("bar_of_phrase", number), tempo)
 
 
-def _beat_rotation(net: Layers, x: str) -> tuple[str, str]:
-    """Two of [cell, head width / 2], for the cells of `x` [chart, cell, width], which are quarters of beats."""
-    graph = net.graph
-    cells = graph.op("Squeeze", graph.op("Shape", x, start=1, end=2), graph.constant([0]))
-    zero, one = graph.constant(np.array(0), "zero"), graph.constant(np.array(1), "one")
-    beats = net.times(graph.op("Cast", graph.op("Range", zero, cells, one), to=1), 0.25)
-    angle = net.times(net.unsqueeze(beats, 1), net.frequencies(1))
-    return graph.op("Cos", angle), graph.op("Sin", angle)
+def _frequencies(net: Layers, config: ModelConfig, positions: int) -> str:
+    """[pair]: those of each of so many positions that share a head's width, in radians a beat (or a row)."""
+    pairs = _head_width(config) // 2 // positions
+    return net.graph.constant(2 * np.pi / 2 ** (np.arange(pairs) * (LONGEST_PERIOD_LOG2 / pairs)))
 
 
-def _encoder_block(net: Layers, name: str, x: str, cos: str, sin: str) -> str:
-    graph = net.graph
-    query, key, value = net.query_key_value(name, x, 2, 0, 3, 1, 4)  # [chart, head, cell, head width]
-    query, key = net.rotate(query, cos, sin), net.rotate(key, cos, sin)
-    match = net.attend(query, graph.op("Transpose", key, perm=[0, 1, 3, 2]))
-    attended = graph.op("MatMul", graph.op("Softmax", match, axis=-1), value)
-    joined = net.reshape(graph.op("Transpose", attended, perm=[0, 2, 1, 3]), 0, 0, net.config.width)
-    x = net.add(x, net.linear(f"{name}.attention_out", joined, bias=False))
-    return net.feed_forward(name, x)
+def _head_width(config: ModelConfig) -> int:
+    return config.width // config.heads
+
+
+def _queries_keys_values(net: Layers, config: ModelConfig, name: str, x: str, leading: int) -> tuple[str, ...]:
+    qkv = net.linear(f"{name}.query_key_value", net.layer_norm(f"{name}.norm_attention", x), bias=False)
+    return net.in_heads(qkv, leading, config.heads, _head_width(config))
+
+
+def _feed_forward(net: Layers, name: str, x: str) -> str:
+    """A block's second half, with its residual."""
+    hidden = net.gelu(net.linear(f"{name}.feed_forward.0", net.layer_norm(f"{name}.norm_feed_forward", x)))
+    return net.add(x, net.linear(f"{name}.feed_forward.2", hidden))
+
+
+def _encoder_block(net: Layers, config: ModelConfig, name: str, x: str, turns: tuple[str, str]) -> str:
+    query, key, value = _queries_keys_values(net, config, name, x, leading=1)
+    query, key = net.rotate(query, turns), net.rotate(key, turns)
+    attended = net.attention(query, key, value, leading=1, head_width=_head_width(config))
+    joined = net.out_of_heads(attended, leading=1, width=config.width)
+    return _feed_forward(net, name, net.add(x, net.linear(f"{name}.attention_out", joined, bias=False)))
 
 
 def decoder_graph(checkpoint: Checkpoint) -> Graph:
@@ -112,91 +120,88 @@ def decoder_graph(checkpoint: Checkpoint) -> Graph:
     `keys`, `values` [layer, item, head, position, head width] belong to the caller, who writes `key`, `value` at
     position `length`; positions from there on are not looked at.
     """
-    net = Layers("mapper_decoder", checkpoint)
-    graph, config = net.graph, checkpoint.config
-    x = _embedded_row(net)
+    config, net = checkpoint.config, Layers("mapper_decoder", checkpoint.arrays)
+    graph, layers = net.graph, range(config.decoder_layers)
+    x = net.unsqueeze(_embedded_row(net, config), 1)  # [item, step, width], one step
     beat, index = (graph.input(name, "float32", ["items"]) for name in ("beat", "index"))
-    turns = [net.times(net.unsqueeze(position, 1), net.frequencies(2)) for position in (beat, index)]
-    angle = net.unsqueeze(graph.op("Concat", *turns, axis=-1), 1)  # [item, 1, head width / 2]
-    cos, sin = graph.op("Cos", angle), graph.op("Sin", angle)
-    cache: list[int | str] = [config.decoder_layers, "items", config.heads, "positions", net.head_width]
+    angles = [net.times(net.unsqueeze(position, 1), _frequencies(net, config, 2)) for position in (beat, index)]
+    angle = graph.op("Concat", *angles, axis=-1)  # [item, head width / 2]
+    turns = net.turns(net.unsqueeze(net.unsqueeze(angle, 1), 1))
+    cache: list[int | str] = [len(layers), "items", config.heads, "positions", _head_width(config)]
     caches = [graph.input(name, "float32", cache) for name in ("keys", "values")]
-    layers = [graph.split("Split", config.decoder_layers, one, axis=0) for one in caches]
+    cached = [graph.split("Split", len(layers), one, axis=0) for one in caches]
     unseen = _unseen(net, caches[0])
     added: tuple[list[str], list[str]] = ([], [])
-    for layer in range(config.decoder_layers):
+    for layer in layers:
         name = f"decoder.{layer}"
-        query, key, value = net.query_key_value(name, x, 1, 0, 2, 3)  # [item, head, head width]
-        query, key = net.rotate(query, cos, sin), net.rotate(key, cos, sin)
-        keys, values = (graph.op("Squeeze", one[layer], graph.constant([0])) for one in layers)
-        attended = _attend_to_cache(net, (query, key, value), keys, values, unseen)
-        x = net.add(x, net.linear(f"{name}.attention_out", net.reshape(attended, 0, config.width), bias=False))
-        x = net.feed_forward(name, x)
-        for list_, one in zip(added, (key, value), strict=True):
-            list_.append(net.unsqueeze(one, 0))
-    graph.output(net.norm("decoder_norm", x), "state", ["items", config.width])
+        query, key, value = _queries_keys_values(net, config, name, x, leading=1)
+        row = (net.rotate(query, turns), net.rotate(key, turns), value)  # each [item, head, step, head width]
+        keys, values = (net.squeeze(one[layer], 0) for one in cached)
+        attended = _attend_to_cache(net, row, keys, values, unseen, _head_width(config))
+        joined = net.out_of_heads(attended, leading=1, width=config.width)
+        x = _feed_forward(net, name, net.add(x, net.linear(f"{name}.attention_out", joined, bias=False)))
+        for parts, one in zip(added, row[1:], strict=True):
+            parts.append(net.unsqueeze(net.squeeze(one, 2), 0))
+    graph.output(net.squeeze(net.layer_norm("decoder_norm", x), 1), "state", ["items", config.width])
     for name, parts in zip(("key", "value"), added, strict=True):
-        joined = graph.op("Concat", *parts, axis=0)
-        graph.output(joined, name, [config.decoder_layers, "items", config.heads, net.head_width])
+        graph.output(graph.op("Concat", *parts, axis=0), name, [*cache[:3], _head_width(config)])
     return graph
 
 
-def _embedded_row(net: Layers) -> str:
+def _embedded_row(net: Layers, config: ModelConfig) -> str:
     """[item, width]: the row, its time since the one before, what is heard there, and what is asked."""
-    graph, arrays, width = net.graph, net.arrays, net.config.width
+    graph, arrays, width = net.graph, net.arrays, config.width
     table = arrays["code.weight"] + arrays["symbol.weight"][SYMBOL_OF_CODE].sum(1)
     code = graph.op("Gather", graph.constant(table, "row_table"), graph.input("code", "int64", ["items"]))
     tables = [net.look_up(name, graph.input(name, "int64", ["items"])) for name in ("held", "elapsed")]
     control = graph.input("control", "float32", ["items", width])
     cell = net.linear("row_from_cell", graph.input("cell", "float32", ["items", width]))
-    slot = net.linear("row_from_slot", graph.input("slot", "float32", ["items", net.config.hazard_width]))
+    slot = net.linear("row_from_slot", graph.input("slot", "float32", ["items", config.hazard_width]))
     return net.add(code, *tables, control, cell, slot)
 
 
 def _unseen(net: Layers, cache: str) -> str:
     """[item, 1, 1, position]: 0 where the cache holds something, else `UNSEEN`."""
     graph = net.graph
-    positions = graph.op("Squeeze", graph.op("Shape", cache, start=3, end=4), graph.constant([0]))
-    zero, one = graph.constant(np.array(0), "zero"), graph.constant(np.array(1), "one")
-    number = graph.op("Range", zero, positions, one)
-    length = graph.input("length", "int64", ["items"])
-    empty = graph.op("GreaterOrEqual", number, net.reshape(length, -1, 1, 1, 1))
-    return net.times(graph.op("Cast", empty, to=1), UNSEEN)
+    length = net.reshape(graph.input("length", "int64", ["items"]), -1, 1, 1, 1)
+    empty = graph.op("GreaterOrEqual", net.count(net.size(cache, 3)), length)
+    return net.times(graph.op("Cast", empty, to=FLOAT), UNSEEN)
 
 
-def _attend_to_cache(net: Layers, row: tuple[str, ...], keys: str, values: str, unseen: str) -> str:
-    """[item, head, 1, head width]: attention over the cache and the row itself; `row` is its query, key and value."""
-    graph = net.graph
-    query, key, value = (net.unsqueeze(one, 2) for one in row)  # [item, head, 1, head width]
-    earlier = net.add(net.attend(query, graph.op("Transpose", keys, perm=[0, 1, 3, 2])), unseen)
-    itself = net.attend(query, graph.op("Transpose", key, perm=[0, 1, 3, 2]))
-    share = graph.op("Softmax", graph.op("Concat", earlier, itself, axis=-1), axis=-1)
-    return graph.op("MatMul", share, graph.op("Concat", values, value, axis=2))
+def _attend_to_cache(
+    net: Layers, row: tuple[str, str, str], keys: str, values: str, unseen: str, head_width: int
+) -> str:
+    """[item, head, step, head width]: attention over the cache and the row itself, whose query, key and value are given."""
+    query, key, value = row
+    earlier = net.add(net.match(query, keys, 1, head_width), unseen)
+    itself = net.match(query, key, 1, head_width)
+    share = net.graph.op("Softmax", net.graph.op("Concat", earlier, itself, axis=-1), axis=-1)
+    return net.graph.op("MatMul", share, net.graph.op("Concat", values, value, axis=2))
 
 
 def hazard_graph(checkpoint: Checkpoint) -> Graph:
     """The hazard head's side of the state: `mapper.model.HazardTerms`."""
-    net = Layers("mapper_hazard", checkpoint)
-    state = net.graph.input("state", "float32", ["items", checkpoint.config.width])
-    query = net.times(net.linear("hazard_query", state), checkpoint.config.hazard_width**-0.5)
-    net.graph.output(query, "query", ["items", checkpoint.config.hazard_width])
+    config, net = checkpoint.config, Layers("mapper_hazard", checkpoint.arrays)
+    state = net.graph.input("state", "float32", ["items", config.width])
+    query = net.times(net.linear("hazard_query", state), config.hazard_width**-0.5)
+    net.graph.output(query, "query", ["items", config.hazard_width])
     net.graph.output(net.linear("hazard_elapsed", state), "by_elapsed", ["items", "buckets"])
     return net.graph
 
 
 def row_graph(checkpoint: Checkpoint) -> Graph:
     """The row head: which row falls on the slot that each item has come to; illegal rows are not masked."""
-    net = Layers("mapper_row", checkpoint)
-    graph, arrays, width, slot_width = net.graph, net.arrays, checkpoint.config.width, checkpoint.config.hazard_width
+    config, net = checkpoint.config, Layers("mapper_row", checkpoint.arrays)
+    graph, arrays = net.graph, net.arrays
     x = net.add(
-        net.linear("next_from_state", graph.input("state", "float32", ["items", width])),
-        net.linear("next_from_slot", graph.input("slot", "float32", ["items", slot_width])),
-        net.linear("next_from_cell", graph.input("cell", "float32", ["items", width])),
+        net.linear("next_from_state", graph.input("state", "float32", ["items", config.width])),
+        net.linear("next_from_slot", graph.input("slot", "float32", ["items", config.hazard_width])),
+        net.linear("next_from_cell", graph.input("cell", "float32", ["items", config.width])),
         net.look_up("next_elapsed", graph.input("elapsed", "int64", ["items"])),
         net.look_up("next_held", graph.input("held", "int64", ["items"])),
         _motif(net),
     )
-    hidden = net.gelu(net.linear("next_row.1", net.norm("next_row.0", x)))
+    hidden = net.gelu(net.linear("next_row.1", net.layer_norm("next_row.0", x)))
     matrix = arrays["next_code.weight"].T + arrays["next_symbol.weight"].T[:, SYMBOL_OF_CODE].sum(-1)
     logits = net.add(graph.op("MatMul", hidden, graph.constant(matrix, "code_matrix")), net.weight("next_code.bias"))
     graph.output(logits, "logits", ["items", "codes"])

@@ -1,12 +1,11 @@
 """The mapper on onnxruntime, without torch: the encoder as a graph on any device, rows by the compiled decoder.
 
 `OnnxDecoder` runs the decoder's own graphs. It is what other programs would do with them and proves them right; for a
-few charts at a time a call's overhead makes it several times slower than `mapper.stepper`, so generation does without.
+few charts at a time a call's overhead makes it many times slower than `mapper.stepper`, so generation does without.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,8 @@ class OnnxMapper:
 
     def _open(self, name: str) -> Session:
         """The graph on the device, from the exported folder or made of the checkpoint."""
-        threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # as torch and numpy, told by who runs several at once
         if self.folder is None:
-            return open_session(GRAPHS[name](self.checkpoint).file(), self.device, name, threads)
+            return open_session(GRAPHS[name](self.checkpoint).file(), self.device, name)
         path = self.folder / f"{name}.onnx"
         try:
             if path.stat().st_size > MAX_GRAPH_BYTES:
@@ -52,7 +50,7 @@ class OnnxMapper:
             raise CheckpointError(
                 f"{path}: cannot be read ({error.strerror or error}); is {self.folder} a folder of `mania4k export`?"
             ) from error
-        return open_session(content, self.device, str(path), threads)
+        return open_session(content, self.device, str(path))
 
     @property
     def config(self) -> ModelConfig:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from chart.errors import CheckpointError, ConfigError
 from ear.audio import Audio
 from ear.beat_network import BORDER_FRAMES, WINDOW_FRAMES, activations_of, load_beat_tracker, windows
+from ear.beat_onnx import onnx_bytes
 from ear.beats import pick_beats
-from tests.ear_networks import tiny_checkpoint
+from ear.onnx_session import open_session
+from tests.ear_networks import tiny_checkpoint, tiny_network
 from tests.ear_signals import audio_of, rock_beat
 
 
@@ -76,9 +79,28 @@ def test_audio_at_another_rate_is_resampled(checkpoint: Path, song: Audio) -> No
     assert abs(len(activations.beat) - 37 * 50) <= 1
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"partial_transformers": True, "stem_dim": 8}, {"sum_head": False, "n_layers": 2}]
+)
+def test_the_graph_is_the_network(changes: dict) -> None:
+    """Attention over bands and frames, norms that have learnt something, and either head; for several songs at once."""
+    network = tiny_network(1, **changes)
+    random = torch.Generator().manual_seed(4)
+    for name, value in network.state_dict().items():
+        if "running" in name or "gamma" in name or ".norm." in name or ".bn" in name:
+            value += (0.2 * torch.rand(value.shape, generator=random)).to(value.dtype)
+    mel = torch.rand((2, 70, 128), generator=random)
+    with torch.no_grad():
+        wanted = network(mel)
+    session = open_session(onnx_bytes(network), "cpu", "graph")
+    logits = session.run(["logits"], {"mel": mel.numpy()})[0]
+    np.testing.assert_allclose(logits[:, 0], wanted["beat"], atol=1e-4)
+    np.testing.assert_allclose(logits[:, 1], wanted["downbeat"], atol=1e-4)
+
+
 def test_unknown_back_ends_and_devices_are_refused(checkpoint: Path) -> None:
-    with pytest.raises(ConfigError, match="back end 'jax' is unknown"):
-        load_beat_tracker(str(checkpoint), "jax")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="--backend jax: must be one of auto torch onnx"):
+        load_beat_tracker(str(checkpoint), "jax")
     with pytest.raises(ConfigError, match="--device warp: torch cannot use it"):
         load_beat_tracker(str(checkpoint), device="warp")
     with pytest.raises(ConfigError, match=r"--device warp: this onnxruntime cannot use it; choose auto or .*cpu"):

@@ -60,7 +60,7 @@ class Graph:
     def constant(self, values: NDArray | Sequence[int] | float, name: str = "") -> str:
         """A constant tensor, float32 unless it holds whole numbers; a name given twice is the same tensor."""
         array = np.asarray(values)
-        array = np.ascontiguousarray(array, np.int64 if array.dtype.kind == "i" else np.float32)
+        array = np.asarray(array, np.int64 if array.dtype.kind == "i" else np.float32)
         name = name or f"constant_{len(self.constants)}"
         self.constants.setdefault(name, _tensor(name, array))
         return name

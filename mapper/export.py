@@ -1,0 +1,149 @@
+"""The networks as ONNX graphs for other programs and devices: `python -m mapper.export -o FOLDER`.
+
+    encoder.onnx                what hears a stretch of the song, for any number of charts
+    decoder.onnx                one row more, beside a key-value cache that the caller keeps
+    hazard.onnx, row.onnx       the heads: when the next row falls, and which it is
+    beat.onnx                   the Ear's beat network
+    mapper.safetensors          the checkpoint: `generate --checkpoint FOLDER` needs it beside the graphs
+    report.json                 how nearly the graphs are the network in torch
+    int8/                       the same with whole-number weights: smaller, faster, a little less exact
+
+Inputs and outputs are described where the graphs are made, in mapper.onnx_graphs and ear.beat_onnx.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chart.command import Command, use_utf8
+from chart.errors import OutputError
+from chart.saving import save_bytes
+
+if TYPE_CHECKING:
+    from mapper.steering import Song
+
+MAX_LOGIT_DIFFERENCE = 1e-3
+MIN_SAME_ROWS = 0.99
+"""What the graphs must keep to, unless they are of whole numbers."""
+
+
+def export(
+    out: Path, checkpoint: Path | None = None, ear: str = "bundled", int8: bool = False, song: Song | None = None
+) -> dict[str, Any]:
+    """Write the folder `out`; returns the report that is also written there.
+
+    `ear` is a beat network as in ear.beat_network, or "none"; `song` is what parity is measured on, by default a made-up
+    one. Raises CheckpointError or OutputError.
+    """
+    from mapper.checkpoint import BUNDLED, read_checkpoint
+    from mapper.onnx_graphs import GRAPHS
+    from mapper.onnx_mapper import WEIGHTS_FILE
+    from mapper.parity import pulse_song
+
+    path = checkpoint or BUNDLED
+    opened = read_checkpoint(path)
+    graphs = {name: make(opened).file({"checkpoint": _fingerprint(path)}) for name, make in GRAPHS.items()}
+    if ear != "none":
+        graphs["beat"] = _beat_graph(ear)
+    try:
+        _write(out, graphs, path, WEIGHTS_FILE)
+        if int8:
+            _write(out / "int8", {name: _int8(graph) for name, graph in graphs.items()}, path, WEIGHTS_FILE)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from error
+    report = _report(out, path, int8, song or pulse_song())
+    save_bytes(out / "report.json", (json.dumps(report, indent=2) + "\n").encode())
+    return report
+
+
+def _write(folder: Path, graphs: dict[str, bytes], checkpoint: Path, weights_file: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in graphs.items():
+        save_bytes(folder / f"{name}.onnx", content)
+    save_bytes(folder / weights_file, checkpoint.read_bytes())
+
+
+def _beat_graph(ear: str) -> bytes:
+    from ear.beat_onnx import onnx_bytes
+    from ear.checkpoints import find_checkpoint, load_network, window_frames_of
+
+    path = find_checkpoint(ear)
+    return onnx_bytes(load_network(path), window_frames_of(path))
+
+
+def _int8(graph: bytes) -> bytes:
+    """Weights of matrix products as whole numbers of seven bits, which older processors multiply without overflow."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger().setLevel(logging.ERROR)  # its advice to rewrite the graph first is of no use here
+    with tempfile.TemporaryDirectory(prefix="mania4k-") as folder:
+        path = Path(folder) / "graph.onnx"
+        quantize_dynamic(
+            onnx.load_from_string(graph),
+            path,
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["MatMul"],
+        )
+        return path.read_bytes()
+
+
+def _report(out: Path, checkpoint: Path, int8: bool, song: Song) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    from mapper.checkpoint import load_mapper
+    from mapper.onnx_mapper import OnnxMapper
+    from mapper.parity import compare
+
+    model = load_mapper(checkpoint)
+    folders = [out, *([out / "int8"] if int8 else [])]
+    parity = {one.name if one != out else "fp32": compare(model, OnnxMapper(one, "cpu", True), song) for one in folders}
+    exact = parity["fp32"]
+    return {
+        "checkpoint": {"name": checkpoint.name, "sha256": _fingerprint(checkpoint)},
+        "versions": {name: version(name) for name in ("torch", "onnxruntime", "numpy")},
+        "bytes": {file.relative_to(out).as_posix(): file.stat().st_size for file in sorted(out.rglob("*.onnx"))},
+        "parity": {name: asdict(one) for name, one in parity.items()},
+        "faithful": exact.largest_logit <= MAX_LOGIT_DIFFERENCE and exact.same_rows >= MIN_SAME_ROWS,
+    }
+
+
+def _fingerprint(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@click.command(cls=Command, help="Write the mapper (and the beat network) as ONNX graphs, checked against torch.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write.")
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="A mapper trained by you; default: the bundled one."
+)
+@click.option("--ear", default="bundled", show_default=True, help="Beat network: bundled, a file, or none.")
+@click.option("--int8", is_flag=True, help="Also write quantised graphs, in the folder int8.")
+@click.pass_context
+def main(context: click.Context, out: Path, checkpoint: Path | None, ear: str, int8: bool) -> None:
+    use_utf8()
+    report = export(out, checkpoint, ear, int8)
+    for name, one in report["parity"].items():
+        click.echo(
+            f"{name}: {one['same_rows']:.2%} of {one['rows']:,} rows as torch writes them; largest differences: onset "
+            f"{one['onset_logit']:.1e}, hazard {one['hazard_elapsed_logit']:.1e}, row {one['row_logit']:.1e} (logits); "
+            f"hears in {one['onnx_hear_s']:.2f} s, torch in {one['torch_hear_s']:.2f} s"
+        )
+    click.echo(out)
+    if not report["faithful"]:
+        click.echo(f"error: {out}: the graphs are not the network; see report.json", err=True)
+        context.exit(1)
+
+
+if __name__ == "__main__":
+    main()
