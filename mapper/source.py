@@ -17,7 +17,7 @@ from chart.osz import read_osz
 from ear.audio import Audio, load_audio, read_tags
 from ear.clock import OSU_CLOCK_MS
 from ear.onset import estimate_lag_ms, onset_strength
-from ear.timing import find_timing
+from ear.song_timing import time_song
 from mapper.features import song_features
 from mapper.finishing import metadata_of
 from mapper.given_timing import read_timing
@@ -65,7 +65,7 @@ def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None
     if config.timing is not None:
         points, confidence = read_timing(config.timing), 1.0
     else:
-        timing = find_timing(audio)
+        timing = time_song(audio).timing
         points = tuple(replace(point, time_ms=point.time_ms + OSU_CLOCK_MS) for point in timing.points)
         confidence = timing.confidence
     tags = read_tags(path)

@@ -172,3 +172,12 @@ def test_a_few_seconds_with_a_network_are_no_live_music() -> None:
     audio = audio_of(hits_at(np.array([0.5, 0.7, 0.9, 1.6, 2.5, 2.6, 3.1, 3.9, 4.2, 4.6]), 5.0))
     heard = activations_of(np.array([500.0, 2500, 4200]), np.array([1, 1, 1]), 5000.0, missed=0.0, half_beats=0.0)
     assert find_timing(audio, heard, "live").profile == "stable"
+
+
+def test_clicks_at_random_are_followed_without_confidence() -> None:
+    """A network hears a beat in every click; that they make no rhythm shows in the intervals."""
+    click_ms = np.sort(np.random.default_rng(0).uniform(0, 39_000, 80))
+    heard = activations_of(click_ms, np.arange(80) % 4 + 1, 40_000.0, missed=0.0, half_beats=0.0)
+    timing = find_timing(audio_of(hits_at(click_ms / 1000, 40.0)), heard)
+    assert timing.confidence < 0.2
+    assert 30 <= timing.bpm <= 330
