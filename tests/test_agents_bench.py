@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bench.agents import bench_chart, memory_growth, timed
+from bench.player_levels import table_of
 from chart.problems import find_problems
 
 
@@ -24,3 +27,11 @@ def test_the_bench_chart_is_valid() -> None:
     assert len(chart) == 300
     assert find_problems(chart) == []
     assert 0.05 < chart.is_hold.mean() < 0.3
+
+
+def test_levels_are_set_against_stars_by_band() -> None:
+    table = table_of(np.array([1.2, 1.7, 3.1]), np.array([-1.0, 0.0, 0.5]))
+    assert list(table) == ["all", "1-2", "3-4"]
+    assert table["all"]["charts"] == 3
+    assert table["1-2"] == {"charts": 2, "p5": -0.95, "p25": -0.75, "p50": -0.5, "p75": -0.25, "p95": -0.05}
+    assert table["3-4"]["p50"] == 0.5

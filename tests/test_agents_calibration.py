@@ -47,6 +47,9 @@ def test_simulated_players_play_like_people(shared_data: Path) -> None:
         "SD of chord differences, same hand",
         "SD of chord differences, two hands",
         "lag-1 correlation, same hand",
+        "lag-1 correlation, same column",
+        "mean before a repeat at 85-105 ms",
+        "mean before a repeat at 0-85 ms",
     ):
         assert name in agree
 
