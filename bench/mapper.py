@@ -80,32 +80,42 @@ def score_song(model: Mapper, corpus: Corpus, charts: list[int], timing: Timing,
 
 def at_density(model: Mapper, heard: Heard, wanted: list[int], seed: int) -> list[Rows]:
     """One chart for each of those heard, with as nearly `wanted` rows with note heads as two rounds of biases give."""
-    tried: list[list[tuple[float, Rows]]] = [[] for _ in wanted]
-    middle = np.zeros(len(wanted))
-    for number, offsets in enumerate(BIASES):
-        chart = np.repeat(np.arange(len(wanted)), len(offsets))
-        bias = middle[chart] + np.tile(offsets, len(wanted))
-        written = write_rows(model, heard.repeated(chart.tolist()), Sampling(seed + number, bias))
-        for at, one, rows in zip(chart, bias, written, strict=True):
-            tried[at].append((float(one), rows))
-        middle = np.array([_bias_for(tries, count) for tries, count in zip(tried, wanted, strict=True)])
+    tried = _try_biases(model, heard, np.zeros(len(wanted)), BIASES[0], seed)
+    second = _try_biases(model, heard, _biases_for(tried, wanted), BIASES[1], seed + 1)
     return [
-        min((rows for _, rows in tries), key=lambda rows: abs(_heads(rows) - count))
-        for tries, count in zip(tried, wanted, strict=True)
+        min((rows for _, rows in one + other), key=lambda rows: abs(_heads(rows) - count))
+        for one, other, count in zip(tried, second, wanted, strict=True)
     ]
+
+
+def biases_at_density(model: Mapper, heard: Heard, wanted: list[int], seed: int) -> NDArray[np.float64]:
+    """[chart] rate biases at which charts have about `wanted` rows with note heads."""
+    return _biases_for(_try_biases(model, heard, np.zeros(len(wanted)), BIASES[0], seed), wanted)
+
+
+def _try_biases(
+    model: Mapper, heard: Heard, middle: NDArray, offsets: NDArray, seed: int
+) -> list[list[tuple[float, Rows]]]:
+    """[chart] what is written at each of the biases around the chart's `middle`."""
+    chart = np.repeat(np.arange(middle.size), offsets.size)
+    bias = middle[chart] + np.tile(offsets, middle.size)
+    written = write_rows(model, heard.repeated(chart.tolist()), Sampling(seed, bias))
+    tried = list(zip(bias.tolist(), written, strict=True))
+    return [tried[first : first + offsets.size] for first in range(0, len(tried), offsets.size)]
 
 
 def _heads(rows: Rows) -> int:
     return int(STARTS_NOTE[rows.code].sum())
 
 
-def _bias_for(tried: list[tuple[float, Rows]], wanted: int) -> float:
-    """The bias at which a line through the tries has as many rows as wanted."""
-    bias, count = np.array([one for one, _ in tried]), np.array([_heads(rows) for _, rows in tried])
-    if np.ptp(count) == 0:
-        return 0.0
-    order = np.argsort(count)
-    return float(np.interp(wanted, count[order], bias[order]))
+def _biases_for(tried: list[list[tuple[float, Rows]]], wanted: list[int]) -> NDArray[np.float64]:
+    """[chart] the bias at which a line through its tries has as many rows as wanted."""
+    found = np.zeros(len(wanted))
+    for chart, (tries, number) in enumerate(zip(tried, wanted, strict=True)):
+        bias, count = np.array([one for one, _ in tries]), np.array([_heads(rows) for _, rows in tries])
+        order = np.argsort(count)
+        found[chart] = np.interp(number, count[order], bias[order]) if np.ptp(count) else 0.0
+    return found
 
 
 def score(found_ms: NDArray, human_ms: NDArray, grid: Grid, stars: float, style: str) -> Score:

@@ -1,7 +1,8 @@
 """Do generated charts look like human ones? `python -m bench.mapper_sets DATA`.
 
 For every chart of the `val` split the mapper writes a set of charts with the same stars, density, hold share and style,
-on the map's own timing, beside a copy of the human's. Measured on each set and, as the yardstick, on the human charts:
+on the map's own timing; the rate bias is that of the first round of `bench.mapper`, so that sets are as dense as the human's.
+Measured on each set and, as the yardstick, on the human charts:
 
 - `js`: Jensen-Shannon distance between the pairs of successive rows written for the charts of a star band and those in
   the human `train` charts of the band; divided by the human `val` charts' own distance to them;
@@ -21,6 +22,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.mapper import biases_at_density
 from bench.report import print_json
 from chart.command import Command, progress, use_utf8
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
@@ -148,10 +150,12 @@ def write_set(model: Mapper, corpus: Corpus, chart: int, size: int, seed: int) -
     entry = corpus.charts[chart]
     controls = Controls([entry.stars], [entry.notes_per_s], [entry.hold_share], [entry.style])
     lag_ms = corpus.songs[entry.song].lag_ms
-    heard = hear(model, corpus.grid(chart), corpus.features(chart), lag_ms, controls).repeated([0] * size)
+    heard = hear(model, corpus.grid(chart), corpus.features(chart), lag_ms, controls)
+    rows_wanted = int(STARTS_NOTE[corpus.chart_rows(chart).code].sum())
+    bias = biases_at_density(model, heard, [rows_wanted], seed + chart).repeat(size)
     began = time.perf_counter()
-    sampling = Sampling(seed + chart, np.zeros(size), hold_share=np.full(size, entry.hold_share))
-    written = write_rows(model, heard, sampling)
+    sampling = Sampling(seed + chart, bias, hold_share=np.full(size, entry.hold_share))
+    written = write_rows(model, heard.repeated([0] * size), sampling)
     return written, time.perf_counter() - began
 
 

@@ -20,6 +20,7 @@ from chart.model import KEYS
 from mapper.architecture import ELAPSED_BUCKETS
 from mapper.hearing import Heard
 from mapper.network import Network
+from mapper.repetition import chances
 from mapper.rows import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states
 from mapper.sampling_kernels import MOTIF_LAGS, Asked, Ground, Hearing, Written, draw_codes, find_slots
 from mapper.stepper import ReadRows, elapsed_buckets
@@ -144,6 +145,7 @@ class _Writing:
             last_event_ms=np.tile(self.span.last_event_ms, (charts, 1)),
             hold_lean=np.zeros(charts),
             random=np.random.SeedSequence(seed).generate_state(charts, np.uint64).astype(np.uint64),
+            chance=chances(self.heard.alike[:charts], seed),
             code_at=code_at,
         )
 

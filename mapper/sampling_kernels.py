@@ -95,7 +95,8 @@ class Written(NamedTuple):
     code: Ints  # [chart], of the last row
     last_event_ms: Doubles  # [chart, column]
     hold_lean: Doubles  # [chart], log-odds of a hold that keep to the share
-    random: NDArray[np.uint64]  # [chart]
+    random: NDArray[np.uint64]  # [chart], for the hazard
+    chance: NDArray[np.uint64]  # [chart, slot], for the rows: `mapper.repetition.chances`
     code_at: NDArray[np.int16]  # [chart, slot], rows written or kept, 0 elsewhere
 
 
@@ -103,7 +104,12 @@ class Written(NamedTuple):
 def uniform(random: NDArray[np.uint64], chart: int) -> float:
     """The chart's next number in [0, 1)."""
     random[chart] += _INCREMENT
-    z = random[chart]
+    return _mixed(random[chart])
+
+
+@njit(cache=True, nogil=True)
+def _mixed(z: np.uint64) -> float:
+    """A number in [0, 1) that neighbouring z give no hint of."""
     z = (z ^ (z >> np.uint64(30))) * _FIRST
     z = (z ^ (z >> np.uint64(27))) * _SECOND
     return float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
@@ -214,7 +220,7 @@ def _write_row(chart: int, score: Doubles, ground: Ground, asked: Asked, state: 
                 repeats += 1
         lean = state.hold_lean[chart] * HOLDS_BEGUN[code] + asked.repeat_bias[chart] * repeats
         score[code] = (score[code] + asked.row_bias[chart, code] + lean) / asked.row_temperature if legal else -np.inf
-    code = _draw(score, asked.top_p, uniform(state.random, chart))
+    code = _draw(score, asked.top_p, state.chance[chart, at])
     if not code:
         state.done[chart] = True
         return
@@ -229,21 +235,24 @@ def _write_row(chart: int, score: Doubles, ground: Ground, asked: Asked, state: 
 
 
 @njit(cache=True, nogil=True)
-def _draw(score: Doubles, top_p: float, chance: float) -> int:
-    """Index drawn from the softmax of the scores within its nucleus; 0 when every score is -inf."""
+def _draw(score: Doubles, top_p: float, chance: np.uint64) -> int:
+    """Index drawn from the softmax of the scores within its nucleus; 0 when every score is -inf.
+
+    By the largest score with Gumbel noise, so that equal chances draw the same row also from somewhat different scores.
+    """
     highest = score.max()
     if highest == -np.inf:
         return 0
     possible = np.flatnonzero(score > -np.inf)
     mass = np.exp(score[possible] - highest)
     order = np.argsort(-mass)
-    total, kept, sum_kept = mass.sum(), 0, 0.0
-    while kept < order.size and sum_kept < top_p * total:
-        sum_kept += mass[order[kept]]
-        kept += 1
-    left = chance * sum_kept
-    for rank in range(kept):
-        left -= mass[order[rank]]
-        if left < 0:
-            return int(possible[order[rank]])
-    return int(possible[order[kept - 1]])
+    total, seen, best, drawn = mass.sum(), 0.0, np.inf, 0
+    for rank in order:
+        if seen >= top_p * total:
+            break
+        seen += mass[rank]
+        code = possible[rank]
+        wait = -math.log(1.0 - _mixed(chance + np.uint64(code) * _INCREMENT)) / mass[rank]  # exponential of rate mass
+        if wait < best:
+            best, drawn = wait, int(code)
+    return drawn

@@ -185,7 +185,18 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
         one = np.zeros(1, np.int64)
         random = np.array([draw * 7919], np.uint64)
         done, last_ms = np.zeros(1, np.bool_), np.full((1, 4), -np.inf)
-        state = Written(done, one + last, one + grid.tick[last], one, one, last_ms, np.zeros(1), random, code_at)
+        state = Written(
+            done=done,
+            slot=one + last,
+            tick=one + grid.tick[last],
+            held=one,
+            code=one,
+            last_event_ms=last_ms,
+            hold_lean=np.zeros(1),
+            random=random,
+            chance=np.zeros((0, 0), np.uint64),
+            code_at=code_at,
+        )
         by_elapsed, rhythm = terms.by_elapsed[0].numpy(), model.motif.rhythm.detach().numpy()
         find_slots(one, terms.query[0].numpy(), by_elapsed, rhythm, ground, hearing, asked, state)
         first += not done[0]
