@@ -8,6 +8,7 @@ a *bias* to the hazard's log-odds, more or fewer rows. Notes are never deleted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -64,6 +65,7 @@ class AimConfig:
     takes: int = 3  # of each difficulty and round
     rounds: int = 4
     guidance: float = 1.0  # as in mapper.sampling.Sampling
+    deadline_s: float = np.inf  # of `time.perf_counter`; no round but the first begins after it
 
     def steering_for(self, value: float) -> Steering:
         """What a chart of so many stars shall be like."""
@@ -121,7 +123,7 @@ def write_charts(
     for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
         unmet = [index for index, best in enumerate(found) if not is_met(wishes[index], best, config.tolerance)]
         open_wishes = [index for index in unmet if index not in given_up]
-        if not open_wishes:
+        if not open_wishes or (number and time.perf_counter() > config.deadline_s):
             break
         wanted = [
             take for index in open_wishes for take in _next_takes(index, wishes[index], takes, found[index], config)

@@ -84,7 +84,8 @@ def run(
     model = opened.network
     with open_source(config, lambda share: report("hear", share)) as source, _Audio(source) as audio:
         report("hear", 1.0)
-        charts, written = _charts(config, source, model, lambda share: report("write", share))
+        deadline_s = began + (config.time_budget or np.inf)
+        charts, written = _charts(config, source, model, deadline_s, lambda share: report("write", share))
         report("pack", 0.0)
         difficulties = [
             report_difficulty(chart, one, config.tolerance) for chart, one in zip(charts, written, strict=True)
@@ -128,10 +129,11 @@ class _Audio:
 
 
 def _charts(
-    config: GenerateConfig, source: Source, model: Network, report: Callable[[float], None]
+    config: GenerateConfig, source: Source, model: Network, deadline_s: float, report: Callable[[float], None]
 ) -> tuple[list[Chart], list[Written]]:
     """The charts of the set as they are packed, and what was written for each."""
-    aim = AimConfig(config.seed, steering_of(config), config.tolerance, config.takes, config.rounds, config.guidance)
+    steering, effort = steering_of(config), (config.takes, config.rounds)
+    aim = AimConfig(config.seed, steering, config.tolerance, *effort, config.guidance, deadline_s)
     if config.section is not None:
         written = reroll(model, source, config, aim, report)
         return [one.chart for one in written], written

@@ -45,6 +45,7 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--fast", "effort", flag_value="fast", help=EFFORT_HELP["fast"])
 @click.option("--best", "effort", flag_value="best", help=EFFORT_HELP["best"])
 @click.option("--candidates", type=int, help="Takes of each difficulty that are written side by side (normally 3).")
+@click.option("--time-budget", type=float, help="Seconds after which the nearest that was found is taken.")
 @click.option("--checkpoint", type=PATH, help="A mapper trained by you, or its folder of `export`.")
 @click.option("--backend", type=click.Choice(["auto", "torch", "onnx"]), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="Where the network hears: cpu, cuda, rocm, dml.")

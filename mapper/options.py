@@ -60,6 +60,7 @@ class GenerateConfig:
     effort: str = "normal"
     guidance: float = 1.0  # 1: stars, style, holds and patterns weigh as they were taught; more: they weigh more
     candidates: int | None = None  # takes of each difficulty and round, instead of the effort's
+    time_budget: float | None = None  # seconds after which no further round begins; None: as many as the effort has
     checkpoint: Path | None = None  # a file, or a folder of `mania4k export`; None: the bundled mapper
     backend: str = "auto"  # of mapper.backends.BACKENDS
     device: str = "auto"  # such as cpu, cuda, cuda:1, rocm or dml
@@ -80,6 +81,8 @@ class GenerateConfig:
             raise ConfigError(f"--guidance {self.guidance:g}: must be 0 to {MAX_GUIDANCE:g} (1 is normal)")
         if self.candidates is not None and not 1 <= self.candidates <= MAX_CANDIDATES:
             raise ConfigError(f"--candidates {self.candidates}: must be 1 to {MAX_CANDIDATES}")
+        if self.time_budget is not None and not self.time_budget > 0:
+            raise ConfigError(f"--time-budget {self.time_budget:g}: must be more than 0 seconds")
         if self.out is not None and self.out.suffix.lower() != ".osz":
             raise ConfigError(f"--out {self.out}: the name must end in .osz")
 

@@ -6,6 +6,7 @@ mapper reads what comes before it. Several takes of the section are written, and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -161,7 +162,7 @@ def _rewritten(
         rows += [section.whole(one) for one in write_rows(model, heard, sampling, span=section.span)]
         best = Splicer(Takes(song.grid, rows), section.chart_of).splice(wish)
         report((number + 1) / aim.rounds)
-        if is_met(wish, best, aim.tolerance):
+        if is_met(wish, best, aim.tolerance) or time.perf_counter() > aim.deadline_s:
             break
     report(1.0)
     return Written(wish, best.chart, best.rows, best.stars, best.findings, best.player_level, len(rows))

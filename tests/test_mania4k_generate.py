@@ -91,6 +91,14 @@ def test_given_timing_is_kept(made, song, tmp_path):
     assert timed.report.timing_confidence == 1.0
 
 
+def test_a_time_budget_ends_with_the_first_round(song, tmp_path):
+    asked = {"stars": [9.0], "candidates": 2, "effort": "best", "guidance": 1.5, "out": tmp_path / "x.osz"}
+    hurried = mania4k.generate(song, time_budget=0.001, **asked).report.difficulties[0]
+    assert hurried.takes == 2
+    assert any("stars instead of 9.00" in text for text in hurried.missed)
+    assert mania4k.generate(song, time_budget=600, **asked).report.difficulties[0].takes > 2
+
+
 def test_requests_that_cannot_be_met_are_refused(made, song, tmp_path):
     with pytest.raises(ConfigError, match="is the map itself"):
         mania4k.generate(from_map=made.path, stars=[2], out=made.path)

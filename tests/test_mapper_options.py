@@ -40,6 +40,7 @@ SONG, MAP = Path("song.ogg"), Path("map.osz")
         ({"effort": "heroic"}, "effort heroic: must be one of fast normal best"),
         ({"candidates": 0}, "--candidates 0: must be 1 to 32"),
         ({"guidance": 3.5}, r"--guidance 3.5: must be 0 to 3 \(1 is normal\)"),
+        ({"time_budget": 0.0}, "--time-budget 0: must be more than 0 seconds"),
         ({"seed": -1}, "--seed -1"),
         ({"audio_start": float("inf")}, "--audio-start inf"),
         ({"out": Path("x.zip")}, "must end in .osz"),
