@@ -2,10 +2,11 @@
 
     potential = (sum of the values of finished phrases + share of the current one · its value so far) / phrases
 
-A phrase is a section of the reward (four bars); its value is the weighted mean of the reward's section terms (0–1, terms
-with nothing to measure count `reward.total.UNKNOWN`). After each bar the terms that read notes alone are measured; when
-a phrase is finished, the simulated players play it and the song's terms are measured too. The reward of a step is the
-rise of the potential, so an episode's rewards sum to the value of its section.
+A phrase is a section of the reward (four bars); its value is the weighted mean of the reward's section terms (0–1; terms
+with nothing to measure count `reward.total.UNKNOWN`), but that the level is held to the middle of people's band. After each
+bar the terms that read notes alone are measured; when a phrase is finished, the simulated players play it and the song's
+terms are measured too. The reward of a step is the rise of the potential, so an episode's rewards sum to the value of its
+section.
 
 Left out are terms that compare a phrase with the rest of its song (spikes, slope, fails, emphasis, energy, swells,
 repetition, stamina): of a section they say little, and whole charts are watched by the held-out evaluation.
@@ -48,6 +49,9 @@ TERM_NAMES = ("fairness/level", *(term.name for term in NOTE_TERMS), *following.
 OFF_GRID_RULES = frozenset({"unsnapped-note", "unsnapped-release"})
 RULES = tuple(rule for rule in (*GENERAL_RULES, *LEVEL_RULES) if rule.name not in OFF_GRID_RULES)
 """What rows on the grid can break: not the snap, and not the settings, which are given when a chart is packed."""
+LEVEL_SOFTNESS = 0.8
+"""Levels off the middle of people's band at which `fairness/level` is worth half. People's phrases differ by more than a
+level within a chart, so their band tells hardly anything of the level asked for: with it, refinement made charts easier."""
 SKILL_SPREAD = 0.3
 """Levels by which each skill of a simulated player is off, drawn afresh for each episode: no player is met twice."""
 REST_BETWEEN_MS = 300_000.0
@@ -58,7 +62,9 @@ REST_BETWEEN_MS = 300_000.0
 class ScoringConfig:
     """Weights of the terms and the size of a playtest."""
 
-    weights: Weights = field(default_factory=lambda: Weights(fairness_level=6.0, rules_problems=4.0, rules_warnings=4.0))
+    weights: Weights = field(
+        default_factory=lambda: Weights(fairness_level=6.0, rules_problems=4.0, rules_warnings=4.0)
+    )
     players: int = 32
 
     def __post_init__(self) -> None:
@@ -96,7 +102,7 @@ class Scorer:
     def __init__(self, library: Library, config: ScoringConfig | None = None) -> None:
         self.library, self.config = library, config or ScoringConfig()
         self.offers = [following.offer_of(piece) for piece in library.pieces]
-        self.bands = Bands.of(SECTION_BANDS, TERM_NAMES)
+        self.bands = _at_the_target(Bands.of(SECTION_BANDS, TERM_NAMES))
         self.weight = np.array([self.config.weights.of(name) for name in TERM_NAMES])
 
     def value(self, state: State, jobs: Sequence[Job]) -> Valued:
@@ -148,6 +154,14 @@ class Scorer:
                 heads = slots[(slots >= first_slot) & (slots < end_slot)].astype(np.int64)
                 found = following.follow(piece, offer, heads, *spans[number])
                 out[first : first + len(following.TERMS), number] = found
+
+
+def _at_the_target(bands: Bands) -> Bands:
+    """The bands with the level of `fairness/level` drawn together to its middle."""
+    limits = bands.limits.copy()
+    limits[:2, 0] = limits[:2, 0].mean(0)
+    limits[2:, 0] = LEVEL_SOFTNESS
+    return Bands(limits)
 
 
 def _section_of(view: View, start_ms: NDArray[np.float64]) -> NDArray[np.int64]:
