@@ -3,7 +3,7 @@
 For every chart of the `val` split, the mapper writes a chart with the same stars and style, as dense as the human's
 (the nearest of two rounds of rate biases), once on the map's own timing and once on the timing that the Ear hears. Onset F1
 counts rows with note heads, any column, at ±20 and ±50 ms, beside the best constant grid chosen in hindsight. The
-constant lag between a map's notes and its sound is taken out on both sides.
+constant lag between a map's notes and its sound is taken out on both sides. `bench.onset_baselines` tells what must be worse.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.onset_baselines import NAMES, heads, nearest_other, no_sound, other_chart, shuffled, wrong_song
 from bench.onsets import f1, grid_f1
 from bench.report import print_json
 from chart.command import Command, progress, use_utf8
@@ -29,7 +30,7 @@ from mapper.controls import Controls
 from mapper.corpus import Corpus, open_corpus
 from mapper.hearing import Heard, hear
 from mapper.model import Mapper
-from mapper.rows import STARTS_NOTE, Rows
+from mapper.rows import Rows
 from mapper.sampling import Sampling, write_rows
 
 TOLERANCES_MS = (20.0, 50.0)
@@ -59,8 +60,10 @@ class Timing:
     sound_after_ms: float
 
 
-def score_song(model: Mapper, corpus: Corpus, charts: list[int], timing: Timing, seed: int) -> list[Score]:
-    """Write all charts of a song side by side and score them."""
+def score_song(
+    model: Mapper, corpus: Corpus, charts: list[int], timing: Timing, features: NDArray[np.uint8], seed: int
+) -> list[Score]:
+    """Write all charts of a song, which sounds as `features` say, side by side and score them."""
     entries = [corpus.charts[chart] for chart in charts]
     controls = Controls(
         [entry.stars for entry in entries],
@@ -68,7 +71,6 @@ def score_song(model: Mapper, corpus: Corpus, charts: list[int], timing: Timing,
         np.full(len(entries), np.nan),
         [entry.style for entry in entries],
     )
-    features = corpus.features(charts[0])
     heard = hear(model, timing.grid, features, timing.sound_after_ms, controls)
     humans = [heads_ms(corpus.chart_rows(chart), corpus.grid(chart)) - timing.notes_after_ms for chart in charts]
     nearest = at_density(model, heard, [len(human_ms) for human_ms in humans], seed)
@@ -105,7 +107,7 @@ def _try_biases(
 
 
 def _heads(rows: Rows) -> int:
-    return int(STARTS_NOTE[rows.code].sum())
+    return heads(rows).size
 
 
 def _biases_for(tried: list[list[tuple[float, Rows]]], wanted: list[int]) -> NDArray[np.float64]:
@@ -130,7 +132,7 @@ def score(found_ms: NDArray, human_ms: NDArray, grid: Grid, stars: float, style:
 
 def heads_ms(rows: Rows, grid: Grid) -> NDArray[np.float64]:
     """Times of the rows with note heads."""
-    return grid.slot_ms[rows.slot[STARTS_NOTE[rows.code]]]
+    return grid.slot_ms[heads(rows)]
 
 
 def song_timing(corpus: Corpus, chart: int, songs: Path | None) -> Timing:
@@ -150,8 +152,29 @@ def measure(model: Mapper, corpus: Corpus, songs: Path | None, seed: int, what: 
         together[entry.song, entry.red_lines if songs is None else ()].append(chart)
     scores = []
     for charts in progress(list(together.values()), what):
-        scores += score_song(model, corpus, charts, song_timing(corpus, charts[0], songs), seed)
+        timing = song_timing(corpus, charts[0], songs)
+        scores += score_song(model, corpus, charts, timing, corpus.features(charts[0]), seed)
     return scores
+
+
+def measure_baselines(model: Mapper, corpus: Corpus, seed: int) -> dict[str, float]:
+    """F1@20 ms by name of `bench.onset_baselines`, mean over the `val` charts, on the map's timing."""
+    charts = corpus.split("val")
+    found: dict[str, list[float]] = {name: [] for name in NAMES}
+    for chart in progress(charts, "baselines"):
+        entry, grid, slots = corpus.charts[chart], corpus.grid(chart), heads(corpus.chart_rows(chart))
+        features, other = np.asarray(corpus.features(chart)), nearest_other(corpus, charts, entry)
+        timing, human_ms = song_timing(corpus, chart, None), grid.slot_ms[slots]
+        for name, sound in (
+            ("no sound", no_sound(features)),
+            ("wrong song", wrong_song(features, np.asarray(corpus.features(other)))),
+        ):
+            found[name].append(score_song(model, corpus, [chart], timing, sound, seed)[0].mapper[0])
+        mixed = shuffled(slots, grid, np.random.default_rng([seed, chart]))
+        theirs = other_chart(slots, grid, heads(corpus.chart_rows(other)), corpus.grid(other))
+        found["shuffled"].append(f1(grid.slot_ms[mixed], human_ms, TOLERANCES_MS[0]))
+        found["other chart"].append(f1(grid.slot_ms[theirs], human_ms, TOLERANCES_MS[0]))
+    return {name: round(float(np.mean(values)), 4) for name, values in found.items()}
 
 
 def summary(scores: list[Score]) -> dict[str, dict[str, float]]:
@@ -186,16 +209,20 @@ def print_table(title: str, figures: dict[str, dict[str, float]]) -> None:
     "--songs", type=click.Path(path_type=Path), help="Folder of the .osz files, to measure on our own timing too."
 )
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
+@click.option("--baselines/--no-baselines", default=True, show_default=True, help="Also what must be much worse.")
 @click.option("--seed", default=0, show_default=True)
-def main(data: Path, songs: Path | None, checkpoint: Path | None, seed: int) -> None:
+def main(data: Path, songs: Path | None, checkpoint: Path | None, baselines: bool, seed: int) -> None:
     use_utf8()
     model, corpus = load_mapper(checkpoint), open_corpus(data)
+    worse = measure_baselines(model, corpus, seed) if baselines else {}
     figures = {"given_timing": summary(measure(model, corpus, None, seed, "given timing"))}
     if songs:
         figures["own_timing"] = summary(measure(model, corpus, songs, seed, "own timing"))
     for title, table in figures.items():
         print_table(title.replace("_", " "), table)
-    print_json("mapper", {"seed": seed, **figures})
+    for name, value in worse.items():
+        print(f"{name:18}{value:8.3f}")
+    print_json("mapper", {"seed": seed, "baselines": worse, **figures})
 
 
 if __name__ == "__main__":

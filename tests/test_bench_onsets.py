@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.onset_baselines import no_sound, other_chart, shuffled, wrong_song
 from bench.onsets import f1, grid_f1, matches
 from chart.grid import make_grid
 from chart.model import TimingPoint
@@ -43,3 +44,23 @@ def test_the_best_constant_grid_is_found_between_first_and_last_onset():
     assert grid_f1(grid, eighths, 20) == 1.0
     assert grid_f1(grid, eighths[::2], 20) == 1.0
     assert grid_f1(grid, eighths + 100 / 3, 20) < 0.5
+
+
+def test_baselines_keep_what_they_say_and_nothing_else():
+    grid = make_grid((TimingPoint(0.0, 500.0),), 0.0, 60_000.0)
+    random = np.random.default_rng(0)
+    slots = np.flatnonzero(grid.beat_tick % 12 == 0)[np.sort(random.choice(400, 150, replace=False))]
+    mixed = shuffled(slots, grid, random)
+    assert mixed[[0, -1]].tolist() == slots[[0, -1]].tolist()
+    assert sorted(np.diff(grid.tick[mixed])) == sorted(np.diff(grid.tick[slots]))
+    assert mixed.tolist() != slots.tolist()
+    theirs = other_chart(slots, grid, slots[:40], grid)
+    assert theirs[:40].tolist() == slots[:40].tolist()
+    assert slots[-1] - 200 < theirs[-1] <= slots[-1]
+    features = random.integers(0, 100, (50, 8)).astype(np.uint8)
+    features[:10] = 0
+    steady = no_sound(features)
+    assert not steady[:10].any()
+    assert (steady[10:] == steady[10]).all()
+    assert np.abs(steady[10] - features[10:].mean(0)).max() <= 0.5
+    assert wrong_song(features, features[:20]).tolist() == np.tile(features[:20], (3, 1))[:50].tolist()
