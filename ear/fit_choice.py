@@ -43,7 +43,7 @@ from ear.peaks import HeardPeaks, heard_peaks
 from ear.phase import BeatPhase, phase_features
 from ear.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
 
-PENALTY = 0.01
+PENALTY = 0.003
 """Weight of the squared weights of the features scaled to a deviation of 1, chosen by the held-out share."""
 
 LEVEL_PENALTY, PHASE_PENALTY = 0.01, 0.001
