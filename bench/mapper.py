@@ -23,7 +23,7 @@ from chart.command import Command, progress, use_utf8
 from chart.grid import Grid, make_grid
 from chart.osz import read_osz
 from ear.audio import load_audio
-from ear.timing import find_timing
+from ear.song_timing import time_song
 from mapper.architecture import STYLES
 from mapper.checkpoint import load_mapper
 from mapper.controls import Controls
@@ -141,7 +141,7 @@ def song_timing(corpus: Corpus, chart: int, songs: Path | None) -> Timing:
     if songs is None:
         return Timing(corpus.grid(chart), 0.0, song.lag_ms)
     audio = load_audio(read_osz(songs / song.name).read_audio(), name=song.name)
-    return Timing(make_grid(find_timing(audio).points, 0.0, audio.duration_ms), -song.lag_ms, 0.0)
+    return Timing(make_grid(time_song(audio).timing.points, 0.0, audio.duration_ms), -song.lag_ms, 0.0)
 
 
 def measure(model: Mapper, corpus: Corpus, songs: Path | None, seed: int, what: str) -> list[Score]:

@@ -17,7 +17,7 @@ from chart.osz import read_osz
 from chart.stars import stars
 from ear.audio import Audio, load_audio
 from ear.onset import WIDE_SEARCH_MS, estimate_lag_ms, onset_strength
-from ear.timing import find_timing
+from ear.song_timing import time_song
 from mapper.corpus import ChartEntry, grid_of_song
 from mapper.features import BANDS, song_features
 from mapper.pattern_collection import read_collection
@@ -51,7 +51,7 @@ def song_arrays(path: Path, timing: str = "map") -> tuple[dict[str, Any], list[s
     audio = load_audio(audio_source, name=path.name)
     lag_ms = _lag_ms(audio, charts)
     if timing == "ear":
-        points = find_timing(audio).points
+        points = time_song(audio).timing.points
         charts = [replace(chart.shifted(lag_ms), timing_points=points) for chart in charts]
         lag_ms = 0.0
     entries: list[dict[str, Any]] = []
