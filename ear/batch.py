@@ -11,11 +11,10 @@ Verdicts: `agrees`; `ratio` (half, double, 3:2 … of the map's tempo), `tempo`,
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from chart.command import Command, progress, use_utf8
 from chart.errors import ConfigError, Mania4KError, OutputError
 from chart.model import Chart
 from chart.osz import AUDIO_SUFFIXES, Beatmapset, read_osz
+from chart.workers import Workers, results
 
 if TYPE_CHECKING:
     from ear.audio import Audio
@@ -45,7 +45,7 @@ class BatchConfig:
     """How a collection is timed."""
 
     checkpoint: str = "bundled"  # `none`: onsets alone
-    jobs: int = 0  # 0: one for each processor
+    workers: Workers = field(default_factory=Workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +110,16 @@ def read_report(path: Path) -> list[SongReport]:
 
 def _timed(paths: Sequence[Path], names: dict[Path, str], config: BatchConfig) -> Iterator[SongReport]:
     """Reports as they are done; in this process where one job is asked for."""
-    jobs = min(config.jobs or os.cpu_count() or 1, max(1, len(paths)))
-    if jobs == 1:
-        time_song = _timer(config)
-        yield from (time_song(path, names[path]) for path in paths)
-        return
-    with ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(config,)) as pool:
-        tasks = [pool.submit(_in_worker, path, names[path]) for path in paths]
-        yield from (task.result() for task in as_completed(tasks))
+    jobs = [(config, path, names[path]) for path in paths]
+    yield from (line for _, line in results(_time_one, jobs, config.workers))
 
 
-_worker: Callable[[Path, str], SongReport] | None = None
+def _time_one(job: tuple[BatchConfig, Path, str]) -> SongReport:
+    config, path, name = job
+    return _timer(config)(path, name)
 
 
-def _start_worker(config: BatchConfig) -> None:
-    global _worker
-    import torch
-
-    torch.set_num_threads(1)  # the songs are what is parallel
-    _worker = _timer(config)
-
-
-def _in_worker(path: Path, name: str) -> SongReport:
-    assert _worker is not None, "the pool's initializer has run"
-    return _worker(path, name)
-
-
+@lru_cache(maxsize=1)
 def _timer(config: BatchConfig) -> Callable[[Path, str], SongReport]:
     """A function from a file to its report, with the network loaded once."""
     from ear.audio import load_audio
@@ -229,10 +213,11 @@ def summary(lines: Sequence[SongReport]) -> str:
 @click.option(
     "--jobs", default=0, show_default=True, type=click.IntRange(0), help="Songs at a time; 0: all processors."
 )
-def main(folder: Path, out: Path, checkpoint: str, jobs: int) -> None:
+@click.option("--ray", default="", help="Address of a Ray cluster to time on, HOST:PORT; FOLDER must be shared.")
+def main(folder: Path, out: Path, checkpoint: str, jobs: int, ray: str) -> None:
     """Time all songs and maps in FOLDER and report where maps say otherwise."""
     use_utf8()
-    lines = time_collection(folder, out, BatchConfig(checkpoint, jobs))
+    lines = time_collection(folder, out, BatchConfig(checkpoint, Workers(jobs, ray)))
     click.echo(summary(lines))
     failed = sum(line.verdict == "failed" for line in lines)
     if failed:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +12,10 @@ import click
 from chart.command import progress
 from chart.errors import AudioFileError, ConfigError, Mania4KError, OutputError
 from chart.saving import check_writable, save_bytes
+from chart.workers import Workers, results
 
 SONG_SUFFIXES = frozenset({".mp3", ".ogg", ".opus", ".flac", ".wav"})
 MAX_SONGS = 10_000
-MAX_WORKERS = 64
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Outcome:
 
 
 def generate_folder(
-    folder: Path, out: Path | None, options: dict[str, Any], report_path: Path | None, workers: int
+    folder: Path, out: Path | None, options: dict[str, Any], report_path: Path | None, workers: Workers
 ) -> None:
     """Write a set for every song under `folder`; raises one error with the count of those that failed at the end.
 
@@ -41,8 +37,6 @@ def generate_folder(
     """
     if out is None:
         raise ConfigError(f"{folder}: is a folder; say with -o which folder its sets shall be written to")
-    if not 1 <= workers <= MAX_WORKERS:
-        raise ConfigError(f"--workers {workers}: must be 1 to {MAX_WORKERS}")
     if report_path is not None:
         check_writable(report_path)
     todo = [(song, target) for song, target in _targets(folder, out) if not target.exists()]
@@ -50,7 +44,8 @@ def generate_folder(
     if skipped:
         click.echo(f"{skipped} sets are there already", err=True)
     outcomes = []
-    for outcome in progress(_outcomes(todo, options, workers), "songs", total=len(todo)):
+    jobs = [(song, target, options) for song, target in todo]
+    for _, outcome in progress(results(_generate_one, jobs, workers), "songs", total=len(jobs)):
         outcomes.append(outcome)
         click.echo(f"error: {outcome.error}" if outcome.error else outcome.out, err=bool(outcome.error))
     if report_path is not None:
@@ -77,28 +72,11 @@ def _targets(folder: Path, out: Path) -> list[tuple[Path, Path]]:
     ]
 
 
-def _outcomes(todo: list[tuple[Path, Path]], options: dict[str, Any], workers: int) -> Iterator[Outcome]:
-    """Outcomes as they come."""
-    if workers == 1:
-        for song, target in todo:
-            yield _generate_one(song, target, options)
-        return
-    with ProcessPoolExecutor(workers, initializer=_one_thread) as pool:
-        for done in as_completed([pool.submit(_generate_one, song, target, options) for song, target in todo]):
-            yield done.result()
-
-
-def _one_thread() -> None:
-    """Workers share the processor; the network must not start a thread a core in each."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    if "torch" in sys.modules:  # it has read the variable already
-        sys.modules["torch"].set_num_threads(1)
-
-
-def _generate_one(song: Path, target: Path, options: dict[str, Any]) -> Outcome:
+def _generate_one(job: tuple[Path, Path, dict[str, Any]]) -> Outcome:
     from mapper.generate import run
     from mapper.options import GenerateConfig
 
+    song, target, options = job
     try:
         _make_folder(target.parent)
         result = run(GenerateConfig(song=song, out=target, **options))

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import numpy as np
 from chart.command import Command, progress, use_utf8
 from chart.errors import ConfigError, Mania4KError, OutputError
 from chart.saving import replacing, save_bytes
+from chart.workers import Workers, results
 from mapper.corpus import FORMAT_VERSION, SongEntry
 from mapper.features import BANDS
 from mapper.song_arrays import collection_arrays, song_arrays
@@ -58,7 +58,7 @@ def build(
     folders: Sequence[Path],
     out: Path,
     splits: dict[str, str] | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     timing: str = "map",
 ) -> dict[str, Any]:
     """Build or go on building the dataset `out`; returns the report that is also written there.
@@ -75,12 +75,8 @@ def build(
     except OSError as error:
         raise OutputError(f"{out}: cannot make the dataset's folder ({error})") from error
     jobs = [(source, str(parts_folder), timing) for source in sources]
-    workers = workers or os.cpu_count() or 1
-    if workers == 1:
-        parts = list(progress(map(_build_part, jobs), "songs", len(jobs)))
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            parts = list(progress(pool.map(_build_part, jobs), "songs", len(jobs)))
+    found = dict(progress(results(_build_part, jobs, workers or Workers()), "songs", len(jobs)))
+    parts = [found[number] for number in range(len(jobs))]  # in order: the dataset does not depend on who was faster
     return _join(parts, out)
 
 
@@ -226,13 +222,20 @@ def read_splits(path: Path) -> dict[str, str]:
     show_default=True,
     help="Beats of the map, or those that the Ear hears: the mapper then learns on such grids as it will write on.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@click.option("--workers", default=0, show_default=True, help="Processes; 0: one a core.")
+@click.option("--ray", default="", help="Address of a Ray cluster to build on, HOST:PORT; folders must be shared.")
 @click.pass_context
 def main(
-    context: click.Context, folders: tuple[Path, ...], out: Path, splits: Path | None, timing: str, workers: int | None
+    context: click.Context,
+    folders: tuple[Path, ...],
+    out: Path,
+    splits: Path | None,
+    timing: str,
+    workers: int,
+    ray: str,
 ) -> None:
     use_utf8()
-    report = build(folders, out, read_splits(splits) if splits else None, workers, timing)
+    report = build(folders, out, read_splits(splits) if splits else None, Workers(workers, ray), timing)
     for line in report["skipped"]:
         click.echo(f"skipped {line}", err=True)
     click.echo(

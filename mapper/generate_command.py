@@ -52,7 +52,8 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--report", "report_path", type=PATH, help="Write what was asked and got as JSON (.json).")
 @click.option("--no-page", is_flag=True, help="Write no page to watch and play the charts on (a folder gets none).")
 @click.option("--workers", default=1, show_default=True, help="For a folder: songs at a time.")
-def main(song: Path | None, report_path: Path | None, no_page: bool, workers: int, **options: Any) -> None:
+@click.option("--ray", default="", help="For a folder: address of a Ray cluster, HOST:PORT; folders must be shared.")
+def main(song: Path | None, report_path: Path | None, no_page: bool, workers: int, ray: str, **options: Any) -> None:
     use_utf8()
     from mapper.options import GenerateConfig, parse_patterns, parse_section
 
@@ -61,9 +62,10 @@ def main(song: Path | None, report_path: Path | None, no_page: bool, workers: in
     options["section"] = parse_section(options["section"]) if options["section"] else None
     chosen = {name: value for name, value in options.items() if value is not None}
     if song is not None and song.is_dir() and chosen.get("out", Path()).suffix.lower() != ".osz":
+        from chart.workers import Workers
         from mapper.collection import generate_folder
 
-        generate_folder(song, chosen.pop("out", None), chosen, report_path, workers)
+        generate_folder(song, chosen.pop("out", None), chosen, report_path, Workers(workers, ray))
         return
     if song is None and "from_map" not in chosen:
         raise click.UsageError("no song: name an audio file, or a map with --from")

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from chart.errors import ConfigError, OutputError
 from chart.model import TimingPoint
+from chart.workers import Workers
 from ear.batch import BatchConfig, SongReport, compare, read_report, songs_below, summary, time_collection
 from ear.batch import main as batch_command
 from ear.timing import Timing
@@ -16,7 +17,7 @@ from tests.builders import ChartBuilder
 from tests.ear_signals import clicks, write_wav
 from tests.test_ear_beat_data import beatmapset
 
-ONSETS_ONLY = BatchConfig(checkpoint="none", jobs=1)
+ONSETS_ONLY = BatchConfig(checkpoint="none", workers=Workers(1))
 
 
 @pytest.fixture

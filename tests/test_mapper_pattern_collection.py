@@ -7,6 +7,7 @@ import pytest
 
 from chart.errors import ChartFileError
 from chart.model import Chart
+from chart.workers import Workers
 from mapper.corpus import open_corpus
 from mapper.dataset import build
 from mapper.pattern_collection import read_collection
@@ -60,7 +61,7 @@ def test_what_is_no_collection_is_refused(tmp_path):
 
 def test_a_dataset_of_charts_alone_has_rows_but_no_sound(tmp_path):
     write_collection(tmp_path / "charts.npz")
-    report = build([tmp_path / "charts.npz"], tmp_path / "data", workers=1)
+    report = build([tmp_path / "charts.npz"], tmp_path / "data", workers=Workers(1))
     corpus = open_corpus(tmp_path / "data")
     assert any("no timing" in line for line in report["skipped"])
     assert corpus.split("train") == []

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from chart.errors import CheckpointError, ConfigError
 from chart.osu import write_osu
+from chart.workers import Workers
 from mapper.architecture import HEARING_PARTS, ModelConfig
 from mapper.checkpoint import load_mapper, save_mapper
 from mapper.corpus import open_corpus
@@ -48,7 +49,7 @@ def data(tmp_path_factory) -> Path:
             builder.note(float(beat_ms), int(random.integers(4)))
         write_osu(builder.build(), song / "chart.osu")
     out = tmp_path_factory.mktemp("data")
-    build([folder], out, splits={"second": "val"}, workers=1)
+    build([folder], out, splits={"second": "val"}, workers=Workers(1))
     return out
 
 
@@ -66,7 +67,7 @@ def test_dataset_aligns_notes_with_sound_and_keeps_the_split(data):
 
 def test_notes_can_be_laid_on_the_beats_that_the_ear_hears(data, tmp_path):
     folder = Path(open_corpus(data).songs[0].source).parent
-    report = build([folder], tmp_path / "heard", splits={}, workers=1, timing="ear")
+    report = build([folder], tmp_path / "heard", splits={}, workers=Workers(1), timing="ear")
     corpus = open_corpus(tmp_path / "heard")
     assert report["snap_error_ms"]["median"] < 4
     for entry in corpus.charts:
