@@ -47,7 +47,7 @@ class Sampling:
     luck: NDArray[np.float32] | None = None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
     # the same luck have rows in the same places, as far as their hazards allow; None: each draws its own
     onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
-    rhythm_weight: float = 0.5  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
+    rhythm_weight: float = 0.25  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
     hazard_temperature: float = 0.3
     row_temperature: float = 1.0
     top_p: float = 0.99  # of the row head
