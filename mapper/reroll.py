@@ -106,21 +106,23 @@ def cut_out(chart: Chart, grid: Grid, start_ms: float, end_ms: float) -> Section
     beats = cells[(grid.quarter == 0) & grid.usable[cells * SLOTS_PER_CELL]] * SLOTS_PER_CELL
     beat_ms = grid.slot_ms[beats]
     free = beats[(beat_ms >= start_ms) & (beat_ms <= end_ms) & ~_is_held(chart, beat_ms)]
-    if free.size < 2:
+    released = grid.nearest_slot(chart.end_ms[chart.is_hold])
+    starts = free[~np.isin(free, released)]  # a kept hold's release on the first slot would be the section's
+    if not starts.size or free[-1] == starts[0]:
         raise ConfigError(
             f"--section: between {start_ms / 1000:g} and {end_ms / 1000:g} s “{chart.metadata.version}” has no two beats"
             " on which no hold is down; choose a longer section, within the song"
         )
-    first, end = int(free[0]), int(free[-1])
+    first, end = int(starts[0]), int(free[-1])
     inside = (chart.time_ms >= grid.slot_ms[first] - ROW_TOLERANCE_MS) & (
         chart.time_ms < grid.slot_ms[end] - ROW_TOLERANCE_MS
     )
     kept = replace(chart, time_ms=chart.time_ms[~inside], column=chart.column[~inside], end_ms=chart.end_ms[~inside])
     rows = rows_of(kept, grid)
-    before = rows.slot < first
+    before, after = rows.slot < first, rows.slot >= end  # kept notes that snap into the section are no rows of it
     last_event_ms, next_event_ms = _neighbours(kept, float(grid.slot_ms[first]))
     span = Span(first, end, Rows(rows.slot[before], rows.code[before]), last_event_ms, next_event_ms)
-    return Section(chart, kept, grid, span, Rows(rows.slot[~before], rows.code[~before]))
+    return Section(chart, kept, grid, span, Rows(rows.slot[after], rows.code[after]))
 
 
 def _is_held(chart: Chart, time_ms: NDArray[np.float64]) -> NDArray[np.bool_]:

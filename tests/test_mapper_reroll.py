@@ -14,7 +14,7 @@ from chart.osu import format_osu
 from chart.osz import read_osz
 from mapper.packing import add_to_osz
 from mapper.reroll import cut_out
-from mapper.rows import Rows
+from mapper.rows import Rows, held_states
 from tests.builders import ChartBuilder, charts
 
 BEAT_MS = 400.0
@@ -45,6 +45,26 @@ def test_a_hold_that_lasts_into_the_section_is_kept_whole():
     section = cut_out(chart, grid_of(chart), 1900.0, 4100.0)
     assert section.bounds_ms[0] == 2800.0
     assert 2500.0 in section.kept.end_ms.tolist()
+
+
+@pytest.mark.parametrize("end_ms", [1995.0, 2000.0, 2001.5])
+def test_a_hold_released_on_a_beat_is_no_part_of_the_section(end_ms):
+    chart = stream().hold(1700.0, end_ms, 3).build()
+    section = cut_out(chart, grid_of(chart), 1900.0, 4100.0)
+    assert section.bounds_ms == (2400.0, 4000.0)
+    assert held_states(section.span.before.code)[-1] == 0
+    rows = section.whole(Rows(np.zeros(0, np.int64), np.zeros(0, np.int64)))
+    assert (np.diff(rows.slot) > 0).all()
+    assert section.chart_of(rows) == section.kept
+
+
+def test_notes_that_snap_into_the_section_are_kept_as_they_are():
+    chart = stream().note(1992.0, 3).build()
+    section = cut_out(chart, grid_of(chart), 1900.0, 4100.0)
+    rows = section.whole(Rows(np.zeros(0, np.int64), np.zeros(0, np.int64)))
+    assert (np.diff(rows.slot) > 0).all()
+    assert section.chart_of(rows) == section.kept
+    assert 1992.0 in section.kept.time_ms
 
 
 def test_no_place_without_a_hold_is_an_error():
