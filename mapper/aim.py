@@ -87,7 +87,14 @@ class Written:
     stars: float
     findings: float  # warnings for 1,000 notes; a problem counts as several
     player_level: float  # whose players reach 96 %
+    density_miss: float  # share of notes that lie in other bars than is usual
     takes: int  # that were written for it
+
+    @staticmethod
+    def of(wish: Wish, best: Spliced, takes: int) -> Written:
+        """What was found for a wish, in so many takes."""
+        measured = (best.stars, best.findings, best.player_level, best.density_miss)
+        return Written(wish, best.chart, best.rows, *measured, takes)
 
 
 @dataclass(frozen=True)
@@ -274,7 +281,4 @@ def _in_order(wishes: Sequence[Wish], found: Sequence[Spliced | None], takes: Se
         raise AudioFileError("the song leaves too little room for a chart; is it mostly silent, or very short?")
     whole.sort(key=lambda best: best.stars)
     counts = [sum(take.index == index for take in takes) for index in range(len(wishes))]
-    return [
-        Written(wish, best.chart, best.rows, best.stars, best.findings, best.player_level, count)
-        for wish, best, count in zip(wishes, whole, counts, strict=True)
-    ]
+    return [Written.of(wish, best, count) for wish, best, count in zip(wishes, whole, counts, strict=True)]

@@ -167,7 +167,7 @@ def _rewritten(
         if is_met(wish, best, aim.tolerance) or time.perf_counter() > aim.deadline_s:
             break
     report(1.0)
-    return Written(wish, best.chart, best.rows, best.stars, best.findings, best.player_level, len(rows))
+    return Written.of(wish, best, len(rows))
 
 
 def _outside_breaks(heard: Heard, section: Section) -> Heard:

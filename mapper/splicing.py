@@ -55,6 +55,7 @@ class Spliced:
     findings: float  # warnings for 1,000 notes; a problem counts as `PROBLEM_WARNINGS`
     cost: float
     player_level: float = np.nan  # whose players reach 96 %; known for a finished search
+    density_miss: float = 0.0  # share of its notes that lie in other bars than is usual; known for a finished search
 
 
 class Splicer:
@@ -95,13 +96,17 @@ class Splicer:
     def _count(self, chart: Chart) -> NDArray[np.float64]:
         bars = self.bar_ms.size
         counts = np.zeros((bars, 3 + len(FAMILIES)))
-        counts[:, 0] = np.bincount(self._bar(chart.time_ms), minlength=bars)
+        counts[:, 0] = self.notes_in_bars(chart)
         counts[:, 1] = np.bincount(self._bar(chart.time_ms[chart.is_hold]), minlength=bars)
         at = self._bar(chart.time_ms[row_starts(chart.time_ms)])
         counts[:, 2] = np.bincount(at, minlength=bars)
         for family, rows in enumerate(family_rows(chart)):
             counts[:, 3 + family] = np.bincount(at[rows], minlength=bars)
         return counts
+
+    def notes_in_bars(self, chart: Chart) -> NDArray[np.int64]:
+        """[bar], notes that begin there: the chart's density curve."""
+        return np.bincount(self._bar(chart.time_ms), minlength=self.bar_ms.size)
 
     def _bar(self, time_ms: NDArray[np.float64]) -> NDArray[np.int64]:
         return np.maximum(np.searchsorted(self.bar_ms - 2.0, time_ms, side="right") - 1, 0)
@@ -136,7 +141,8 @@ class Splicer:
             if best.cost > GOOD_COST:
                 best = min(best, search.improved(start), key=lambda found: found.cost)
         level = required_skill(best.chart)
-        return replace(best, player_level=level, cost=best.cost + playtest_miss(level, best.stars) / PLAYTEST_UNIT)
+        cost = best.cost + playtest_miss(level, best.stars) / PLAYTEST_UNIT
+        return replace(best, player_level=level, density_miss=search.density_miss(best.chart), cost=cost)
 
 
 class _Search:
@@ -146,8 +152,8 @@ class _Search:
         self.splicer, self.wish, self.usable = splicer, wish, usable
         counts, off = splicer.counts, np.abs(splicer.stars - wish.stars)
         near = np.exp(-off[usable] / NEAR_STARS)[:, None]
-        usual = (near * counts[usable, :, 0]).sum(0) / near.sum()  # [bar], notes
-        alien = off[:, None] / ALIEN_UNIT * counts[..., 0] + np.abs(counts[..., 0] - usual) / DENSITY_UNIT
+        self.usual = (near * counts[usable, :, 0]).sum(0) / near.sum()  # [bar], notes
+        alien = off[:, None] / ALIEN_UNIT * counts[..., 0] + np.abs(counts[..., 0] - self.usual) / DENSITY_UNIT
         takes, bars = counts.shape[:2]
         found = np.zeros((takes, bars))
         for take in usable:
@@ -163,6 +169,11 @@ class _Search:
         own = self.additive[choice, np.arange(choice.size), _ALIEN].sum() / max(len(exact.chart), 1)
         joins = np.count_nonzero(np.diff(choice))
         return replace(exact, cost=exact.cost + own + JOIN_COST * joins)
+
+    def density_miss(self, chart: Chart) -> float:
+        """Share of the chart's notes that lie in other bars than those of the takes nearest to the wish."""
+        got = self.splicer.notes_in_bars(chart)
+        return float(np.abs(got / got.sum() - self.usual / self.usual.sum()).sum() / 2)
 
     def best_path(self) -> NDArray[np.int64]:
         """The choice with the fewest breaches and the least alien bars (Viterbi); stars are not looked at."""

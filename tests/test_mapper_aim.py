@@ -69,6 +69,7 @@ class Known:
     stars: float = 3.0
     findings: float = 0.0
     player_level: float = 3.0
+    density_miss: float = 0.0
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ class Known:
         (Wish.of(3.1), Known(), ["3.00 stars instead of 3.10"]),
         (Wish.of(3.0), Known(findings=99), [f"(people: {FINDINGS_ALLOWED[Level.HARD]:g})"]),
         (Wish.of(3.0), Known(player_level=1.0), ["plays like 1.0 stars, far from 3.00"]),
+        (Wish.of(3.0), Known(density_miss=0.25), ["25% of the notes in other bars"]),
         (Wish.of(3.0, hold_share=0.5), Known(), ["0% holds instead of 50%"]),
         (
             Wish.of(3.0, patterns=tuple(0.5 if name == "jack" else np.nan for name in FAMILIES)),

@@ -108,6 +108,14 @@ def test_the_spliced_chart_is_nearer_to_the_wish_than_any_take():
     assert splicer.splice(wish, usable=[2]).chart == alone[2].chart
 
 
+def test_density_is_missed_by_the_notes_in_other_bars():
+    splicer = Splicer(TAKES, chart_of)
+    alone = splicer.splice(Wish.of(2.0), usable=[2])
+    assert alone.density_miss == pytest.approx(0, abs=1e-9), "a take alone is what is usual"
+    beside = splicer.splice(Wish(float(splicer.stars[2]), Level.EXPERT), usable=[2, 4])
+    assert 0 < beside.density_miss < 0.5
+
+
 def test_hold_share_and_pattern_mix_move_to_what_is_asked():
     takes = Takes(GRID, [take(seed, 2.5, share) for seed, share in enumerate((0.0, 0.1, 0.4, 0.5))])
     splicer = Splicer(takes, chart_of)
