@@ -35,6 +35,7 @@ from ear.fit_timing import (
     as_code,
     fit_softmax,
     main_red_line,
+    sources_and_output,
     timed_pieces,
     training_sets,
 )
@@ -226,18 +227,7 @@ def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterat
 
 
 @click.command(cls=Command)
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path(__file__).with_name("learnt_choice.py"),
-    show_default="ear/learnt_choice.py",
-    help="File to write.",
-)
-@click.option(
-    "--timed", type=click.Path(exists=True, file_okay=False, path_type=Path), help="More music, with a timing.json."
-)
+@sources_and_output("learnt_choice.py")
 @click.option("--checkpoint", default="bundled", show_default=True, help="Beat network.")
 def main(folder: Path, output: Path, timed: Path | None, checkpoint: str) -> None:
     """Learn how much a beat network counts from the beatmap sets in FOLDER."""

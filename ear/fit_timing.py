@@ -261,19 +261,31 @@ def as_code(name: str, weights: NDArray[np.float64]) -> str:
     return f"{name} = np.array(\n    [\n" + "".join(f"        {row},\n" for row in rows) + "    ]\n)\n"
 
 
+def sources_and_output(written: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The argument and options of a command that learns from songs and writes the module `written` of this package."""
+    there = click.Path(exists=True, file_okay=False, path_type=Path)
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            click.argument("folder", type=there),
+            click.option(
+                "-o",
+                "--output",
+                type=click.Path(dir_okay=False, path_type=Path),
+                default=Path(__file__).with_name(written),
+                show_default=f"ear/{written}",
+                help="File to write.",
+            ),
+            click.option("--timed", type=there, help="More music, with a timing.json."),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
 @click.command(cls=Command)
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path(__file__).with_name("learnt.py"),
-    show_default="ear/learnt.py",
-    help="File to write.",
-)
-@click.option(
-    "--timed", type=click.Path(exists=True, file_okay=False, path_type=Path), help="More music, with a timing.json."
-)
+@sources_and_output("learnt.py")
 def main(folder: Path, output: Path, timed: Path | None) -> None:
     """Learn beat level, phase and downbeat from the beatmap sets in FOLDER."""
     use_utf8()
