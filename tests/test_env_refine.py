@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from chart.errors import ConfigError
+from env.curves import draw_curves, read_curves
 from env.heldout import HeldOut, evaluate_charts
 from env.judge import PolicySampling
 from env.refine import HELD_OUT_EVERY, RefineConfig, main, refine, split_songs
@@ -64,6 +65,17 @@ def test_a_run_leaves_weights_config_and_curves_and_goes_on(tmp_path: Path) -> N
     assert {"leash/kl", "held_out/reward", "guard/hold_drift", "train/entropy"} <= set(events.Tags()["scalars"])
     assert "charts/0" in events.Tags()["images"]
     assert "charts/0" in events.Tags()["audio"]
+    curves = read_curves(tmp_path)
+    assert [update for update, _ in curves["held_out/reward"]] == [0, 2, 3]
+    draw_curves([tmp_path], tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_without_a_run_has_no_curves(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no log of a refinement"):
+        read_curves(tmp_path)
+    with pytest.raises(ConfigError, match="no such folder; give the folder of a refinement run"):
+        read_curves(tmp_path / "nowhere")
 
 
 @pytest.mark.usefixtures("synthetic")
