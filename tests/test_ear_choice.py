@@ -13,6 +13,7 @@ from ear import learnt_choice
 from ear.fit_choice import Choice, choices_of, fit_scaled, grids_of, held_out_shares, learn, main
 from ear.fit_timing import Example
 from ear.heard_grid import HEARD_FEATURES, heard_features, steady_beats
+from ear.metre import find_bars
 from ear.onset import onset_strength
 from ear.peaks import HeardPeaks, Peaks, heard_peaks
 from ear.tempo import balanced
@@ -64,6 +65,18 @@ def test_silence_and_missing_downbeats_are_no_error() -> None:
     assert found["on the beat"] == pytest.approx(np.log(1.05))
     assert found["every 4"] == 0.0
     assert np.isfinite(heard_features(heard_at(np.array([700.0]), np.zeros(0)), 700.0 + np.arange(8) * 100)).all()
+
+
+@pytest.mark.parametrize(("meter", "first"), [(4, 0), (4, 2), (3, 1)])
+def test_the_downbeats_heard_decide_where_beats_are_alike(meter: int, first: int) -> None:
+    """Features without any difference between beats leave metre and downbeat to the network."""
+    rng = np.random.default_rng(0)
+    alike = 0.3 * rng.standard_normal((96, 29))
+    down_ms = 400.0 * np.arange(first, 96, meter)
+    bars = find_bars(alike, Peaks(down_ms, np.full(down_ms.size, 0.5)), 400.0)
+    assert (bars.meter, bars.downbeat) == (meter, first)
+    assert bars.chance > 0.5
+    assert find_bars(alike, Peaks(np.zeros(0), np.zeros(0)), 400.0) == find_bars(alike)
 
 
 def test_the_fit_finds_which_feature_decides() -> None:
