@@ -1,0 +1,29 @@
+"""The wheel holds what the packages need besides their modules."""
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+
+
+def test_every_file_of_a_package_is_packed():
+    packed = {
+        path
+        for package, patterns in SETTINGS["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / package).glob(pattern)
+    }
+    there = {
+        path
+        for package in SETTINGS["packages"]
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc", ".tmp")
+    }
+    assert there == packed
+    assert any(path.name == "mapper.safetensors" for path in packed)
+
+
+def test_every_folder_with_modules_is_a_package():
+    folders = {path.parent for package in SETTINGS["packages"] for path in (ROOT / package).rglob("*.py")}
+    assert folders == {ROOT / package for package in SETTINGS["packages"]}
