@@ -143,7 +143,7 @@ def test_a_folder_is_mapped_and_what_fails_is_named(song, tmp_path):
     ("arguments", "status", "words"),
     [
         (["."], 1, "say with -o which folder"),
-        ([".", "-o", "sets", "--workers", 0], 1, "--workers 0"),
+        ([".", "-o", "sets", "--workers", -1], 1, "--workers -1"),
         ([], 2, "no song"),
         (["x.mp3", "--set", "easy", "lunatic"], 2, "unexpected extra argument"),
         (["x.mp3", "--patterns", "jacks"], 1, "write it as jumpstream"),
