@@ -76,8 +76,18 @@ def states_of(model: Mapper, windows: Windows, tokens: Tensor, token: Tensor) ->
 
 def hazard_logits(model: Mapper, reading: Reading, state: Tensor, sampling: PolicySampling) -> Tensor:
     """[env, step, offset] log-odds that the next row falls on each slot asked; `state` is [env, step, width]."""
+    encoding, window = reading.windows.encoding, reading.window
+    asked = reading.decisions.slots.clamp(max=encoding.slot.shape[1] - 1)
+    onset = model.onset(encoding.slot).squeeze(-1)[window[:, None, None], asked]  # heard anew: its head learns, too
+    logit = sampling.onset_weight * onset
+    if sampling.rhythm_weight:
+        logit = logit + sampling.rhythm_weight * _rhythm_logits(model, reading, state, asked)
+    return logit / sampling.hazard_temperature
+
+
+def _rhythm_logits(model: Mapper, reading: Reading, state: Tensor, asked: Tensor) -> Tensor:
+    """[env, step, offset] what the rows so far say for a row on each of the slots `asked` of the window."""
     slots, encoding, window = reading.decisions.slots, reading.windows.encoding, reading.window
-    asked = slots.clamp(max=encoding.slot.shape[1] - 1)
     terms = model.hazard_terms(state)
     if slots.shape[1] == 1:
         match = terms.query @ encoding.slot[window[:, None], asked[:, 0]].transpose(1, 2)
@@ -88,9 +98,7 @@ def hazard_logits(model: Mapper, reading: Reading, state: Tensor, sampling: Poli
     elapsed = elapsed_bucket((ticks_of(slots) - reading.decisions.last_tick[..., None]).clamp(min=0))
     earlier = _earlier(reading, slots)
     alike = _alike(encoding, window[:, None, None], asked)
-    rhythm = match + terms.by_elapsed.gather(2, elapsed) + model.motif.rhythm_logit(earlier, alike)
-    onset = encoding.onset_logit[window[:, None, None], asked]
-    return (sampling.onset_weight * onset + sampling.rhythm_weight * rhythm) / sampling.hazard_temperature
+    return match + terms.by_elapsed.gather(2, elapsed) + model.motif.rhythm_logit(earlier, alike)
 
 
 def row_logits(model: Mapper, reading: Reading, state: Tensor, wrote: Tensor, sampling: PolicySampling) -> Tensor:

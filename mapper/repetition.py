@@ -19,7 +19,7 @@ NEAREST_BARS = 4
 """A bar repeats one at least this far back: a phrase comes again, rather than a bar at once."""
 ALIKE = 0.5
 """Mean likeness over a bar (`mapper.hearing.Heard.alike`) from which it sounds like the earlier one."""
-REPEATED_SHARE = 0.15
+REPEATED_SHARE = 0.2
 """Of the bars that sound like an earlier one, those that take its chance; found on `train` charts (docs/LOG.md)."""
 
 

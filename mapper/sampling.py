@@ -47,8 +47,8 @@ class Sampling:
     luck: NDArray[np.float32] | None = None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
     # the same luck have rows in the same places, as far as their hazards allow; None: each draws its own
     onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
-    rhythm_weight: float = 0.25  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
-    hazard_temperature: float = 0.3
+    rhythm_weight: float = 0.0  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
+    hazard_temperature: float = 0.2
     row_temperature: float = 1.0
     top_p: float = 0.99  # of the row head
     guidance: float = (
@@ -172,7 +172,7 @@ class _Writing:
     def _advance(self, charts: NDArray[np.int64]) -> NDArray[np.int64]:
         """One more row for each of these charts; returns those that have not come to their end."""
         state, grid = self.state, self.grid
-        query, by_elapsed = self.decoder.hazard_terms(self._listeners(charts))
+        query, by_elapsed = self._rhythm_terms(self._listeners(charts))
         find_slots(charts, query, by_elapsed, self.motif_rhythm, self.ground, self.hearing, self.asked, state)
         charts = charts[~state.done[charts]]
         slot = state.slot[charts]
@@ -196,6 +196,13 @@ class _Writing:
     def _twice(self, of_charts: NDArray[np.int64]) -> NDArray[np.int64]:
         """[listener] from [chart]."""
         return np.concatenate((of_charts, of_charts)) if self.shadows else of_charts
+
+    def _rhythm_terms(self, listeners: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the rows so far say of the next one's place; nothing where nobody listens to it."""
+        if self.asked.rhythm_weight:
+            return self.decoder.hazard_terms(listeners)
+        nothing = np.zeros((listeners.size, 1), np.float32)
+        return nothing, nothing
 
     def _row_logits(
         self, charts: NDArray[np.int64], slot: NDArray[np.int64], elapsed: NDArray[np.int64]

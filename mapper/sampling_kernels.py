@@ -135,14 +135,18 @@ def find_slots(
             if not _is_open(chart, at, ground, state):
                 continue
             bucket = ELAPSED_BUCKET[min(ground.slot_tick[at] - state.tick[chart], _LAST_BUCKET)]
-            wrote = _wrote(chart, at, motif_rhythm, hearing.alike[chart], state)
-            rhythm = by_elapsed[number, bucket] + _match(query[number], hearing.slot[chart, at]) + wrote
-            log_odds = asked.onset_weight * hearing.onset[chart, at] + asked.rhythm_weight * rhythm
+            log_odds = asked.onset_weight * hearing.onset[chart, at]
+            if asked.rhythm_weight != 0:
+                wrote = _wrote(chart, at, motif_rhythm, hearing.alike[chart], state)
+                rhythm = by_elapsed[number, bucket] + _match(query[number], hearing.slot[chart, at]) + wrote
+                log_odds += asked.rhythm_weight * rhythm
             if shadows:
                 shadow = chart + state.done.size
-                wrote = _wrote(chart, at, motif_rhythm, hearing.alike[shadow], state)
-                rhythm = by_elapsed[free, bucket] + _match(query[free], hearing.slot[shadow, at]) + wrote
-                unasked = asked.onset_weight * hearing.onset[shadow, at] + asked.rhythm_weight * rhythm
+                unasked = asked.onset_weight * hearing.onset[shadow, at]
+                if asked.rhythm_weight != 0:
+                    wrote = _wrote(chart, at, motif_rhythm, hearing.alike[shadow], state)
+                    rhythm = by_elapsed[free, bucket] + _match(query[free], hearing.slot[shadow, at]) + wrote
+                    unasked += asked.rhythm_weight * rhythm
                 log_odds += (asked.guidance - 1) * (log_odds - unasked)
             chance = 1 / (1 + math.exp(-(log_odds + asked.rate_bias[chart]) / asked.hazard_temperature))
             drawn = asked.luck[chart, at] if asked.luck.size else uniform(state.random, chart)

@@ -33,7 +33,7 @@ def algorithm(settings: Settings = SMALL, seed: int = 0) -> SectionPPO:
     torch.manual_seed(seed)
     model = tiny_mapper()
     vector = ChartVecEnv(library(), 2, SectionConfig(phrases=1), ScoringConfig(players=4))
-    ppo = SectionPPO(vector, model, frozen_copy(model), settings, PolicySampling())
+    ppo = SectionPPO(vector, model, frozen_copy(model), settings, PolicySampling(1.5, 0.5, 0.3))
     ppo.set_logger(configure(None, []))
     return ppo
 
