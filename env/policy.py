@@ -74,6 +74,7 @@ class MapperPolicy(ActorCriticPolicy):
         del self._given
         if tune == "writing":
             self.mapper.freeze_hearing()
+            self.mapper.onset.requires_grad_(True)  # what is heard stays; whether a row falls there is learnt
         self.value_head = ValueHead(self.mapper.config.width)
         self.judge = Judge(self.mapper, sampling)
         self._windows: OrderedDict[tuple, Windows] = OrderedDict()

@@ -223,7 +223,8 @@ def test_what_hears_is_frozen_and_dropout_never_runs() -> None:
     assert not policy.mapper.stem.convolutions[0].weight.requires_grad
     assert policy.mapper.next_code.weight.requires_grad
     trained = {id(one) for group in policy.optimizer.param_groups for one in group["params"]}
-    assert id(policy.mapper.onset[-1].weight) not in trained
+    assert id(policy.mapper.slot_from_cell.weight) not in trained
+    assert id(policy.mapper.onset[-1].weight) in trained
     assert id(policy.mapper.hazard_query.weight) in trained
 
 
