@@ -5,20 +5,25 @@
 
 Each job's result comes exactly once, as it is done. On a cluster, jobs of a node that dies are done again elsewhere, so a
 job must not mind being done twice: it returns what it found, or writes its file in one piece under a name of its own. Files are
-named by path: the nodes of a cluster see them in a shared folder.
+named by path: the nodes of a cluster see them in a shared folder. A command takes `--workers` and `--ray` by `worker_options`.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import wraps
 from itertools import islice
 from typing import Any, TypeVar
 
+import click
+
+from chart.command import progress
 from chart.errors import ConfigError
 
 J = TypeVar("J")
@@ -40,6 +45,27 @@ class Workers:
     def __post_init__(self) -> None:
         if not 0 <= self.count <= MAX_WORKERS:
             raise ConfigError(f"--workers {self.count}: must be 0 (one a core) to {MAX_WORKERS}")
+
+
+def worker_options(default: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Gives a command `--workers` and `--ray`; its function gets both as one argument, `workers: Workers`."""
+
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        @click.option("--workers", default=default, show_default=True, help="Processes; 0: one a core.")
+        @click.option("--ray", default="", help="Address of a Ray cluster, HOST:PORT; folders must be shared.")
+        @wraps(function)
+        def command(*args: Any, workers: int, ray: str, **options: Any) -> R:
+            return function(*args, workers=Workers(workers, ray), **options)
+
+        return command
+
+    return decorate
+
+
+def all_results(function: Callable[[J], R], jobs: Sequence[J], workers: Workers, description: str) -> list[R]:
+    """The jobs' results in the order of the jobs, whoever was faster; a bar on stderr counts them."""
+    found = dict(progress(results(function, jobs, workers), description, total=len(jobs)))
+    return [found[number] for number in range(len(jobs))]
 
 
 def results(function: Callable[[J], R], jobs: Sequence[J], workers: Workers) -> Iterator[tuple[int, R]]:
@@ -80,6 +106,7 @@ def _on_ray(function: Callable[[J], R], jobs: Sequence[J], address: str) -> Iter
         ) from error
     try:
         task = ray.remote(num_cpus=1, max_retries=-1)(_with_one_thread)
+        function = _importable(function)
         todo = iter(enumerate(jobs))
         waiting: dict[Any, int] = {}
         while True:
@@ -91,6 +118,15 @@ def _on_ray(function: Callable[[J], R], jobs: Sequence[J], address: str) -> Iter
             yield waiting.pop(done), ray.get(done)
     finally:
         ray.shutdown()
+
+
+def _importable(function: Callable[[J], R]) -> Callable[[J], R]:
+    """The function under its module's own name: that of `python -m ear.batch` is of `__main__`, which nodes do not have."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if function.__module__ != "__main__" or spec is None:
+        return function
+    named: Callable[[J], R] = getattr(importlib.import_module(spec.name), function.__qualname__)
+    return named
 
 
 def _check_answers(address: str) -> None:

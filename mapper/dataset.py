@@ -20,10 +20,10 @@ from typing import Any
 import click
 import numpy as np
 
-from chart.command import Command, progress, use_utf8
+from chart.command import Command, use_utf8
 from chart.errors import ConfigError, Mania4KError, OutputError
 from chart.saving import replacing, save_bytes
-from chart.workers import Workers, results
+from chart.workers import Workers, all_results, worker_options
 from mapper.corpus import FORMAT_VERSION, SongEntry
 from mapper.features import BANDS
 from mapper.song_arrays import collection_arrays, song_arrays
@@ -75,9 +75,7 @@ def build(
     except OSError as error:
         raise OutputError(f"{out}: cannot make the dataset's folder ({error})") from error
     jobs = [(source, str(parts_folder), timing) for source in sources]
-    found = dict(progress(results(_build_part, jobs, workers or Workers()), "songs", len(jobs)))
-    parts = [found[number] for number in range(len(jobs))]  # in order: the dataset does not depend on who was faster
-    return _join(parts, out)
+    return _join(all_results(_build_part, jobs, workers or Workers(), "songs"), out)
 
 
 def find_sources(folders: Sequence[Path], splits: dict[str, str] | None) -> list[Source]:
@@ -222,8 +220,7 @@ def read_splits(path: Path) -> dict[str, str]:
     show_default=True,
     help="Beats of the map, or those that the Ear hears: the mapper then learns on such grids as it will write on.",
 )
-@click.option("--workers", default=0, show_default=True, help="Processes; 0: one a core.")
-@click.option("--ray", default="", help="Address of a Ray cluster to build on, HOST:PORT; folders must be shared.")
+@worker_options(default=0)
 @click.pass_context
 def main(
     context: click.Context,
@@ -231,11 +228,10 @@ def main(
     out: Path,
     splits: Path | None,
     timing: str,
-    workers: int,
-    ray: str,
+    workers: Workers,
 ) -> None:
     use_utf8()
-    report = build(folders, out, read_splits(splits) if splits else None, Workers(workers, ray), timing)
+    report = build(folders, out, read_splits(splits) if splits else None, workers, timing)
     for line in report["skipped"]:
         click.echo(f"skipped {line}", err=True)
     click.echo(

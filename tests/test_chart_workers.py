@@ -4,13 +4,17 @@ import os
 import re
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from chart.command import Command
 from chart.errors import ConfigError
-from chart.workers import Workers, results, use_one_thread
+from chart.workers import Workers, _importable, all_results, results, use_one_thread, worker_options
 
 
 def square(number: int) -> tuple[int, int]:
@@ -54,6 +58,42 @@ def test_workers_use_one_thread(monkeypatch):
 def test_the_number_of_workers_is_bounded():
     with pytest.raises(ConfigError, match=r"--workers 65: must be 0 \(one a core\) to 64"):
         Workers(65)
+
+
+def later_first(number: int) -> int:
+    time.sleep(0.1 / (1 + number))
+    return number
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_all_results_come_in_the_order_of_the_jobs(count, capsys):
+    assert all_results(later_first, range(6), Workers(count), "counting") == list(range(6))
+    assert "counting" in capsys.readouterr().err
+
+
+def test_a_command_gets_its_workers():
+    @click.command(cls=Command)
+    @worker_options(default=3)
+    def command(workers: Workers) -> None:
+        click.echo(workers)
+
+    def said(*arguments: str) -> str:
+        return CliRunner().invoke(command, arguments).output.strip()
+
+    assert said() == str(Workers(3))
+    assert said("--workers", "2", "--ray", "head:6379") == str(Workers(2, "head:6379"))
+    assert said("--workers", "-1") == "error: --workers -1: must be 0 (one a core) to 64"
+
+
+def test_nodes_get_a_command_s_function_by_its_module(monkeypatch):
+    """As if this module ran by `python -m`: what nodes import is not the copy in `__main__`."""
+    main = ModuleType("__main__")
+    main.__spec__ = find_spec(__name__)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    of_main = FunctionType(square.__code__, {"__name__": "__main__"}, "square")
+    assert of_main.__module__ == "__main__"
+    assert _importable(of_main) is square
+    assert _importable(square) is square
 
 
 @pytest.mark.slow
