@@ -1,115 +1,110 @@
-"""Let simulated players play a chart: `python -m agents.play map.osu --skill 4.2 --plays 200 --replay out.osr`."""
+"""Let simulated players play charts: `python -m agents.play map.osu --skill 4.2 --plays 200 --replay out.osr`.
+
+python -m agents.play Songs --json --workers 4    # every chart below a folder, a row each
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chart.command import Command, make_callable, use_utf8
-from chart.errors import ConfigError
+from chart.errors import ChartFileError, ConfigError
+from chart.workers import Workers, worker_options
 
-MAX_PLAYS = 10_000
+if TYPE_CHECKING:
+    from agents.playtest import PlayOptions
+
 POPULATIONS = ("ranked", "all")
 
 
-@dataclass(frozen=True, slots=True)
-class PlayOptions:
-    """What the command was asked for."""
-
-    path: Path
-    skill: float | None = None
-    population: str | None = None
-    plays: int = 200
-    mods: str = ""
-    rules: str = "stable"
-    seed: int = 0
-    threads: int = 0
-    replay: Path | None = None
-    plots: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.skill is not None and self.population is not None:
-            raise ConfigError("--skill and --population contradict one another: choose one")
-        if not 1 <= self.plays <= MAX_PLAYS:
-            raise ConfigError(f"--plays is {self.plays}; give 1–{MAX_PLAYS:,}")
-
-
-def run(options: PlayOptions) -> tuple[str, dict[str, object]]:
-    """Play as asked; returns the table and the same as plain data, and writes replay and plots."""
+def run(
+    path: Path, options: PlayOptions, replay: Path | None = None, plots: Path | None = None
+) -> tuple[str, dict[str, object]]:
+    """Play one .osu; returns the table and the same as plain data, and writes replay and plots."""
     import numpy as np
 
-    from agents.mods import mods_of
-    from agents.required import accuracy_curve
-    from agents.simulate import play as simulate
-    from agents.skill import around, everyone, ranked
-    from agents.summary import as_text, summarise
+    from agents.playtest import playtest
+    from agents.summary import as_text
     from chart.osu import parse_osu
     from chart.parsing import decode_utf8, read_bytes
 
-    data = read_bytes(options.path)
-    chart = parse_osu(decode_utf8(data, str(options.path)), str(options.path))
-    mods = mods_of(options.mods)
-    rng = np.random.default_rng([options.seed, 1])
-    curve = accuracy_curve(chart, mods, rules=options.rules, seed=options.seed, threads=options.threads)
-    if options.skill is not None:
-        players, who = around(options.skill, options.plays, rng), f"players of level {options.skill:g}"
-    elif options.population == "all":
-        players, who = everyone(options.plays, rng), "players of all levels"
-    else:
-        required = curve.level_for(0.96)
-        players, who = ranked(required, options.plays, rng), "ranked players, who choose charts near their skill"
-    plays = simulate(
-        chart,
-        players,
-        options.seed,
-        mods,
-        rules=options.rules,
-        threads=options.threads,
-        keep_presses=options.replay is not None,
-    )
-    summary = summarise(chart, plays, curve, mods)
-    out: dict[str, object] = {"file": str(options.path), "mods": options.mods, "rules": options.rules}
-    out |= {"seed": options.seed, **summary.as_dict()}
-    names = " – ".join(part for part in (chart.metadata.artist, chart.metadata.title) if part) or options.path.stem
-    title = f"{names} [{chart.metadata.version}]" + (f" +{options.mods}" if options.mods else "")
-    if options.replay is not None:
+    data = read_bytes(path)
+    chart = parse_osu(decode_utf8(data, str(path)), str(path))
+    test = playtest(chart, path.stem, options, keep_presses=replay is not None)
+    out, plays = test.as_dict(str(path)), test.plays
+    if replay is not None:
         from agents.recording import replay_of
         from chart.replay import write_replay
 
         middle = int(np.argsort(plays.accuracy, kind="stable")[plays.accuracy.size // 2])
-        write_replay(replay_of(plays, middle, hashlib.md5(data).hexdigest(), mods.bits), options.replay)
-        out |= {"replay": str(options.replay), "replay_accuracy": float(plays.accuracy[middle])}
-    if options.plots is not None:
+        write_replay(replay_of(plays, middle, hashlib.md5(data).hexdigest(), test.mods.bits), replay)
+        out |= {"replay": str(replay), "replay_accuracy": float(plays.accuracy[middle])}
+    if plots is not None:
         from agents.plots import draw_plots
 
-        out["plots"] = [str(path) for path in draw_plots(chart, plays, curve, options.plots)]
-    return as_text(summary, title, who), out
+        out["plots"] = [str(one) for one in draw_plots(chart, plays, test.curve, plots)]
+    return as_text(test.summary, test.title, test.who), out
+
+
+def run_collection(paths: tuple[Path, ...], options: PlayOptions, workers: Workers, as_json: bool) -> None:
+    """Play all charts of files and folders, print a row each, and name what could not be played."""
+    from agents.collection import as_table, playtest_collection
+
+    found = playtest_collection(paths, options, workers)
+    for line in (line for file in found for line in file.skipped):
+        click.echo(f"skipped {line}", err=True)
+    rows = [row for file in found for row in file.rows]
+    if rows:
+        click.echo(as_table(rows))
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False))
+    failed = sum(not file.rows for file in found)
+    if failed:
+        raise ChartFileError(f"{failed} of {len(found)} files could not be played (named above)")
 
 
 @click.command(cls=Command)
-@click.argument("path", metavar="MAP.OSU", type=click.Path(path_type=Path))
+@click.argument("paths", metavar="MAP...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--skill", type=float, help="Level of the players, about the stars they play at 96 %.")
 @click.option("--population", type=click.Choice(POPULATIONS), help="ranked: as hand in scores (default); all: anybody.")
 @click.option("--plays", default=200, show_default=True, help="Number of plays, one player each.")
 @click.option("--mods", default="", help="Modifiers such as DT or HRMR.")
 @click.option("--rules", type=click.Choice(["stable", "lazer"]), default="stable", show_default=True)
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same plays.")
-@click.option("--threads", default=0, show_default=True, help="Processor cores to use, 0 for all.")
+@click.option(
+    "--threads", default=0, show_default=True, help="Processor cores to use for a map, 0 for all (several maps: one)."
+)
 @click.option("--replay", type=click.Path(path_type=Path), help="Write the median play as an .osr to watch in osu!.")
 @click.option("--plots", type=click.Path(path_type=Path), help="Draw accuracy by skill and errors by time here.")
-@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
-def main(as_json: bool, **options: Any) -> None:
-    """Play MAP.OSU with simulated players and say who passes, where they fail and on what."""
+@click.option("--json", "as_json", is_flag=True, help="End with one line of JSON, a line a chart for several.")
+@worker_options(default=0)
+def main(
+    paths: tuple[Path, ...], replay: Path | None, plots: Path | None, as_json: bool, workers: Workers, **options: Any
+) -> None:
+    """Play MAP with simulated players and say who passes, where they fail and on what.
+
+    One .osu is told about at length. Of several, of a folder with all below it, or of an .osz, .qua or .sm there is a row for
+    each chart, played in --workers processes or on the machines of --ray; what cannot be played is named and left out.
+    """
     use_utf8()
-    text, data = run(PlayOptions(**options))
-    click.echo(text)
-    if as_json:
-        click.echo(json.dumps(data, ensure_ascii=False))
+    from agents.playtest import PlayOptions
+
+    chosen = PlayOptions(**options)
+    if len(paths) == 1 and paths[0].suffix.lower() == ".osu" and not paths[0].is_dir():
+        text, data = run(paths[0], chosen, replay, plots)
+        click.echo(text)
+        if as_json:
+            click.echo(json.dumps(data, ensure_ascii=False))
+        return
+    if replay is not None or plots is not None:
+        raise ConfigError("--replay and --plots are of one map: name one .osu")
+    run_collection(paths, chosen, workers, as_json)
 
 
 make_callable(__name__, "agents.simulate", "play")

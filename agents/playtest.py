@@ -1,0 +1,89 @@
+"""One chart played as the command was asked: its players, their plays and what is said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.mods import Mods, mods_of
+from agents.required import AccuracyCurve, accuracy_curve
+from agents.simulate import Plays
+from agents.simulate import play as simulate
+from agents.skill import Population, around, everyone, ranked
+from agents.summary import Summary, summarise
+from chart.errors import ConfigError
+from chart.model import Chart
+from chart.parsing import shown
+
+MAX_PLAYS = 10_000
+RANKED_ACCURACY = 0.96
+"""Accuracy of the level that a chart asks of its ranked players."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayOptions:
+    """How a chart is played."""
+
+    skill: float | None = None
+    population: str | None = None
+    plays: int = 200
+    mods: str = ""
+    rules: str = "stable"
+    seed: int = 0
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.skill is not None and self.population is not None:
+            raise ConfigError("--skill and --population contradict one another: choose one")
+        if not 1 <= self.plays <= MAX_PLAYS:
+            raise ConfigError(f"--plays is {self.plays}; give 1–{MAX_PLAYS:,}")
+        mods_of(self.mods)  # unknown ones end a collection before it begins
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Playtest:
+    """A chart's plays and their summary."""
+
+    options: PlayOptions
+    title: str  # Artist – Title [Version] +mods
+    who: str  # who played
+    mods: Mods
+    curve: AccuracyCurve
+    plays: Plays
+    summary: Summary
+
+    def as_dict(self, file: str) -> dict[str, object]:
+        """Plain data for JSON; `file` is where the chart was read from."""
+        head = {"file": file, "title": self.title, "mods": self.options.mods, "rules": self.options.rules}
+        return {**head, "seed": self.options.seed, **self.summary.as_dict()}
+
+
+def playtest(chart: Chart, name: str, options: PlayOptions, keep_presses: bool = False) -> Playtest:
+    """Let players play `chart`, which is called `name` where it names neither artist nor title."""
+    mods = mods_of(options.mods)
+    curve = accuracy_curve(chart, mods, rules=options.rules, seed=options.seed, threads=options.threads)
+    players, who = _players(options, curve)
+    plays = simulate(
+        chart,
+        players,
+        options.seed,
+        mods,
+        rules=options.rules,
+        threads=options.threads,
+        keep_presses=keep_presses,
+    )
+    names = " – ".join(shown(part) for part in (chart.metadata.artist, chart.metadata.title) if part) or name
+    title = f"{names} [{shown(chart.metadata.version)}]" + (f" +{options.mods}" if options.mods else "")
+    return Playtest(options, title, who, mods, curve, plays, summarise(chart, plays, curve, mods))
+
+
+def _players(options: PlayOptions, curve: AccuracyCurve) -> tuple[Population, str]:
+    """The players and what they are called; `curve` is the chart's."""
+    rng = np.random.default_rng([options.seed, 1])
+    if options.skill is not None:
+        return around(options.skill, options.plays, rng), f"players of level {options.skill:g}"
+    if options.population == "all":
+        return everyone(options.plays, rng), "players of all levels"
+    required = curve.level_for(RANKED_ACCURACY)
+    return ranked(required, options.plays, rng), "ranked players, who choose charts near their skill"
