@@ -43,21 +43,35 @@ def read_song(source: bytes | Path, name: str) -> Song:
 
 def human_charts(folder: Path, split: str, min_notes: int = 0) -> Iterator[HumanChart]:
     """Charts of the folder's `split` (as its `songs.json` says) with at least `min_notes` notes."""
+    for entry in songs_of(folder, split):
+        yield from charts_of_song(folder, entry, min_notes)
+
+
+def songs_of(folder: Path, split: str) -> list[dict[str, str]]:
+    """The entries of the folder's `songs.json` that are of `split`; each names its `file` and `style`."""
     index = folder / "songs.json"
     if not index.is_file():
         raise ConfigError(f"{index} is missing: give a folder of .osz with a songs.json that names their splits")
-    for entry in json.loads(index.read_text(encoding="utf-8")):
-        if entry["split"] != split:
-            continue
-        beatmapset = read_osz(folder / entry["file"])
-        song: Song | None = None
-        for chart in beatmapset.charts:
-            if len(chart) < min_notes:
-                continue
-            if song is None:
-                song = read_song(beatmapset.read_audio(), entry["file"])
-            mine = replace(song, lag_ms=estimate_lag_ms(chart, song))
-            yield HumanChart(entry["file"], entry["style"], chart, stars(chart), mine)
+    return [entry for entry in json.loads(index.read_text(encoding="utf-8")) if entry["split"] == split]
+
+
+def charts_of_song(folder: Path, entry: dict[str, str], min_notes: int) -> list[HumanChart]:
+    """The charts of one entry with at least `min_notes` notes; its song is heard once, and not at all without charts."""
+    beatmapset = read_osz(folder / entry["file"])
+    charts = [chart for chart in beatmapset.charts if len(chart) >= min_notes]
+    if not charts:
+        return []
+    song = read_song(beatmapset.read_audio(), entry["file"])
+    return [
+        HumanChart(
+            entry["file"],
+            entry["style"],
+            chart,
+            stars(chart),
+            replace(song, lag_ms=estimate_lag_ms(chart, song)),
+        )
+        for chart in charts
+    ]
 
 
 def measure_all(item: HumanChart, seed: int = 0) -> dict[str, Measured]:
