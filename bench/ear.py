@@ -6,7 +6,8 @@
 Over `timing/`, by group: tempo within 0.01 % where it is constant, wrong metrical ratios, offset error modulo a beat,
 F at ±20 ms of beats and downbeats, and how far the grid is from the true beats it finds. Over the `val` songs of
 `songs/`: red lines against the maps' own and the share of notes within 5 ms of our grid, after each song's own lag
-between notes and sound. Each miss is named: octave, phase, drift, metre, … Ends with one line of JSON.
+between notes and sound. Each miss is named: octave, phase, drift, metre, … Ends with one line of JSON. With --workers all
+figures are the same but the seconds a song takes, `wall_s`.
 """
 
 from __future__ import annotations
@@ -15,50 +16,84 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from bench.beat_figures import PieceResult, SongResult, group_figures, judge_piece, judge_song, song_figures, song_miss
-from chart.command import Command, progress, use_utf8
+from chart.command import Command, use_utf8
 from chart.osz import read_osz
+from chart.workers import Workers, all_results, worker_options
 from ear.audio import Audio, load_audio
 from ear.onset import estimate_lag_ms, onset_strength
 from ear.song_timing import NO_NETWORK, time_with
 from ear.timing import PROFILES, Profile, Timing
 
-TimeSong = Callable[[Audio], Timing]
+
+@dataclass(frozen=True)
+class Method:
+    """How songs are timed."""
+
+    checkpoint: str = "bundled"  # of the beat network, or NO_NETWORK
+    device: str = "auto"
+    profile: Profile = "auto"
 
 
-def time_pieces(folder: Path, time_song: TimeSong) -> list[PieceResult]:
+@lru_cache(maxsize=1)
+def timer(method: Method) -> Callable[[Audio], Timing]:
+    """The method as a function, with its network loaded."""
+    tracker = None
+    if method.checkpoint != NO_NETWORK:
+        from ear.beat_network import load_beat_tracker
+
+        tracker = load_beat_tracker(method.checkpoint, device=method.device)
+
+    def time_song(audio: Audio) -> Timing:
+        return time_with(tracker, audio, method.profile).timing
+
+    return time_song
+
+
+def time_pieces(folder: Path, method: Method, workers: Workers) -> list[PieceResult]:
     """Results for every piece of `timing.json`."""
     pieces = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
-    results = []
-    for piece in progress(pieces, "timing"):
-        started = time.perf_counter()
-        timing = time_song(load_audio(folder / piece["file"]))
-        results.append(judge_piece(piece, timing, time.perf_counter() - started))
-    return results
+    return all_results(_time_piece, [(folder, piece, method) for piece in pieces], workers, "timing")
 
 
-def time_songs(folder: Path, split: str, time_song: TimeSong) -> list[SongResult]:
+def _time_piece(job: tuple[Path, dict[str, Any], Method]) -> PieceResult:
+    folder, piece, method = job
+    time_song = timer(method)
+    started = time.perf_counter()
+    timing = time_song(load_audio(folder / piece["file"]))
+    return judge_piece(piece, timing, time.perf_counter() - started)
+
+
+def time_songs(folder: Path, split: str, method: Method, workers: Workers) -> list[SongResult]:
     """Results for every song of a split whose charts have red lines."""
     songs = json.loads((folder / "songs.json").read_text(encoding="utf-8"))
-    results = []
-    for song in progress([song for song in songs if song["split"] == split], f"{split} songs"):
-        beatmapset = read_osz(folder / song["file"])
-        charts = [chart for chart in beatmapset.charts if chart.red_lines and len(chart)]
-        if not charts:
-            continue
-        started = time.perf_counter()
-        audio = load_audio(beatmapset.read_audio(), name=song["file"])
-        timing = time_song(audio)
-        wall_s = time.perf_counter() - started
-        notes = np.concatenate([chart.time_ms for chart in charts])
-        lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), notes)
-        results.append(judge_song(song["file"], max(charts, key=len), timing, lag, wall_s))
-    return results
+    jobs = [(folder, song["file"], method) for song in songs if song["split"] == split]
+    return [result for result in all_results(_time_song, jobs, workers, f"{split} songs") if result is not None]
+
+
+def _time_song(job: tuple[Path, str, Method]) -> SongResult | None:
+    """None without charts to compare with."""
+    folder, file, method = job
+    beatmapset = read_osz(folder / file)
+    charts = [chart for chart in beatmapset.charts if chart.red_lines and len(chart)]
+    if not charts:
+        return None
+    time_song = timer(method)
+    started = time.perf_counter()
+    audio = load_audio(beatmapset.read_audio(), name=file)
+    timing = time_song(audio)
+    wall_s = time.perf_counter() - started
+    notes = np.concatenate([chart.time_ms for chart in charts])
+    lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), notes)
+    return judge_song(file, max(charts, key=len), timing, lag, wall_s)
 
 
 def print_misses(pieces: list[PieceResult], songs: list[SongResult]) -> None:
@@ -113,20 +148,15 @@ def print_groups(pieces: list[PieceResult]) -> dict[str, dict[str, float]]:
 @click.option("--checkpoint", default="bundled", show_default=True, help="Beat network, or none.")
 @click.option("--device", default="auto", show_default=True, help="Where the network runs.")
 @click.option("--timing-profile", "profile", type=click.Choice(PROFILES), default="auto", show_default=True)
-def main(data: Path, split: str, only: str | None, checkpoint: str, device: str, profile: Profile) -> None:
+@worker_options(default=1)
+def main(
+    data: Path, split: str, only: str | None, checkpoint: str, device: str, profile: Profile, workers: Workers
+) -> None:
     """Measure the Ear on DATA/timing and DATA/songs."""
     use_utf8()
-    tracker = None
-    if checkpoint != NO_NETWORK:
-        from ear.beat_network import load_beat_tracker
-
-        tracker = load_beat_tracker(checkpoint, device=device)
-
-    def time_song(audio: Audio) -> Timing:
-        return time_with(tracker, audio, profile).timing
-
-    pieces = time_pieces(data / "timing", time_song) if only != "songs" else []
-    songs = time_songs(data / "songs", split, time_song) if only != "timing" else []
+    method = Method(checkpoint, device, profile)
+    pieces = time_pieces(data / "timing", method, workers) if only != "songs" else []
+    songs = time_songs(data / "songs", split, method, workers) if only != "timing" else []
     report: dict[str, object] = {"bench": "ear", "machine": f"{platform.machine()} {platform.system()}"}
     report |= {"checkpoint": checkpoint, "profile": profile}
     if pieces:

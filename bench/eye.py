@@ -1,6 +1,6 @@
 """Does the review find what is wrong? Human charts with one planted fault, and the same charts untouched.
 
-    python -m bench.eye ../shared/data/songs --split val
+    python -m bench.eye ../shared/data/songs --split val --workers 2
 
 A fault is found when the review's first finding lies where it was planted: it shares half of the shorter of the two,
 and is no more than `MAX_LENGTH` times as long as the fault. `named` counts those whose kind is also the fault's. On the
@@ -19,13 +19,15 @@ from pathlib import Path
 import click
 import numpy as np
 
+from bench.human_charts import read_human_charts
 from bench.planted_faults import FAULTS, Planted
 from bench.report import print_json
-from chart.command import Command, progress, use_utf8
+from chart.command import Command, use_utf8
+from chart.workers import Workers, all_results, worker_options
 from eye.findings import Finding
 from eye.review import review_chart
 from reward.criteria import level_of
-from reward.measuring import HumanChart, human_charts
+from reward.measuring import HumanChart
 from reward.rules import check
 
 MIN_NOTES = 60
@@ -53,16 +55,22 @@ def lies_there(finding: Finding, planted: Planted) -> bool:
     return shared >= SHARED * min(max(length, 1.0), planted_length) and length <= MAX_LENGTH * planted_length + SLACK_MS
 
 
-def outcomes(items: Sequence[HumanChart], seed: int) -> list[Outcome]:
+def outcomes(items: Sequence[HumanChart], seed: int, workers: Workers) -> list[Outcome]:
     """Every fault planted once in every chart."""
+    jobs = [(item, seed, index) for index, item in enumerate(items)]
+    return [one for found in all_results(outcomes_of, jobs, workers, "planting faults") for one in found]
+
+
+def outcomes_of(job: tuple[HumanChart, int, int]) -> list[Outcome]:
+    """Every fault planted once in one chart, at places drawn from the two seeds."""
+    item, *seeds = job
     result = []
-    for index, item in enumerate(progress(items, "planting faults")):
-        for fault, plant in FAULTS.items():
-            planted = plant(item.chart, item.song, np.random.default_rng([seed, index]))
-            first = next(iter(review_chart(planted.chart, item.song).findings), None)
-            found = first is not None and lies_there(first, planted)
-            kind = "" if first is None else first.kind
-            result.append(Outcome(fault, item.style, item.stars, found, found and kind == planted.kind, kind))
+    for fault, plant in FAULTS.items():
+        planted = plant(item.chart, item.song, np.random.default_rng(seeds))
+        first = next(iter(review_chart(planted.chart, item.song).findings), None)
+        found = first is not None and lies_there(first, planted)
+        kind = "" if first is None else first.kind
+        result.append(Outcome(fault, item.style, item.stars, found, found and kind == planted.kind, kind))
     return result
 
 
@@ -99,12 +107,13 @@ def share_by(results: Sequence[Outcome], fault: str, attribute: str) -> float:
 @click.option("--split", default="val", show_default=True, help="Split of songs.json to measure on.")
 @click.option("--every", default=1, show_default=True, help="Take only every so many charts.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the planted faults.")
-def main(songs: Path, split: str, every: int, seed: int) -> None:
+@worker_options(default=1)
+def main(songs: Path, split: str, every: int, seed: int, workers: Workers) -> None:
     """Plant faults in the human charts of SONGS and see whether the review finds them."""
     use_utf8()
-    items = list(human_charts(songs, split, MIN_NOTES))[::every]
-    results = outcomes(items, seed)
-    false_problems = sum(len(unbacked(item)) for item in items)
+    items = read_human_charts(songs, split, MIN_NOTES, workers)[::every]
+    results = outcomes(items, seed, workers)
+    false_problems = sum(map(len, all_results(unbacked, items, workers, "untouched charts")))
     seconds = seconds_a_review(items)
     figures: dict[str, object] = {"split": split, "charts": len(items), "seed": seed}
     for fault in FAULTS:

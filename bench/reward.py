@@ -1,9 +1,10 @@
 """Does the reward know good charts from bad ones? Human charts against their corrupted versions, and what it costs.
 
-    python -m bench.reward ../shared/data/songs --split val
+    python -m bench.reward ../shared/data/songs --split val --workers 2
 
 Reports, per probe, the share of pairs that the human chart wins; the terms' correlations and which probes move them;
-the spread over player seeds; rule findings per 1,000 notes by level; and the time of plays plus terms on one core.
+the spread over player seeds; rule findings per 1,000 notes by level; and the time of plays plus terms on one core, which is
+measured in this process whatever the workers.
 Ends with one line of JSON.
 """
 
@@ -19,16 +20,20 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.command import Command, progress
+from bench.human_charts import read_human_charts
+from chart.command import Command
 from chart.model import Chart
 from chart.stars import stars as stars_of
+from chart.workers import Workers, all_results, worker_options
 from reward.criteria import level_of
-from reward.measuring import HumanChart, human_charts
+from reward.measuring import HumanChart
 from reward.probes import PROBES, other_song, quiet_doubled
 from reward.rules import check
 from reward.total import TERMS, Score, score
 
 MIN_NOTES = 60
+HUMAN = "human"
+"""Name of the uncorrupted chart among its corruptions."""
 SPEED_NOTES = 1_500
 SPEED_REPEATS = 15
 STABILITY_CHARTS, STABILITY_SEEDS = 20, 8
@@ -67,15 +72,20 @@ def nearest_other(items: list[HumanChart], item: HumanChart) -> Chart:
     ).chart
 
 
-def run_pairs(items: list[HumanChart]) -> Pairs:
+def run_pairs(items: list[HumanChart], workers: Workers) -> Pairs:
     """Score every chart and its corruptions with the human chart's stars as the target and the same player seeds."""
-    human, corrupted, names = [], [], []
-    for seed, item in enumerate(progress(items, "scoring")):
-        made = corruptions(item, nearest_other(items, item), seed)
-        names = list(made)
-        human.append(row(score(item.chart, item.stars, item.song)))
-        corrupted.append([row(score(chart, item.stars, item.song)) for chart in made.values()])
-    return Pairs(names, np.array(human), np.array(corrupted))
+    jobs = [(item, nearest_other(items, item), seed) for seed, item in enumerate(items)]
+    scores = all_results(scores_of, jobs, workers, "scoring")
+    names = [name for name in scores[0] if name != HUMAN] if scores else []
+    human = np.array([one[HUMAN] for one in scores])
+    return Pairs(names, human, np.array([[one[name] for name in names] for one in scores]))
+
+
+def scores_of(job: tuple[HumanChart, Chart, int]) -> dict[str, list[float]]:
+    """Rows of one chart and of each of its corruptions, from the chart, one of another song, and a seed."""
+    item, other, seed = job
+    made = {HUMAN: item.chart, **corruptions(item, other, seed)}
+    return {name: row(score(chart, item.stars, item.song)) for name, chart in made.items()}
 
 
 def wins(pairs: Pairs) -> dict[str, float]:
@@ -180,12 +190,13 @@ def report(items: list[HumanChart], pairs: Pairs) -> dict[str, object]:
 @click.option("--split", default="val", show_default=True, help="Songs of songs.json to use.")
 @click.option("--limit", default=0, help="Use at most this many charts, evenly spread (0 = all).")
 @click.option("--dump", type=click.Path(path_type=Path), help="Write all scores to this .npz as well.")
-def main(folder: Path, split: str, limit: int, dump: Path | None) -> None:
+@worker_options(default=1)
+def main(folder: Path, split: str, limit: int, dump: Path | None, workers: Workers) -> None:
     """Score the human charts in FOLDER against their corrupted versions."""
-    items = list(progress(list(human_charts(folder, split, MIN_NOTES)), "reading"))
+    items = read_human_charts(folder, split, MIN_NOTES, workers)
     if limit:
         items = items[:: max(len(items) // limit, 1)]
-    pairs = run_pairs(items)
+    pairs = run_pairs(items, workers)
     if dump:
         np.savez(dump, human=pairs.human, corrupted=pairs.corrupted, probes=pairs.probes)
     click.echo(json.dumps(report(items, pairs)))

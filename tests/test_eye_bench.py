@@ -11,6 +11,7 @@ from bench.eye import Outcome, lies_there, outcomes, share_by, unbacked
 from bench.planted_faults import FAULTS, Planted
 from chart.problems import find_problems
 from chart.stars import stars
+from chart.workers import Workers
 from eye.findings import Finding
 from reward.measuring import HumanChart, human_charts
 from tests.eye_charts import even_song, plain_chart
@@ -71,7 +72,7 @@ def test_shares_are_means_over_the_fault():
 
 
 def test_faults_in_a_plain_chart_are_found_and_the_plain_chart_has_none(plain):
-    results = outcomes([plain], seed=3)
+    results = outcomes([plain], 3, Workers(1))
     assert [one.fault for one in results if not one.found] == []
     assert unbacked(plain) == []
 
@@ -80,7 +81,7 @@ def test_faults_in_a_plain_chart_are_found_and_the_plain_chart_has_none(plain):
 def test_faults_in_human_charts_are_found(shared_data):
     """Of 30 faults, a review that finds 95 % misses more than 6 once in 2,000 times; one that finds 60 % passes once in 60."""
     items = list(islice(human_charts(shared_data / "songs", "val", 60), 0, 24, 4))
-    results = outcomes(items, seed=11)
+    results = outcomes(items, 11, Workers(1))
     assert len(results) == 30
     assert sum(one.found for one in results) >= 24
     assert sum(len(unbacked(item)) for item in items) == 0
