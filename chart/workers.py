@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -105,17 +106,17 @@ def _on_ray(function: Callable[[J], R], jobs: Sequence[J], address: str) -> Iter
             f"--ray {address}: no Ray cluster answers there ({reason}); start one: ray start --head"
         ) from error
     try:
-        task = ray.remote(num_cpus=1, max_retries=-1)(_with_one_thread)
+        task = ray.remote(num_cpus=1, max_retries=-1)(_do)
         function = _importable(function)
         todo = iter(enumerate(jobs))
         waiting: dict[Any, int] = {}
         while True:
             for number, job in islice(todo, JOBS_IN_FLIGHT - len(waiting)):
-                waiting[task.remote(function, job)] = number
+                waiting[task.remote(ray.cloudpickle.dumps((function, job)))] = number
             if not waiting:
                 return
             (done, *_), _ = ray.wait(list(waiting), num_returns=1)
-            yield waiting.pop(done), ray.get(done)
+            yield waiting.pop(done), pickle.loads(ray.get(done))
     finally:
         ray.shutdown()
 
@@ -142,6 +143,8 @@ def _check_answers(address: str) -> None:
         ) from error
 
 
-def _with_one_thread(function: Callable[[J], R], job: J) -> R:
+def _do(task: bytes) -> bytes:
+    """One job on a node. As bytes, since arrays that Ray hands over lie in its own memory, read-only and gone with it."""
     use_one_thread()
-    return function(job)
+    function, job = pickle.loads(task)
+    return pickle.dumps(function(job))

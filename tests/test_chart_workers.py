@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -28,6 +29,12 @@ def slowly(job: tuple[int, str]) -> int:
         file.write("begun\n")
     time.sleep(0.5)
     return number
+
+
+def doubled(values: np.ndarray) -> np.ndarray:
+    """A job that writes into what it is given."""
+    values *= 2
+    return values
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -116,6 +123,10 @@ def test_a_cluster_loses_a_node_and_no_job(tmp_path):
         begun = [len(path.read_text(encoding="utf-8").split()) for path in tmp_path.iterdir()]
         assert len(begun) == 16
         assert sum(begun) >= 16
+        large = [np.full(200_000, float(number)) for number in range(4)]
+        arrays = all_results(doubled, large, Workers(ray=cluster.address), "doubling")
+        assert [float(one.mean()) for one in arrays] == [0.0, 2.0, 4.0, 6.0]  # Ray's own memory is gone by now
+        assert all(one.flags.writeable for one in arrays)
     finally:
         cluster.shutdown()
 
