@@ -145,6 +145,9 @@ def _check_answers(address: str) -> None:
 
 def _do(task: bytes) -> bytes:
     """One job on a node. As bytes, since arrays that Ray hands over lie in its own memory, read-only and gone with it."""
+    from ray import cloudpickle  # also packs what is of a command's own module, `__main__`
+
     use_one_thread()
     function, job = pickle.loads(task)
-    return pickle.dumps(function(job))
+    result: bytes = cloudpickle.dumps(function(job))
+    return result

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,3 +94,26 @@ def test_a_command_prints_its_figures(data: Path) -> None:
     result = CliRunner().invoke(ear.main, [str(data), *options])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout.splitlines()[-1])["val"]["songs"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_command_s_own_functions_reach_a_cluster(data: Path) -> None:
+    """Run by `python -m`, jobs, their settings and a cached function are of `__main__`, which nodes do not have."""
+    pytest.importorskip("ray", reason="Ray is not installed (pip install mania4k[ray])")
+    from ray.cluster_utils import Cluster
+
+    def figures(*workers: str) -> dict:
+        command = [sys.executable, "-m", "bench.ear", str(data), "--only", "songs", "--checkpoint", "none", *workers]
+        root = Path(__file__).resolve().parents[1]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=root, check=False)
+        assert done.returncode == 0, done.stderr
+        found: dict = json.loads(done.stdout.splitlines()[-1])
+        del found["val"]["wall_s"]
+        return found
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    try:
+        assert figures("--ray", cluster.address) == figures("--workers", "1")
+    finally:
+        cluster.shutdown()
