@@ -25,7 +25,7 @@ from chart.command import Command, progress, use_utf8
 from chart.errors import ConfigError, Mania4KError, OutputError
 from chart.model import Chart
 from chart.osz import AUDIO_SUFFIXES, Beatmapset, read_osz
-from chart.workers import Workers, results
+from chart.workers import Workers, results, worker_options
 
 if TYPE_CHECKING:
     from ear.audio import Audio
@@ -210,14 +210,11 @@ def summary(lines: Sequence[SongReport]) -> str:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Report (.jsonl).")
 @click.option("--checkpoint", default="bundled", show_default=True, help="Beat network, or none.")
-@click.option(
-    "--jobs", default=0, show_default=True, type=click.IntRange(0), help="Songs at a time; 0: all processors."
-)
-@click.option("--ray", default="", help="Address of a Ray cluster to time on, HOST:PORT; FOLDER must be shared.")
-def main(folder: Path, out: Path, checkpoint: str, jobs: int, ray: str) -> None:
+@worker_options(default=0)
+def main(folder: Path, out: Path, checkpoint: str, workers: Workers) -> None:
     """Time all songs and maps in FOLDER and report where maps say otherwise."""
     use_utf8()
-    lines = time_collection(folder, out, BatchConfig(checkpoint, Workers(jobs, ray)))
+    lines = time_collection(folder, out, BatchConfig(checkpoint, workers))
     click.echo(summary(lines))
     failed = sum(line.verdict == "failed" for line in lines)
     if failed:

@@ -50,7 +50,7 @@ def test_a_collection_is_timed_and_gone_on_with(collection: Path, tmp_path: Path
 
 
 def test_the_command_names_what_failed(collection: Path, tmp_path: Path) -> None:
-    options = ["-o", str(tmp_path / "report.jsonl"), "--checkpoint", "none", "--jobs", "1"]
+    options = ["-o", str(tmp_path / "report.jsonl"), "--checkpoint", "none", "--workers", "1"]
     done = CliRunner().invoke(batch_command, [str(collection), *options])
     assert done.exit_code == 1
     assert "3 songs: " in done.stdout
