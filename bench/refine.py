@@ -1,7 +1,8 @@
 """Is the refined mapper better? `python -m bench.refine DATA --refined CHECKPOINT [--split val]`.
 
-For every song, charts at the stars of people's own charts, 8 of each by the pretrained and the refined mapper, told the
-same. Four conditions: each mapper alone (mean of its 8), and the best of 4 by the reward's total (mean of its two
+For every song, charts at even targets and at the stars of people's own charts, 8 of each by the pretrained and the refined
+mapper, told the same. What needs a person's chart beside it (onset F1, density curve) is compared at people's stars alone.
+Four conditions: each mapper alone (mean of its 8), and the best of 4 by the reward's total (mean of its two
 fours; equal compute within a condition's N). What counts is the difference to the pretrained mapper, and to its best of
 4, paired by song: means and 95 % intervals of a bootstrap over songs.
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import click
@@ -21,14 +23,14 @@ from numpy.typing import NDArray
 
 from bench.onsets import f1
 from bench.report import print_json
-from chart.command import Command, progress, use_utf8
+from chart.command import Command, use_utf8
 from chart.model import Chart
-from env.heldout import measure_chart, write_piece
+from chart.workers import Workers, all_results, worker_options
+from env.heldout import KEYBOARD, measure_chart, write_piece
 from env.library import HumanChart, Library, Piece, library_of
 from env.refine import split_songs
 from mapper.checkpoint import load_mapper
 from mapper.corpus import Corpus, open_corpus
-from mapper.model import Mapper
 from mapper.rows import notes_of
 
 BEST_OF = 4
@@ -55,32 +57,48 @@ KEPT = {
 
 @dataclass(frozen=True)
 class Case:
-    """A person's chart, and how it is written anew."""
+    """A chart to be written of a song."""
 
     piece: Piece
-    human: HumanChart
-    song: str
+    stars: float
+    style: int
+    human: HumanChart | None  # a person's at these stars
+
+    @property
+    def song(self) -> str:
+        """The song's name."""
+        return self.piece.name
 
 
 def cases_of(library: Library, stars: tuple[float, float], most: int) -> list[Case]:
-    """Up to `most` of each song's charts whose stars lie in the range, spread over the stars."""
+    """Of each song up to `most` of people's charts whose stars lie in the range, spread over the stars."""
     by_song: dict[str, list[Case]] = defaultdict(list)
     for piece in library.pieces:
         for human in piece.humans:
             if stars[0] <= human.stars <= stars[1]:
-                by_song[piece.name].append(Case(piece, human, piece.name))
+                by_song[piece.name].append(Case(piece, human.stars, human.style, human))
     chosen = []
     for cases in by_song.values():
-        cases.sort(key=lambda case: case.human.stars)
+        cases.sort(key=lambda case: case.stars)
         at = np.unique(np.round(np.linspace(0, len(cases) - 1, min(most, len(cases)))).astype(int))
         chosen += [cases[index] for index in at]
     return chosen
 
 
+def even_cases(library: Library, stars: tuple[float, float], count: int) -> list[Case]:
+    """`count` targets for each song, spread evenly, in the style of its charts."""
+    first = {piece.name: piece for piece in reversed(library.pieces)}
+    return [
+        Case(piece, float(target), piece.humans[0].style if piece.humans else KEYBOARD, None)
+        for piece in first.values()
+        for target in np.linspace(*stars, count)
+    ]
+
+
 def figures_of(chart: Chart, case: Case, seed: int) -> dict[str, float]:
     """Everything that is compared of one chart."""
     piece, human = case.piece, case.human
-    found = measure_chart(chart, piece, human.stars, seed)
+    found = measure_chart(chart, piece, case.stars, seed)
     result = {
         name: found.get(name, np.nan)
         for name in ("total", "skill_error", "star_error", "problems_per_1000", "hold_share")
@@ -88,10 +106,9 @@ def figures_of(chart: Chart, case: Case, seed: int) -> dict[str, float]:
     result |= {name: found.get(source, np.nan) for name, source in KEPT.items()}
     for group, terms in GROUPS.items():
         result[group] = float(np.nanmean([found.get(term, np.nan) for term in terms]))
-    time, _, _ = notes_of(human.rows, piece.grid)
-    rows = np.unique(chart.time_ms)
-    result["onset_f1"] = f1(rows, np.unique(time), 20.0)
-    result["density_curve"] = curve_likeness(chart.time_ms, np.sort(time))
+    time = notes_of(human.rows, piece.grid)[0] if human else None
+    result["onset_f1"] = np.nan if time is None else f1(np.unique(chart.time_ms), np.unique(time), 20.0)
+    result["density_curve"] = np.nan if time is None else curve_likeness(chart.time_ms, np.sort(time))
     result["most_used_column"] = found["most_used_column"]
     return result
 
@@ -107,15 +124,24 @@ def curve_likeness(one_ms: NDArray[np.float64], two_ms: NDArray[np.float64]) -> 
     return float(np.corrcoef(one, two)[0, 1])
 
 
-def write_cases(
-    model: Mapper, cases: Sequence[Case], versions: int, seed: int, what: str
-) -> list[list[dict[str, float]]]:
-    """[case][version] figures."""
-    found = []
-    for number, case in enumerate(progress(cases, what)):
-        charts = write_piece(model, case.piece, [case.human.stars] * versions, seed + number, case.human.style)
-        found.append([figures_of(chart, case, seed) for chart in charts])
-    return found
+@dataclass(frozen=True)
+class Job:
+    """One case for one mapper."""
+
+    checkpoint: Path | None  # None: the bundled mapper
+    case: Case
+    versions: int
+    seed: int
+
+
+_mapper = lru_cache(maxsize=2)(load_mapper)
+
+
+def write_case(job: Job) -> list[dict[str, float]]:
+    """[version] figures."""
+    case, mapper = job.case, _mapper(job.checkpoint)
+    charts = write_piece(mapper, case.piece, [case.stars] * job.versions, job.seed, case.style)
+    return [figures_of(chart, case, job.seed) for chart in charts]
 
 
 def alone(versions: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -199,10 +225,12 @@ def charts_of(corpus: Corpus, split: str) -> list[int]:
 @click.option("--pretrained", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
 @click.option("--split", type=click.Choice(["val", "held-out"]), default="val", show_default=True)
 @click.option("--versions", default=8, show_default=True, help="Charts of each case and mapper.")
-@click.option("--charts", default=3, show_default=True, help="Charts of a song at most.")
+@click.option("--charts", default=3, show_default=True, help="People's charts of a song at most.")
+@click.option("--targets", default=5, show_default=True, help="Even targets of a song.")
 @click.option("--songs", type=int, help="Only the first so many songs.")
-@click.option("--stars", default=(1.5, 6.0), show_default=True, nargs=2, type=float, help="Range of people's charts.")
+@click.option("--stars", default=(1.5, 6.0), show_default=True, nargs=2, type=float, help="Range of the targets.")
 @click.option("--seed", default=0, show_default=True)
+@worker_options(default=1)
 def main(
     data: Path,
     refined: Path,
@@ -210,22 +238,24 @@ def main(
     split: str,
     versions: int,
     charts: int,
+    targets: int,
     songs: int | None,
     stars: tuple[float, float],
     seed: int,
+    workers: Workers,
 ) -> None:
     use_utf8()
     corpus = open_corpus(data)
-    cases = cases_of(library_of(corpus, charts_of(corpus, split)), stars, charts)
+    library = library_of(corpus, charts_of(corpus, split))
+    cases = even_cases(library, stars, targets) + cases_of(library, stars, charts)
     names = list(dict.fromkeys(case.song for case in cases))[:songs]
     cases = [case for case in cases if case.song in names]
-    written = {
-        name: write_cases(load_mapper(path), cases, versions, seed, name)
-        for name, path in (("pretrained", pretrained), ("refined", refined))
-    }
-    found = compare(cases, written)
-    print_table(found)
-    print_json("refine", {"split": split, "songs": len(names), "cases": len(cases), "versions": versions, **found})
+    mappers = {"pretrained": pretrained, "refined": refined}
+    jobs = [Job(path, case, versions, seed + number) for number, case in enumerate(cases) for path in mappers.values()]
+    found = all_results(write_case, jobs, workers, "writing and playing")
+    compared = compare(cases, {name: found[at :: len(mappers)] for at, name in enumerate(mappers)})
+    print_table(compared)
+    print_json("refine", {"split": split, "songs": len(names), "cases": len(cases), "versions": versions, **compared})
 
 
 if __name__ == "__main__":

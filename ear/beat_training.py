@@ -31,9 +31,9 @@ from ear.beat_scores import score_beats
 from ear.beat_torch import window_runner
 from ear.beats import pick_beats
 from ear.checkpoints import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
-from ear.muon import Muon
 from training.average import copy_of, follow
 from training.device import pick_device
+from training.muon import muon_and_adamw
 from training.run_state import fitting, load_state, save_state
 from training.settings import require_positive, save_config
 
@@ -186,25 +186,15 @@ def start_or_resume(config: TrainConfig, out: Path) -> tuple[dict[str, Any], Sta
     for name, parameter in network.named_parameters():
         if config.tune == "heads" and not name.startswith("task_heads"):
             parameter.requires_grad_(False)
-    state = State(network, copy_of(network), make_optimizers(network, config))
+    trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+    state = State(
+        network, copy_of(network), muon_and_adamw(trained, ["task_heads"], config.learning_rate, config.weight_decay)
+    )
     saved = load_state(out, device, state.saved())
     if saved is not None:
         with fitting(out):
             state.restore(saved)
     return model_config, state
-
-
-def make_optimizers(network: BeatThis, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the hidden layers, AdamW for the rest; gains, biases and norms do not decay."""
-    trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
-    hidden = [value for name, value in trained.items() if value.ndim == 2 and not name.startswith("task_heads")]
-    rest = [value for name, value in trained.items() if value.ndim != 2 or name.startswith("task_heads")]
-    groups = [
-        {"params": [value for value in rest if value.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [value for value in rest if value.ndim < 2], "weight_decay": 0.0},
-    ]
-    adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-    return [adam, Muon(hidden, config.learning_rate, weight_decay=config.weight_decay)] if hidden else [adam]
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

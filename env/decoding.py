@@ -42,6 +42,11 @@ class Windows:
         at = torch.as_tensor(numbers)
         return Windows(Encoding(*[tensor[at] for tensor in _tensors(self.encoding)]), self.control[at])
 
+    def leans(self, model: Mapper) -> Tensor:
+        """[env] `Mapper.lean` of each window, now."""
+        assert self.encoding.whole is not None
+        return model.lean(self.encoding.whole).squeeze(-1)
+
     @staticmethod
     def joined(parts: Sequence[Windows]) -> Windows:
         """Several as one batch, in this order."""
@@ -51,7 +56,8 @@ class Windows:
 
 def _tensors(encoding: Encoding) -> list[Tensor]:
     assert encoding.alike is not None
-    return [encoding.cell, encoding.slot, encoding.onset_logit, encoding.alike]
+    assert encoding.whole is not None
+    return [encoding.cell, encoding.slot, encoding.onset_logit, encoding.alike, encoding.whole]
 
 
 @torch.no_grad()

@@ -36,6 +36,8 @@ class Episodes:
     returns: Tensor
     left: Tensor  # share of the section left
     stars: Tensor  # asked
+    mean_lean: Tensor  # [env], around which `reading.lean` was drawn
+    earned: Tensor  # [env], the whole episode's reward above its siblings'
 
 
 class EpisodeBuffer(RolloutBuffer):
@@ -51,6 +53,7 @@ class EpisodeBuffer(RolloutBuffer):
         """Take the episodes of a rollout with their rewards [env, bar]; advantages are against siblings and values."""
         self.written, self.full = written, True
         relative = against_siblings(reward, versions)
+        self.earned = relative.sum(1)
         by_step = per_step(relative, written.bars_done, written.steps)
         self.advantage = generalised_advantage(by_step, written.value, written.steps, self.gae_lambda)
         self.returns_to_come = self.advantage + written.value
@@ -91,6 +94,7 @@ class EpisodeBuffer(RolloutBuffer):
                 torch.arange(len(numbers), device=device),
                 open_slots,
                 codes_at(tokens),
+                written.lean[at],
             ),
             taken=torch.from_numpy(np.arange(longest) < written.steps[numbers, None]).to(device),
             log_prob=cut(written.log_prob),
@@ -98,6 +102,8 @@ class EpisodeBuffer(RolloutBuffer):
             returns=cut(self.returns_to_come),
             left=torch.from_numpy(left / np.maximum(left[:, :1], 1)).float().to(device),
             stars=torch.from_numpy(np.repeat(stars[numbers, None], longest, axis=1)).float().to(device),
+            mean_lean=written.mean_lean[at],
+            earned=torch.from_numpy(self.earned[numbers]).float().to(device),
         )
 
     def add(self, *args: Any, **kwargs: Any) -> None:

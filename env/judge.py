@@ -63,6 +63,7 @@ class Reading:
     window: Tensor  # [env], which of the windows each reads
     open_slots: Tensor  # [env, slot], of the window
     code_at: Tensor  # [env, slot], int64 codes of the rows known, 0 elsewhere
+    lean: Tensor  # [env], log-odds that stand for `Mapper.lean`: the policy draws them around it
 
 
 def states_of(model: Mapper, windows: Windows, tokens: Tensor, token: Tensor) -> Tensor:
@@ -78,8 +79,9 @@ def hazard_logits(model: Mapper, reading: Reading, state: Tensor, sampling: Poli
     """[env, step, offset] log-odds that the next row falls on each slot asked; `state` is [env, step, width]."""
     encoding, window = reading.windows.encoding, reading.window
     asked = reading.decisions.slots.clamp(max=encoding.slot.shape[1] - 1)
-    onset = model.onset(encoding.slot).squeeze(-1)[window[:, None, None], asked]  # heard anew: its head learns, too
-    logit = sampling.onset_weight * onset
+    first = int(asked.min())
+    onset = model.onset(encoding.slot[:, first : int(asked.max()) + 1]).squeeze(-1)  # heard anew: its head learns, too
+    logit = sampling.onset_weight * (onset[window[:, None, None], asked - first] + reading.lean[:, None, None])
     if sampling.rhythm_weight:
         logit = logit + sampling.rhythm_weight * _rhythm_logits(model, reading, state, asked)
     return logit / sampling.hazard_temperature

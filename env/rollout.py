@@ -41,6 +41,8 @@ class Written:
     steps: NDArray[np.int64]  # [env], number of steps
     log_prob: NDArray[np.float32]  # [env, step]
     value: NDArray[np.float32]  # [env, step], 0 without a value head
+    lean: Tensor  # [env], what was drawn around `mean_lean`, and with it the hazard's log-odds
+    mean_lean: Tensor  # [env], `Mapper.lean` of its window
     bars_done: NDArray[np.int64]  # [env, step], finished bars after the step
 
 
@@ -52,18 +54,24 @@ def write(
     versions: int,
     seed: Sequence[int],
     value_head: ValueHead | None = None,
+    lean_spread: float = 0.0,
 ) -> Written:
-    """Write each section `versions` times; version v of section s is environment `s · versions + v`."""
+    """Write each section `versions` times; version v of section s is environment `s · versions + v`.
+
+    `lean_spread` is the standard deviation of what the versions lean to more rows or fewer, log-odds.
+    """
     device = next(judge.model.parameters()).device
     random = torch.Generator(device=device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     heard = hear(judge.model, library, sections)
     group = torch.arange(len(sections), device=device).repeat_interleave(versions)
     state = core.initial(library, [section for section in sections for _ in range(versions)])
-    writer = _Writer(library, judge, state, heard, group, random, value_head)
+    mean_lean = heard.leans(judge.model)[group]
+    lean = mean_lean + lean_spread * torch.randn(mean_lean.shape, generator=random, device=device)
+    writer = _Writer(library, judge, state, heard, group, lean, random, value_head)
     taken: list[_Taken] = []
     while not state.over.all():
         taken.append(writer.step())
-    return _joined(state, heard, group, open_slots_of(library, state), taken)
+    return _joined(state, heard, group, (lean, mean_lean), open_slots_of(library, state), taken)
 
 
 @dataclass(frozen=True)
@@ -87,12 +95,13 @@ class _Writer:
         state: State,
         heard: Windows,
         group: Tensor,
+        lean: Tensor,
         random: torch.Generator,
         value_head: ValueHead | None,
     ) -> None:
         self.library, self.judge, self.state, self.random = library, judge, state, random
         self.value_head = value_head
-        self.heard, self.group = heard, group
+        self.heard, self.group, self.lean = heard, group, lean
         self.open_slots = torch.from_numpy(open_slots_of(library, state)).to(group.device)
         self.decoder = Decoder(judge.model, heard.picked(group), state.tokens, state.tokens_known)
         self.active = np.arange(len(state.sections))
@@ -140,7 +149,7 @@ class _Writer:
         library, state, device = self.library, self.state, at.device
         decisions = decisions_of(library, state, envs)
         hidden, number = self.decoder.state[at][:, None], torch.from_numpy(envs).to(device)
-        place = (self.heard, self.group[number], self.open_slots[number], self.code_at[number])
+        place = (self.heard, self.group[number], self.open_slots[number], self.code_at[number], self.lean[number])
         uniform = torch.rand(2, len(envs), generator=self.random, device=device)
         reading = Reading(_one_step(decisions, device), *place)
         offset, offset_prob = self.judge.draw_offsets(reading, hidden, uniform[0])
@@ -159,7 +168,14 @@ def _with(decisions: Decisions, **changes: NDArray[np.int64]) -> Decisions:
     return Decisions(**{one.name: changes.get(one.name, getattr(decisions, one.name)) for one in fields(Decisions)})
 
 
-def _joined(state: State, heard: Windows, group: Tensor, open_slots: NDArray[np.bool_], taken: list[_Taken]) -> Written:
+def _joined(
+    state: State,
+    heard: Windows,
+    group: Tensor,
+    leans: tuple[Tensor, Tensor],
+    open_slots: NDArray[np.bool_],
+    taken: list[_Taken],
+) -> Written:
     """Steps of all environments as [env, step] arrays."""
     count = len(state.sections)
     decisions = {one.name: np.zeros((count, len(taken)), np.int64) for one in fields(Decisions)}
@@ -171,7 +187,7 @@ def _joined(state: State, heard: Windows, group: Tensor, open_slots: NDArray[np.
         log_prob[one.envs, step], bars[one.envs, step:] = one.log_prob, one.bars_done[:, None]
         value[one.envs, step] = one.value
         steps[one.envs] += 1
-    return Written(state, heard, group, open_slots, Decisions(**decisions), steps, log_prob, value, bars)
+    return Written(state, heard, group, open_slots, Decisions(**decisions), steps, log_prob, value, *leans, bars)
 
 
 def left_and_stars(state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

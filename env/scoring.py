@@ -63,7 +63,7 @@ class ScoringConfig:
     """Weights of the terms and the size of a playtest."""
 
     weights: Weights = field(
-        default_factory=lambda: Weights(fairness_level=6.0, rules_problems=4.0, rules_warnings=4.0)
+        default_factory=lambda: Weights(fairness_level=12.0, rules_problems=4.0, rules_warnings=4.0)
     )
     players: int = 32
 

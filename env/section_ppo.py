@@ -17,6 +17,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
 
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import hold_drift, holds_and_notes
@@ -46,6 +47,7 @@ class Settings:
     decay: float = 0.98  # of generalised advantages
     leash: float = 0.03  # nats a step
     entropy: float = 0.0
+    lean_spread: float = 0.5  # log-odds by which versions are drawn denser or sparser
     seed: int = 0
 
 
@@ -99,6 +101,7 @@ class SectionPPO(PPO):
             settings.versions,
             [settings.seed, self.updates, 1],
             self.policy.value_head,
+            settings.lean_spread,
         )
         seeds = np.repeat(random.integers(2**31, size=settings.groups), settings.versions)
         earned = earn(session.scorer, written.state, seeds)
@@ -107,6 +110,7 @@ class SectionPPO(PPO):
         rollout_buffer.fill(written, earned.reward, settings.versions)
         self.last_earned = earned
         self._log_rollout(written.steps, earned)
+        self.logger.record("rollout/lean", float(written.mean_lean.mean()))
         self.logger.record("guard/hold_share", float(holds.sum() / max(notes.sum(), 1)))
         self.num_timesteps += int(written.steps.sum())
         callback.update_locals(locals())
@@ -129,7 +133,7 @@ class SectionPPO(PPO):
         buffer, settings = self.rollout_buffer, self.settings
         assert isinstance(buffer, EpisodeBuffer)
         self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
+        self.policy.set_learning_rate(settings.learning_rate)
         random = np.random.default_rng([settings.seed, self.updates, 2])
         taken = np.arange(buffer.advantage.shape[1]) < buffer.written.steps[:, None]  # type: ignore[union-attr]
         spread = float(buffer.advantage[taken].std())
@@ -166,10 +170,11 @@ class SectionPPO(PPO):
         drift = hold_drift(judged.codes[wrote], usual.codes[wrote])
         entropy = judged.entropy()[taken].mean()
         loss = -gain.mean() + self.vf_coef * value_loss - self.ent_coef * entropy
-        loss = loss + self.leash.coefficient * divergence + HOLD_WEIGHT * drift
+        loss = loss + self.leash.coefficient * divergence + HOLD_WEIGHT * drift + self._lean_loss(episodes)
         policy.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
+        for group in policy.optimizer.param_groups:
+            norm = torch.nn.utils.clip_grad_norm_(group["params"], self.max_grad_norm)
         policy.optimizer.step()
         return {
             "train/policy_loss": float(-gain.mean().detach()),
@@ -181,6 +186,18 @@ class SectionPPO(PPO):
             "leash/kl": float(divergence.detach()),
             "guard/hold_drift": float(drift.detach()),
         }
+
+    def _lean_loss(self, episodes: Episodes) -> Tensor:
+        """PPO's loss of how dense each version was to be: one normally distributed action an episode."""
+        buffer, spread = self.rollout_buffer, self.settings.lean_spread
+        assert isinstance(buffer, EpisodeBuffer)
+        drawn = episodes.reading.lean
+        away, before = drawn - episodes.reading.windows.leans(self.policy.mapper), drawn - episodes.mean_lean
+        ratio = ((before.square() - away.square()) / (2 * spread**2)).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
+        advantage = episodes.earned / max(float(buffer.earned.std()), 1e-8)
+        return -torch.min(
+            advantage * ratio, advantage * ratio.clamp(1 - self.settings.clip, 1 + self.settings.clip)
+        ).mean()
 
     @torch.no_grad()
     def _refer(self, episodes: Episodes) -> Judged:

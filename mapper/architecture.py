@@ -19,6 +19,8 @@ BARS_OF_PHRASE = 8
 MAX_BEATS_OF_BAR = 8
 LONGEST_PERIOD_LOG2 = 8
 SYMBOLS_PER_COLUMN = 4
+EDGE_SECONDS = (4.0, 16.0, 64.0)
+"""Time constants at which the network is told how far the song's begin and end are."""
 MOTIF_LAGS = (24, 48, 96, 192, 384, 768)
 """Slots back to a motif's earlier place: 1 and 2 beats; 1, 2, 4 and 8 bars of four beats."""
 MOTIF_KEY_WIDTH = 32
@@ -30,11 +32,13 @@ HEARING_PARTS = (
     "beat_in_bar",
     "bar_of_phrase",
     "tempo",
+    "song_edges",
     "encoder",
     "encoder_norm",
     "slot_from_cell",
     "slot_from_stem",
     "onset",
+    "lean",
 )
 """Parts of the network that hear; the others write."""
 
@@ -78,10 +82,12 @@ def _hearing_shapes(config: ModelConfig) -> Shapes:
         "beat_in_bar.weight": (MAX_BEATS_OF_BAR, width),
         "bar_of_phrase.weight": (BARS_OF_PHRASE, width),
         **_linear("tempo", 1, width),
+        **_linear("song_edges", 2 * len(EDGE_SECONDS), width),
         **_norm("encoder_norm", width),
         **_linear("slot_from_cell", width, SLOTS_PER_CELL * slot),
         **_linear("slot_from_stem", stem, slot),
         **_linear("onset.1", slot, 1),
+        **_linear("lean", width, 1),
     }
     for layer in range(config.encoder_layers):
         shapes |= _block(f"encoder.{layer}", width)

@@ -87,8 +87,14 @@ class Stretches:
         return PreparedChart(self.corpus.grid(chart), rows, held_states(rows.code))
 
     def playable_cells(self, chart: int) -> tuple[int, int]:
-        """First and last cell that a stretch should cover: from a bar before the first row to a bar after the last."""
+        """First and last cell that a stretch should cover.
+
+        Of a chart with its song all of them, for people's choice to write nothing in an intro is learnt, too; else
+        from a bar before the first row to a bar after the last.
+        """
         prepared = self.prepared(chart)
+        if self.corpus.songs[self.corpus.charts[chart].song].has_audio:
+            return 0, prepared.grid.cells
         first, last = prepared.rows.slot[[0, -1]] // SLOTS_PER_CELL
         return max(int(first) - 16, 0), min(int(last) + 16, prepared.grid.cells)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mapper.batches import Stretches, collate
-from mapper.loss import losses
+from mapper.loss import hearing_losses, losses
 from mapper.model import Mapper
 
 
@@ -20,17 +20,18 @@ class Validation:
     loss: float
     hazard: float
     row: float
+    onset: float  # of the encoder's own guess
     row_accuracy: float
     onset_f1: float  # rows picked from audio and controls alone, as many as the human's; mean over charts
 
     @classmethod
     def unknown(cls) -> Validation:
-        return cls(*[math.nan] * 5)
+        return cls(*[math.nan] * 6)
 
     def line(self) -> str:
         return (
             f"val {self.loss:.3f} (hazard {self.hazard:.3f}, row {self.row:.3f}), "
-            f"row accuracy {self.row_accuracy:.3f}, onset F1 {self.onset_f1:.3f}"
+            f"onset {self.onset:.3f}, row accuracy {self.row_accuracy:.3f}, onset F1 {self.onset_f1:.3f}"
         )
 
     def scalars(self) -> dict[str, float]:
@@ -40,32 +41,40 @@ class Validation:
             "val/hazard": self.hazard,
             "val/row_perplexity": math.exp(min(self.row, 20)),
             "val/row_accuracy": self.row_accuracy,
+            "val/onset": self.onset,
             "val/onset_f1": self.onset_f1,
         }
 
 
 @torch.no_grad()
-def validate(model: Mapper, stretches: Stretches, charts: list[int], batch_size: int = 8) -> Validation:
-    """Score every row of the charts, with their own stars, density, hold share and style as controls."""
+def validate(
+    model: Mapper, stretches: Stretches, charts: list[int], batch_size: int = 8, hearing: bool = False
+) -> Validation:
+    """Score every row of the charts, with their own stars, density, hold share and style as controls.
+
+    With `hearing` only what the encoder guesses is scored, and its nats are the loss.
+    """
     if not charts:
         return Validation.unknown()
     device = next(model.parameters()).device
     work = [(chart, start) for chart in charts for start in stretches.cover(chart)]
     logits: dict[int, list[np.ndarray]] = {chart: [] for chart in charts}
     targets: dict[int, list[np.ndarray]] = {chart: [] for chart in charts}
-    sums = np.zeros(4)
+    sums = np.zeros(5)
+    score = hearing_losses if hearing else losses
     for at in range(0, len(work), batch_size):
         part = work[at : at + batch_size]
         batch = collate([stretches.stretch(chart, start) for chart, start in part]).to(device)
-        result = losses(model, batch)
-        sums += [float(result.hazard), float(result.row), float(result.right_rows), float(result.rows)]
+        result = score(model, batch)
+        sums += [float(part) for part in (result.hazard, result.row, result.onset, result.right_rows, result.rows)]
         counted = batch.scored & ~batch.release_only
         for number, (chart, _) in enumerate(part):
             logits[chart].append(result.onset_logit[number][counted[number]].float().cpu().numpy())
             targets[chart].append(batch.target[number][counted[number]].cpu().numpy())
-    hazard, row, right, rows = sums
+    hazard, row, onset, right, rows = sums
     f1 = [f1_at_density(np.concatenate(logits[chart]), np.concatenate(targets[chart])) for chart in charts]
-    figures = ((hazard + row) / rows, hazard / rows, row / rows, right / rows, np.mean(f1))
+    loss = onset if hearing else hazard + row
+    figures = (loss / rows, hazard / rows, row / rows, onset / rows, right / rows, np.mean(f1))
     return Validation(*map(float, figures))  # plain floats: they are saved, and read back without pickle
 
 

@@ -22,6 +22,7 @@ from chart.model import KEYS
 from mapper.architecture import (
     BARS_OF_PHRASE,
     CONTROL_FEATURES,
+    EDGE_SECONDS,
     ELAPSED_BUCKETS,
     HEARING_PARTS,
     LONGEST_PERIOD_LOG2,
@@ -46,12 +47,13 @@ class Cells:
     quarter: Tensor  # [batch, cell], int64 0–3
     beat_in_bar: Tensor  # [batch, cell], int64
     bar: Tensor  # [batch, cell], int64
+    song_edges: Tensor  # [batch, cell, edge feature], 0–1, nearness of the song's begin and end
     valid: Tensor  # [batch, cell], bool, false for padding
 
 
 def cells_of(padded: dict[str, Tensor], valid: Tensor) -> Cells:
     """`Cells` from the padded arrays of `mapper.stretch.cell_arrays`."""
-    names = ("mel", "slot_frame", "beat_ms", "quarter", "beat_in_bar", "bar")
+    names = ("mel", "slot_frame", "beat_ms", "quarter", "beat_in_bar", "bar", "song_edges")
     return Cells(**{name: padded[name] for name in names}, valid=valid)
 
 
@@ -63,6 +65,7 @@ class Encoding:
     slot: Tensor  # [batch, slot, hazard width]
     onset_logit: Tensor  # [batch, slot], that a row falls here, the rows before it unseen
     alike: Tensor | None = None  # [batch, cell, motif lag] 0–1, `Motif.alike`; None: motifs are not looked up
+    whole: Tensor | None = None  # [batch, width], mean of the cells
 
 
 @dataclass(frozen=True)
@@ -245,12 +248,14 @@ class Mapper(nn.Module):
         self.beat_in_bar = nn.Embedding(MAX_BEATS_OF_BAR, width)
         self.bar_of_phrase = nn.Embedding(BARS_OF_PHRASE, width)
         self.tempo = nn.Linear(1, width)
+        self.song_edges = nn.Linear(2 * len(EDGE_SECONDS), width)
         blocks = [Block(width, config.heads, config.dropout) for _ in range(config.encoder_layers)]
         self.encoder = nn.ModuleList(blocks)
         self.encoder_norm = nn.LayerNorm(width)
         self.slot_from_cell = nn.Linear(width, SLOTS_PER_CELL * config.hazard_width)
         self.slot_from_stem = nn.Linear(config.stem_width, config.hazard_width)
         self.onset = nn.Sequential(nn.GELU(), nn.Linear(config.hazard_width, 1))
+        self.lean = nn.Linear(width, 1)  # towards more rows or fewer throughout the stretch
         self.unheard_cell = nn.Parameter(torch.zeros(width))
         self.unheard_slot = nn.Parameter(torch.zeros(SLOTS_PER_CELL, config.hazard_width))
 
@@ -277,11 +282,12 @@ class Mapper(nn.Module):
         symbols = torch.from_numpy(SYMBOLS) + SYMBOLS_PER_COLUMN * torch.arange(KEYS)
         self.register_buffer("symbols_of_code", symbols, persistent=False)
         self.apply(_initialise)
+        nn.init.zeros_(self.lean.weight)
 
-    def freeze_hearing(self) -> None:
-        """Train only what writes rows."""
-        for name in HEARING_PARTS:
-            self.get_submodule(name).requires_grad_(False)
+    def train_only(self, what: str) -> None:
+        """Train only what writes rows ("writing") or what hears the song ("hearing")."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_((name.split(".")[0] in HEARING_PARTS) == (what == "hearing"))
 
     def control_vectors(self, controls: Tensor) -> tuple[Tensor, Tensor]:
         """[batch, CONTROL_FEATURES] → two of [batch, 1, width]: for the encoder and for the decoder."""
@@ -296,7 +302,7 @@ class Mapper(nn.Module):
         place = self._place(cells) + control
         if not cells.mel.shape[1]:
             x = self.encoder_norm(place + self.unheard_cell)
-            return self._encoding(x, self.unheard_slot.repeat(x.shape[1], 1))
+            return self._encoding(x, self.unheard_slot.repeat(x.shape[1], 1), cells.valid)
         heard = self.stem(cells.mel, cells.slot_frame)  # [batch, slot, stem width]
         x = self.cell_in(heard.unflatten(1, (-1, SLOTS_PER_CELL)).flatten(2)) + place
         position = torch.arange(x.shape[1], device=x.device)[None].float() / 4  # in beats
@@ -304,7 +310,7 @@ class Mapper(nn.Module):
         mask = cells.valid[:, None, None]
         for block in self.encoder:
             x = block(x, rotation, mask, causal=False)
-        return self._encoding(self.encoder_norm(x), self.slot_from_stem(heard))
+        return self._encoding(self.encoder_norm(x), self.slot_from_stem(heard), cells.valid)
 
     @torch.inference_mode()
     def hear_stretch(self, controls: NDArray[np.float32], stretch: dict[str, Any]) -> HeardWindow:
@@ -331,13 +337,17 @@ class Mapper(nn.Module):
         return {name: tensor.detach().float().cpu().numpy() for name, tensor in self.named_parameters()}
 
     def _place(self, cells: Cells) -> Tensor:
-        """[batch, cell, width]: where in beat, bar and phrase each cell is, and how fast."""
+        """[batch, cell, width]: where in beat, bar, phrase and song each cell is, and how fast."""
         x = self.quarter(cells.quarter) + self.beat_in_bar(cells.beat_in_bar.clamp(max=MAX_BEATS_OF_BAR - 1))
-        return x + self.bar_of_phrase(cells.bar % BARS_OF_PHRASE) + self.tempo((cells.beat_ms[..., None] / 400).log2())
+        x = x + self.bar_of_phrase(cells.bar % BARS_OF_PHRASE) + self.song_edges(cells.song_edges)
+        return x + self.tempo((cells.beat_ms[..., None] / 400).log2())
 
-    def _encoding(self, x: Tensor, heard_slot: Tensor) -> Encoding:
+    def _encoding(self, x: Tensor, heard_slot: Tensor, valid: Tensor) -> Encoding:
         slot = self.slot_from_cell(x).unflatten(2, (SLOTS_PER_CELL, -1)).flatten(1, 2) + heard_slot
-        return Encoding(x, slot, self.onset(slot).squeeze(-1), self.motif.alike(x))
+        share = valid / valid.sum(1, keepdim=True).clamp(min=1)  # [batch, cell]
+        whole = (x * share[..., None]).sum(1)
+        logit = self.onset(slot).squeeze(-1) + self.lean(whole)
+        return Encoding(x, slot, logit, self.motif.alike(x), whole)
 
     def embed_rows(self, rows: RowTokens, encoding: Encoding, control: Tensor) -> Tensor:
         """[batch, row, width]: the decoder's input."""

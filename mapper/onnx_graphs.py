@@ -15,6 +15,7 @@ from ear.onnx_layers import FLOAT, WHOLE, Layers
 from mapper.architecture import (
     BARS_OF_PHRASE,
     CONTROL_FEATURES,
+    EDGE_SECONDS,
     LONGEST_PERIOD_LOG2,
     MAX_BEATS_OF_BAR,
     MOTIF_LAGS,
@@ -48,7 +49,9 @@ def encoder_graph(checkpoint: Checkpoint) -> Graph:
     slot = net.add(by_cell, net.linear("slot_from_stem", heard))
     graph.output(cell, "cell", ["chart", "cells", config.width])
     graph.output(slot, "slot", ["chart", "slots", config.hazard_width])
-    graph.output(net.squeeze(net.linear("onset.1", net.gelu(slot)), 2), "onset_logit", ["chart", "slots"])
+    lean = net.linear("lean", graph.op("ReduceMean", cell, axes=[1], keepdims=0))
+    onset = net.add(net.squeeze(net.linear("onset.1", net.gelu(slot)), 2), lean)
+    graph.output(onset, "onset_logit", ["chart", "slots"])
     graph.output(decoder_control, "decoder_control", ["chart", config.width])
     return graph
 
@@ -73,7 +76,7 @@ def _heard_slots(net: Layers, bands: int) -> str:
 
 
 def _place(net: Layers) -> str:
-    """[cell, width]: where in beat, bar and phrase each cell is, and how fast."""
+    """[cell, width]: where in beat, bar, phrase and song each cell is, and how fast."""
     graph = net.graph
     quarter = net.look_up("quarter", graph.input("quarter", "int64", ["cells"]))
     of_bar = graph.input("beat_in_bar", "int64", ["cells"])
@@ -82,7 +85,8 @@ def _place(net: Layers) -> str:
     beat_ms = graph.input("beat_ms", "float32", ["cells"])
     octaves = net.times(graph.op("Log", graph.op("Div", beat_ms, graph.constant(400.0))), float(1 / np.log(2)))
     tempo = net.linear("tempo", net.unsqueeze(octaves, 1))
-    return net.add(net.add(quarter, beat), net.look_up("bar_of_phrase", number), tempo)
+    edges = net.linear("song_edges", graph.input("song_edges", "float32", ["cells", 2 * len(EDGE_SECONDS)]))
+    return net.add(quarter, beat, net.look_up("bar_of_phrase", number), edges, tempo)
 
 
 def _frequencies(net: Layers, config: ModelConfig, positions: int) -> str:

@@ -66,7 +66,7 @@ class OnnxMapper:
         return self.encoder.notice
 
     def hear_stretch(self, controls: Floats, stretch: dict[str, Any]) -> HeardWindow:
-        inputs = {name: stretch[name] for name in ("mel", "slot_frame", "beat_ms")}
+        inputs = {name: stretch[name] for name in ("mel", "slot_frame", "beat_ms", "song_edges")}
         inputs |= {name: np.asarray(stretch[name], np.int64) for name in ("quarter", "beat_in_bar", "bar")}
         return HeardWindow(*self.encoder.run(list(HEARD), {"controls": controls, **inputs}))
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, Grid
+from mapper.architecture import EDGE_SECONDS
 from mapper.features import BANDS, MS_PER_FRAME, as_network_input
 
 CELLS = 320
@@ -33,8 +34,20 @@ def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8] | None, la
         "quarter": grid.quarter[cells],
         "beat_in_bar": grid.beat_in_bar[cells],
         "bar": grid.bar[cells],
+        "song_edges": _song_edges(frame[::SLOTS_PER_CELL], features),
         "usable": grid.usable[slots],
     }
+
+
+def _song_edges(frame: NDArray[np.float64], features: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+    """[cell, edge feature] 1 at the song's begin (its end, in the second half), falling with distance; 0: far, or no song.
+
+    People leave begins and ends of songs empty that sound like other parts.
+    """
+    if features is None:
+        return np.zeros((frame.size, 2 * len(EDGE_SECONDS)), np.float32)
+    away_s = np.stack((frame, features.shape[0] - frame)).clip(min=0) * (MS_PER_FRAME / 1000)
+    return np.exp(-away_s[..., None] / EDGE_SECONDS).transpose(1, 0, 2).reshape(frame.size, -1).astype(np.float32)
 
 
 def _frames(features: NDArray[np.uint8], first: int, last: int) -> NDArray[np.float32]:

@@ -35,14 +35,21 @@ from mapper.batches import CELLS, Batch, Stretches, collate
 from mapper.checkpoint import load_mapper, parameter_count, save_mapper
 from mapper.corpus import open_corpus
 from mapper.evaluate import Validation, validate
-from mapper.loss import losses
+from mapper.loss import hearing_losses, losses
 from mapper.model import Mapper, ModelConfig
 from mapper.team import Team, join_team
 from mapper.train_log import Log
 from training.average import copy_of, follow
 from training.device import pick_device
+from training.muon import muon_and_adamw
 from training.run_state import fitting, load_state, save_state
 from training.settings import require_positive
+
+LEFT_TO_ADAMW = (
+    *("quarter", "beat_in_bar", "bar_of_phrase", "code", "symbol", "held", "elapsed", "next_elapsed", "next_held"),
+    *("motif", "unheard", "onset", "next_code", "next_symbol", "hazard_elapsed"),
+)
+"""Beginnings of the names of embeddings and output heads; matrices of the other layers are trained by Muon."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class TrainConfig:
     save_every: int = 50
     patience: int = 6  # validations without improvement before stopping
     init: str = ""  # checkpoint to start from; empty: random weights
-    tune: str = "all"  # or "writing": what hears the song stays as it is
+    tune: str = "all"  # or "writing", "hearing": the other stays as it is
     seed: int = 0
     device: str = "auto"
     bf16: bool = False  # faster on GPUs and on CPUs with AMX, slower elsewhere
@@ -79,7 +86,7 @@ class State:
 
     model: Mapper
     average: dict[str, Tensor]
-    optimizer: torch.optim.AdamW
+    optimizers: list[torch.optim.Optimizer]
     step: int = 0
     best: float = math.inf
     since_best: int = 0
@@ -89,7 +96,7 @@ class State:
         return {
             "model": self.model.state_dict(),
             "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "best": self.best,
             "since_best": self.since_best,
@@ -98,7 +105,8 @@ class State:
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from what `saved` gave."""
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, content in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(content)
         self.average, self.step = saved["average"], saved["step"]
         self.best, self.since_best = saved["best"], saved["since_best"]
 
@@ -135,7 +143,7 @@ def train(config: TrainConfig) -> Validation:
             save_state(out, state.saved())
         if state.step % config.validate_every == 0 or state.step == config.steps:
             if log:
-                validation = check_validation(state, stretches, charts["val"], out, log)
+                validation = check_validation(state, stretches, charts["val"], out, log, config.tune == "hearing")
                 print(f"step {state.step}: train {figures['loss/total']:.3f} {validation.line()}", flush=True)
             if team.agree(state.since_best >= config.patience, device):
                 print(f"stopped early: no better validation for {config.patience} rounds")
@@ -151,14 +159,11 @@ def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> Sta
     """A fresh state, or the one in `out/state.pt`."""
     torch.manual_seed(config.seed)
     model = (load_mapper(Path(config.init)) if config.init else Mapper(config.model)).to(device)
-    if config.tune == "writing":
-        model.freeze_hearing()
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decayed = [parameter for parameter in trained if parameter.ndim >= 2]
-    plain = [parameter for parameter in trained if parameter.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-    state = State(model, copy_of(model), optimizer)
+    if config.tune != "all":
+        model.train_only(config.tune)
+    trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
+    optimizers = muon_and_adamw(trained, LEFT_TO_ADAMW, config.learning_rate, config.weight_decay)
+    state = State(model, copy_of(model), optimizers)
     saved = load_state(out, device, state.saved())
     if saved is not None:
         with fitting(out):
@@ -181,8 +186,8 @@ def batches(
             random = np.random.default_rng([config.seed, step, number])
             index = int(random.choice(len(charts), p=lengths / lengths.sum()))
             first, last = spans[index]
-            start = random.integers(first, max(last - CELLS // 2, first + 1))
-            cut.append(stretches.stretch(charts[index], int(start), random))
+            start = int(random.integers(first - CELLS // 2, max(last - CELLS // 2, first + 1)))
+            cut.append(stretches.stretch(charts[index], max(start, first), random))
         yield collate(cut) if cut else None
 
 
@@ -191,19 +196,20 @@ def take_step(state: State, parts: list[Batch], config: TrainConfig, team: Team)
     began = time.perf_counter()
     state.model.train()
     rate = learning_rate(config, state.step)
-    for group in state.optimizer.param_groups:
+    for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
         group["lr"] = rate
-    state.optimizer.zero_grad(set_to_none=True)
+    state.model.zero_grad(set_to_none=True)
     scored = []
     total_rows = team.total(sum((part.targets.valid.sum() for part in parts), torch.tensor(0)).float())
     for part in parts:  # one graph at a time, to save memory
         with torch.autocast(part.targets.code.device.type, torch.bfloat16, enabled=config.bf16):
-            result = losses(state.model, part)
+            result = (hearing_losses if config.tune == "hearing" else losses)(state.model, part)
         (result.total * result.rows / total_rows).backward()
         scored.append(result.per_row())
     team.sum_gradients(state.model.parameters())
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
-    state.optimizer.step()
+    for optimizer in state.optimizers:
+        optimizer.step()
     state.step += 1
     follow(state.average, state.model, config.average, state.step)
     figures = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": float(norm)}
@@ -220,12 +226,14 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
 
 
-def check_validation(state: State, stretches: Stretches, charts: list[int], out: Path, log: Log) -> Validation:
+def check_validation(
+    state: State, stretches: Stretches, charts: list[int], out: Path, log: Log, hearing: bool
+) -> Validation:
     """Validate the averaged weights, log, and keep them when they are the best so far."""
     averaged = Mapper(state.model.config).to(next(state.model.parameters()).device)
     averaged.load_state_dict(state.average)
     averaged.eval()
-    validation = validate(averaged, stretches, charts)
+    validation = validate(averaged, stretches, charts, hearing=hearing)
     log.validation(validation, averaged, stretches, charts, state.step)
     if not charts or validation.loss < state.best:
         state.best, state.since_best = validation.loss, 0
@@ -250,7 +258,9 @@ def check_validation(state: State, stretches: Stretches, charts: list[int], out:
     "--patience", default=TrainConfig.patience, show_default=True, help="Validations without gain to stop after."
 )
 @click.option("--init", default=TrainConfig.init, help="Checkpoint to start from; default: random weights.")
-@click.option("--tune", type=click.Choice(["all", "writing"]), default="all", show_default=True, help="What to train.")
+@click.option(
+    "--tune", type=click.Choice(["all", "writing", "hearing"]), default="all", show_default=True, help="What to train."
+)
 @click.option("--seed", default=TrainConfig.seed, show_default=True)
 @click.option("--device", default=TrainConfig.device, show_default=True, help="auto, cpu, cuda, …")
 @click.option("--bf16/--no-bf16", default=TrainConfig.bf16, show_default=True, help="Fast on GPUs and AMX processors.")

@@ -31,6 +31,8 @@ def tiny_mapper(seed: int = 0) -> Mapper:
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
         model.onset[-1].bias.fill_(-1.0)
+        model.lean.weight.zero_()
+        model.lean.bias.zero_()
     return model.eval()
 
 

@@ -15,9 +15,9 @@ from ear.beat_network import load_beat_tracker
 from ear.beat_training import TrainConfig, learning_rate, start_or_resume, take_step, train
 from ear.checkpoints import load_network
 from ear.finetune import main as finetune_command
-from ear.muon import Muon, orthogonal
 from tests.ear_networks import TINY, tiny_checkpoint
 from tests.test_ear_beat_data import piece
+from training.muon import Muon, orthogonal
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.env import Cost, quick_actions
-from bench.refine import alone, best_of, by_song, cases_of, compare, curve_likeness, difference
+from bench.refine import alone, best_of, by_song, cases_of, compare, curve_likeness, difference, even_cases
 from env import core
 from env.sections import SectionConfig, draw_section
 from tests.env_cases import library
@@ -36,7 +36,7 @@ def test_differences_are_paired_by_song() -> None:
 
 def test_songs_count_alike_however_many_charts_they_have() -> None:
     one, two = cases_of(library(), (1.0, 6.0), 3)
-    two = replace(two, song="another")
+    two = replace(two, piece=replace(two.piece, name="another"))
     found = by_song([one, one, two], [version(0.0), version(1.0), version(1.0)])
     assert found["total"].tolist() == pytest.approx([0.5, 1.0])
 
@@ -52,6 +52,12 @@ def test_comparison_has_all_conditions() -> None:
     assert found["means"]["pretrained_best"]["total"] == pytest.approx(0.6)
     assert found["refined_less_pretrained"]["total"]["difference"] == pytest.approx(0.2)
     assert found["refined_less_pretrained_best"]["total"]["difference"] == pytest.approx(0.1)
+
+
+def test_even_targets_are_the_same_for_every_song() -> None:
+    cases = even_cases(library(), (1.5, 6.0), 4)
+    assert [case.stars for case in cases] == [1.5, 3.0, 4.5, 6.0], "two pieces of one song: one set of targets"
+    assert all(case.human is None for case in cases)
 
 
 def test_density_curves_alike() -> None:

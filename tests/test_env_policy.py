@@ -39,6 +39,7 @@ def read_again(model: Mapper, one, sampling: PolicySampling):  # type: ignore[no
         one.group,
         torch.from_numpy(one.open_slots),
         codes_at(torch.from_numpy(one.state.tokens)),
+        one.lean,
     )
     tokens = torch.from_numpy(one.state.tokens[:, : int(one.state.tokens_known.max())])
     state = states_of(model, one.windows.picked(one.group), tokens, decisions.token)

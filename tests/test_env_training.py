@@ -137,12 +137,35 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("env.section_ppo.earn", paid)
     ppo = algorithm(Settings(groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
+    ppo.policy.mapper.lean.requires_grad_(False)  # how dense does not matter here
     ppo.leash.coefficient = 0.0
     _, callback = ppo._setup_learn(1)
     for _ in range(14):
         ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
         ppo.train()
     assert np.mean(share[-3:]) > np.mean(share[:3]) + 0.1
+
+
+def test_paid_for_few_rows_the_mapper_leans_to_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    def paid(scorer, state, seeds) -> Earned:  # type: ignore[no-untyped-def]
+        rows = state.tokens_known - state.numbers[:, kernels.FIRST_COUNT]
+        reward = np.zeros((len(rows), 4))
+        reward[:, -1] = -rows / 50
+        return Earned(reward, {}, {})
+
+    monkeypatch.setattr("env.section_ppo.earn", paid)
+    ppo = algorithm(Settings(groups=2, versions=8, minibatches=1, epochs=1, learning_rate=1e-3))
+    for name, parameter in ppo.policy.named_parameters():
+        parameter.requires_grad_(".lean." in name)
+    _, callback = ppo._setup_learn(1)
+    leans = []
+    for _ in range(6):
+        ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
+        ppo.train()
+        assert ppo.rollout_buffer.written is not None  # type: ignore[attr-defined]
+        leans.append(float(ppo.rollout_buffer.written.mean_lean.mean()))  # type: ignore[attr-defined]
+    assert leans[0] == 0.0, "untrained, it does not lean"
+    assert leans[-1] < -0.05
 
 
 def test_training_is_the_same_for_a_seed() -> None:

@@ -207,11 +207,11 @@ def test_checkpoints_round_trip_and_refuse_other_formats(tmp_path):
 
     weights = load_file(tmp_path / "m.safetensors")
     save_file(weights, tmp_path / "old.safetensors", metadata={"format_version": "0", "config": "{}"})
-    with pytest.raises(CheckpointError, match="checkpoint format 0, this version reads 2"):
+    with pytest.raises(CheckpointError, match="checkpoint format 0, this version reads 3"):
         load_mapper(tmp_path / "old.safetensors")
-    save_file(weights, tmp_path / "odd.safetensors", metadata={"format_version": "2", "config": '{"width": 96}'})
+    save_file(weights, tmp_path / "odd.safetensors", metadata={"format_version": "3", "config": '{"width": 96}'})
     with pytest.raises(CheckpointError, match="do not fit"):
         load_mapper(tmp_path / "odd.safetensors")
-    save_file(weights, tmp_path / "huge.safetensors", metadata={"format_version": "2", "config": '{"width": 144000}'})
+    save_file(weights, tmp_path / "huge.safetensors", metadata={"format_version": "3", "config": '{"width": 144000}'})
     with pytest.raises(CheckpointError, match="out of bounds"):
         load_mapper(tmp_path / "huge.safetensors")

@@ -6,7 +6,7 @@ processors without it takes as long as the training step itself (0.55 s against 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -44,6 +44,25 @@ class Muon(torch.optim.Optimizer):
                 scale = ADAM_RMS * max(parameter.shape) ** 0.5
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update, alpha=-group["lr"] * scale)
+
+
+def muon_and_adamw(
+    weights: Mapping[str, Tensor], left_to_adamw: Collection[str], learning_rate: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """Optimizers of the weights by name: Muon for matrices of hidden layers, AdamW for the rest.
+
+    `left_to_adamw` are beginnings of the names of embeddings and output heads. Gains, biases and norms do not decay.
+    """
+    hidden = {
+        name: value for name, value in weights.items() if value.ndim == 2 and not name.startswith(tuple(left_to_adamw))
+    }
+    rest = [value for name, value in weights.items() if name not in hidden]
+    groups = [
+        {"params": [value for value in rest if value.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [value for value in rest if value.ndim < 2], "weight_decay": 0.0},
+    ]
+    adam = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
+    return [adam, Muon(hidden.values(), learning_rate, weight_decay=weight_decay)] if hidden else [adam]
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
