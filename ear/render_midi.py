@@ -7,7 +7,9 @@ SOURCE is a `.mid`, a folder or `.zip` of them, or a Doom `.wad`. Beats come fro
 `<file>_annotations.txt` (ASAP), or the file's own tempo map. Needs the `fluidsynth` program; each piece gets one of the
 soundfonts, a level and reverb or none, all drawn from the seed and the piece's name. Pieces named in `--leave-out`
 (a `timing.json`: the test pieces) are not rendered, nor other performances of them, nor the same file under
-another name; `python -m ear.render_midi --check …` only prints what would be left out.
+another name; `python -m ear.render_midi --check …` only prints what would be left out. `--timed` writes audio files and a
+`timing.json` instead, which `ear.fit_timing` and `ear.fit_choice` learn from; `--not-in DATA` leaves out what a training set has
+for training, so that they see what a network makes of music it does not know.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -27,8 +29,9 @@ from numpy.typing import NDArray
 
 from chart.command import Command, progress, use_utf8
 from chart.errors import ConfigError
+from chart.saving import save_bytes
 from ear.audio import SAMPLE_RATE
-from ear.beat_data import BeatPiece, PieceEntry, add_to_index, quantised, read_index, split_of, write_piece
+from ear.beat_data import BeatPiece, PieceEntry, add_to_index, file_stem, quantised, read_index, split_of, write_piece
 from ear.midi import MidiError, midi_beats
 from ear.midi_sources import MidiSource, read_sources, without_test_pieces
 from ear.spectrogram import beat_this_mel
@@ -50,8 +53,17 @@ class RenderConfig:
     seed: int = 0
 
 
-def render_piece(source: MidiSource, config: RenderConfig) -> BeatPiece:
-    """One MIDI file as a training piece. Raises MidiError where it cannot be used."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Rendered:
+    """A piece as it sounds, and its beats in audio time."""
+
+    samples: NDArray[np.float32] = field(repr=False)  # [sample] at 22,050 Hz
+    beat_ms: NDArray[np.float64]  # [beat]
+    is_downbeat: NDArray[np.bool_]  # [beat]
+
+
+def render(source: MidiSource, config: RenderConfig) -> Rendered:
+    """One MIDI file, cut to the longest length allowed. Raises MidiError where it cannot be used."""
     beat_ms, is_downbeat = source.beats() if source.annotation is not None else midi_beats(source.data)
     if beat_ms.size < 8:
         raise MidiError("has fewer than 8 beats")
@@ -73,7 +85,14 @@ def render_piece(source: MidiSource, config: RenderConfig) -> BeatPiece:
     beat_ms, is_downbeat = beat_ms[inside] - start_ms, is_downbeat[inside]
     if beat_ms.size < 8:
         raise MidiError("has too few beats where it sounds")
-    mel = quantised(beat_this_mel(samples))
+    return Rendered(samples, beat_ms, is_downbeat)
+
+
+def render_piece(source: MidiSource, config: RenderConfig) -> BeatPiece:
+    """One MIDI file as a training piece. Raises MidiError where it cannot be used."""
+    found = render(source, config)
+    beat_ms, is_downbeat = found.beat_ms, found.is_downbeat
+    mel = quantised(beat_this_mel(found.samples))
     period_ms = float(np.median(np.diff(beat_ms)))
     first_ms, last_ms = max(0.0, beat_ms[0] - 0.9 * period_ms), beat_ms[-1] + 0.9 * period_ms
     return BeatPiece(source.name, config.group, mel, beat_ms, is_downbeat, first_ms, last_ms, bool(is_downbeat.any()))
@@ -105,8 +124,7 @@ def fluidsynth(data: bytes, config: RenderConfig, rng: np.random.Generator) -> N
 
 def render_sources(sources: Sequence[MidiSource], out: Path, config: RenderConfig) -> list[str]:
     """Render all into the dataset `out`, adding what is not there yet; returns what was skipped."""
-    if shutil.which("fluidsynth") is None:
-        raise ConfigError("the program fluidsynth is not installed; install it to render MIDI")
+    check_fluidsynth()
     done = {entry.name for entry in read_index(out)} if (out / "pieces.json").is_file() else set()
     skipped = []
     for source in progress([source for source in sources if source.name not in done], f"rendering {config.group}"):
@@ -121,6 +139,37 @@ def render_sources(sources: Sequence[MidiSource], out: Path, config: RenderConfi
     return skipped
 
 
+def render_timed(sources: Sequence[MidiSource], out: Path, config: RenderConfig) -> list[str]:
+    """Render all as audio files with a `timing.json`, adding what is not there yet; returns what was skipped."""
+    check_fluidsynth()
+    index = out / "timing.json"
+    rows = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else []
+    done = {row["file"] for row in rows}
+    out.mkdir(parents=True, exist_ok=True)
+    skipped = []
+    for source in progress(sources, f"rendering {config.group}"):
+        name = f"{file_stem(source.name)}.flac"
+        if name in done:
+            continue
+        try:
+            found = render(source, config)
+        except MidiError as error:
+            skipped.append(f"{source.name}: {error}")
+            continue
+        soundfile.write(out / name, np.clip(found.samples, -1, 1), SAMPLE_RATE)
+        beats_s = np.round(found.beat_ms / 1000, 6).tolist()
+        row = {"file": name, "group": config.group, "beats_s": beats_s, "downbeat": found.is_downbeat.tolist()}
+        rows.append(row)
+        save_bytes(index, json.dumps(rows).encode("utf-8"))  # each time: rendering may be stopped and gone on with
+    return skipped
+
+
+def check_fluidsynth() -> None:
+    """Raise ConfigError where the program is missing."""
+    if shutil.which("fluidsynth") is None:
+        raise ConfigError("the program fluidsynth is not installed; install it to render MIDI")
+
+
 @click.command(cls=Command)
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder of the dataset.")
@@ -131,6 +180,8 @@ def render_sources(sources: Sequence[MidiSource], out: Path, config: RenderConfi
 @click.option("--max-seconds", default=150.0, show_default=True, type=click.FloatRange(10, 1200))
 @click.option("--limit", type=click.IntRange(1), help="Render this many, drawn by the seed.")
 @click.option("--leave-out", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A timing.json.")
+@click.option("--not-in", type=click.Path(exists=True, path_type=Path), help="A training set: leave its pieces out.")
+@click.option("--timed", is_flag=True, help="Write audio and a timing.json instead of a training set.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--check", is_flag=True, help="Only print what would be left out.")
 def main(
@@ -139,6 +190,8 @@ def main(
     name: str,
     leave_out: Path | None,
     limit: int | None,
+    not_in: Path | None,
+    timed: bool,
     check: bool,
     **settings: object,
 ) -> None:
@@ -153,6 +206,9 @@ def main(
         for source in sorted({s.name for s in found} - {s.name for s in kept}):
             click.echo(f"left out: {source}", err=True)
         found = kept
+    if not_in is not None:
+        heard = {entry.name for entry in read_index(not_in) if entry.split == "train"}
+        found = [source for source in found if source.name not in heard]
     if check:
         click.echo(f"{len(found)} pieces would be rendered")
         return
@@ -162,7 +218,7 @@ def main(
     if limit is not None and limit < len(found):
         chosen = np.random.default_rng(config.seed).permutation(len(found))[:limit]
         found = [found[index] for index in sorted(chosen)]
-    skipped = render_sources(found, out, config)
+    skipped = (render_timed if timed else render_sources)(found, out, config)
     for line in skipped:
         click.echo(f"skipped: {line}", err=True)
     click.echo(f"{len(found) - len(skipped)} pieces rendered, {len(skipped)} skipped")
