@@ -1,8 +1,8 @@
 """How fast the playtest loop runs: `python -m bench.env DATA`.
 
 Steps are rows. Without a network: compiled steps and observations with actions that the mask allows, then the same as a
-`VecEnv` that values every bar while it is written, then valued when all are written, as training does. With the mapper:
-rollouts in batch, and the parts of one training step of `env.section_ppo`.
+`VecEnv` that values every bar while it is written, also in `--processes` at the same time, then valued when all are written,
+as training does. With the mapper: rollouts in batch, and the parts of one training step of `env.section_ppo`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bench.report import print_json
 from chart.command import Command, use_utf8
+from chart.workers import Workers, all_results
 from env import core
 from env.judge import PolicySampling
 from env.kernels import OFFSETS
@@ -86,6 +87,32 @@ def as_vec_env(library: Library, count: int, steps: int) -> Callable[[], None]:
     return work
 
 
+@dataclass(frozen=True)
+class VecEnvJob:
+    """A `VecEnv` on its own in a process."""
+
+    data: Path | None
+    envs: int
+    steps: int
+
+
+def vec_env_rate(job: VecEnvJob) -> float:
+    """Steps a second by the wall clock, once everything is compiled."""
+    library = library_of_data(job.data)
+    as_vec_env(library, 8, 100)()
+    return job.envs * job.steps / cost_of(as_vec_env(library, job.envs, job.steps)).wall_s
+
+
+def library_of_data(data: Path | None) -> Library:
+    """Some songs of a dataset, or the synthetic one."""
+    from mapper.corpus import open_corpus
+
+    if data is None:
+        return demo_library()
+    corpus = open_corpus(data)
+    return library_of(corpus, corpus.split("train")[::12])
+
+
 def training_parts(library: Library, model, groups: int, versions: int) -> dict[str, object]:  # type: ignore[no-untyped-def]
     """Costs of the parts of one training step, and rollout speed."""
     from stable_baselines3.common.logger import configure
@@ -132,22 +159,25 @@ def _keep(results: list, function: Callable, *arguments: object) -> None:
 @click.option("--steps", default=200, show_default=True, help="Steps of each, without a network.")
 @click.option("--groups", default=16, show_default=True)
 @click.option("--versions", default=8, show_default=True)
+@click.option("--processes", default=2, show_default=True, help="VecEnvs side by side, one a core.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
-def main(data: Path | None, envs: int, steps: int, groups: int, versions: int, checkpoint: Path | None) -> None:
+def main(
+    data: Path | None, envs: int, steps: int, groups: int, versions: int, processes: int, checkpoint: Path | None
+) -> None:
     from mapper.checkpoint import load_mapper
-    from mapper.corpus import open_corpus
 
     use_utf8()
-    if data is None:
-        library = demo_library()
-    else:
-        corpus = open_corpus(data)
-        library = library_of(corpus, corpus.split("train")[::12])
+    library = library_of_data(data)
     figures: dict[str, object] = {}
     for name, make in (("no_reward", without_reward), ("vec_env", as_vec_env)):
         make(library, 8, 100)()  # compiles
         count = steps if make is without_reward else max(steps // 4, 1)
         figures[name] = cost_of(make(library, envs, count)).rate(envs * count)
+    jobs = [VecEnvJob(data, envs, steps)] * processes
+    figures["vec_env_processes"] = {
+        "processes": processes,
+        "per_s": round(sum(all_results(vec_env_rate, jobs, Workers(processes), "processes"))),
+    }
     figures |= training_parts(library, load_mapper(checkpoint), groups, versions)
     for name, value in figures.items():
         print(f"{name:24} {value}")

@@ -36,8 +36,6 @@ class Episodes:
     returns: Tensor
     left: Tensor  # share of the section left
     stars: Tensor  # asked
-    mean_lean: Tensor  # [env], around which `reading.lean` was drawn
-    earned: Tensor  # [env], the whole episode's reward above its siblings'
 
 
 class EpisodeBuffer(RolloutBuffer):
@@ -53,7 +51,7 @@ class EpisodeBuffer(RolloutBuffer):
         """Take the episodes of a rollout with their rewards [env, bar]; advantages are against siblings and values."""
         self.written, self.full = written, True
         relative = against_siblings(reward, versions)
-        self.earned = relative.sum(1)
+        self.earned = torch.from_numpy(relative.sum(1)).float()
         by_step = per_step(relative, written.bars_done, written.steps)
         self.advantage = generalised_advantage(by_step, written.value, written.steps, self.gae_lambda)
         self.returns_to_come = self.advantage + written.value
@@ -102,8 +100,6 @@ class EpisodeBuffer(RolloutBuffer):
             returns=cut(self.returns_to_come),
             left=torch.from_numpy(left / np.maximum(left[:, :1], 1)).float().to(device),
             stars=torch.from_numpy(np.repeat(stars[numbers, None], longest, axis=1)).float().to(device),
-            mean_lean=written.mean_lean[at],
-            earned=torch.from_numpy(self.earned[numbers]).float().to(device),
         )
 
     def add(self, *args: Any, **kwargs: Any) -> None:

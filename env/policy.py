@@ -28,8 +28,6 @@ from env.sections import MAX_TOKENS, Section, Target
 from mapper.model import Mapper
 from mapper.rows import MIN_COLUMN_GAP_MS, Rows
 
-LEAN_RATE = 8.0
-"""Learning rate of `Mapper.lean`, as a multiple: a linear map of 192 numbers moves less by a step than deep layers do."""
 REMEMBERED_WINDOWS = 64
 """Encoded windows that a policy keeps for single observations."""
 
@@ -81,18 +79,12 @@ class MapperPolicy(ActorCriticPolicy):
                 self.mapper.lean,
             ):  # what is heard stays; whether a row falls there is learnt
                 head.requires_grad_(True)
+        self.mapper.lean.requires_grad_(False)  # learnt by `env.lean`
         self.value_head = ValueHead(self.mapper.config.width)
         self.judge = Judge(self.mapper, sampling)
         self._windows: OrderedDict[tuple, Windows] = OrderedDict()
-        leaning = list(self.mapper.lean.parameters())
-        others = [one for one in self.parameters() if one.requires_grad and all(one is not lean for lean in leaning)]
-        groups = [{"params": others, "rate": 1.0}, {"params": leaning, "rate": LEAN_RATE}]
-        self.optimizer = torch.optim.Adam(groups, lr=lr_schedule(1), eps=1e-5)
-
-    def set_learning_rate(self, rate: float) -> None:
-        """Each group's own multiple of the rate."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["rate"]
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.Adam(trained, lr=lr_schedule(1), eps=1e-5)
 
     def set_training_mode(self, mode: bool) -> None:
         """The mapper always runs as it generates, without dropout: a rollout's log-probabilities are training's."""

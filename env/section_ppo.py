@@ -17,11 +17,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
-from torch import Tensor
 
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import hold_drift, holds_and_notes
 from env.judge import Judge, Judged, PolicySampling, states_of
+from env.lean import SPREAD, LeanLearner
 from env.leash import Leash
 from env.policy import MapperPolicy
 from env.rollout import Earned, earn, write
@@ -30,7 +30,7 @@ from env.vector import ChartVecEnv
 from mapper.model import Mapper
 
 MAX_LOG_RATIO = 10.0
-HOLD_WEIGHT = 20.0
+HOLD_WEIGHT = 60.0
 """Weight of `guard.hold_drift` in the loss: a chance of .1 instead of .05 everywhere costs .4 standard advantages."""
 
 
@@ -47,7 +47,6 @@ class Settings:
     decay: float = 0.98  # of generalised advantages
     leash: float = 0.03  # nats a step
     entropy: float = 0.0
-    lean_spread: float = 0.5  # log-odds by which versions are drawn denser or sparser
     seed: int = 0
 
 
@@ -82,6 +81,7 @@ class SectionPPO(PPO):
             seed=None,
             device=next(mapper.parameters()).device,
         )
+        self.leaning = LeanLearner(self.policy.mapper.lean)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -101,7 +101,7 @@ class SectionPPO(PPO):
             settings.versions,
             [settings.seed, self.updates, 1],
             self.policy.value_head,
-            settings.lean_spread,
+            SPREAD,
         )
         seeds = np.repeat(random.integers(2**31, size=settings.groups), settings.versions)
         earned = earn(session.scorer, written.state, seeds)
@@ -133,7 +133,7 @@ class SectionPPO(PPO):
         buffer, settings = self.rollout_buffer, self.settings
         assert isinstance(buffer, EpisodeBuffer)
         self.policy.set_training_mode(True)
-        self.policy.set_learning_rate(settings.learning_rate)
+        self._update_learning_rate(self.policy.optimizer)
         random = np.random.default_rng([settings.seed, self.updates, 2])
         taken = np.arange(buffer.advantage.shape[1]) < buffer.written.steps[:, None]  # type: ignore[union-attr]
         spread = float(buffer.advantage[taken].std())
@@ -142,6 +142,14 @@ class SectionPPO(PPO):
             for _ in range(settings.epochs)
             for episodes in buffer.minibatches(settings.minibatches, random, self.device)
         ]
+        written = buffer.written
+        assert written is not None
+        heard = written.windows.encoding.whole
+        assert heard is not None
+        change = self.leaning.learn(
+            heard[written.group], written.lean - written.mean_lean, buffer.earned.to(heard.device)
+        )
+        self.logger.record("train/lean_change", change)
         means = {name: float(np.mean([one[name] for one in logged])) for name in logged[0]}
         self.leash.adapt(means["leash/kl"])
         self.updates += 1
@@ -170,11 +178,10 @@ class SectionPPO(PPO):
         drift = hold_drift(judged.codes[wrote], usual.codes[wrote])
         entropy = judged.entropy()[taken].mean()
         loss = -gain.mean() + self.vf_coef * value_loss - self.ent_coef * entropy
-        loss = loss + self.leash.coefficient * divergence + HOLD_WEIGHT * drift + self._lean_loss(episodes)
+        loss = loss + self.leash.coefficient * divergence + HOLD_WEIGHT * drift
         policy.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        for group in policy.optimizer.param_groups:
-            norm = torch.nn.utils.clip_grad_norm_(group["params"], self.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
         policy.optimizer.step()
         return {
             "train/policy_loss": float(-gain.mean().detach()),
@@ -187,18 +194,6 @@ class SectionPPO(PPO):
             "guard/hold_drift": float(drift.detach()),
         }
 
-    def _lean_loss(self, episodes: Episodes) -> Tensor:
-        """PPO's loss of how dense each version was to be: one normally distributed action an episode."""
-        buffer, spread = self.rollout_buffer, self.settings.lean_spread
-        assert isinstance(buffer, EpisodeBuffer)
-        drawn = episodes.reading.lean
-        away, before = drawn - episodes.reading.windows.leans(self.policy.mapper), drawn - episodes.mean_lean
-        ratio = ((before.square() - away.square()) / (2 * spread**2)).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
-        advantage = episodes.earned / max(float(buffer.earned.std()), 1e-8)
-        return -torch.min(
-            advantage * ratio, advantage * ratio.clamp(1 - self.settings.clip, 1 + self.settings.clip)
-        ).mean()
-
     @torch.no_grad()
     def _refer(self, episodes: Episodes) -> Judged:
         """What the frozen mapper says of the same decisions."""
@@ -206,13 +201,14 @@ class SectionPPO(PPO):
         return self.reference.judge(episodes.reading, states_of(self.reference.model, windows, episodes.tokens, token))
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "reference", "chart_env", "last_earned"]
+        return [*super()._excluded_save_params(), "reference", "chart_env", "last_earned", "leaning"]
 
     def state(self) -> dict[str, Any]:
         """What a run must remember to go on, as plain data and tensors."""
         return {
             "policy": self.policy.state_dict(),
             "optimizer": self.policy.optimizer.state_dict(),
+            "lean": self.leaning.state(),
             "leash": self.leash.coefficient,
             "updates": self.updates,
             "steps": self.num_timesteps,
@@ -222,6 +218,7 @@ class SectionPPO(PPO):
         """Go on from what `state` gave."""
         self.policy.load_state_dict(saved["policy"])
         self.policy.optimizer.load_state_dict(saved["optimizer"])
+        self.leaning.restore(saved["lean"])
         self.leash.coefficient = float(saved["leash"])
         self.updates, self.num_timesteps = int(saved["updates"]), int(saved["steps"])
 

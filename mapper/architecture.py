@@ -14,7 +14,7 @@ from mapper.rows import HELD_STATES, ROW_CODES
 
 ELAPSED_BUCKETS = 64
 STYLES = ("unknown", "keyboard", "pad")
-CONTROL_FEATURES = 2 * 3 + len(STYLES) + 2 * len(FAMILIES)
+CONTROL_FEATURES = 2 * 3 + len(STYLES) + 2 * len(FAMILIES) + 2
 BARS_OF_PHRASE = 8
 MAX_BEATS_OF_BAR = 8
 LONGEST_PERIOD_LOG2 = 8

@@ -24,7 +24,10 @@ from mapper.rows import (
 
 MIRROR_CHANCE = 0.5
 GAIN = (0.85, 1.15)
-BAND_MASK_CHANCE, WIDEST_BAND_MASK = 0.5, 8
+BAND_MASKS, WIDEST_BAND_MASK = 2, 12
+EQUALISER_KNOTS, EQUALISER_SPREAD = 5, 0.08
+"""Points of a random equaliser's curve over the bands; standard deviation in the units of the log-mel (about 0–1)."""
+PITCH_CHANCE, MOST_PITCH_BANDS = 0.5, 3
 SYNC_JITTER_FRAMES = 0.4
 """Standard deviation, 4 ms: maps and their audio agree no better."""
 TEMPO_CHANCE, TEMPO_CHANGE = 0.4, 0.08
@@ -47,8 +50,11 @@ def augmented(arrays: dict[str, Any], random: np.random.Generator) -> dict[str, 
 
 
 def _mirror(arrays: dict[str, Any], random: np.random.Generator) -> None:
-    for codes, states in ((mirrored_codes(), mirrored_states()), (hand_swapped_codes(), hand_swapped_states())):
+    """Which of both was done is told: people's own left and right stay apart."""
+    tables = ((mirrored_codes(), mirrored_states()), (hand_swapped_codes(), hand_swapped_states()))
+    for number, (codes, states) in enumerate(tables):
         if random.random() < MIRROR_CHANCE:
+            arrays["mirrored"][number] = 1.0
             for name in ("code", "next_code"):
                 arrays[name] = codes[arrays[name]]
             for name in ("held", "next_held"):
@@ -57,9 +63,16 @@ def _mirror(arrays: dict[str, Any], random: np.random.Generator) -> None:
 
 def _change_sound(arrays: dict[str, Any], random: np.random.Generator) -> None:
     mel = arrays["mel"] * np.float32(random.uniform(*GAIN))
-    if random.random() < BAND_MASK_CHANCE:
+    bands = np.arange(mel.shape[1])
+    knots = random.normal(0, EQUALISER_SPREAD, EQUALISER_KNOTS)
+    curve = np.interp(bands, np.linspace(0, bands[-1], EQUALISER_KNOTS), knots).astype(np.float32)
+    mel = np.where(mel > 0, np.maximum(mel + curve, 0), 0)  # silence stays silent
+    if random.random() < PITCH_CHANCE:
+        up = int(random.integers(-MOST_PITCH_BANDS, MOST_PITCH_BANDS + 1))
+        mel = mel[:, np.clip(bands - up, 0, bands[-1])]
+    for _ in range(BAND_MASKS):
         low = random.integers(0, mel.shape[1] - WIDEST_BAND_MASK)
-        mel[:, low : low + random.integers(1, WIDEST_BAND_MASK + 1)] = 0
+        mel[:, low : low + random.integers(0, WIDEST_BAND_MASK + 1)] = 0
     arrays["mel"] = mel
     arrays["slot_frame"] = arrays["slot_frame"] + np.float32(random.normal(0, SYNC_JITTER_FRAMES))
 

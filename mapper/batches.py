@@ -114,6 +114,7 @@ class Stretches:
         arrays |= _row_arrays(prepared, cells, noise)
         controls = [entry.stars, entry.notes_per_s, entry.hold_share, entry.style, *entry.patterns]
         arrays["controls"] = np.array(controls, np.float32)
+        arrays["mirrored"] = np.zeros(2, np.float32)
         return augmented(arrays, augment) if augment is not None else arrays
 
 
@@ -163,7 +164,7 @@ def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
     padded = {name: stacked([stretch[name] for stretch in stretches]) for name in stretches[0]}
     padded["beat_ms"] = torch.where(cells_valid, padded["beat_ms"], 400.0)
     asked = padded["controls"].numpy()  # [batch, control], as `Stretches.stretch` has them
-    controls = Controls(asked[:, 0], asked[:, 1], asked[:, 2], asked[:, 3], asked[:, 4:])
+    controls = Controls(asked[:, 0], asked[:, 1], asked[:, 2], asked[:, 3], asked[:, 4:], padded["mirrored"].numpy())
     return Batch(
         cells=cells_of(padded, cells_valid),
         controls=torch.from_numpy(controls.features()),

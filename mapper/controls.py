@@ -23,6 +23,10 @@ class Controls:
         None  # [chart, family] share of rows, 0–1, by mapper.pattern_mix.FAMILIES; None: all nan
     )
 
+    mirrored: ArrayLike | None = (
+        None  # [chart, 2], whether columns stand in a mirror, hands are exchanged; None: neither
+    )
+
     @staticmethod
     def free(charts: int = 1) -> Controls:
         """Nothing is asked of any chart."""
@@ -36,7 +40,9 @@ class Controls:
         style = np.eye(len(STYLES), dtype=np.float32)[np.asarray(self.style, np.int64)]
         nothing = np.full((len(style), len(FAMILIES)), np.nan, np.float32)
         patterns = nothing if self.patterns is None else np.asarray(self.patterns, np.float32)
-        return np.concatenate((*_with_presence(scaled), style, *_with_presence(patterns)), -1)
+        mirrored = np.zeros((len(style), 2)) if self.mirrored is None else self.mirrored
+        told = (*_with_presence(scaled), style, *_with_presence(patterns), np.asarray(mirrored, np.float32))
+        return np.concatenate(told, -1)
 
 
 def _with_presence(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

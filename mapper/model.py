@@ -289,6 +289,11 @@ class Mapper(nn.Module):
         for name, parameter in self.named_parameters():
             parameter.requires_grad_((name.split(".")[0] in HEARING_PARTS) == (what == "hearing"))
 
+    def set_dropout(self, share: float) -> None:
+        """Drop this share of what each block adds while training."""
+        for block in (*self.encoder, *self.decoder):
+            block.dropout = share
+
     def control_vectors(self, controls: Tensor) -> tuple[Tensor, Tensor]:
         """[batch, CONTROL_FEATURES] → two of [batch, 1, width]: for the encoder and for the decoder."""
         encoder, decoder = self.controls(controls)[:, None].chunk(2, -1)

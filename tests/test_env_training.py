@@ -137,7 +137,6 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("env.section_ppo.earn", paid)
     ppo = algorithm(Settings(groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
-    ppo.policy.mapper.lean.requires_grad_(False)  # how dense does not matter here
     ppo.leash.coefficient = 0.0
     _, callback = ppo._setup_learn(1)
     for _ in range(14):
@@ -155,8 +154,6 @@ def test_paid_for_few_rows_the_mapper_leans_to_few(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("env.section_ppo.earn", paid)
     ppo = algorithm(Settings(groups=2, versions=8, minibatches=1, epochs=1, learning_rate=1e-3))
-    for name, parameter in ppo.policy.named_parameters():
-        parameter.requires_grad_(".lean." in name)
     _, callback = ppo._setup_learn(1)
     leans = []
     for _ in range(6):

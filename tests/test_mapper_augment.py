@@ -51,6 +51,7 @@ def stretch() -> dict:
         "code": np.array([0, TAP_0]),
         "held": np.array([0, 0]),
         "next_code": np.array([TAP_0]),
+        "mirrored": np.zeros(2, np.float32),
         "next_held": np.array([1]),
         "controls": np.array([4.0, 8.0, 0.1, 2, *[0.5] * 6], np.float32),
     }
