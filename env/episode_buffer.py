@@ -51,7 +51,6 @@ class EpisodeBuffer(RolloutBuffer):
         """Take the episodes of a rollout with their rewards [env, bar]; advantages are against siblings and values."""
         self.written, self.full = written, True
         relative = against_siblings(reward, versions)
-        self.earned = torch.from_numpy(relative.sum(1)).float()
         by_step = per_step(relative, written.bars_done, written.steps)
         self.advantage = generalised_advantage(by_step, written.value, written.steps, self.gae_lambda)
         self.returns_to_come = self.advantage + written.value

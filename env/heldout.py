@@ -23,7 +23,7 @@ from env.sections import SectionConfig, Target, draw_section
 from mapper.architecture import STYLES
 from mapper.hearing import hear
 from mapper.model import Mapper
-from mapper.rows import STARTS_NOTE, notes_of
+from mapper.rows import STARTS_NOTE, Rows, notes_of
 from mapper.sampling import Sampling, write_rows
 from reward.auditors import audit
 from reward.band_table import CHART_BANDS, SECTION_BANDS
@@ -89,10 +89,13 @@ def write_piece(model: Mapper, piece: Piece, stars: Sequence[float], seed: int, 
     heard = hear(model, piece.grid, piece.features, piece.lag_ms, controls)
     heard = heard.repeated([told.index(star) for star in stars])
     written = write_rows(model, heard, Sampling(seed, np.zeros(len(stars))))
-    return [
-        Chart.from_notes(*notes_of(rows, piece.grid), timing_points=piece.timing_points, difficulty=settings_of(star))
-        for rows, star in zip(written, stars, strict=True)
-    ]
+    return [chart_from(rows, piece, star) for rows, star in zip(written, stars, strict=True)]
+
+
+def chart_from(rows: Rows, piece: Piece, stars: float) -> Chart:
+    """Rows of a piece as a chart with the settings of these stars."""
+    notes = notes_of(rows, piece.grid)
+    return Chart.from_notes(*notes, timing_points=piece.timing_points, difficulty=settings_of(stars))
 
 
 def measure_chart(chart: Chart, piece: Piece, stars: float, seed: int = 0) -> dict[str, float]:

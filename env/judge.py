@@ -63,7 +63,7 @@ class Reading:
     window: Tensor  # [env], which of the windows each reads
     open_slots: Tensor  # [env, slot], of the window
     code_at: Tensor  # [env, slot], int64 codes of the rows known, 0 elsewhere
-    lean: Tensor  # [env], log-odds that stand for `Mapper.lean`: the policy draws them around it
+    lean: Tensor  # [env], `Mapper.lean` of its window, log-odds
 
 
 def states_of(model: Mapper, windows: Windows, tokens: Tensor, token: Tensor) -> Tensor:

@@ -1,28 +1,82 @@
-"""Learning how dense a section is to be: one normally distributed action an episode, whose mean is `Mapper.lean`.
+"""Learning how dense charts are to be: `Mapper.lean`, which moves the log-odds of rows throughout a stretch.
 
-Where rows fall is sampled sharply, so that versions of a section hardly differ in how many rows they have: from rows alone
-there is no density to learn. So each version draws a lean around the mapper's, which adds to the log-odds of every row.
-The mean is linear in what is heard of the section, and learnt by natural policy gradient (Kakade 2001), which for a
-linear mean is a regression: of (earned above the siblings × drawn above the mean) on what is heard. Plain gradients move
-the part that all sections share long before the difference between 2 and 5 stars (docs/LOG.md).
+Density is a decision for a whole chart, and where rows fall is sampled so sharply that versions hardly differ in it. So
+whole charts are written in pairs, one leaning to more rows and one as much to fewer, and what the better of the two earns
+tells the direction. The lean is linear in what is heard of the song and told of the chart; it is learnt by natural policy
+gradient (Kakade 2001), which for a linear mean is a regression of (earned × drawn) on what is heard: plain gradients
+move what all charts share long before the difference between 2 and 5 stars.
+
+Sections are no measure of it: their reward, which knows nothing of how phrases of a chart differ, is raised by ever more rows,
+and whole charts lose (docs/LOG.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
-SPREAD = 0.5
-"""Standard deviation of what is drawn, log-odds: about ±15 % of the rows."""
-RATE = 0.5
+from env.decoding import controls_of
+from env.heldout import chart_from, measure_chart
+from env.library import Library, Piece
+from env.sections import MAX_STARS, MIN_STARS, Target
+from mapper.hearing import Heard, hear
+from mapper.model import Mapper
+from mapper.sampling import Sampling, write_rows
+
+DRAWN = 0.4
+"""Log-odds by which the two of a pair lean to more rows and to fewer: about ±12 % of the rows."""
+SKILL_WEIGHT = 0.05
+"""What a level off the middle of people's band costs, beside the whole reward in 0–1."""
+USUAL_SPREAD = 0.02
+"""Standard deviation of what charts of one target earn: the unit of the regression."""
+RATE = 0.3
 MEMORY = 0.8
-"""What a rollout counts after one more."""
-RIDGE = 200.0
-"""Shrinks what too few sections tell; a rollout of 96 versions brings 3,000 to what all share, 700 to the stars."""
+"""What an update's charts count after one more."""
+RIDGE = 100.0
+"""Shrinks what too few charts tell; of 8 charts, what all share brings 300, their stars 60."""
 MOST_CHANGE = 0.15
-"""Root mean square by which the lean of a rollout's sections may change in one update, log-odds."""
+"""Root mean square by which the lean of an update's charts may change, log-odds."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Charts written in pairs; the second of each leans the other way."""
+
+    heard: NDArray[np.float32]  # [chart, width], mean of the cells
+    drawn: NDArray[np.float32]  # [chart], log-odds above the mapper's lean
+    earned: NDArray[np.float32]  # [chart], above the pair's mean
+
+
+def play_pairs(library: Library, model: Mapper, count: int, random: np.random.Generator) -> Pairs:
+    """Write and value `count` pairs of charts, each of a random piece at random stars."""
+    heard, earned = [], []
+    for _ in range(count):
+        piece = library.pieces[int(random.integers(len(library.pieces)))]
+        stars = float(random.uniform(MIN_STARS, MAX_STARS))
+        style = piece.humans[int(random.integers(len(piece.humans)))].style
+        here = hear(model, piece.grid, piece.features, piece.lag_ms, controls_of([Target.typical(stars, style)]))
+        more, fewer = _values(model, piece, here, stars, int(random.integers(2**31)))
+        heard += [here.cell[0].mean(0)] * 2
+        earned += [(more - fewer) / 2, (fewer - more) / 2]
+    drawn = np.tile(np.array([DRAWN, -DRAWN], np.float32), count)
+    return Pairs(np.array(heard, np.float32), drawn, np.array(earned, np.float32))
+
+
+def _values(model: Mapper, piece: Piece, heard: Heard, stars: float, seed: int) -> Sequence[float]:
+    """What two charts earn that lean to more rows and to fewer."""
+    heard = heard.repeated([0, 0])
+    heard = replace(heard, onset_logit=heard.onset_logit + np.array([[DRAWN], [-DRAWN]], np.float32))
+    values = []
+    for rows in write_rows(model, heard, Sampling(seed, np.zeros(2))):
+        found = measure_chart(chart_from(rows, piece, stars), piece, stars, seed)
+        values.append(found["total"] - SKILL_WEIGHT * float(np.nan_to_num(found["skill_error"], nan=4.0)))
+    return values
 
 
 class LeanLearner:
@@ -35,16 +89,14 @@ class LeanLearner:
         self.pull = torch.zeros(size, device=device)  # sum of heard · drawn · earned
 
     @torch.no_grad()
-    def learn(self, heard: Tensor, drawn: Tensor, earned: Tensor) -> float:
-        """Learn from a rollout: heard [env, width], drawn above the mean [env], earned above the siblings [env].
-
-        Returns the root mean square of the change of the lean, log-odds.
-        """
+    def learn(self, pairs: Pairs) -> float:
+        """Learn from charts; returns the root mean square of the change of their lean, log-odds."""
+        device = self.lean.weight.device
+        heard, drawn, earned = (torch.from_numpy(one).to(device) for one in (pairs.heard, pairs.drawn, pairs.earned))
         heard = torch.cat((heard, torch.ones_like(heard[:, :1])), 1)
-        advantage = earned / earned.std().clamp(min=1e-8)
         self.seen.mul_(MEMORY).add_(heard.T @ heard)
-        self.pull.mul_(MEMORY).add_(heard.T @ (advantage * drawn))
-        ridge = RIDGE * torch.eye(len(self.pull), device=heard.device)
+        self.pull.mul_(MEMORY).add_(heard.T @ (earned / USUAL_SPREAD * drawn))
+        ridge = RIDGE * torch.eye(len(self.pull), device=device)
         step = RATE * torch.linalg.solve(self.seen + ridge, self.pull)
         change = float((heard @ step).square().mean().sqrt())
         step = step * min(1.0, MOST_CHANGE / max(change, 1e-8))

@@ -34,13 +34,14 @@ class RefineConfig:
     songs: str
     out: str
     init: str = "bundled"
-    updates: int = 200
-    groups: int = 8
+    updates: int = 60
+    groups: int = 12
     versions: int = 8
-    epochs: int = 2
+    epochs: int = 1
     minibatches: int = 4
-    learning_rate: float = 5e-5
+    learning_rate: float = 1e-4
     leash: float = 0.03  # nats a step
+    lean_pairs: int = 4
     players: int = 32
     phrases: int = 2
     edit: bool = False
@@ -114,6 +115,7 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
         epochs=config.epochs,
         learning_rate=config.learning_rate,
         leash=config.leash,
+        lean_pairs=config.lean_pairs,
         seed=config.seed,
     )
     import torch
@@ -148,6 +150,12 @@ def split_songs(corpus: Any, max_songs: int = 0) -> tuple[list[int], list[int]]:
 @click.option("--minibatches", default=RefineConfig.minibatches, show_default=True)
 @click.option("--learning-rate", default=RefineConfig.learning_rate, show_default=True)
 @click.option("--leash", default=RefineConfig.leash, show_default=True, help="Nats a step from the pretrained mapper.")
+@click.option(
+    "--lean-pairs",
+    default=RefineConfig.lean_pairs,
+    show_default=True,
+    help="Pairs of charts that teach how dense to be.",
+)
 @click.option("--players", default=RefineConfig.players, show_default=True, help="Simulated players of a section.")
 @click.option("--phrases", default=RefineConfig.phrases, show_default=True, help="Phrases of 16 beats in a section.")
 @click.option(

@@ -41,8 +41,7 @@ class Written:
     steps: NDArray[np.int64]  # [env], number of steps
     log_prob: NDArray[np.float32]  # [env, step]
     value: NDArray[np.float32]  # [env, step], 0 without a value head
-    lean: Tensor  # [env], what was drawn around `mean_lean`, and with it the hazard's log-odds
-    mean_lean: Tensor  # [env], `Mapper.lean` of its window
+    lean: Tensor  # [env], `Mapper.lean` of its window
     bars_done: NDArray[np.int64]  # [env, step], finished bars after the step
 
 
@@ -54,24 +53,19 @@ def write(
     versions: int,
     seed: Sequence[int],
     value_head: ValueHead | None = None,
-    lean_spread: float = 0.0,
 ) -> Written:
-    """Write each section `versions` times; version v of section s is environment `s · versions + v`.
-
-    `lean_spread` is the standard deviation of what the versions lean to more rows or fewer, log-odds.
-    """
+    """Write each section `versions` times; version v of section s is environment `s · versions + v`."""
     device = next(judge.model.parameters()).device
     random = torch.Generator(device=device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     heard = hear(judge.model, library, sections)
     group = torch.arange(len(sections), device=device).repeat_interleave(versions)
     state = core.initial(library, [section for section in sections for _ in range(versions)])
-    mean_lean = heard.leans(judge.model)[group]
-    lean = mean_lean + lean_spread * torch.randn(mean_lean.shape, generator=random, device=device)
+    lean = heard.leans(judge.model)[group]
     writer = _Writer(library, judge, state, heard, group, lean, random, value_head)
     taken: list[_Taken] = []
     while not state.over.all():
         taken.append(writer.step())
-    return _joined(state, heard, group, (lean, mean_lean), open_slots_of(library, state), taken)
+    return _joined(state, heard, group, lean, open_slots_of(library, state), taken)
 
 
 @dataclass(frozen=True)
@@ -172,7 +166,7 @@ def _joined(
     state: State,
     heard: Windows,
     group: Tensor,
-    leans: tuple[Tensor, Tensor],
+    lean: Tensor,
     open_slots: NDArray[np.bool_],
     taken: list[_Taken],
 ) -> Written:
@@ -187,7 +181,7 @@ def _joined(
         log_prob[one.envs, step], bars[one.envs, step:] = one.log_prob, one.bars_done[:, None]
         value[one.envs, step] = one.value
         steps[one.envs] += 1
-    return Written(state, heard, group, open_slots, Decisions(**decisions), steps, log_prob, value, *leans, bars)
+    return Written(state, heard, group, open_slots, Decisions(**decisions), steps, log_prob, value, lean, bars)
 
 
 def left_and_stars(state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

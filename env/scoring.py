@@ -64,12 +64,11 @@ class ScoringConfig:
 
     weights: Weights = field(
         default_factory=lambda: Weights(
-            fairness_level=12.0,
-            ergonomics_strain=1.5,
-            musicality_support=3.0,
-            musicality_choice=9.0,
+            fairness_level=6.0,
+            musicality_support=1.5,
+            musicality_choice=6.0,
             rules_problems=4.0,
-            rules_warnings=6.0,
+            rules_warnings=4.0,
         )
     )
     players: int = 32

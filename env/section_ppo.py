@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import hold_drift, holds_and_notes
 from env.judge import Judge, Judged, PolicySampling, states_of
-from env.lean import SPREAD, LeanLearner
+from env.lean import LeanLearner, play_pairs
 from env.leash import Leash
 from env.policy import MapperPolicy
 from env.rollout import Earned, earn, write
@@ -38,15 +38,16 @@ HOLD_WEIGHT = 60.0
 class Settings:
     """What PPO on sections needs beside stable-baselines3's own arguments."""
 
-    groups: int = 8  # sections a rollout
+    groups: int = 12  # sections a rollout
     versions: int = 8  # of each section
     minibatches: int = 4
-    epochs: int = 2
-    learning_rate: float = 5e-5
+    epochs: int = 1
+    learning_rate: float = 1e-4
     clip: float = 0.2
     decay: float = 0.98  # of generalised advantages
     leash: float = 0.03  # nats a step
     entropy: float = 0.0
+    lean_pairs: int = 4  # whole charts an update, two each, from which the lean is learnt; 0: it stays
     seed: int = 0
 
 
@@ -101,7 +102,6 @@ class SectionPPO(PPO):
             settings.versions,
             [settings.seed, self.updates, 1],
             self.policy.value_head,
-            SPREAD,
         )
         seeds = np.repeat(random.integers(2**31, size=settings.groups), settings.versions)
         earned = earn(session.scorer, written.state, seeds)
@@ -110,7 +110,7 @@ class SectionPPO(PPO):
         rollout_buffer.fill(written, earned.reward, settings.versions)
         self.last_earned = earned
         self._log_rollout(written.steps, earned)
-        self.logger.record("rollout/lean", float(written.mean_lean.mean()))
+        self.logger.record("lean/mean", float(written.lean.mean()))
         self.logger.record("guard/hold_share", float(holds.sum() / max(notes.sum(), 1)))
         self.num_timesteps += int(written.steps.sum())
         callback.update_locals(locals())
@@ -142,14 +142,7 @@ class SectionPPO(PPO):
             for _ in range(settings.epochs)
             for episodes in buffer.minibatches(settings.minibatches, random, self.device)
         ]
-        written = buffer.written
-        assert written is not None
-        heard = written.windows.encoding.whole
-        assert heard is not None
-        change = self.leaning.learn(
-            heard[written.group], written.lean - written.mean_lean, buffer.earned.to(heard.device)
-        )
-        self.logger.record("train/lean_change", change)
+        self._learn_lean()
         means = {name: float(np.mean([one[name] for one in logged])) for name in logged[0]}
         self.leash.adapt(means["leash/kl"])
         self.updates += 1
@@ -158,6 +151,13 @@ class SectionPPO(PPO):
             means | {"leash/coefficient": self.leash.coefficient, "train/advantage_spread": spread}
         ).items():
             self.logger.record(name, value)
+
+    def _learn_lean(self) -> None:
+        """Learn from whole charts how dense they are to be."""
+        if self.settings.lean_pairs:
+            random = np.random.default_rng([self.settings.seed, self.updates, 3])
+            pairs = play_pairs(self.chart_env.library, self.policy.mapper, self.settings.lean_pairs, random)
+            self.logger.record("lean/change", self.leaning.learn(pairs))
 
     def _update(self, episodes: Episodes, spread: float) -> dict[str, float]:
         """One optimizer step on a minibatch; returns what to log."""

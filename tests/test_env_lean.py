@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from env.lean import MOST_CHANGE, SPREAD, LeanLearner
+from env.lean import DRAWN, MOST_CHANGE, USUAL_SPREAD, LeanLearner, Pairs, play_pairs
+from tests.env_cases import library, tiny_mapper
 
 
 def lean_of(width: int = 4) -> nn.Linear:
@@ -16,23 +18,21 @@ def lean_of(width: int = 4) -> nn.Linear:
     return lean
 
 
-def rollouts(learner: LeanLearner, wanted, count: int) -> None:  # type: ignore[no-untyped-def]
-    """Sections heard as (1, stars, …); the reward falls with the square of what is off the `wanted` lean for the stars."""
+def learn_from(learner: LeanLearner, wanted, count: int) -> None:  # type: ignore[no-untyped-def]
+    """Charts heard as (3, stars, …); what they earn falls with the square of what is off the `wanted` lean for the stars."""
     random = torch.Generator().manual_seed(0)
     for _ in range(count):
-        heard = torch.randn(96, 4, generator=random)
+        heard = torch.randn(8, 4, generator=random)
         heard[:, 0] = 3.0
-        mean = learner.lean(heard).squeeze(-1)
-        drawn = SPREAD * torch.randn(96, generator=random)
-        off = mean - wanted(heard)
-        siblings = -off.square() - SPREAD**2  # what other versions of the section earn
-        earned = -(off + drawn).square() - siblings
-        learner.learn(heard, drawn, earned.detach())
+        off = learner.lean(heard).squeeze(-1) - wanted(heard)
+        drawn = torch.tensor([DRAWN, -DRAWN] * 4)
+        earned = -2 * off * drawn * USUAL_SPREAD  # above the mean of its pair
+        learner.learn(Pairs(*(one.detach().numpy() for one in (heard, drawn, earned))))
 
 
 def test_the_lean_comes_to_what_each_section_wants() -> None:
     lean = lean_of()
-    rollouts(LeanLearner(lean), lambda heard: 0.5 + 0.4 * heard[:, 1], 60)
+    learn_from(LeanLearner(lean), lambda heard: 0.5 + 0.4 * heard[:, 1], 120)
     low, high = torch.tensor([[3.0, -1.0, 0, 0]]), torch.tensor([[3.0, 1.0, 0, 0]])
     assert lean(low).item() == pytest.approx(0.1, abs=0.15)
     assert lean(high).item() == pytest.approx(0.9, abs=0.15)
@@ -41,16 +41,27 @@ def test_the_lean_comes_to_what_each_section_wants() -> None:
 def test_one_update_moves_only_so_far() -> None:
     lean = lean_of()
     learner = LeanLearner(lean)
-    heard, drawn = torch.full((96, 4), 100.0), torch.linspace(-5, 5, 96)
-    assert learner.learn(heard, drawn, drawn) == MOST_CHANGE
+    heard, drawn = np.full((8, 4), 100, np.float32), np.tile(np.array([DRAWN, -DRAWN], np.float32), 4)
+    assert learner.learn(Pairs(heard, drawn, drawn)) == MOST_CHANGE
+    heard = torch.from_numpy(heard)
     assert lean(heard[:1]).abs().item() == pytest.approx(MOST_CHANGE, rel=1e-4)
 
 
 def test_what_was_seen_goes_on_with_a_run() -> None:
     first, second = LeanLearner(lean_of()), LeanLearner(lean_of())
-    rollouts(first, lambda heard: heard[:, 1], 3)
+    learn_from(first, lambda heard: heard[:, 1], 3)
     second.restore(first.state())
     second.lean.load_state_dict(first.lean.state_dict())
     for learner in (first, second):
-        rollouts(learner, lambda heard: heard[:, 1], 1)
+        learn_from(learner, lambda heard: heard[:, 1], 1)
     assert torch.equal(first.lean.weight, second.lean.weight)
+
+
+def test_pairs_lean_both_ways_and_earn_against_each_other() -> None:
+    pairs = play_pairs(library(), tiny_mapper(), 2, np.random.default_rng(0))
+    again = play_pairs(library(), tiny_mapper(), 2, np.random.default_rng(0))
+    assert pairs.heard.shape == (4, tiny_mapper().config.width)
+    assert pairs.drawn.tolist() == pytest.approx([DRAWN, -DRAWN] * 2)
+    np.testing.assert_allclose(pairs.earned[::2], -pairs.earned[1::2])
+    assert np.abs(pairs.earned).max() > 0
+    assert again.earned.tolist() == pairs.earned.tolist()
