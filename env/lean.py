@@ -31,11 +31,11 @@ from mapper.sampling import Sampling, write_rows
 
 DRAWN = 0.4
 """Log-odds by which the two of a pair lean to more rows and to fewer: about ±12 % of the rows."""
-SKILL_WEIGHT = 0.05
+SKILL_WEIGHT = 0.15
 """What a level off the middle of people's band costs, beside the whole reward in 0–1."""
 USUAL_SPREAD = 0.02
 """Standard deviation of what charts of one target earn: the unit of the regression."""
-RATE = 0.3
+RATE = 0.5
 MEMORY = 0.8
 """What an update's charts count after one more."""
 RIDGE = 100.0
