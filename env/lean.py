@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from env.decoding import controls_of
-from env.heldout import chart_from, measure_chart
+from env.heldout import SKILL_WEIGHT, chart_from, measure_chart
 from env.library import Library, Piece
 from env.sections import MAX_STARS, MIN_STARS, Target
 from mapper.hearing import Heard, hear
@@ -31,12 +31,10 @@ from mapper.sampling import Sampling, write_rows
 
 DRAWN = 0.4
 """Log-odds by which the two of a pair lean to more rows and to fewer: about ±12 % of the rows."""
-SKILL_WEIGHT = 0.15
-"""What a level off the middle of people's band costs, beside the whole reward in 0–1."""
 USUAL_SPREAD = 0.02
 """Standard deviation of what charts of one target earn: the unit of the regression."""
 RATE = 0.5
-MEMORY = 0.8
+MEMORY = 0.85
 """What an update's charts count after one more."""
 RIDGE = 100.0
 """Shrinks what too few charts tell; of 8 charts, what all share brings 300, their stars 60."""

@@ -7,7 +7,7 @@ learnt, on a leash to the pretrained mapper. Every eighth song is held out to wa
     python -m env.refine --songs data/songs -o runs/refined
     tensorboard --logdir runs
 
-RUN holds `config.json`, `state.pt` (run the same command again to go on), `refined.safetensors` (best held-out reward
+RUN holds `config.json`, `state.pt` (run the same command again to go on), `refined.safetensors` (best held-out charts
 so far with the share of holds kept; `mania4k generate --checkpoint` takes it) and the TensorBoard log. Tags: docs/env.md.
 """
 
@@ -41,14 +41,14 @@ class RefineConfig:
     minibatches: int = 4
     learning_rate: float = 1e-4
     leash: float = 0.03  # nats a step
-    lean_pairs: int = 4
+    lean_pairs: int = 6
     players: int = 32
     phrases: int = 2
     edit: bool = False
     evaluate_every: int = 10
-    charts_every: int = 40
+    charts_every: int = 10
     heldout_sections: int = 24
-    heldout_charts: int = 4
+    heldout_charts: int = 10
     save_every: int = 5
     max_songs: int = 0  # of the training songs; 0: all
     seed: int = 0

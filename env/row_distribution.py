@@ -45,9 +45,9 @@ def code_log_probs(logits: Tensor, legal: Tensor) -> Tensor:
 
 
 def draw(log_probs: Tensor, uniform: Tensor) -> Tensor:
-    """[…] index drawn from [… , choice] by one uniform number in 0–1 each."""
+    """[…] index drawn from [… , choice] by one uniform number in 0–1 each; 0 itself does not take what cannot be."""
     total = log_probs.double().exp().cumsum(-1)
-    return (total < (uniform.double() * total[..., -1])[..., None]).sum(-1).clamp(max=log_probs.shape[-1] - 1)
+    return (total <= (uniform.double() * total[..., -1])[..., None]).sum(-1).clamp(max=log_probs.shape[-1] - 1)
 
 
 def kl(log_p: Tensor, log_q: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class ScoringConfig:
 
     weights: Weights = field(
         default_factory=lambda: Weights(
-            fairness_level=12.0,
+            fairness_level=3.0,
             musicality_support=1.5,
             musicality_choice=6.0,
             rules_problems=4.0,

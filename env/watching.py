@@ -14,7 +14,7 @@ from stable_baselines3.common.logger import TensorBoardOutputFormat
 
 from chart.model import Chart
 from env.alarm import holds_kept, worsened
-from env.heldout import HeldOut, evaluate_charts, evaluate_sections
+from env.heldout import SKILL_WEIGHT, HeldOut, evaluate_charts, evaluate_sections
 from env.scoring import Scorer, ScoringConfig
 from env.section_ppo import SectionPPO, frozen_copy
 from env.sections import SectionConfig
@@ -113,9 +113,10 @@ class Watch(BaseCallback):
         self.logger.dump(self.ppo.num_timesteps)
         if not self.before:
             self.before = dict(figures)
-        if figures["held_out/reward"] > self.best and holds_kept(self.before, figures):
-            self.best = figures["held_out/reward"]
-            notes = f"refined by play, update {updates}, held-out reward {self.best:.4f}"
+        value = figures.get("charts/total", -np.inf) - SKILL_WEIGHT * figures.get("charts/skill_error", np.inf)
+        if value > self.best and holds_kept(self.before, figures):
+            self.best = value
+            notes = f"refined by play, update {updates}, held-out charts {figures['charts/total']:.4f}, {figures['charts/skill_error']:.3f} levels off"
             save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes)
         self.last, self.evaluated = self.last | figures, updates
         self.bar.console.print(_line(updates, figures, self.ppo.leash.coefficient), highlight=False)

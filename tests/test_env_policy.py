@@ -15,7 +15,7 @@ from env.judge import Judge, PolicySampling, Reading, codes_at, states_of
 from env.kernels import OFFSETS
 from env.policy import MapperPolicy
 from env.rollout import write
-from env.row_distribution import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
+from env.row_distribution import NEVER, code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from env.sections import SectionConfig, draw_section
 from mapper.checkpoint import load_mapper, save_mapper
 from mapper.model import Mapper, elapsed_bucket
@@ -252,6 +252,12 @@ def test_drawing_follows_the_probabilities() -> None:
     drawn = draw(log_probs, torch.rand(20_000, generator=torch.Generator().manual_seed(0)))
     share = torch.bincount(drawn, minlength=3) / 20_000
     assert (share - torch.tensor([0.1, 0.6, 0.3])).abs().max() < 0.02
+
+
+def test_what_cannot_be_is_not_drawn_even_by_a_zero() -> None:
+    log_probs = torch.tensor([[NEVER, 0.0, NEVER], [NEVER, NEVER, 0.0]])
+    assert draw(log_probs, torch.zeros(2)).tolist() == [1, 2]
+    assert draw(log_probs, torch.full((2,), 1 - 2**-24)).tolist() == [1, 2]
 
 
 def test_divergence_and_entropy_are_finite_where_things_cannot_be() -> None:
