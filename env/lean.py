@@ -31,13 +31,13 @@ from mapper.sampling import Sampling, write_rows
 
 DRAWN = 0.4
 """Log-odds by which the two of a pair lean to more rows and to fewer: about ±12 % of the rows."""
-USUAL_SPREAD = 0.02
+USUAL_SPREAD = 0.06
 """Standard deviation of what charts of one target earn: the unit of the regression."""
-RATE = 0.5
+RATE = 0.15
 MEMORY = 0.85
 """What an update's charts count after one more."""
-RIDGE = 100.0
-"""Shrinks what too few charts tell; of 8 charts, what all share brings 300, their stars 60."""
+RIDGE = 400.0
+"""Shrinks what too few charts tell: of 80 charts, what all share brings 2,900, their stars 600, a song 40."""
 MOST_CHANGE = 0.15
 """Root mean square by which the lean of an update's charts may change, log-odds."""
 

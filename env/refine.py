@@ -41,7 +41,7 @@ class RefineConfig:
     minibatches: int = 4
     learning_rate: float = 1e-4
     leash: float = 0.03  # nats a step
-    lean_pairs: int = 6
+    lean_pairs: int = 5
     players: int = 32
     phrases: int = 2
     edit: bool = False

@@ -47,7 +47,7 @@ class Settings:
     decay: float = 0.98  # of generalised advantages
     leash: float = 0.03  # nats a step
     entropy: float = 0.0
-    lean_pairs: int = 6  # whole charts an update, two each, from which the lean is learnt; 0: it stays
+    lean_pairs: int = 5  # whole charts an update, two each, from which the lean is learnt; 0: it stays
     seed: int = 0
 
 

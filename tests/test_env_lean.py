@@ -19,11 +19,11 @@ def lean_of(width: int = 4) -> nn.Linear:
 
 
 def learn_from(learner: LeanLearner, wanted, count: int) -> None:  # type: ignore[no-untyped-def]
-    """Charts heard as (3, stars, …); what they earn falls with the square of what is off the `wanted` lean for the stars."""
+    """Charts heard as (6, 5 · stars, …); what they earn falls with the square of what is off the `wanted` lean for the stars."""
     random = torch.Generator().manual_seed(0)
     for _ in range(count):
-        heard = torch.randn(8, 4, generator=random)
-        heard[:, 0] = 3.0
+        heard = 5 * torch.randn(8, 4, generator=random)
+        heard[:, 0] = 6.0
         off = learner.lean(heard).squeeze(-1) - wanted(heard)
         drawn = torch.tensor([DRAWN, -DRAWN] * 4)
         earned = -2 * off * drawn * USUAL_SPREAD  # above the mean of its pair
@@ -32,8 +32,8 @@ def learn_from(learner: LeanLearner, wanted, count: int) -> None:  # type: ignor
 
 def test_the_lean_comes_to_what_each_section_wants() -> None:
     lean = lean_of()
-    learn_from(LeanLearner(lean), lambda heard: 0.5 + 0.4 * heard[:, 1], 120)
-    low, high = torch.tensor([[3.0, -1.0, 0, 0]]), torch.tensor([[3.0, 1.0, 0, 0]])
+    learn_from(LeanLearner(lean), lambda heard: 0.5 + 0.08 * heard[:, 1], 200)
+    low, high = torch.tensor([[6.0, -5.0, 0, 0]]), torch.tensor([[6.0, 5.0, 0, 0]])
     assert lean(low).item() == pytest.approx(0.1, abs=0.15)
     assert lean(high).item() == pytest.approx(0.9, abs=0.15)
 
