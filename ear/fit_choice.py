@@ -21,7 +21,7 @@ from chart.command import Command, progress, use_utf8
 from chart.errors import ConfigError, Mania4KError
 from chart.osz import read_osz
 from chart.saving import save_bytes
-from ear.audio import Audio, load_audio
+from ear.audio import load_audio
 from ear.beat_network import BeatTracker, load_beat_tracker
 from ear.choice import MAX_PHASES, grid_features
 from ear.fit_timing import (
@@ -36,13 +36,12 @@ from ear.fit_timing import (
     fit_softmax,
     main_red_line,
     sources_and_output,
-    timed_pieces,
-    training_sets,
 )
 from ear.onset import estimate_lag_ms, onset_strength
 from ear.peaks import HeardPeaks, heard_peaks
 from ear.phase import BeatPhase, phase_features
 from ear.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
+from ear.timed_pieces import TimedPiece, timed_pieces, training_sets
 
 PENALTY = 0.003
 """Weight of the squared weights of the features scaled to a deviation of 1, chosen by the held-out share."""
@@ -203,10 +202,11 @@ def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
     return grids_of("maps", balanced(onset), beat_ms, heard_peaks(tracker(audio)))
 
 
-def piece_grids(audio: Audio, beat_ms: NDArray[np.float64], tracker: BeatTracker) -> Grids | None:
-    """The grids of a piece with known beats [beat]."""
+def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:
+    """The grids of a piece with known beats."""
+    audio = load_audio(piece.path)
     strength = balanced(onset_strength(audio.samples, audio.sample_rate))
-    return grids_of("rendered", strength, beat_ms, heard_peaks(tracker(audio)))
+    return grids_of(piece.group, strength, piece.beat_ms, heard_peaks(tracker(audio)))
 
 
 def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Grids]:
@@ -218,9 +218,9 @@ def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterat
         except Mania4KError as error:
             click.echo(f"skipped: {error}", err=True)
     pieces = timed_pieces(timed) if timed else []
-    for path, beat_ms in progress(pieces, "listening to pieces") if pieces else []:
+    for timed_piece in progress(pieces, "listening to pieces") if pieces else []:
         try:
-            if piece := piece_grids(load_audio(path), beat_ms, tracker):
+            if piece := piece_grids(timed_piece, tracker):
                 yield piece
         except Mania4KError as error:
             click.echo(f"skipped: {error}", err=True)

@@ -13,8 +13,7 @@ share of songs right when tenths of the songs are held out in turn.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from ear.metre import COMMON_METER, beat_features, rotations, texture
 from ear.onset import estimate_lag_ms, onset_strength
 from ear.phase import phase_features
 from ear.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
+from ear.timed_pieces import timed_pieces, training_sets
 
 PARTS = ((0.0, 1.0), (0.0, 0.6), (0.4, 1.0))
 """(start, end) of the stretches of a song that are learnt from, as shares of its length."""
@@ -51,8 +51,8 @@ STEADY_INTERVAL = 3e-3
 CHART_COPIES = 2
 """Each chart counts as much as this many other pieces: with one, `train` charts lose what the pieces win."""
 
-MAX_STEP = 2.0
-"""Newton's steps are cut to this change of a weight: where all answers are alike they would run away."""
+MIN_STEP = 1e-6
+"""The fit is done when no weight changes by more."""
 
 FOLDS = 10
 PENALTY = {"BEAT_LEVEL_WEIGHTS": 0.01, "BEAT_PHASE_WEIGHTS": 0.001, "DOWNBEAT_WEIGHTS": 0.3}
@@ -168,25 +168,36 @@ def _beat_examples(
     yield "DOWNBEAT_WEIGHTS", Example(song, whole, rotations(bars, COMMON_METER), downbeat)
 
 
-def fit_softmax(examples: list[Example], penalty: float, steps: int = 30) -> NDArray[np.float64]:
-    """Weights [feature] of the multinomial logistic regression, by Newton's method."""
-    weights = np.zeros(examples[0].features.shape[1])
+def fit_softmax(examples: Sequence[Example], penalty: float, steps: int = 30) -> NDArray[np.float64]:
+    """Weights [feature] of the multinomial logistic regression, by Newton's method with halved steps."""
+    features = np.vstack([example.features for example in examples])  # [candidate of any example, feature]
+    counts = np.array([len(example.features) for example in examples])
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    owner = np.repeat(np.arange(counts.size), counts)
+    features = features - features[first + [example.answer for example in examples]][owner]  # the answer scores 0
+
+    def judge(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """(loss, chance [candidate])."""
+        score = features @ weights
+        highest = np.maximum.reduceat(score, first)
+        chance = np.exp(score - highest[owner])
+        total = np.add.reduceat(chance, first)
+        return float((highest + np.log(total)).mean() + penalty * weights @ weights), chance / total[owner]
+
+    weights = np.zeros(features.shape[1])
+    loss, chance = judge(weights)
     for _ in range(steps):
-        gradient = 2 * penalty * weights
-        bend = 2 * penalty * np.eye(weights.size)
-        for example in examples:
-            score = example.features @ weights
-            chance = np.exp(score - score.max())
-            chance /= chance.sum()
-            mean = chance @ example.features
-            centred = example.features - mean
-            gradient += (mean - example.features[example.answer]) / len(examples)
-            bend += (centred * chance[:, None]).T @ centred / len(examples)
+        mean = np.add.reduceat(chance[:, None] * features, first)  # [example, feature]
+        gradient = 2 * penalty * weights + mean.mean(axis=0)
+        centred = features - mean[owner]
+        bend = 2 * penalty * np.eye(weights.size) + centred.T @ (centred * chance[:, None]) / counts.size
         step = np.linalg.solve(bend, gradient)
-        step *= min(1.0, MAX_STEP / float(np.abs(step).max() + 1e-12))
-        weights -= step
-        if np.abs(step).max() < 1e-6:
+        while np.abs(step).max() > MIN_STEP and judge(weights - step)[0] > loss:
+            step /= 2
+        if np.abs(step).max() <= MIN_STEP:
             break
+        weights = weights - step
+        loss, chance = judge(weights)
     return weights
 
 
@@ -207,9 +218,9 @@ def learn(folder: Path, timed: Path | None = None) -> str:
     """The text of `ear/learnt.py`, learnt from the `.osz` files of a folder, and the pieces of another."""
     examples: dict[str, list[Example]] = {name: [] for name in PENALTY}
     pieces = timed_pieces(timed) if timed else []
-    for song, (path, beat_ms) in enumerate(progress(pieces, "listening to pieces") if pieces else []):
+    for song, piece in enumerate(progress(pieces, "listening to pieces") if pieces else []):
         try:
-            for name, example in timed_examples(song, load_audio(path), beat_ms):
+            for name, example in timed_examples(song, load_audio(piece.path), piece.beat_ms):
                 examples[name].append(example)
         except Mania4KError as error:
             click.echo(f"skipped: {error}", err=True)
@@ -232,27 +243,6 @@ def learn(folder: Path, timed: Path | None = None) -> str:
         report.append(f"{name.removesuffix('_WEIGHTS').lower().replace('_', ' ')} {share:.3f}")
         lines.append(as_code(name, weights))
     return HEADER.format(report=", ".join(report)) + "\n".join(lines)
-
-
-def training_sets(folder: Path) -> list[Path]:
-    """The folder's `.osz` files by name, without those that a `songs.json` beside them keeps for validation."""
-    held_out = set()
-    if (folder / "songs.json").is_file():
-        songs = json.loads((folder / "songs.json").read_text(encoding="utf-8"))
-        held_out = {song["file"] for song in songs if song["split"] != "train"}
-    paths = sorted(path for path in folder.glob("*.osz") if path.name not in held_out)
-    if not paths:
-        raise ConfigError(f"{folder}: holds no .osz files to learn from; name a folder of beatmap sets")
-    return paths
-
-
-def timed_pieces(folder: Path) -> list[tuple[Path, NDArray[np.float64]]]:
-    """(audio file, beats in ms [beat]) of the pieces in a folder's `timing.json`."""
-    try:
-        found = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
-        return [(folder / piece["file"], np.array(piece["beats_s"], np.float64) * 1000) for piece in found]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{folder / 'timing.json'}: not a list of pieces with file and beats_s ({error})") from error
 
 
 def as_code(name: str, weights: NDArray[np.float64]) -> str:

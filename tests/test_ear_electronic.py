@@ -1,6 +1,5 @@
 """Sequenced electronic music: what is composed, and pieces with beats to learn from."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from click.testing import CliRunner
 from chart.errors import ConfigError
 from ear import render_midi
 from ear.electronic import BPM_RANGE, DRUMS, STEPS, TICKS, Note, Score, compose, main, to_midi
-from ear.fit_timing import timed_pieces
 from ear.midi import midi_beats, read_midi_times
 from ear.midi_sources import MidiSource
 from ear.render_midi import RenderConfig, render_timed
+from ear.timed_pieces import timed_pieces
 
 
 def test_a_score_becomes_a_file_with_its_beats() -> None:
@@ -50,12 +49,11 @@ def test_pieces_are_rendered_as_audio_with_their_beats(tmp_path: Path, monkeypat
     sources = [MidiSource("曲 a", to_midi(score)), MidiSource("broken", b"no midi")]
     config = RenderConfig((Path("font.sf2"),), "electronic", latency_ms=2.0)
     assert render_timed(sources, tmp_path, config) == ["broken: is not a MIDI file"]
-    (path, beat_ms), *rest = timed_pieces(tmp_path)
-    assert path.is_file()
-    assert not rest
-    assert np.allclose(beat_ms, 2.0 + 500 * np.arange(100))
-    row = json.loads((tmp_path / "timing.json").read_text(encoding="utf-8"))[0]
-    assert row["downbeat"][:5] == [True, False, False, False, True]
+    (piece,) = timed_pieces(tmp_path)
+    assert piece.path.is_file()
+    assert piece.group == "electronic"
+    assert np.allclose(piece.beat_ms, 2.0 + 500 * np.arange(100))
+    assert piece.is_downbeat[:5].tolist() == [True, False, False, False, True]
     monkeypatch.setattr(render_midi, "fluidsynth", lambda *_: pytest.fail("rendered twice"))
     assert render_timed(sources[:1], tmp_path, config) == []
 

@@ -17,9 +17,8 @@ from ear.fit_timing import (
     main,
     main_red_line,
     timed_examples,
-    timed_pieces,
-    training_sets,
 )
+from ear.timed_pieces import timed_pieces, training_sets
 from tests.builders import ChartBuilder
 from tests.ear_signals import audio_of, rock_beat, write_wav
 
