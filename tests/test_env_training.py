@@ -195,6 +195,10 @@ def test_a_checkpoint_that_sells_holds_is_not_kept() -> None:
     assert holds_kept(before, {"held_out/hold_share": 0.11})
     assert not holds_kept(before, {"held_out/hold_share": 0.33})
     assert not holds_kept(before, {"held_out/hold_share": 0.0})
+    charts = before | {"charts/hold_share": 0.2}
+    assert holds_kept(charts, charts)
+    assert holds_kept(charts, before), "evaluated without charts"
+    assert not holds_kept(charts, before | {"charts/hold_share": 0.4})
 
 
 @pytest.mark.parametrize(
