@@ -74,11 +74,7 @@ class MapperPolicy(ActorCriticPolicy):
         del self._given
         if tune == "writing":
             self.mapper.train_only("writing")
-            for head in (
-                self.mapper.onset,
-                self.mapper.lean,
-            ):  # what is heard stays; whether a row falls there is learnt
-                head.requires_grad_(True)
+            self.mapper.onset.requires_grad_(True)  # what is heard stays; whether a row falls there is learnt
         self.mapper.lean.requires_grad_(False)  # learnt by `env.lean`
         self.value_head = ValueHead(self.mapper.config.width)
         self.judge = Judge(self.mapper, sampling)
