@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mapper.augment import augmented, noisy_history
-from mapper.rows import HELD_AFTER, LEGAL, STARTS_HOLD, SYMBOLS, held_states
+from mapper.rows import HELD_AFTER, LEGAL, STARTS_HOLD, SYMBOLS, TAP, held_states
 
 TAP_0, START_1, END_1, TAP_3 = 1, 2 << 2, 3 << 2, 1 << 6
 
@@ -86,3 +86,17 @@ def test_controls_are_left_out_alone_and_all_together():
     assert (dropped[:, 4:] == dropped[:, 4:5]).all()
     assert dropped[:, [0, 1, 2, 4]].all(1).any()
     assert (~dropped).all(1).any()
+
+
+def test_what_was_mirrored_is_told():
+    for seed in range(40):
+        arrays = augmented(stretch(), np.random.default_rng(seed))
+        mirrored, swapped = arrays["mirrored"].astype(bool)
+        column = 3 if mirrored else 0
+        assert SYMBOLS[arrays["code"][1], (column + 2) % 4 if swapped else column] == TAP
+
+
+def test_silence_stays_silent_whatever_the_equaliser():
+    for seed in range(20):
+        heard = augmented(stretch(), np.random.default_rng(seed))["mel"].sum(1)
+        assert (heard > 0).sum() <= 3, "one frame sounded, a change of tempo may spread it"

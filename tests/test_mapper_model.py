@@ -108,6 +108,17 @@ def test_stretches_supervise_every_slot_of_the_song_once(corpus):
     assert arrays["scored"].sum() == stretches.prepared(0).grid.usable[: CELLS * 6].sum()
 
 
+def test_stretches_cover_the_whole_song_and_know_its_ends(corpus):
+    stretches = Stretches(corpus)
+    prepared, frames = stretches.prepared(0), len(corpus.features(0))
+    assert stretches.playable_cells(0) == (0, prepared.grid.cells)
+    assert stretches.cover(0)[0] == 0
+    edges = stretches.stretch(0, 0)["song_edges"]
+    cell_s = (prepared.grid.slot_ms[: CELLS * 6 : 6] + corpus.songs[corpus.charts[0].song].lag_ms) / 1000
+    np.testing.assert_allclose(edges[:, 0], np.exp(-cell_s.clip(min=0) / 4), rtol=1e-4)
+    np.testing.assert_allclose(edges[:, 5], np.exp(-(frames / 100 - cell_s).clip(min=0) / 64), rtol=1e-4)
+
+
 @torch.no_grad()
 def test_the_stepper_is_the_decoder(model, corpus):
     """Read row by row, several at once or anew, the states and both heads are those of the network."""
