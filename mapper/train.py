@@ -73,7 +73,7 @@ class TrainConfig:
     tune: str = "all"  # or "writing", "hearing": the other stays as it is
     seed: int = 0
     device: str = "auto"
-    dropout: float = 0.1
+    dropout: float | None = None  # None: the network's own
     bf16: bool = False  # faster on GPUs and on CPUs with AMX, slower elsewhere
     model: ModelConfig = field(default_factory=ModelConfig)
 
@@ -160,7 +160,8 @@ def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> Sta
     """A fresh state, or the one in `out/state.pt`."""
     torch.manual_seed(config.seed)
     model = (load_mapper(Path(config.init)) if config.init else Mapper(config.model)).to(device)
-    model.set_dropout(config.dropout)
+    if config.dropout is not None:
+        model.set_dropout(config.dropout)
     if config.tune != "all":
         model.train_only(config.tune)
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
@@ -264,7 +265,7 @@ def check_validation(
     "--tune", type=click.Choice(["all", "writing", "hearing"]), default="all", show_default=True, help="What to train."
 )
 @click.option("--weight-decay", default=TrainConfig.weight_decay, show_default=True)
-@click.option("--dropout", default=TrainConfig.dropout, show_default=True, help="Share of each layer's output dropped.")
+@click.option("--dropout", type=float, help="Share of each layer's output dropped; default: the network's own.")
 @click.option("--seed", default=TrainConfig.seed, show_default=True)
 @click.option("--device", default=TrainConfig.device, show_default=True, help="auto, cpu, cuda, …")
 @click.option("--bf16/--no-bf16", default=TrainConfig.bf16, show_default=True, help="Fast on GPUs and AMX processors.")

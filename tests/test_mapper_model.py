@@ -363,7 +363,8 @@ def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
     plain, held = write_rows(model, heard, Sampling(1, np.zeros(2), row_bias=bias))
     assert STARTS_HOLD[held.code].mean() > STARTS_HOLD[plain.code].mean() + 0.1
     repeats = []
-    for chart in write_rows(model, heard, Sampling(1, np.ones(2), repeat_bias=np.array([0.0, -8.0]))):
+    taps = np.where(STARTS_HOLD, -8.0, 0.0)[None].repeat(2, 0)
+    for chart in write_rows(model, heard, Sampling(1, np.ones(2), row_bias=taps, repeat_bias=np.array([0.0, -8.0]))):
         pressed = (SYMBOLS[chart.code] == TAP) | (SYMBOLS[chart.code] == HOLD_START)
         near = np.diff(grid.tick[chart.slot]) <= 24
         repeats.append((pressed[1:] & pressed[:-1]).any(1)[near].mean())
