@@ -28,7 +28,6 @@ from mapper.splicing import Spliced, Splicer
 from mapper.steering import Lean, Listener, Song, Steering, sampling_of
 from mapper.takes import Takes
 from mapper.wish import Wish
-from reward.criteria import Level
 
 SPREAD = 0.5
 """The first takes are told up to this many stars more and less than asked; later ones half as many."""
@@ -37,7 +36,6 @@ REPEAT_SPREAD = 0.7
 CHORD_SPREAD, CHORD_STEP, MAX_CHORD_LEAN = 0.4, 0.5, 2.0
 """Log-odds of each note beyond a row's first: by how much takes differ, and how much less it becomes from round to round
 where the level's rules, most of which are about chords, are broken too often."""
-CHORD_RULES = frozenset({Level.EASY, Level.NORMAL, Level.HARD, Level.INSANE})
 LUCK = 1
 """Names the stream of random numbers that decides where rows fall."""
 MAX_PUSH = 1.2
@@ -180,7 +178,7 @@ def _next_takes(index: int, wish: Wish, takes: Sequence[Take], best: Spliced | N
         lean = replace(lean, chords=max(lean.chords - CHORD_STEP, -MAX_CHORD_LEAN))
     push = np.clip(centre + spread * offsets, -MAX_PUSH, MAX_PUSH)
     # What differs besides the push must not go along with it, or the splicer could not have one without the other.
-    chords = CHORD_SPREAD * np.roll(offsets, 2) * (not free or wish.level in CHORD_RULES)
+    chords = CHORD_SPREAD * np.roll(offsets, 2)
     repeats = REPEAT_SPREAD * np.roll(offsets, 1) * (not free)
     return [
         Take(
