@@ -171,8 +171,7 @@ def main(
     figures: dict[str, object] = {}
     for name, make in (("no_reward", without_reward), ("vec_env", as_vec_env)):
         make(library, 8, 100)()  # compiles
-        count = steps if make is without_reward else max(steps // 4, 1)
-        figures[name] = cost_of(make(library, envs, count)).rate(envs * count)
+        figures[name] = cost_of(make(library, envs, steps)).rate(envs * steps)
     jobs = [VecEnvJob(data, envs, steps)] * processes
     figures["vec_env_processes"] = {
         "processes": processes,
