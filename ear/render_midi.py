@@ -18,7 +18,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,50 +124,49 @@ def fluidsynth(data: bytes, config: RenderConfig, rng: np.random.Generator) -> N
 
 def render_sources(sources: Sequence[MidiSource], out: Path, config: RenderConfig) -> list[str]:
     """Render all into the dataset `out`, adding what is not there yet; returns what was skipped."""
-    check_fluidsynth()
     done = {entry.name for entry in read_index(out)} if (out / "pieces.json").is_file() else set()
-    skipped = []
-    for source in progress([source for source in sources if source.name not in done], f"rendering {config.group}"):
-        try:
-            piece = render_piece(source, config)
-        except MidiError as error:
-            skipped.append(f"{source.name}: {error}")
-            continue
+
+    def add(source: MidiSource) -> None:
+        piece = render_piece(source, config)
         write_piece(out, piece)
-        entry = PieceEntry(piece.name, piece.group, split_of(piece.name), round(piece.seconds, 2))
-        add_to_index(out, [entry])  # one by one: rendering is slow, and may be stopped and gone on with
-    return skipped
+        add_to_index(out, [PieceEntry(piece.name, piece.group, split_of(piece.name), round(piece.seconds, 2))])
+
+    return _add_all([source for source in sources if source.name not in done], add, config.group)
 
 
 def render_timed(sources: Sequence[MidiSource], out: Path, config: RenderConfig) -> list[str]:
     """Render all as audio files with a `timing.json`, adding what is not there yet; returns what was skipped."""
-    check_fluidsynth()
     index = out / "timing.json"
     rows = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else []
     done = {row["file"] for row in rows}
-    out.mkdir(parents=True, exist_ok=True)
-    skipped = []
-    for source in progress(sources, f"rendering {config.group}"):
-        name = f"{file_stem(source.name)}.flac"
-        if name in done:
-            continue
-        try:
-            found = render(source, config)
-        except MidiError as error:
-            skipped.append(f"{source.name}: {error}")
-            continue
-        soundfile.write(out / name, np.clip(found.samples, -1, 1), SAMPLE_RATE)
-        beats_s = np.round(found.beat_ms / 1000, 6).tolist()
-        row = {"file": name, "group": config.group, "beats_s": beats_s, "downbeat": found.is_downbeat.tolist()}
+
+    def add(source: MidiSource) -> None:
+        found = render(source, config)
+        out.mkdir(parents=True, exist_ok=True)
+        soundfile.write(out / _audio_name(source), np.clip(found.samples, -1, 1), SAMPLE_RATE)
+        row = {"file": _audio_name(source), "group": config.group}
+        row |= {"beats_s": np.round(found.beat_ms / 1000, 6).tolist(), "downbeat": found.is_downbeat.tolist()}
         rows.append(row)
-        save_bytes(index, json.dumps(rows).encode("utf-8"))  # each time: rendering may be stopped and gone on with
-    return skipped
+        save_bytes(index, json.dumps(rows).encode("utf-8"))
+
+    return _add_all([source for source in sources if _audio_name(source) not in done], add, config.group)
 
 
-def check_fluidsynth() -> None:
-    """Raise ConfigError where the program is missing."""
+def _audio_name(source: MidiSource) -> str:
+    return f"{file_stem(source.name)}.flac"
+
+
+def _add_all(sources: Sequence[MidiSource], add: Callable[[MidiSource], None], group: str) -> list[str]:
+    """Add one by one, each with its entry in the index: rendering is slow, and may be stopped and gone on with."""
     if shutil.which("fluidsynth") is None:
         raise ConfigError("the program fluidsynth is not installed; install it to render MIDI")
+    skipped = []
+    for source in progress(sources, f"rendering {group}"):
+        try:
+            add(source)
+        except MidiError as error:
+            skipped.append(f"{source.name}: {error}")
+    return skipped
 
 
 @click.command(cls=Command)
