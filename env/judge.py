@@ -63,7 +63,7 @@ class Reading:
     window: Tensor  # [env], which of the windows each reads
     open_slots: Tensor  # [env, slot], of the window
     code_at: Tensor  # [env, slot], int64 codes of the rows known, 0 elsewhere
-    lean: Tensor  # [env], `Mapper.lean` of its window, log-odds
+    lean: Tensor  # [env], the policy's `Mapper.lean` of its window, log-odds; the pretrained mapper judges with it, too
 
 
 def states_of(model: Mapper, windows: Windows, tokens: Tensor, token: Tensor) -> Tensor:

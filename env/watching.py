@@ -108,19 +108,24 @@ class Watch(BaseCallback):
             figures |= found
             self._draw([chart for _, chart in charts], updates)
             self._listen_for_alarm(figures)
+            self._keep_best(figures, updates)
         for name, value in figures.items():
             self.logger.record(name, value)
         self.logger.dump(self.ppo.num_timesteps)
         if not self.before:
             self.before = dict(figures)
-        value = figures.get("charts/total", -np.inf) - SKILL_WEIGHT * figures.get("charts/skill_error", np.inf)
-        if value > self.best and holds_kept(self.before, figures):
-            self.best = value
-            notes = f"refined by play, update {updates}, held-out charts {figures['charts/total']:.4f}, {figures['charts/skill_error']:.3f} levels off"
-            save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes)
         self.last, self.evaluated = self.last | figures, updates
         self.bar.console.print(_line(updates, figures, self.ppo.leash.coefficient), highlight=False)
         self._save()
+
+    def _keep_best(self, figures: Mapping[str, float], updates: int) -> None:
+        """Keep the mapper if its whole charts are the best so far and holds are not sold for them."""
+        total, off = figures["charts/total"], figures["charts/skill_error"]
+        value = total - SKILL_WEIGHT * off
+        if value > self.best and holds_kept(self.before, figures):
+            self.best = value
+            notes = f"refined by play, update {updates}, held-out charts {total:.4f}, {off:.3f} levels off"
+            save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes)
 
     def _listen_for_alarm(self, figures: Mapping[str, float]) -> None:
         if self.before:
