@@ -18,19 +18,22 @@ from torch import Tensor
 from ear.beat_data import MEL_STEPS, BeatPiece
 from ear.spectrogram import BEAT_THIS_BANDS, BEAT_THIS_FRAMES_PER_SECOND
 
-GROUP_SHARES = {"rubato piano": 0.24, "pop piano": 0.13, "band": 0.12, "accompaniment": 0.13}
+GROUP_SHARES = {"rubato piano": 0.2, "pop piano": 0.12, "band": 0.14, "accompaniment": 0.12, "electronic": 0.14}
 """Share of stretches drawn from a group, where the set has it; the rest is for maps, by their length."""
 
-STRETCH_CHANCE, MAX_STRETCH = 0.6, 0.22
+STRETCH_CHANCE, MAX_STRETCH = 0.75, 0.25
 """How often the tempo is changed, and by how much at most (as a logarithm)."""
 
-PITCH_CHANCE, MAX_PITCH_BANDS = 0.5, 5
+PITCH_CHANCE, MAX_PITCH_BANDS = 0.6, 7
 COLOUR_CHANCE, COLOUR_DB, COLOUR_KNOTS = 0.7, 8.0, 6
 GAIN_DB = 9.0
 NOISE_CHANCE, NOISE_LEVELS = 0.3, (0.003, 0.1)
 """Magnitudes of added noise, on the scale where full-scale music reaches about 1 to 5."""
 
 MASK_CHANCE, MAX_MASK_BANDS = 0.4, 20
+GAP_CHANCE, MAX_GAPS, GAP_FRAMES = 0.3, 3, (5, 50)
+"""How often some frames are silent, how many gaps, and how long: a beat is also where nothing sounds."""
+
 LOG_GAIN = 1000.0
 
 TARGET_REACH = 2.0
@@ -115,7 +118,7 @@ def _resampled(part: NDArray[np.uint8], rate: float, frames: int) -> NDArray[np.
 
 
 def altered(stretch: Stretch, rng: np.random.Generator) -> Stretch:
-    """The stretch at another pitch, loudness and colour, with noise or missing bands."""
+    """The stretch at another pitch, loudness and colour, with noise, missing bands or gaps."""
     mel = stretch.mel
     if rng.random() < PITCH_CHANCE:
         shift = int(rng.integers(-MAX_PITCH_BANDS, MAX_PITCH_BANDS + 1))
@@ -137,6 +140,10 @@ def altered(stretch: Stretch, rng: np.random.Generator) -> Stretch:
         width = int(rng.integers(1, MAX_MASK_BANDS + 1))
         first = int(rng.integers(0, BEAT_THIS_BANDS - width))
         mel[:, first : first + width] = 0
+    if rng.random() < GAP_CHANCE:
+        for length in rng.integers(*GAP_FRAMES, size=rng.integers(1, MAX_GAPS + 1)):
+            first = int(rng.integers(0, max(1, len(mel) - length)))
+            mel[first : first + length] = 0
     return Stretch(
         mel, stretch.beat_frame, stretch.is_downbeat, stretch.first_frame, stretch.last_frame, stretch.has_downbeats
     )

@@ -30,6 +30,7 @@ from chart.command import Command, use_utf8
 @click.option("--learning-rate", default=3e-4, show_default=True)
 @click.option("--validate-every", default=100, show_default=True, help="Steps between validations.")
 @click.option("--patience", default=8, show_default=True, help="Validations without improvement before stopping.")
+@click.option("--compile", is_flag=True, help="Let torch compile the network; needs a C++ compiler.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 def main(data: Path, out: Path, init_checkpoint: str, **settings: object) -> None:

@@ -159,6 +159,13 @@ def test_alterations_leave_time_alone() -> None:
     assert len(seen) == 10
 
 
+def test_some_stretches_get_gaps() -> None:
+    stretch = cut(piece(), 200, np.random.default_rng(3))
+    silent = [(altered(stretch, np.random.default_rng(seed)).mel == 0).all(axis=1).sum() for seed in range(40)]
+    assert 4 <= sum(count >= 5 for count in silent) <= 20  # three tenths of them
+    assert max(silent) <= 3 * 50
+
+
 def test_batches_are_drawn_from_seed_and_step() -> None:
     pieces = [piece("a"), piece("b", "band")]
     first = [next(batches(pieces, 2, 100, seed=1, first_step=step)).mel for step in (0, 0, 1)]
@@ -183,5 +190,5 @@ def test_groups_get_their_share() -> None:
     pieces = [piece("a"), piece("b", "band", 10), piece("c", "band", 20)]
     weights = piece_weights(pieces)
     assert weights.sum() == pytest.approx(1)
-    assert weights[1] + weights[2] == pytest.approx(0.12)
+    assert weights[1] + weights[2] == pytest.approx(0.14)
     assert weights[2] == pytest.approx(2 * weights[1])
