@@ -109,7 +109,8 @@ def _write(config: Config, found: TimedSong, audio: Audio) -> None:
         draw_timing(audio, found, config.plot, title=config.song.stem)
         click.echo(f"wrote {config.plot}", err=True)
     if found.timing.confidence < LOW_CONFIDENCE:
-        click.echo("the beat is not clear: check it by ear before mapping on it", err=True)
+        why = found.timing.doubt or "the beat is not clear"
+        click.echo(f"{why}: check it by ear before mapping on it", err=True)
 
 
 _file = click.Path(dir_okay=False, path_type=Path)

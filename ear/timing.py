@@ -23,6 +23,7 @@ from ear.onset import FRAME_MS, OnsetStrength, onset_strength
 from ear.peaks import HeardPeaks, beat_agreement, heard_peaks
 from ear.stretches import Stretch, find_stretches
 from ear.tempo import balanced
+from ear.tempo_range import tempo_range
 from ear.tracking import MIN_FRAMES, track_beats
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Timing:
     alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
     duration_ms: float = 0.0
     profile: Literal["stable", "live"] = "stable"
+    doubt: str = ""  # why the tempo cannot be right, for the user; "" if nothing speaks against it
 
     @property
     def main(self) -> TimingPoint:
@@ -146,6 +148,15 @@ def find_timing(audio: Audio, activations: BeatActivations | None = None, profil
     if count_onsets(onset) < MIN_ONSETS:
         return _fallback(onset, audio.duration_ms)
     strength = balanced(onset)
+    timing = _steady_or_live(audio, strength, activations, profile)
+    within = tempo_range(strength, FRAME_MS)
+    return replace(timing, confidence=timing.confidence * within.share, doubt=within.doubt)
+
+
+def _steady_or_live(
+    audio: Audio, strength: NDArray[np.float32], activations: BeatActivations | None, profile: Profile
+) -> Timing:
+    """The timing from balanced onset strength [band, frame] and what a network heard."""
     heard = heard_peaks(activations) if activations is not None else None
     steady = _steady_timing(audio, strength, heard)
     if (

@@ -64,6 +64,7 @@ def as_json(timing: Timing, points: Sequence[TimingPoint], clock: Clock) -> str:
         "offset_ms": points[0].time_ms,
         "meter": timing.meter,
         "confidence": timing.confidence,
+        "doubt": timing.doubt,
         "alternatives": [{"bpm": other.bpm, "chance": other.chance} for other in timing.alternatives],
         "red_lines": [
             {

@@ -80,6 +80,14 @@ def test_doubt_is_said(tmp_path: Path) -> None:
     assert "the beat is not clear: check it by ear" in result.stderr
 
 
+def test_why_a_tempo_cannot_be_right_is_said(tmp_path: Path) -> None:
+    song, out = write_wav(tmp_path / "click.wav", clicks(600.0, 0.2, 12.0)), tmp_path / "out.json"
+    result = CliRunner().invoke(main, [str(song), *ALONE, "-o", str(out)])
+    assert result.exit_code == 0
+    assert "its onsets repeat faster than beats at 320 BPM: check it by ear" in result.stderr
+    assert json.loads(out.read_text(encoding="utf-8"))["doubt"] == "its onsets repeat faster than beats at 320 BPM"
+
+
 def test_a_missing_song_is_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path / "none.ogg"), *ALONE, "-o", str(tmp_path / "out.txt")])
     assert result.exit_code == 1

@@ -47,9 +47,11 @@ def test_what_has_no_beat_gets_a_usable_guess_and_a_low_confidence(case: str, tr
 
 
 @pytest.mark.parametrize("bpm", [20.0, 600.0])
-def test_tempi_that_no_beat_has_are_no_error(bpm: float, tracker: BeatTracker) -> None:
-    timing = time_with(tracker, audio_of(clicks(bpm, 0.2, 20.0))).timing
+def test_tempi_that_no_beat_has_are_doubted(bpm: float, tracker: BeatTracker) -> None:
+    timing = time_with(tracker, audio_of(clicks(bpm, 0.2, 30.0))).timing
     assert 30 <= timing.bpm <= 330
+    assert timing.confidence < 0.1
+    assert timing.doubt
 
 
 def test_a_plain_song_is_timed(tracker: BeatTracker) -> None:
@@ -57,4 +59,5 @@ def test_a_plain_song_is_timed(tracker: BeatTracker) -> None:
     assert found.timing.profile == "stable"
     assert found.timing.bpm == pytest.approx(151.37, rel=1e-4)
     assert found.timing.confidence > 0.5
+    assert not found.timing.doubt
     assert found.tracked is not None
