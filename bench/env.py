@@ -2,7 +2,7 @@
 
 Steps are rows. Without a network: compiled steps and observations with actions that the mask allows, then the same as a
 `VecEnv` that values every bar while it is written, also in `--processes` at the same time, then valued when all are written,
-as training does. With the mapper: rollouts in batch, and the parts of one training step of `env.section_ppo`.
+as training on sections does. With the mapper: rollouts in batch, and the parts of one training step on whole charts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from bench.report import print_json
 from chart.command import Command, use_utf8
 from chart.workers import Workers, all_results
 from env import core
-from env.judge import PolicySampling
+from env.chart_value import value_charts
+from env.heldout import write_piece
+from env.judge import Judge, PolicySampling
 from env.kernels import OFFSETS
 from env.library import Library, demo_library, library_of
 from env.rollout import earn, write
@@ -29,6 +31,7 @@ from env.scoring import Scorer, ScoringConfig
 from env.section_ppo import SectionPPO, Settings, frozen_copy
 from env.sections import SectionConfig, draw_section
 from env.vector import ChartVecEnv
+from mapper.model import Mapper
 
 GEOMETRIC = 0.2
 """Chance to take each next open slot: rows about as dense as in a chart of 3 stars."""
@@ -113,40 +116,46 @@ def library_of_data(data: Path | None) -> Library:
     return library_of(corpus, corpus.split("train")[::12])
 
 
-def training_parts(library: Library, model, groups: int, versions: int) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """Costs of the parts of one training step, and rollout speed."""
-    from stable_baselines3.common.logger import configure
-
-    vector = ChartVecEnv(library, 2)
-    ppo = SectionPPO(vector, model, frozen_copy(model), Settings(groups=groups, versions=versions), PolicySampling())
-    ppo.set_logger(configure(None, []))
-    random = np.random.default_rng(1)
-    scorer = Scorer(library, ScoringConfig())
+def with_the_mapper(library: Library, model: Mapper, groups: int, versions: int) -> dict[str, object]:
+    """Sections written by the policy in batch, and what playing and valuing them takes when they are written."""
+    random, judge, scorer = np.random.default_rng(1), Judge(model, PolicySampling()), Scorer(library, ScoringConfig())
     seeds = np.repeat(np.arange(groups), versions)
     found: dict[str, object] = {}
     for _ in range(2):  # the first time compiles
         sections = [draw_section(library, SectionConfig(), random) for _ in range(groups)]
         kept: list = []
-        rollout = cost_of(partial(_keep, kept, write, library, ppo.policy.judge, sections, versions, [1]))
+        rollout = cost_of(partial(_keep, kept, write, library, judge, sections, versions, [1]))
         play = cost_of(partial(_keep, kept, earn, scorer, kept[0].state, seeds))
-        ppo.rollout_buffer.reset()
-        ppo.rollout_buffer.fill(kept[0], kept[1].reward, versions)  # type: ignore[attr-defined]
-        learn = cost_of(ppo.train)
         steps = int(kept[0].steps.sum())
-        whole = rollout.cpu_s + play.cpu_s + learn.cpu_s
+        found = {"mapper_rollout": rollout.rate(steps), "valued_when_written": play.rate(steps), "steps": steps}
+    return found
+
+
+def training_parts(library: Library, model: Mapper) -> dict[str, object]:
+    """Costs of the parts of one training step on whole charts, with the settings of `env.refine`."""
+    from stable_baselines3.common.logger import configure
+
+    settings = Settings()
+    ppo = SectionPPO(ChartVecEnv(library, 2), model, frozen_copy(model), settings, PolicySampling())
+    ppo.set_logger(configure(None, []))
+    _, callback = ppo._setup_learn(1)
+    charts = [write_piece(model, piece, [3.5] * settings.versions, 0) for piece in library.pieces[: settings.groups]]
+    found: dict[str, object] = {}
+    for _ in range(2):  # the first time compiles
+        rollout = cost_of(partial(ppo.collect_rollouts, ppo.env, callback, ppo.rollout_buffer, 0))  # type: ignore[arg-type]
+        play = cost_of(lambda: [value_charts(one, library.pieces[k], 3.5, 0) for k, one in enumerate(charts)])
+        learn = cost_of(ppo.train)
+        whole = rollout.cpu_s + learn.cpu_s
         found = {
-            "mapper_rollout": rollout.rate(steps),
-            "valued_when_written": play.rate(steps),
-            "episodes": groups * versions,
-            "steps": steps,
+            "charts": settings.groups * settings.versions,
+            "cpu_s": round(whole, 2),
             "share_of_training_step": {
-                "writing": round(rollout.cpu_s / whole, 3),
+                "writing": round((rollout.cpu_s - play.cpu_s) / whole, 3),
                 "playtest_and_terms": round(play.cpu_s / whole, 3),
                 "learning": round(learn.cpu_s / whole, 3),
             },
-            "training_steps": Cost(rollout.wall_s + play.wall_s + learn.wall_s, whole).rate(steps),
         }
-    return found
+    return {"training_step": found}
 
 
 def _keep(results: list, function: Callable, *arguments: object) -> None:
@@ -177,7 +186,8 @@ def main(
         "processes": processes,
         "per_s": round(sum(all_results(vec_env_rate, jobs, Workers(processes), "processes"))),
     }
-    figures |= training_parts(library, load_mapper(checkpoint), groups, versions)
+    model = load_mapper(checkpoint)
+    figures |= with_the_mapper(library, model, groups, versions) | training_parts(library, model)
     for name, value in figures.items():
         print(f"{name:24} {value}")
     print_json("env", figures)

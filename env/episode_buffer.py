@@ -17,7 +17,7 @@ from torch import Tensor
 
 from env.decisions import Decisions
 from env.judge import Reading, codes_at
-from env.rollout import Written, against_siblings, left_and_stars, per_step
+from env.rollout import Written, left_and_stars, per_step
 
 LENGTH_JITTER = 0.15
 """Spread of the factor by which lengths are off when episodes of about one length are put together."""
@@ -47,11 +47,10 @@ class EpisodeBuffer(RolloutBuffer):
         """Forget everything; nothing is allocated ahead."""
         self.written, self.full, self.pos = None, False, 0
 
-    def fill(self, written: Written, reward: NDArray[np.float64], versions: int) -> None:
-        """Take the episodes of a rollout with their rewards [env, bar]; advantages are against siblings and values."""
+    def fill(self, written: Written, reward: NDArray[np.float64]) -> None:
+        """Take the episodes of a rollout with their rewards against siblings [env, bar]; advantages are also against values."""
         self.written, self.full = written, True
-        relative = against_siblings(reward, versions)
-        by_step = per_step(relative, written.bars_done, written.steps)
+        by_step = per_step(reward, written.bars_done, written.steps)
         self.advantage = generalised_advantage(by_step, written.value, written.steps, self.gae_lambda)
         self.returns_to_come = self.advantage + written.value
 
@@ -92,6 +91,7 @@ class EpisodeBuffer(RolloutBuffer):
                 open_slots,
                 codes_at(tokens),
                 written.lean[at],
+                cut(written.hold_lean),
             ),
             taken=torch.from_numpy(np.arange(longest) < written.steps[numbers, None]).to(device),
             log_prob=cut(written.log_prob),

@@ -87,11 +87,16 @@ def mean_known(values: NDArray[np.float64]) -> float:
 def write_piece(model: Mapper, piece: Piece, stars: Sequence[float], seed: int, style: int = KEYBOARD) -> list[Chart]:
     """One whole chart for each target, as the mapper writes it when told the target; equal targets are heard once."""
     told = sorted(set(stars))
-    controls = controls_of([Target.typical(star, style) for star in told])
-    heard = hear(model, piece.grid, piece.features, piece.lag_ms, controls)
+    targets = {star: Target.typical(star, style) for star in told}
+    heard = hear(model, piece.grid, piece.features, piece.lag_ms, controls_of(list(targets.values())))
     heard = heard.repeated([told.index(star) for star in stars])
-    written = write_rows(model, heard, Sampling(seed, np.zeros(len(stars))))
+    written = write_rows(model, heard, sampling_for([targets[star] for star in stars], seed))
     return [chart_from(rows, piece, star) for rows, star in zip(written, stars, strict=True)]
+
+
+def sampling_for(targets: Sequence[Target], seed: int) -> Sampling:
+    """How whole charts are sampled, one for each target: with its share of holds."""
+    return Sampling(seed, np.zeros(len(targets)), hold_share=np.array([one.hold_share for one in targets]))
 
 
 def chart_from(rows: Rows, piece: Piece, stars: float) -> Chart:

@@ -18,6 +18,7 @@ from env.decoding import Windows, row_tokens, ticks_of
 from env.row_distribution import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from mapper.model import MOTIF_LAGS, Encoding, Mapper, elapsed_bucket
 from mapper.sampling import Sampling
+from mapper.sampling_kernels import HOLDS_BEGUN
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Reading:
     open_slots: Tensor  # [env, slot], of the window
     code_at: Tensor  # [env, slot], int64 codes of the rows known, 0 elsewhere
     lean: Tensor  # [env], the policy's `Mapper.lean` of its window, log-odds; the pretrained mapper judges with it, too
+    hold_lean: Tensor | None = None  # [env, step], log-odds that the sampler added for each hold of a row
 
 
 def states_of(model: Mapper, windows: Windows, tokens: Tensor, token: Tensor) -> Tensor:
@@ -120,6 +122,9 @@ def row_logits(model: Mapper, reading: Reading, state: Tensor, wrote: Tensor, sa
             model.symbols_of_code,
         ),
     )
+    if reading.hold_lean is not None:
+        holds = torch.from_numpy(HOLDS_BEGUN).to(logits.device, logits.dtype)
+        logits = logits + reading.hold_lean[wrote][:, None] * holds
     return logits / sampling.row_temperature
 
 

@@ -1,7 +1,7 @@
 """Learning how dense charts are to be: `Mapper.lean`, which moves the log-odds of rows throughout a stretch.
 
 Density is a decision for a whole chart, and where rows fall is sampled so sharply that versions hardly differ in it. So
-whole charts are written in pairs, one leaning to more rows and one as much to fewer, and what the better of the two earns
+half of a chart's versions lean to more rows and half as much to fewer (`env.chart_rollout`), and what the better ones earn
 tells the direction. The lean is linear in what is heard of the song and told of the chart; it is learnt by natural policy
 gradient (Kakade 2001), which for a linear mean is a regression of (earned × drawn) on what is heard: plain gradients
 move what all charts share long before the difference between 2 and 5 stars.
@@ -12,8 +12,7 @@ and whole charts lose (docs/LOG.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,19 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from env.decoding import controls_of
-from env.heldout import SKILL_WEIGHT, chart_from, measure_chart
-from env.library import Library, Piece
-from env.sections import MAX_STARS, MIN_STARS, Target
-from mapper.hearing import Heard, hear
-from mapper.model import Mapper
-from mapper.sampling import Sampling, write_rows
-
 DRAWN = 0.4
 """Log-odds by which the two of a pair lean to more rows and to fewer: about ±12 % of the rows."""
 USUAL_SPREAD = 0.06
 """Standard deviation of what charts of one target earn: the unit of the regression."""
-RATE = 0.15
+RATE = 0.3
 MEMORY = 0.85
 """What an update's charts count after one more."""
 RIDGE = 400.0
@@ -44,37 +35,11 @@ MOST_CHANGE = 0.15
 
 @dataclass(frozen=True)
 class Pairs:
-    """Charts written in pairs; the second of each leans the other way."""
+    """Charts whose versions lean both ways."""
 
     heard: NDArray[np.float32]  # [chart, width], mean of the cells
     drawn: NDArray[np.float32]  # [chart], log-odds above the mapper's lean
-    earned: NDArray[np.float32]  # [chart], above the pair's mean
-
-
-def play_pairs(library: Library, model: Mapper, count: int, random: np.random.Generator) -> Pairs:
-    """Write and value `count` pairs of charts, each of a random piece at random stars."""
-    heard, earned = [], []
-    for _ in range(count):
-        piece = library.pieces[int(random.integers(len(library.pieces)))]
-        stars = float(random.uniform(MIN_STARS, MAX_STARS))
-        style = piece.humans[int(random.integers(len(piece.humans)))].style
-        here = hear(model, piece.grid, piece.features, piece.lag_ms, controls_of([Target.typical(stars, style)]))
-        more, fewer = _values(model, piece, here, stars, int(random.integers(2**31)))
-        heard += [here.cell[0].mean(0)] * 2
-        earned += [(more - fewer) / 2, (fewer - more) / 2]
-    drawn = np.tile(np.array([DRAWN, -DRAWN], np.float32), count)
-    return Pairs(np.array(heard, np.float32), drawn, np.array(earned, np.float32))
-
-
-def _values(model: Mapper, piece: Piece, heard: Heard, stars: float, seed: int) -> Sequence[float]:
-    """What two charts earn that lean to more rows and to fewer."""
-    heard = heard.repeated([0, 0])
-    heard = replace(heard, onset_logit=heard.onset_logit + np.array([[DRAWN], [-DRAWN]], np.float32))
-    values = []
-    for rows in write_rows(model, heard, Sampling(seed, np.zeros(2))):
-        found = measure_chart(chart_from(rows, piece, stars), piece, stars, seed)
-        values.append(found["total"] - SKILL_WEIGHT * float(np.nan_to_num(found["skill_error"], nan=4.0)))
-    return values
+    earned: NDArray[np.float32]  # [chart], above the mean of its versions
 
 
 class LeanLearner:

@@ -23,6 +23,7 @@ from chart.command import Command, use_utf8
 from chart.errors import ConfigError
 from training.settings import require_positive, save_config
 
+ROLLOUTS = ("charts", "sections", "edits")
 HELD_OUT_EVERY = 8
 """Every so many-th song of `train` is held out."""
 
@@ -35,16 +36,16 @@ class RefineConfig:
     out: str
     init: str = "bundled"
     updates: int = 60
-    groups: int = 12
-    versions: int = 8
+    rollout: str = "charts"
+    groups: int = 6
+    versions: int = 6
+    chart_sections: int = 3
     epochs: int = 1
     minibatches: int = 4
     learning_rate: float = 1e-4
     leash: float = 0.03  # nats a step
-    lean_pairs: int = 5
     players: int = 32
     phrases: int = 2
-    edit: bool = False
     evaluate_every: int = 10
     charts_every: int = 10
     heldout_sections: int = 24
@@ -55,12 +56,16 @@ class RefineConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        positive = ("updates", "groups", "epochs", "minibatches", "evaluate_every", "charts_every", "save_every")
-        require_positive(self, positive)
+        counts = ("updates", "groups", "chart_sections", "epochs", "minibatches")
+        require_positive(self, (*counts, "evaluate_every", "charts_every", "save_every"))
+        if self.rollout not in ROLLOUTS:
+            raise ConfigError(f"--rollout is {self.rollout!r}; give one of {', '.join(ROLLOUTS)}")
         if self.versions < 2:
             raise ConfigError(
                 f"--versions is {self.versions}; a version needs siblings to be compared with: give 2 or more"
             )
+        if self.rollout == "charts" and self.versions % 2:
+            raise ConfigError(f"--versions is {self.versions}; of charts, half lean to more rows: give an even number")
         if self.minibatches > self.groups * self.versions:
             raise ConfigError(f"--minibatches {self.minibatches} are more than --groups × --versions episodes")
 
@@ -106,16 +111,17 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
     train, held = split_songs(corpus, config.max_songs)
     if not train or not held:
         raise ConfigError(f"{config.songs}: refinement needs at least {HELD_OUT_EVERY} songs in the train split")
-    sections = SectionConfig(phrases=config.phrases, edit=config.edit)
+    sections = SectionConfig(phrases=config.phrases, edit=config.rollout == "edits")
     env = ChartVecEnv(library_of(corpus, train), 2, sections, ScoringConfig(players=config.players), config.seed)
     settings = Settings(
         groups=config.groups,
         versions=config.versions,
+        charts=config.rollout == "charts",
+        sections=config.chart_sections,
         minibatches=config.minibatches,
         epochs=config.epochs,
         learning_rate=config.learning_rate,
         leash=config.leash,
-        lean_pairs=config.lean_pairs,
         seed=config.seed,
     )
     import torch
@@ -144,23 +150,22 @@ def split_songs(corpus: Any, max_songs: int = 0) -> tuple[list[int], list[int]]:
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the run.")
 @click.option("--init", default=RefineConfig.init, show_default=True, help="Checkpoint to start from, or bundled.")
 @click.option("--updates", default=RefineConfig.updates, show_default=True, help="Rollouts with their training.")
-@click.option("--groups", default=RefineConfig.groups, show_default=True, help="Sections a rollout.")
-@click.option("--versions", default=RefineConfig.versions, show_default=True, help="Versions of each section.")
+@click.option(
+    "--rollout",
+    type=click.Choice(ROLLOUTS),
+    default=RefineConfig.rollout,
+    show_default=True,
+    help="What is written: whole charts, sections, or new versions of sections of people's charts.",
+)
+@click.option("--groups", default=RefineConfig.groups, show_default=True, help="Songs, or sections, a rollout.")
+@click.option("--versions", default=RefineConfig.versions, show_default=True, help="Versions of each.")
+@click.option("--chart-sections", default=RefineConfig.chart_sections, show_default=True, help="Learnt from, a chart.")
 @click.option("--epochs", default=RefineConfig.epochs, show_default=True)
 @click.option("--minibatches", default=RefineConfig.minibatches, show_default=True)
 @click.option("--learning-rate", default=RefineConfig.learning_rate, show_default=True)
 @click.option("--leash", default=RefineConfig.leash, show_default=True, help="Nats a step from the pretrained mapper.")
-@click.option(
-    "--lean-pairs",
-    default=RefineConfig.lean_pairs,
-    show_default=True,
-    help="Pairs of charts that teach how dense to be.",
-)
 @click.option("--players", default=RefineConfig.players, show_default=True, help="Simulated players of a section.")
 @click.option("--phrases", default=RefineConfig.phrases, show_default=True, help="Phrases of 16 beats in a section.")
-@click.option(
-    "--edit/--write", default=RefineConfig.edit, show_default=True, help="Rewrite sections of people's charts."
-)
 @click.option("--evaluate-every", default=RefineConfig.evaluate_every, show_default=True, help="Updates.")
 @click.option("--charts-every", default=RefineConfig.charts_every, show_default=True, help="Updates.")
 @click.option("--heldout-sections", default=RefineConfig.heldout_sections, show_default=True)

@@ -43,6 +43,7 @@ class Written:
     value: NDArray[np.float32]  # [env, step], 0 without a value head
     lean: Tensor  # [env], `Mapper.lean` of its window
     bars_done: NDArray[np.int64]  # [env, step], finished bars after the step
+    hold_lean: NDArray[np.float32]  # [env, step], log-odds that the sampler added for each hold to keep their share
 
 
 @torch.no_grad()
@@ -62,14 +63,14 @@ def write(
     state = core.initial(library, [section for section in sections for _ in range(versions)])
     lean = heard.leans(judge.model)[group]
     writer = _Writer(library, judge, state, heard, group, lean, random, value_head)
-    taken: list[_Taken] = []
+    taken: list[Taken] = []
     while not state.over.all():
         taken.append(writer.step())
-    return _joined(state, heard, group, lean, open_slots_of(library, state), taken)
+    return joined(state, heard, group, lean, open_slots_of(library, state), taken)
 
 
 @dataclass(frozen=True)
-class _Taken:
+class Taken:
     """One step of those environments that are still writing."""
 
     envs: NDArray[np.int64]
@@ -77,6 +78,7 @@ class _Taken:
     log_prob: NDArray[np.float32]  # [env]
     value: NDArray[np.float32]  # [env], 0 without a value head
     bars_done: NDArray[np.int64]  # [env], after the step
+    hold_lean: NDArray[np.float32]  # [env]
 
 
 class _Writer:
@@ -101,7 +103,7 @@ class _Writer:
         self.active = np.arange(len(state.sections))
         self.code_at = codes_at(torch.from_numpy(state.tokens)).to(group.device)
 
-    def step(self) -> _Taken:
+    def step(self) -> Taken:
         """One action in each environment that is not done."""
         state, count = self.state, len(self.state.sections)
         writing = np.flatnonzero(~state.over[self.active])
@@ -122,7 +124,8 @@ class _Writer:
             self._note(np.flatnonzero(fresh))
             newest = state.tokens[self.active, state.tokens_known[self.active] - 1]
             self.decoder.read(newest, fresh[self.active])
-        return _Taken(envs, decisions, log_prob, value, state.bars_done[envs].copy())
+        nothing = np.zeros(envs.size, np.float32)
+        return Taken(envs, decisions, log_prob, value, state.bars_done[envs].copy(), nothing)
 
     def _note(self, envs: NDArray[np.int64]) -> None:
         """Remember where the newest rows stand."""
@@ -148,40 +151,43 @@ class _Writer:
         reading = Reading(_one_step(decisions, device), *place)
         offset, offset_prob = self.judge.draw_offsets(reading, hidden, uniform[0])
         chosen = offset.cpu().numpy()
-        decisions = _with(decisions, offset=chosen, rests=resting_columns(library, state, envs, chosen))
+        decisions = with_(decisions, offset=chosen, rests=resting_columns(library, state, envs, chosen))
         reading = Reading(_one_step(decisions, device), *place)
         code, code_prob = self.judge.draw_codes(reading, hidden, uniform[1])
-        return _with(decisions, code=code.cpu().numpy()), (offset_prob + code_prob).cpu().numpy()
+        return with_(decisions, code=code.cpu().numpy()), (offset_prob + code_prob).cpu().numpy()
 
 
 def _one_step(decisions: Decisions, device: torch.device):  # type: ignore[no-untyped-def]
     return Decisions(**{one.name: getattr(decisions, one.name)[:, None] for one in fields(Decisions)}).tensors(device)
 
 
-def _with(decisions: Decisions, **changes: NDArray[np.int64]) -> Decisions:
+def with_(decisions: Decisions, **changes: NDArray[np.int64]) -> Decisions:
+    """The decisions with some of their arrays changed."""
     return Decisions(**{one.name: changes.get(one.name, getattr(decisions, one.name)) for one in fields(Decisions)})
 
 
-def _joined(
+def joined(
     state: State,
     heard: Windows,
     group: Tensor,
     lean: Tensor,
     open_slots: NDArray[np.bool_],
-    taken: list[_Taken],
+    taken: list[Taken],
 ) -> Written:
     """Steps of all environments as [env, step] arrays."""
     count = len(state.sections)
     decisions = {one.name: np.zeros((count, len(taken)), np.int64) for one in fields(Decisions)}
     log_prob, bars = np.zeros((count, len(taken)), np.float32), np.zeros((count, len(taken)), np.int64)
-    value, steps = np.zeros_like(log_prob), np.zeros(count, np.int64)
+    value, hold_lean, steps = np.zeros_like(log_prob), np.zeros_like(log_prob), np.zeros(count, np.int64)
     for step, one in enumerate(taken):  # an environment never pauses: its k-th step is the k-th of all
         for name, array in decisions.items():
             array[one.envs, step:] = getattr(one.decisions, name)[:, None]
         log_prob[one.envs, step], bars[one.envs, step:] = one.log_prob, one.bars_done[:, None]
-        value[one.envs, step] = one.value
+        value[one.envs, step], hold_lean[one.envs, step] = one.value, one.hold_lean
         steps[one.envs] += 1
-    return Written(state, heard, group, open_slots, Decisions(**decisions), steps, log_prob, value, lean, bars)
+    return Written(
+        state, heard, group, open_slots, Decisions(**decisions), steps, log_prob, value, lean, bars, hold_lean
+    )
 
 
 def left_and_stars(state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,30 +1,35 @@
 """PPO on whole sections, leashed to the pretrained mapper: stable-baselines3's `PPO` with three changes.
 
-A rollout writes each of `groups` sections in `versions` versions from begin to end (`env.rollout`); what a version
+A rollout writes whole charts of `groups` songs in `versions` versions each and learns from sections of them
+(`env.chart_rollout`), or it writes single sections, as the environment has them (`env.rollout`). What a version
 earns is taken against its siblings; minibatches are whole sections (`env.episode_buffer`). To PPO's loss comes the
-exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and a guard on holds (`env.guard`).
-Returns are not bootstrapped at a section's end: what the next section earns is no merit of this one.
+exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and a
+guard on holds (`env.guard`). Returns are not bootstrapped at a section's end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
+from env.chart_rollout import ChartRollout, play_charts
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import hold_drift, holds_and_notes
 from env.judge import Judge, Judged, PolicySampling, states_of
-from env.lean import LeanLearner, play_pairs
+from env.lean import LeanLearner, Pairs
 from env.leash import Leash
 from env.policy import MapperPolicy
-from env.rollout import Earned, earn, write
+from env.rollout import Written, against_siblings, earn, write
 from env.sections import draw_section
 from env.vector import ChartVecEnv
 from mapper.model import Mapper
@@ -38,8 +43,10 @@ HOLD_WEIGHT = 60.0
 class Settings:
     """What PPO on sections needs beside stable-baselines3's own arguments."""
 
-    groups: int = 12  # sections a rollout
-    versions: int = 8  # of each section
+    groups: int = 6  # songs a rollout, each at one target; without `charts` sections
+    versions: int = 6  # of each, an even number for charts
+    charts: bool = True  # write whole charts, from which also their density is learnt
+    sections: int = 3  # of each whole chart that are learnt from
     minibatches: int = 4
     epochs: int = 1
     learning_rate: float = 1e-4
@@ -47,7 +54,6 @@ class Settings:
     decay: float = 0.98  # of generalised advantages
     leash: float = 0.03  # nats a step
     entropy: float = 0.0
-    lean_pairs: int = 5  # whole charts an update, two each, from which the lean is learnt; 0: it stays
     seed: int = 0
 
 
@@ -65,7 +71,7 @@ class SectionPPO(PPO):
         self.settings, self.leash, self.updates, self.finished = settings, Leash(settings.leash), 0, False
         self.reference = Judge(reference.eval(), sampling)
         self.chart_env = env
-        self.last_earned: Earned | None = None
+        self.pairs: Pairs | None = None  # of the last rollout
         super().__init__(
             MapperPolicy,
             env,
@@ -92,24 +98,10 @@ class SectionPPO(PPO):
         callback.on_rollout_start()
         if self.finished:
             return False
-        settings, session = self.settings, self.chart_env.session
-        random = np.random.default_rng([settings.seed, self.updates, 0])
-        sections = [draw_section(env.library, session.config, random) for _ in range(settings.groups)]  # type: ignore[attr-defined]
-        written = write(
-            self.chart_env.library,
-            self.policy.judge,
-            sections,
-            settings.versions,
-            [settings.seed, self.updates, 1],
-            self.policy.value_head,
-        )
-        seeds = np.repeat(random.integers(2**31, size=settings.groups), settings.versions)
-        earned = earn(session.scorer, written.state, seeds)
+        random = np.random.default_rng([self.settings.seed, self.updates, 0])
+        written = (self._write_charts if self.settings.charts else self._write_sections)(rollout_buffer, random)
         holds, notes = holds_and_notes(written.state)
-        rollout_buffer.reset()
-        rollout_buffer.fill(written, earned.reward, settings.versions)
-        self.last_earned = earned
-        self._log_rollout(written.steps, earned)
+        self.logger.record("rollout/steps", float(written.steps.mean()))
         self.logger.record("lean/mean", float(written.lean.mean()))
         self.logger.record("guard/hold_share", float(holds.sum() / max(notes.sum(), 1)))
         self.num_timesteps += int(written.steps.sum())
@@ -118,13 +110,48 @@ class SectionPPO(PPO):
         callback.on_rollout_end()
         return going_on
 
-    def _log_rollout(self, steps: np.ndarray, earned: Earned) -> None:
-        self.logger.record("rollout/reward", float(earned.total.mean()))
-        self.logger.record(
-            "rollout/spread_in_group", float(earned.total.reshape(-1, self.settings.versions).std(1).mean())
+    def _write_charts(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written:
+        """Fill the buffer with sections of whole charts."""
+        settings, session = self.settings, self.chart_env.session
+        asked = ChartRollout(settings.groups, settings.versions, settings.sections)
+        weights = session.scorer.config.weights
+        played = play_charts(self.chart_env.library, self.policy.mapper, asked, session.config, weights, random)
+        buffer.fill(played.written, played.reward)
+        for episodes in buffer.minibatches(settings.minibatches, random, self.device):
+            self._judge(played.written, episodes)
+        buffer.fill(played.written, played.reward)
+        self.pairs = played.pairs
+        self._log_rollout(played.total, played.terms)
+        return played.written
+
+    @torch.no_grad()
+    def _judge(self, written: Written, episodes: Episodes) -> None:
+        """Note how likely the decisions were that the sampler took, and what the value head expected."""
+        state = states_of(
+            self.policy.mapper, episodes.reading.windows, episodes.tokens, episodes.reading.decisions.token
         )
-        self.logger.record("rollout/steps", float(steps.mean()))
-        for name, values in earned.terms.items():
+        judged = self.policy.judge.judge(episodes.reading, state)
+        at = (episodes.numbers.cpu().numpy(), slice(state.shape[1]))
+        written.log_prob[at] = judged.log_prob.cpu().numpy()
+        written.value[at] = self.policy.value_head(state, episodes.left, episodes.stars).cpu().numpy()
+
+    def _write_sections(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written:
+        """Fill the buffer with sections as the environment has them."""
+        settings, session, library = self.settings, self.chart_env.session, self.chart_env.library
+        sections = [draw_section(library, session.config, random) for _ in range(settings.groups)]
+        seed = [settings.seed, self.updates, 1]
+        written = write(library, self.policy.judge, sections, settings.versions, seed, self.policy.value_head)
+        seeds = np.repeat(random.integers(2**31, size=settings.groups), settings.versions)
+        earned = earn(session.scorer, written.state, seeds)
+        buffer.fill(written, against_siblings(earned.reward, settings.versions))
+        self._log_rollout(earned.total, earned.terms)
+        return written
+
+    def _log_rollout(self, total: NDArray[np.float64], terms: dict[str, NDArray[np.float64]]) -> None:
+        """`total` has the versions of a group one behind another."""
+        self.logger.record("rollout/reward", float(total.mean()))
+        self.logger.record("rollout/spread_in_group", float(total.reshape(-1, self.settings.versions).std(1).mean()))
+        for name, values in terms.items():
             if not np.isnan(values).all():
                 self.logger.record(f"terms/{name.replace('/', '_')}", float(np.nanmean(values)))
 
@@ -137,12 +164,14 @@ class SectionPPO(PPO):
         random = np.random.default_rng([settings.seed, self.updates, 2])
         taken = np.arange(buffer.advantage.shape[1]) < buffer.written.steps[:, None]  # type: ignore[union-attr]
         spread = float(buffer.advantage[taken].std())
-        logged = [
-            self._update(episodes, spread)
-            for _ in range(settings.epochs)
-            for episodes in buffer.minibatches(settings.minibatches, random, self.device)
-        ]
-        self._learn_lean()
+        with reproducible(self.device):
+            logged = [
+                self._update(episodes, spread)
+                for _ in range(settings.epochs)
+                for episodes in buffer.minibatches(settings.minibatches, random, self.device)
+            ]
+        if self.pairs is not None:
+            self.logger.record("lean/change", self.leaning.learn(self.pairs))
         means = {name: float(np.mean([one[name] for one in logged])) for name in logged[0]}
         self.leash.adapt(means["leash/kl"])
         self.updates += 1
@@ -151,13 +180,6 @@ class SectionPPO(PPO):
             means | {"leash/coefficient": self.leash.coefficient, "train/advantage_spread": spread}
         ).items():
             self.logger.record(name, value)
-
-    def _learn_lean(self) -> None:
-        """Learn from whole charts how dense they are to be."""
-        if self.settings.lean_pairs:
-            random = np.random.default_rng([self.settings.seed, self.updates, 3])
-            pairs = play_pairs(self.chart_env.library, self.policy.mapper, self.settings.lean_pairs, random)
-            self.logger.record("lean/change", self.leaning.learn(pairs))
 
     def _update(self, episodes: Episodes, spread: float) -> dict[str, float]:
         """One optimizer step on a minibatch; returns what to log."""
@@ -201,7 +223,7 @@ class SectionPPO(PPO):
         return self.reference.judge(episodes.reading, states_of(self.reference.model, windows, episodes.tokens, token))
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "reference", "chart_env", "last_earned", "leaning"]
+        return [*super()._excluded_save_params(), "reference", "chart_env", "pairs", "leaning"]
 
     def state(self) -> dict[str, Any]:
         """What a run must remember to go on, as plain data and tensors."""
@@ -221,6 +243,17 @@ class SectionPPO(PPO):
         self.leaning.restore(saved["lean"])
         self.leash.coefficient = float(saved["leash"])
         self.updates, self.num_timesteps = int(saved["updates"]), int(saved["steps"])
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Let processors sum in the same order every time, however many threads there are; graphics cards as they like."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def frozen_copy(mapper: Mapper) -> Mapper:

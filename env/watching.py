@@ -41,7 +41,7 @@ class Watch(BaseCallback):
         super().__init__()
         self.config, self.heldout, self.out = config, heldout, out
         self.scorer = Scorer(heldout.library, ScoringConfig(players=config.players))
-        self.sections = SectionConfig(phrases=config.phrases, edit=config.edit)
+        self.sections = SectionConfig(phrases=config.phrases, edit=config.rollout == "edits")
         self.before: dict[str, float] = {}
         self.last: dict[str, float] = {}
         self.best, self.alarms = -np.inf, 0

@@ -234,8 +234,14 @@ def _write_row(chart: int, score: Doubles, ground: Ground, asked: Asked, state: 
         if SYMBOLS[code, column] != NOTHING:
             state.last_event_ms[chart, column] = ms
     if asked.hold_share[chart] >= 0:
-        lean = state.hold_lean[chart] + HOLD_GAIN * (asked.hold_share[chart] * NOTES_BEGUN[code] - HOLDS_BEGUN[code])
-        state.hold_lean[chart] = min(max(lean, -MAX_HOLD_LEAN), MAX_HOLD_LEAN)
+        state.hold_lean[chart] = next_hold_lean(state.hold_lean[chart], code, asked.hold_share[chart])
+
+
+@njit(cache=True, nogil=True)
+def next_hold_lean(lean: float, code: int, share: float) -> float:
+    """Log-odds of a hold after a row with this code, where it was `lean` before and holds are to be `share` of the notes."""
+    lean += HOLD_GAIN * (share * NOTES_BEGUN[code] - HOLDS_BEGUN[code])
+    return min(max(lean, -MAX_HOLD_LEAN), MAX_HOLD_LEAN)
 
 
 @njit(cache=True, nogil=True)

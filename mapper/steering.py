@@ -58,7 +58,7 @@ class Steering:
     """What charts shall be like besides their stars."""
 
     style: str = "keyboard"
-    hold_share: float | None = None  # None: as it comes
+    hold_share: float | None = None  # None: `HOLD_SHARE`; how many come by themselves is chance (docs/LOG.md)
     patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan: as it comes
     density: float = 1.0  # notes a second, against human charts of the same stars
     stars: float = 0.0  # of the chart that it was read from
@@ -144,7 +144,7 @@ def sampling_of(
     """How takes with these biases and leans are sampled, one steering each."""
     chords = np.array([one.chords for one in leans])[:, None]
     row_bias = chords * np.maximum(NOTES_BEGUN - 1, 0)
-    shares = np.array([np.nan if one.hold_share is None else one.hold_share for one in steering])
+    shares = np.array([HOLD_SHARE if one.hold_share is None else one.hold_share for one in steering])
     repeats = np.array([one.repeats for one in leans])
     return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck, guidance=guidance)
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from env.lean import DRAWN, MOST_CHANGE, USUAL_SPREAD, LeanLearner, Pairs, play_pairs
-from tests.env_cases import library, tiny_mapper
+from env.lean import DRAWN, MOST_CHANGE, USUAL_SPREAD, LeanLearner, Pairs
 
 
 def lean_of(width: int = 4) -> nn.Linear:
@@ -55,13 +54,3 @@ def test_what_was_seen_goes_on_with_a_run() -> None:
     for learner in (first, second):
         learn_from(learner, lambda heard: heard[:, 1], 1)
     assert torch.equal(first.lean.weight, second.lean.weight)
-
-
-def test_pairs_lean_both_ways_and_earn_against_each_other() -> None:
-    pairs = play_pairs(library(), tiny_mapper(), 2, np.random.default_rng(0))
-    again = play_pairs(library(), tiny_mapper(), 2, np.random.default_rng(0))
-    assert pairs.heard.shape == (4, tiny_mapper().config.width)
-    assert pairs.drawn.tolist() == pytest.approx([DRAWN, -DRAWN] * 2)
-    np.testing.assert_allclose(pairs.earned[::2], -pairs.earned[1::2])
-    assert np.abs(pairs.earned).max() > 0
-    assert again.earned.tolist() == pairs.earned.tolist()

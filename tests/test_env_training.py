@@ -26,7 +26,7 @@ from env.vector import ChartVecEnv
 from tests.env_cases import library, tiny_mapper
 from training.run_state import load_state, save_state
 
-SMALL = Settings(groups=2, versions=3, minibatches=2, epochs=1, learning_rate=1e-3, lean_pairs=1)
+SMALL = Settings(groups=2, versions=4, sections=1, minibatches=2, epochs=1, learning_rate=1e-3)
 
 
 def algorithm(settings: Settings = SMALL, seed: int = 0) -> SectionPPO:
@@ -106,7 +106,7 @@ def test_minibatches_hold_every_episode_once_with_its_own_steps() -> None:
         assert episodes.taken.sum(1).tolist() == buffer.written.steps[episodes.numbers.numpy()].tolist()
         assert float(episodes.left[:, 0].min()) == 1.0
         assert bool(((episodes.left >= 0) & (episodes.left <= 1)).all())
-    assert sorted(seen) == list(range(6))
+    assert sorted(seen) == list(range(8))
     with pytest.raises(TypeError, match="takes whole rollouts"):
         buffer.add()
 
@@ -137,7 +137,7 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("env.section_ppo.earn", paid)
     ppo = algorithm(
-        Settings(groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0, lean_pairs=0)
+        Settings(groups=2, versions=8, charts=False, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0)
     )
     ppo.leash.coefficient = 0.0
     _, callback = ppo._setup_learn(1)
@@ -206,6 +206,8 @@ def test_a_checkpoint_that_sells_holds_is_not_kept() -> None:
     [
         ({"updates": 0}, "--updates must be at least 1, not 0"),
         ({"versions": 1}, "--versions is 1; a version needs siblings"),
+        ({"versions": 3}, "--versions is 3; of charts, half lean to more rows: give an even number"),
+        ({"rollout": "songs"}, "--rollout is 'songs'; give one of charts, sections, edits"),
         ({"groups": 1, "versions": 2, "minibatches": 3}, "--minibatches 3 are more than"),
     ],
 )

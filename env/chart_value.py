@@ -1,0 +1,83 @@
+"""What whole charts of one song and target are worth to refinement: their phrases, and each chart as a whole.
+
+Phrases are valued by the reward's section terms, all of them: those that compare a phrase with the rest of its song, too.
+A phrase is paid as well for moving its chart towards the target: where the versions are too easy on average, phrases
+that ask more of the players than their siblings earn by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.model import Chart
+from env.heldout import SKILL_WEIGHT, middle
+from env.library import Piece
+from reward import fairness
+from reward.band_table import CHART_BANDS
+from reward.total import UNKNOWN, Score, Weights, score_batch
+
+REPETITION_WEIGHT = 0.3
+"""What a chart's repetition with the music (a correlation) counts: people's band is met long before all of it is sold."""
+LEVEL_WEIGHT = 0.05
+"""What a level by which a phrase is harder than its siblings counts, for each level that their charts are too easy."""
+MOST_OFF = 1.5
+"""Levels off the target beyond which a phrase is paid no more for moving."""
+UNPLAYED_LEVELS = 4.0
+"""Levels off that a chart counts which cannot be played, `reward.fairness.MAX_OFF`."""
+
+
+@dataclass(frozen=True)
+class ChartValues:
+    """Values of the versions of a chart, relative to nothing: compare them with each other."""
+
+    phrase: NDArray[np.float64]  # [version, phrase of the piece]
+    whole: NDArray[np.float64]  # [version], the whole reward and the repetition
+    off: NDArray[np.float64]  # [version], levels above the middle of people's band, signed
+    total: NDArray[np.float64]  # [version], the whole reward alone, 0–1
+    terms: dict[str, NDArray[np.float64]]  # name → [version], 0–1, nan = nothing to measure
+
+    @property
+    def aimed(self) -> NDArray[np.float64]:
+        """[version] what a chart is worth, less what it costs to miss the target."""
+        return self.whole - SKILL_WEIGHT * np.abs(self.off)
+
+
+def value_charts(
+    charts: Sequence[Chart], piece: Piece, stars: float, seed: int, weights: Weights | None = None
+) -> ChartValues:
+    """Let players drawn from the seed play all charts, and value them; `weights` are those of the phrases' terms."""
+    aim = np.full(len(charts), stars)
+    plays = [fairness.playtest(chart, stars, seed) for chart in charts]
+    found = score_batch(charts, aim.tolist(), [piece.song] * len(charts), plays=plays)
+    lost = fairness.lost_of(found.view, aim, plays)
+    off = np.nan_to_num(lost.chart_level, nan=UNPLAYED_LEVELS) - middle(CHART_BANDS["fairness/level"], stars)
+    wanted = -float(np.clip(off.mean(), -MOST_OFF, MOST_OFF))
+    harder = np.nan_to_num(lost.section_level - np.nanmean(np.append(lost.section_level, 0.0)))
+    phrase = _section_values(found, weights or Weights()) + LEVEL_WEIGHT * wanted * harder
+    repetition = np.nan_to_num(found.measures["musicality/repetition"])
+    whole = found.total + REPETITION_WEIGHT * repetition
+    return ChartValues(_by_phrase(found, phrase, piece), whole, off, found.total, found.terms)
+
+
+def _section_values(found: Score, weights: Weights) -> NDArray[np.float64]:
+    """[section] weighted mean of the section's terms; those with nothing to measure count `UNKNOWN`."""
+    weight = np.array([getattr(weights, field.name) for field in fields(Weights)])
+    terms = np.stack([found.section_terms[field.name.replace("_", "/", 1)] for field in fields(Weights)])
+    return weight @ np.where(np.isnan(terms), UNKNOWN, terms) / weight.sum()
+
+
+def _by_phrase(found: Score, value: NDArray[np.float64], piece: Piece) -> NDArray[np.float64]:
+    """[version, phrase] the values of the sections that are the piece's phrases; a chart may begin before the first."""
+    view = found.view
+    start_ms = view.section_start_ms - view.offset_ms[view.section_chart]
+    phrase_ms = piece.phrases[0] + piece.phrases[1]  # a beat inside: no rounding decides
+    values = []
+    for version in range(view.n_charts):
+        own = np.flatnonzero(view.section_chart == version)
+        at = np.searchsorted(start_ms[own], phrase_ms, side="right") - 1
+        values.append(value[own[np.maximum(at, 0)]])
+    return np.stack(values)
