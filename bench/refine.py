@@ -24,19 +24,22 @@ from numpy.typing import NDArray
 from bench.onsets import f1
 from bench.report import print_json
 from chart.command import Command, use_utf8
-from chart.model import Chart
+from chart.model import KEYS, Chart
 from chart.workers import Workers, all_results, worker_options
-from env.heldout import KEYBOARD, measure_chart, write_piece
+from env.heldout import KEYBOARD, chart_from, measure_chart, write_piece
 from env.library import HumanChart, Library, Piece, library_of
 from env.refine import split_songs
 from mapper.checkpoint import load_mapper
 from mapper.corpus import Corpus, open_corpus
 from mapper.rows import notes_of
+from reward.view import view_of
 
 BEST_OF = 4
 CURVE_MS = 5_000.0
 """Windows of the density curve."""
 RESAMPLES = 10_000
+CROWDED, ENOUGH_NOTES = 0.35, 16
+"""A section whose most used column has more of its notes is crowded, if it has so many notes."""
 GROUPS = {
     "fairness": ("fairness/level", "fairness/spikes", "fairness/slope", "fairness/fails"),
     "readability": (
@@ -110,7 +113,25 @@ def figures_of(chart: Chart, case: Case, seed: int) -> dict[str, float]:
     result["onset_f1"] = np.nan if time is None else f1(np.unique(chart.time_ms), np.unique(time), 20.0)
     result["density_curve"] = np.nan if time is None else curve_likeness(chart.time_ms, np.sort(time))
     result["most_used_column"] = found["most_used_column"]
+    result["crowded_sections"] = crowded_sections(chart, piece.song.span_ms)
     return result
+
+
+def crowded_sections(chart: Chart, span_ms: tuple[float, float]) -> float:
+    """Share of sections with enough notes in which one column has more than `CROWDED` of them; nan where none has."""
+    view = view_of([chart], [span_ms])
+    notes = np.zeros((view.n_sections, KEYS))
+    np.add.at(notes, (view.note_section, view.column), 1)
+    notes = notes[notes.sum(1) >= ENOUGH_NOTES]
+    return float((notes.max(1) > CROWDED * notes.sum(1)).mean()) if len(notes) else float("nan")
+
+
+def people_figures(cases: Sequence[Case]) -> dict[str, float]:
+    """The same of people's own charts, mean over the songs: what the differences lead to, or away from."""
+    own = [case for case in cases if case.human]
+    charts = [chart_from(case.human.rows, case.piece, case.stars) for case in own if case.human]
+    figures = by_song(own, [figures_of(chart, case, 0) for chart, case in zip(charts, own, strict=True)])
+    return {what: round(_mean(list(values)), 4) for what, values in figures.items()}
 
 
 def curve_likeness(one_ms: NDArray[np.float64], two_ms: NDArray[np.float64]) -> float:
@@ -208,9 +229,10 @@ def compare(cases: Sequence[Case], written: dict[str, list[list[dict[str, float]
 
 
 def print_table(found: dict[str, dict]) -> None:
-    print(f"{'':18}{'pretrained':>12}{'best of 4':>12}{'refined':>12}{'best of 4':>12}   refined − pretrained, 95 %")
+    heads = ("pretrained", "best of 4", "refined", "best of 4", "people")
+    print(f"{'':18}{''.join(f'{head:>12}' for head in heads)}   refined − pretrained, 95 %")
     for what, gap in found["refined_less_pretrained"].items():
-        row = "".join(f"{found['means'][name][what]:12.4f}" for name in found["means"])
+        row = "".join(f"{means[what]:12.4f}" for means in (*found["means"].values(), found["people"]))
         print(f"{what:18}{row}   {gap['difference']:+.4f} ({gap['low']:+.4f} … {gap['high']:+.4f})")
 
 
@@ -254,6 +276,7 @@ def main(
     jobs = [Job(path, case, versions, seed + number) for number, case in enumerate(cases) for path in mappers.values()]
     found = all_results(write_case, jobs, workers, "writing and playing")
     compared = compare(cases, {name: found[at :: len(mappers)] for at, name in enumerate(mappers)})
+    compared["people"] = people_figures(cases)
     print_table(compared)
     print_json("refine", {"split": split, "songs": len(names), "cases": len(cases), "versions": versions, **compared})
 

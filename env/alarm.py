@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 WORSE: dict[str, tuple[float, float]] = {
     "auditors/ngram_bits": (1.0, 0.05),
-    "auditors/onset_contrast": (-1.0, 0.05),
+    "auditors/onset_contrast": (-1.0, 0.15),
     "charts/star_error": (1.0, 0.25),
     "charts/most_used_column": (1.0, 0.10),
     "charts/hold_share": (-1.0, 0.50),
 }
-"""Auditor → (direction in which it gets worse, share of its value before refinement that is too much)."""
+"""Auditor → (direction in which it gets worse, share of its value before refinement that is too much). People's onset contrast
+is 17 % below the pretrained mapper's on the same songs: charts as dense as theirs take weaker onsets, too."""
 NOTABLE_RISE = 0.003
 """Rise of the held-out reward from which it counts as one."""
 MAX_HOLDS_OFF = 0.05

@@ -29,17 +29,18 @@ from mapper.rows import Rows
 from mapper.sampling import write_rows
 from reward.total import Weights
 
-CHART_SHARE = 2.0
-"""What a version's whole chart counts beside a phrase of it. A phrase is one of some thirty: much more would be noise."""
+CHART_SHARE = 0.25
+"""What a version's whole chart counts beside a phrase of it. A phrase is one of some thirty: more is mostly noise, and 2.0 drowned
+what phrases tell (docs/LOG.md)."""
 
 
 @dataclass(frozen=True)
 class ChartRollout:
     """How many charts are written, and how much of them is learnt from."""
 
-    songs: int = 6  # each at one target
-    versions: int = 6  # of each chart; an even number, half of them lean each way
-    sections: int = 3  # of each chart
+    songs: int = 4  # each at one target
+    versions: int = 8  # of each chart; an even number, half of them lean each way
+    sections: int = 4  # of each chart
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from reward.total import UNKNOWN, Score, Weights, score_batch
 
 REPETITION_WEIGHT = 0.3
 """What a chart's repetition with the music (a correlation) counts: people's band is met long before all of it is sold."""
-LEVEL_WEIGHT = 0.05
+LEVEL_WEIGHT = 0.02
 """What a level by which a phrase is harder than its siblings counts, for each level that their charts are too easy."""
 MOST_OFF = 1.5
 """Levels off the target beyond which a phrase is paid no more for moving."""

@@ -22,7 +22,7 @@ from torch import nn
 
 DRAWN = 0.4
 """Log-odds by which the two of a pair lean to more rows and to fewer: about ±12 % of the rows."""
-USUAL_SPREAD = 0.06
+USUAL_SPREAD = 0.025
 """Standard deviation of what charts of one target earn: the unit of the regression."""
 RATE = 0.3
 MEMORY = 0.85

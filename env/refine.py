@@ -1,7 +1,7 @@
 """Refine the mapper by play: `python -m env.refine --init CHECKPOINT --songs DATA -o RUN`.
 
-PPO (`env.section_ppo`) on sections of the dataset's `train` songs: the mapper writes eight bars in several versions,
-simulated players play them, the reward's section terms value them, and what a version earns above its siblings is
+PPO (`env.section_ppo`) on the dataset's `train` songs: the mapper writes whole charts in several versions, simulated
+players play them, the reward values them phrase by phrase and as a whole, and what a version earns above its siblings is
 learnt, on a leash to the pretrained mapper. Every eighth song is held out to watch (`env.heldout`); `val` is not touched.
 
     python -m env.refine --songs data/songs -o runs/refined
@@ -37,17 +37,17 @@ class RefineConfig:
     init: str = "bundled"
     updates: int = 60
     rollout: str = "charts"
-    groups: int = 6
-    versions: int = 6
-    chart_sections: int = 3
-    epochs: int = 1
+    groups: int = 4
+    versions: int = 8
+    chart_sections: int = 4
+    epochs: int = 2
     minibatches: int = 4
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     leash: float = 0.03  # nats a step
     players: int = 32
     phrases: int = 2
-    evaluate_every: int = 10
-    charts_every: int = 10
+    evaluate_every: int = 15
+    charts_every: int = 15
     heldout_sections: int = 24
     heldout_charts: int = 10
     save_every: int = 5

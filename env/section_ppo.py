@@ -43,13 +43,13 @@ HOLD_WEIGHT = 60.0
 class Settings:
     """What PPO on sections needs beside stable-baselines3's own arguments."""
 
-    groups: int = 6  # songs a rollout, each at one target; without `charts` sections
-    versions: int = 6  # of each, an even number for charts
+    groups: int = 4  # songs a rollout, each at one target; without `charts` sections
+    versions: int = 8  # of each, an even number for charts
     charts: bool = True  # write whole charts, from which also their density is learnt
-    sections: int = 3  # of each whole chart that are learnt from
+    sections: int = 4  # of each whole chart that are learnt from
     minibatches: int = 4
-    epochs: int = 1
-    learning_rate: float = 1e-4
+    epochs: int = 2
+    learning_rate: float = 3e-4
     clip: float = 0.2
     decay: float = 0.98  # of generalised advantages
     leash: float = 0.03  # nats a step

@@ -28,7 +28,7 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--set", "names", cls=ChoicesOption, choices=LEVELS, help=f"By name: --set {' '.join(LEVELS)}")
 @click.option("--seed", default=0, show_default=True, help="Another seed writes other charts.")
 @click.option("--style", type=click.Choice(["keyboard", "pad"]), help="Default: that of --like, else keyboard.")
-@click.option("--holds", type=float, help="Share of holds among the notes, such as 0.2.")
+@click.option("--holds", type=float, help="Share of holds among the notes, such as 0.2; people's usual 0.1 otherwise.")
 @click.option("--patterns", help="Share of rows in each: jumpstream=.5,chordjack=.1")
 @click.option("--like", type=PATH, help="Follow a map's style, holds, patterns and density.")
 @click.option("--from", "from_map", type=PATH, help="Keep a map's timing, song and names; add difficulties to it.")

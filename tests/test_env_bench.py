@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 from bench.env import Cost, quick_actions
-from bench.refine import alone, best_of, by_song, cases_of, compare, curve_likeness, difference, even_cases
+from bench.refine import (
+    alone,
+    best_of,
+    by_song,
+    cases_of,
+    compare,
+    crowded_sections,
+    curve_likeness,
+    difference,
+    even_cases,
+    people_figures,
+)
+from chart.model import Chart
 from env import core
 from env.sections import SectionConfig, draw_section
 from tests.env_cases import library
@@ -78,3 +90,18 @@ def test_quick_actions_are_possible_offsets() -> None:
 
 def test_rates_are_by_both_clocks() -> None:
     assert Cost(2.0, 0.5).rate(100) == {"per_s": 50, "per_cpu_s": 200}
+
+
+def test_sections_with_too_much_in_one_column_are_counted() -> None:
+    time = np.arange(64) * 500.0  # a section of 16 beats has 32 notes at 60 BPM
+    crowded = np.where(np.arange(64) < 32, 0, np.arange(64) % 4)
+    assert crowded_sections(Chart.from_notes(time, np.arange(64) % 4), (0.0, 32_000.0)) == 0.0
+    assert 0.4 < crowded_sections(Chart.from_notes(time, crowded), (0.0, 32_000.0)) < 0.6
+    assert np.isnan(crowded_sections(Chart.from_notes(time[:3], crowded[:3]), (0.0, 32_000.0)))
+
+
+def test_peoples_charts_are_measured_beside() -> None:
+    found = people_figures(cases_of(library(), (1.0, 6.0), 1))
+    assert found["onset_f1"] == 1.0
+    assert found["density_curve"] == pytest.approx(1.0)
+    assert 0 < found["total"] < 1
