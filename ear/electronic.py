@@ -15,6 +15,7 @@ import numpy as np
 
 from chart.command import Command, progress, use_utf8
 from chart.saving import save_bytes
+from ear.midi import variable_length
 
 TICKS = 24
 """Ticks in a sixteenth."""
@@ -225,19 +226,11 @@ def to_midi(score: Score) -> bytes:
         events.append((note.start + note.length, bytes([0x80 | note.channel, note.pitch, 0])))
     track, now = b"", 0
     for tick, event in sorted(events, key=lambda event: event[0]):
-        track += _variable_length(tick - now) + event
+        track += variable_length(tick - now) + event
         now = tick
     track += b"\x00\xff\x2f\x00"
     header = b"MThd" + (6).to_bytes(4, "big") + b"".join(part.to_bytes(2, "big") for part in (0, 1, 4 * TICKS))
     return header + b"MTrk" + len(track).to_bytes(4, "big") + track
-
-
-def _variable_length(number: int) -> bytes:
-    """A number as MIDI writes waits: seven bits a byte, all but the last marked."""
-    found = bytes([number & 0x7F])
-    while number := number >> 7:
-        found = bytes([0x80 | number & 0x7F]) + found
-    return found
 
 
 def write_electronic(out: Path, count: int, seed: int = 0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,9 @@ MAX_MIDI_BYTES = 20_000_000
 MAX_BEATS = 20_000
 DEFAULT_TEMPO_US = 500_000
 """Microseconds a quarter note where a file does not say."""
+
+META, SYSEX = 0xFF, (0xF0, 0xF7)
+"""Status of events that are not a channel's."""
 
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
 
@@ -78,52 +82,91 @@ def midi_beats(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return times.to_ms(np.concatenate(ticks)), np.concatenate(downbeats)
 
 
+def last_note_ms(data: bytes) -> float:
+    """When the last note begins. Raises MidiError."""
+    times = read_midi_times(data)
+    return float(times.to_ms(np.array([times.last_note], np.float64))[0])
+
+
 def read_midi_times(data: bytes) -> MidiTimes:
     """Tempo changes, time signatures and the span of the notes. Raises MidiError."""
+    division, tracks = split_midi(data)
+    times = MidiTimes(division)
+    for track in tracks:
+        for event in events_of(track):
+            if event.status == META:
+                _read_meta(event.data, event.tick, times)
+            elif event.is_note_on:
+                times.first_note = event.tick if times.first_note is None else min(times.first_note, event.tick)
+                times.last_note = max(times.last_note, event.tick)
+    return times
+
+
+def split_midi(data: bytes) -> tuple[int, list[bytes]]:
+    """(ticks a quarter, content of each track). Raises MidiError."""
     if len(data) > MAX_MIDI_BYTES or data[:4] != b"MThd" or len(data) < 14:
         raise MidiError("is not a MIDI file")
     division = struct.unpack(">H", data[12:14])[0]
     if division == 0 or division & 0x8000:
         raise MidiError("counts in seconds (SMPTE), not in beats")
-    times, at = MidiTimes(division), 8 + struct.unpack(">I", data[4:8])[0]
+    tracks, at = [], 8 + struct.unpack(">I", data[4:8])[0]
     while at + 8 <= len(data):
         kind, size = data[at : at + 4], struct.unpack(">I", data[at + 4 : at + 8])[0]
         if kind == b"MTrk":
-            try:
-                _read_track(data[at + 8 : at + 8 + size], times)
-            except IndexError as error:
-                raise MidiError("ends within an event") from error
+            tracks.append(data[at + 8 : at + 8 + size])
         at += 8 + size
-    return times
+    return division, tracks
 
 
-def _read_track(track: bytes, times: MidiTimes) -> None:
+@dataclass(frozen=True, slots=True)
+class MidiEvent:
+    """One event of a track."""
+
+    tick: int
+    status: int  # META, SYSEX, or a channel's
+    data: bytes  # of a meta event its kind and content, of others what follows the status (and length)
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it begins or ends a note."""
+        return self.status >> 4 in (0x8, 0x9)
+
+    @property
+    def is_note_on(self) -> bool:
+        return self.status >> 4 == 0x9 and self.data[1] > 0
+
+
+def events_of(track: bytes) -> Iterator[MidiEvent]:
+    """The events of a track in order. Raises MidiError where it is damaged."""
     at, tick, running = 0, 0, 0
-    while at < len(track):
-        wait, at = _number(track, at)
-        tick += wait
-        status = running  # of the last channel event; some writers go on with it even after a meta event
-        if track[at] & 0x80:
-            status, at = track[at], at + 1
-            running = status if status < 0xF0 else running
-        if status == 0xFF:
-            kind = track[at]
-            size, at = _number(track, at + 1)
-            _read_meta(kind, track[at : at + size], tick, times)
-            at += size
-        elif status in (0xF0, 0xF7):
-            size, at = _number(track, at)
-            at += size
-        else:
-            if status >> 4 == 0x9 and track[at + 1]:
-                times.first_note = tick if times.first_note is None else min(times.first_note, tick)
-                times.last_note = max(times.last_note, tick)
-            elif status >> 4 not in _DATA_BYTES:
+    try:
+        while at < len(track):
+            wait, at = _number(track, at)
+            tick += wait
+            status = running  # of the last channel event; some writers go on with it even after a meta event
+            if track[at] & 0x80:
+                status, at = track[at], at + 1
+                running = status if status < 0xF0 else running
+            if status == META:
+                kind = track[at : at + 1]
+                size, at = _number(track, at + 1)
+                yield MidiEvent(tick, status, kind + track[at : at + size])
+            elif status in SYSEX:
+                size, at = _number(track, at)
+                yield MidiEvent(tick, status, track[at : at + size])
+            elif status >> 4 in _DATA_BYTES:
+                size = _DATA_BYTES[status >> 4]
+                track[at + size - 1]  # must be there
+                yield MidiEvent(tick, status, track[at : at + size])
+            else:
                 raise MidiError("holds an event of no known kind")
-            at += _DATA_BYTES[status >> 4]
+            at += size
+    except IndexError as error:
+        raise MidiError("ends within an event") from error
 
 
-def _read_meta(kind: int, content: bytes, tick: int, times: MidiTimes) -> None:
+def _read_meta(data: bytes, tick: int, times: MidiTimes) -> None:
+    kind, content = data[0] if data else 0, data[1:]
     if kind == 0x51 and len(content) == 3 and any(content):
         times.tempo.append((tick, int.from_bytes(content, "big")))
     elif kind == 0x58 and len(content) >= 2 and content[0]:
@@ -140,3 +183,11 @@ def _number(track: bytes, at: int) -> tuple[int, int]:
         if not byte & 0x80:
             break
     return value, at
+
+
+def variable_length(number: int) -> bytes:
+    """A number as MIDI writes waits and sizes: seven bits a byte, all but the last marked."""
+    found = bytes([number & 0x7F])
+    while number := number >> 7:
+        found = bytes([0x80 | number & 0x7F]) + found
+    return found

@@ -32,7 +32,8 @@ from chart.errors import ConfigError
 from chart.saving import save_bytes
 from ear.audio import SAMPLE_RATE
 from ear.beat_data import BeatPiece, PieceEntry, add_to_index, file_stem, quantised, read_index, split_of, write_piece
-from ear.midi import MidiError, midi_beats
+from ear.midi import MidiError, last_note_ms, midi_beats
+from ear.midi_excerpt import Excerpt, excerpt
 from ear.midi_sources import MidiSource, read_sources, without_test_pieces
 from ear.spectrogram import beat_this_mel
 
@@ -63,29 +64,31 @@ class Rendered:
 
 
 def render(source: MidiSource, config: RenderConfig) -> Rendered:
-    """One MIDI file, cut to the longest length allowed. Raises MidiError where it cannot be used."""
+    """One MIDI file, or a part of it of the longest length allowed. Raises MidiError where it cannot be used."""
     beat_ms, is_downbeat = source.beats() if source.annotation is not None else midi_beats(source.data)
     if beat_ms.size < 8:
         raise MidiError("has fewer than 8 beats")
     seed = np.random.SeedSequence([config.seed, *source.name.encode()])
     rng = np.random.default_rng(seed)
-    samples = fluidsynth(source.data, config, rng)
-    beat_ms = beat_ms + config.latency_ms
-    length_ms = samples.size * 1000 / SAMPLE_RATE
-    if length_ms < MIN_SECONDS * 1000:
+    part = _part(source.data, config.max_seconds * 1000, rng)
+    samples = fluidsynth(part.data, config, rng)[: round(config.max_seconds * SAMPLE_RATE)]
+    if samples.size < MIN_SECONDS * SAMPLE_RATE:
         raise MidiError("is too short")
-    start_ms = 0.0
-    if length_ms > config.max_seconds * 1000:
-        start_ms = rng.uniform(0, length_ms - config.max_seconds * 1000)
-        first = round(start_ms * SAMPLE_RATE / 1000)
-        samples = samples[first : first + round(config.max_seconds * SAMPLE_RATE)]
-        start_ms = first * 1000 / SAMPLE_RATE
-    end_ms = start_ms + samples.size * 1000 / SAMPLE_RATE
-    inside = (beat_ms >= start_ms) & (beat_ms < end_ms)
-    beat_ms, is_downbeat = beat_ms[inside] - start_ms, is_downbeat[inside]
+    beat_ms = beat_ms + (config.latency_ms - part.start_ms)
+    inside = (beat_ms >= 0) & (beat_ms < samples.size * 1000 / SAMPLE_RATE)
+    beat_ms, is_downbeat = beat_ms[inside], is_downbeat[inside]
     if beat_ms.size < 8:
         raise MidiError("has too few beats where it sounds")
     return Rendered(samples, beat_ms, is_downbeat)
+
+
+def _part(data: bytes, longest_ms: float, rng: np.random.Generator) -> Excerpt:
+    """All of a MIDI file, or of a longer one a part from anywhere."""
+    end_ms = last_note_ms(data)
+    if end_ms <= longest_ms:
+        return Excerpt(data, 0.0)
+    start_ms = rng.uniform(0, end_ms - longest_ms)
+    return excerpt(data, start_ms, start_ms + longest_ms)
 
 
 def render_piece(source: MidiSource, config: RenderConfig) -> BeatPiece:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from chart.errors import ConfigError
 from ear.accompaniments import draw_bpm, grooves, with_tempo, write_accompaniments, write_script
-from ear.midi import MidiError, midi_beats, read_midi_times
+from ear.midi import MidiError, events_of, last_note_ms, midi_beats, read_midi_times, split_midi
+from ear.midi_excerpt import ALL_SILENT, excerpt
 from ear.midi_sources import MidiSource, read_annotation, read_sources, without_test_pieces
 from ear.render_midi import main as render_command
 from tests.ear_midi_files import midi_file, quarter_notes, signature, tempo
@@ -69,6 +70,44 @@ def test_no_bytes_break_the_reader(body: bytes) -> None:
     head = struct.pack(">4sIHHH4sI", b"MThd", 6, 0, 1, 480, b"MTrk", len(body))
     with contextlib.suppress(MidiError):
         read_midi_times(head + body)
+
+
+SCALE = midi_file(
+    [(0, tempo(120)), (0, b"\xc0\x05"), (0, b"\xb0\x40\x7f")]
+    + [event for pitch in range(40, 80) for event in ((240, bytes([0x90, pitch, 100])), (240, bytes([0x80, pitch, 0])))]
+)
+"""A note every half second, on the off-beats, each a quarter second long."""
+
+
+def test_an_excerpt_holds_its_notes_and_what_was_set_before() -> None:
+    part = excerpt(SCALE, 4_000.0, 9_000.0)
+    assert part.start_ms == pytest.approx(4_000)
+    division, tracks = split_midi(part.data)
+    events = [event for track in tracks for event in events_of(track)]
+    notes = [(event.tick / division / 2, event.data[0]) for event in events if event.is_note_on]
+    assert notes == [(0.25 + 0.5 * k, 48 + k) for k in range(10)]
+    assert [event.tick for event in events if event.status == 0xC0] == [0]
+    assert read_midi_times(part.data).tempo == [(0, 500_000)]
+    silenced = {
+        (event.status & 0xF, event.data[0]) for event in events if event.status >> 4 == 0xB and not event.data[1]
+    }
+    assert silenced == {(channel, controller) for channel in range(16) for controller in ALL_SILENT}
+    assert np.allclose(midi_beats(part.data)[0][:3], [0, 500, 1000])
+
+
+def test_an_excerpt_keeps_the_tempo_of_its_start() -> None:
+    data = midi_file([(0, tempo(120)), (480, tempo(60)), *[(480, b"\x90\x40\x64")] * 9])  # 60 BPM from .5 s on
+    part = excerpt(data, 2_500.0, 6_000.0)
+    assert part.start_ms == pytest.approx(2_500)
+    assert read_midi_times(part.data).tempo == [(0, 500_000), (0, 1_000_000)]
+    assert last_note_ms(part.data) == pytest.approx(3_000)  # at 5.5 s of the whole
+
+
+@given(st.binary(max_size=120), st.floats(0, 1e4), st.floats(0, 1e4))
+def test_any_excerpt_of_any_track_can_be_read(body: bytes, start_ms: float, length_ms: float) -> None:
+    whole = struct.pack(">4sIHHH4sI", b"MThd", 6, 0, 1, 480, b"MTrk", len(body)) + body
+    with contextlib.suppress(MidiError):
+        read_midi_times(excerpt(whole, start_ms, start_ms + length_ms).data)
 
 
 def test_annotations_of_both_collections() -> None:
