@@ -34,7 +34,8 @@ def excerpt(data: bytes, start_ms: float, end_ms: float) -> Excerpt:
     step = max(1, times.ticks_per_quarter // 8, times.last_note // MAX_CUTS)
     tick = np.arange(0, times.last_note + times.ticks_per_quarter, step, dtype=np.float64)
     time_ms = times.to_ms(tick)
-    first, last = (int(tick[min(np.searchsorted(time_ms, ms), tick.size - 1)]) for ms in (start_ms, end_ms))
+    at = np.minimum(np.searchsorted(time_ms, [start_ms, end_ms]), tick.size - 1)
+    first, last = (int(edge) for edge in tick[at])
     division, tracks = split_midi(data)
     parts = [_cut(track, first, last) for track in tracks]
     head = b"MThd" + struct.pack(">IHHH", 6, 1, len(parts), division)
