@@ -25,21 +25,18 @@ from ear.audio import load_audio
 from ear.beat_network import BeatTracker, load_beat_tracker
 from ear.choice import MAX_PHASES, grid_features
 from ear.fit_timing import (
-    FOLDS,
     MAX_PHASE_ERROR_MS,
     MAX_TEMPO_ERROR,
     MIN_LAG_CONFIDENCE,
     MIN_STEADY_SHARE,
     STEADY_INTERVAL,
-    Example,
-    as_code,
-    fit_softmax,
     main_red_line,
     sources_and_output,
 )
 from ear.onset import estimate_lag_ms, onset_strength
 from ear.peaks import HeardPeaks, heard_peaks
 from ear.phase import BeatPhase, phase_features
+from ear.regression import FOLDS, Example, as_code, fit_softmax
 from ear.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
 from ear.timed_pieces import TimedPiece, timed_pieces, training_sets
 

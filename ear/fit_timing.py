@@ -6,14 +6,14 @@ Three multinomial logistic regressions, each over the candidates that the Ear it
 that is the beat (`ear.tempo`), the peak of the folded beat that is the beat's phase (`ear.phase`), and the rotation
 of the bar that starts on the downbeat (`ear.metre`). The answers are the charts' own red lines, after the lag between
 notes and sound. Each song counts three times: whole, its first 60 % and its last 60 %. Songs of the `val` split in
-`songs.json` are left out. `--timed` adds a folder of other music to the first question, whose tempi maps do not cover:
-audio files and a `timing.json`, a list of {file, beats_s}; pieces that keep no steady tempo are left out. Prints the
-share of songs right when tenths of the songs are held out in turn.
+`songs.json` are left out. `--timed` adds a folder of other music to the first two questions, whose tempi and off-beats maps do
+not cover: audio files and a `timing.json`, a list of {file, beats_s}; pieces that keep no steady tempo are left out.
+Prints the share of songs right when tenths of the songs are held out in turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,10 +26,11 @@ from chart.errors import ConfigError, Mania4KError
 from chart.model import Chart, TimingPoint
 from chart.osz import read_osz
 from chart.saving import save_bytes
-from ear.audio import Audio, load_audio
+from ear.audio import SAMPLE_RATE, Audio, load_audio
 from ear.metre import COMMON_METER, beat_features, rotations, texture
 from ear.onset import estimate_lag_ms, onset_strength
 from ear.phase import phase_features
+from ear.regression import Example, as_code, fit_softmax, held_out_share
 from ear.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
 from ear.timed_pieces import timed_pieces, training_sets
 
@@ -51,32 +52,18 @@ STEADY_INTERVAL = 3e-3
 CHART_COPIES = 2
 """Each chart counts as much as this many other pieces: with one, `train` charts lose what the pieces win."""
 
-MIN_STEP = 1e-6
-"""The fit is done when no weight changes by more."""
-
-FOLDS = 10
 PENALTY = {"BEAT_LEVEL_WEIGHTS": 0.01, "BEAT_PHASE_WEIGHTS": 0.001, "DOWNBEAT_WEIGHTS": 0.3}
 """Weight of the squared weights, chosen by the held-out share."""
 
 HEADER = '''"""Weights learnt from charts by `python -m ear.fit_timing`, which rewrites this file; do not edit by hand.
 
-Held-out share of `train` songs right: {report}.
+Held-out share of songs and pieces right: {report}.
 """
 
 import numpy as np
 
 # fmt: off
 '''
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Example:
-    """Candidates of one stretch of a song, and which of them the chart chose."""
-
-    song: int
-    whole: bool  # the whole song, on which the share of songs right is counted
-    features: NDArray[np.float64] = field(repr=False)  # [candidate, feature]
-    answer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +101,9 @@ def examples_of(song: int, audio: Audio, charts: tuple[Chart, ...]) -> Iterator[
     yield from level_examples(song, strength, 1000 / line.beat_length_ms)
     if lag.confidence < MIN_LAG_CONFIDENCE:
         return
-    for start, end in PARTS:
-        first, last = int(start * strength.shape[1]), int(end * strength.shape[1])
-        part, whole = strength[:, first:last], (start, end) == (0.0, 1.0)
-        cut = slice(int(start * audio.samples.size), int(end * audio.samples.size))
-        beat_hz = refine(part.sum(axis=0), 1.0, 1000 / line.beat_length_ms, 1.5e-4).hz
-        truth = Truth(beat_hz, _middle_downbeat_ms(line, note_ms) + lag.lag_ms - first)
-        yield from _beat_examples(song, whole, part, audio.samples[cut], truth)
+    truth = Truth(1000 / line.beat_length_ms, _middle_downbeat_ms(line, note_ms) + lag.lag_ms)
+    for part in _parts(strength, truth):
+        yield from _beat_examples(song, part, audio.samples)
 
 
 def _middle_downbeat_ms(line: TimingPoint, note_ms: NDArray[np.float64]) -> float:
@@ -150,68 +133,61 @@ def timed_examples(song: int, audio: Audio, beat_ms: NDArray[np.float64]) -> Ite
     if np.percentile(np.abs(interval / typical - 1), 90) <= STEADY_INTERVAL:
         strength = balanced(onset_strength(audio.samples, audio.sample_rate))
         yield from level_examples(song, strength, 1000 / typical)
+        for part in _parts(strength, Truth(1000 / typical, float(beat_ms[beat_ms.size // 2]))):
+            if found := phase_example(song, part):
+                yield "BEAT_PHASE_WEIGHTS", found.example
 
 
-def _beat_examples(
-    song: int, whole: bool, strength: NDArray[np.float32], samples: NDArray[np.float32], truth: Truth
-) -> Iterator[tuple[str, Example]]:
-    beat_ms = 1000 / truth.beat_hz
-    peaks, features = phase_features(strength, 1.0, beat_ms)
-    error = (peaks - truth.beat_ms + beat_ms / 2) % beat_ms - beat_ms / 2
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A stretch of a steady piece; times count from its start."""
+
+    start: float  # as shares of the piece's length
+    end: float
+    strength: NDArray[np.float32] = field(repr=False)  # balanced, [band, frame of 1 ms]
+    truth: Truth
+
+
+def _parts(strength: NDArray[np.float32], truth: Truth) -> Iterator[Part]:
+    """The `PARTS` of a piece with balanced onset strength [band, frame of 1 ms], each with its own finest tempo."""
+    for start, end in PARTS:
+        first, last = int(start * strength.shape[1]), int(end * strength.shape[1])
+        part = strength[:, first:last]
+        beat_hz = refine(part.sum(axis=0), 1.0, truth.beat_hz, 1.5e-4).hz
+        yield Part(start, end, part, Truth(beat_hz, truth.beat_ms - first))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPhase:
+    """The peak of the fold that is the beat, and the example that it makes."""
+
+    peak_ms: float
+    example: Example
+
+
+def phase_example(song: int, part: Part) -> FoundPhase | None:
+    """Which peak of the folded beat is the beat; None where no peak is near enough."""
+    beat_ms = 1000 / part.truth.beat_hz
+    peaks, features = phase_features(part.strength, 1.0, beat_ms)
+    error = (peaks - part.truth.beat_ms + beat_ms / 2) % beat_ms - beat_ms / 2
     best = int(np.abs(error).argmin())
     if abs(error[best]) > MAX_PHASE_ERROR_MS:
+        return None
+    return FoundPhase(float(peaks[best]), Example(song, (part.start, part.end) == (0.0, 1.0), features, best))
+
+
+def _beat_examples(song: int, part: Part, samples: NDArray[np.float32]) -> Iterator[tuple[str, Example]]:
+    """(weights' name, example) of the beat's phase and of the downbeat, with the whole piece's `samples` [sample]."""
+    found = phase_example(song, part)
+    if found is None:
         return
-    yield "BEAT_PHASE_WEIGHTS", Example(song, whole, features, best)
-    beats = np.arange(peaks[best], strength.shape[1] - beat_ms, beat_ms)
-    downbeat = round((truth.beat_ms - float(peaks[best])) / beat_ms) % COMMON_METER
-    bars = beat_features(strength, 1.0, texture(samples, 22_050), beats)
-    yield "DOWNBEAT_WEIGHTS", Example(song, whole, rotations(bars, COMMON_METER), downbeat)
-
-
-def fit_softmax(examples: Sequence[Example], penalty: float, steps: int = 30) -> NDArray[np.float64]:
-    """Weights [feature] of the multinomial logistic regression, by Newton's method with halved steps."""
-    features = np.vstack([example.features for example in examples])  # [candidate of any example, feature]
-    counts = np.array([len(example.features) for example in examples])
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    owner = np.repeat(np.arange(counts.size), counts)
-    features = features - features[first + [example.answer for example in examples]][owner]  # the answer scores 0
-
-    def judge(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """(loss, chance [candidate])."""
-        score = features @ weights
-        highest = np.maximum.reduceat(score, first)
-        chance = np.exp(score - highest[owner])
-        total = np.add.reduceat(chance, first)
-        return float((highest + np.log(total)).mean() + penalty * weights @ weights), chance / total[owner]
-
-    weights = np.zeros(features.shape[1])
-    loss, chance = judge(weights)
-    for _ in range(steps):
-        mean = np.add.reduceat(chance[:, None] * features, first)  # [example, feature]
-        gradient = 2 * penalty * weights + mean.mean(axis=0)
-        centred = features - mean[owner]
-        bend = 2 * penalty * np.eye(weights.size) + centred.T @ (centred * chance[:, None]) / counts.size
-        step = np.linalg.solve(bend, gradient)
-        while np.abs(step).max() > MIN_STEP and judge(weights - step)[0] > loss:
-            step /= 2
-        if np.abs(step).max() <= MIN_STEP:
-            break
-        weights = weights - step
-        loss, chance = judge(weights)
-    return weights
-
-
-def held_out_share(examples: list[Example], fit: Callable[[list[Example]], NDArray[np.float64]]) -> float:
-    """Share of whole songs answered rightly by weights learnt from the other tenths of the songs."""
-    right = []
-    for fold in range(FOLDS):
-        weights = fit([example for example in examples if example.song % FOLDS != fold])
-        right += [
-            int((example.features @ weights).argmax()) == example.answer
-            for example in examples
-            if example.whole and example.song % FOLDS == fold
-        ]
-    return float(np.mean(right))
+    yield "BEAT_PHASE_WEIGHTS", found.example
+    beat_ms = 1000 / part.truth.beat_hz
+    beats = np.arange(found.peak_ms, part.strength.shape[1] - beat_ms, beat_ms)
+    downbeat = round((part.truth.beat_ms - found.peak_ms) / beat_ms) % COMMON_METER
+    cut = slice(int(part.start * samples.size), int(part.end * samples.size))
+    bars = beat_features(part.strength, 1.0, texture(samples[cut], SAMPLE_RATE), beats)
+    yield "DOWNBEAT_WEIGHTS", Example(song, found.example.whole, rotations(bars, COMMON_METER), downbeat)
 
 
 def learn(folder: Path, timed: Path | None = None) -> str:
@@ -243,12 +219,6 @@ def learn(folder: Path, timed: Path | None = None) -> str:
         report.append(f"{name.removesuffix('_WEIGHTS').lower().replace('_', ' ')} {share:.3f}")
         lines.append(as_code(name, weights))
     return HEADER.format(report=", ".join(report)) + "\n".join(lines)
-
-
-def as_code(name: str, weights: NDArray[np.float64]) -> str:
-    """Python source of an array of weights."""
-    rows = [", ".join(f"{value:.3f}" for value in weights[first : first + 12]) for first in range(0, weights.size, 12)]
-    return f"{name} = np.array(\n    [\n" + "".join(f"        {row},\n" for row in rows) + "    ]\n)\n"
 
 
 def sources_and_output(written: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -40,6 +40,9 @@ RATIOS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1.0, 4 / 3, 3 / 2, 2.0, 3.0, 4.0)
 LINES = (1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1, 4 / 3, 3 / 2, 2, 3, 4, 5, 6, 8, 12, 16)
 """Spectral lines that tell a beat from its multiples, in units of the beat frequency."""
 
+LINE_FLOOR = 0.03
+"""Added to a line before its logarithm: in music there is always something between the beats, in a drum machine's pattern nothing."""
+
 TYPICAL_BPM = 160.0
 """Centre of the learnt tempo prior's scale (not the prior itself)."""
 
@@ -142,7 +145,7 @@ def candidate_features(spectrum: Spectrum, pulse_hz: float) -> tuple[NDArray[np.
 def _level_features(spectrum: Spectrum, beat_hz: float) -> NDArray[np.float64]:
     """[feature]: logarithm of each band's lines around `beat_hz`, and the tempo itself."""
     lines = np.array(LINES) * beat_hz
-    bands = [np.log(spectrum.at(band, lines) + 0.01) + 3.0 for band in range(len(spectrum.magnitude) - 1)]
+    bands = [np.log(spectrum.at(band, lines) + LINE_FLOOR) + 3.0 for band in range(len(spectrum.magnitude) - 1)]
     octave = np.log2(60 * beat_hz / TYPICAL_BPM)
     return np.concatenate([*bands, [octave, octave**2, abs(octave)]])
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from chart.osz import write_osz
 from ear import learnt_choice
 from ear.fit_choice import Choice, choices_of, fit_scaled, grids_of, held_out_shares, learn, main
-from ear.fit_timing import Example
 from ear.heard_grid import HEARD_FEATURES, heard_features, steady_beats
 from ear.metre import find_bars
 from ear.onset import onset_strength
 from ear.peaks import HeardPeaks, Peaks, heard_peaks
+from ear.regression import Example
 from ear.tempo import balanced
 from tests.builders import ChartBuilder
 from tests.ear_activations import activations_of

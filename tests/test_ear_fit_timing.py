@@ -10,14 +10,8 @@ from click.testing import CliRunner
 from chart.errors import ConfigError
 from chart.osz import write_osz
 from ear import learnt
-from ear.fit_timing import (
-    Example,
-    fit_softmax,
-    held_out_share,
-    main,
-    main_red_line,
-    timed_examples,
-)
+from ear.fit_timing import main, main_red_line, timed_examples
+from ear.regression import Example, fit_softmax, held_out_share
 from ear.timed_pieces import timed_pieces, training_sets
 from tests.builders import ChartBuilder
 from tests.ear_signals import audio_of, rock_beat, write_wav
@@ -108,13 +102,14 @@ def test_songs_without_a_steady_tempo_teach_nothing(tmp_path: Path) -> None:
     assert "no song with one steady tempo to learn from" in result.stderr
 
 
-def test_only_steady_pieces_teach_a_beat_level() -> None:
+def test_only_steady_pieces_teach_beat_levels_and_phases() -> None:
     audio = audio_of(rock_beat(140.0, 0.5, 20.0))
     beat_ms = 500 + 60_000 / 140 * np.arange(44)
     found = list(timed_examples(7, audio, beat_ms))
     assert [(name, example.song, example.whole) for name, example in found] == [
-        ("BEAT_LEVEL_WEIGHTS", 7, True), ("BEAT_LEVEL_WEIGHTS", 7, False), ("BEAT_LEVEL_WEIGHTS", 7, False),
-    ]  # fmt: skip
+        (name, 7, whole) for name in ("BEAT_LEVEL_WEIGHTS", "BEAT_PHASE_WEIGHTS") for whole in (True, False, False)
+    ]
+    assert [name for name, _ in timed_examples(7, audio, beat_ms + 60)] == ["BEAT_LEVEL_WEIGHTS"] * 3  # no peak there
     assert not list(timed_examples(7, audio, beat_ms[:10]))
     assert not list(timed_examples(7, audio, np.cumsum(np.random.default_rng(0).uniform(400, 440, 44))))
 
