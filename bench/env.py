@@ -139,19 +139,20 @@ def training_parts(library: Library, model: Mapper) -> dict[str, object]:
     ppo = SectionPPO(ChartVecEnv(library, 2), model, frozen_copy(model), settings, PolicySampling())
     ppo.set_logger(configure(None, []))
     _, callback = ppo._setup_learn(1)
-    charts = [write_piece(model, piece, [3.5] * settings.versions, 0) for piece in library.pieces[: settings.groups]]
+    pieces = library.pieces[: settings.songs]
+    charts = [write_piece(model, piece, [3.5] * settings.charts, 0) for piece in pieces]
     found: dict[str, object] = {}
     for _ in range(2):  # the first time compiles
         rollout = cost_of(partial(ppo.collect_rollouts, ppo.env, callback, ppo.rollout_buffer, 0))  # type: ignore[arg-type]
-        play = cost_of(lambda: [value_charts(one, library.pieces[k], 3.5, 0) for k, one in enumerate(charts)])
+        play = cost_of(lambda: [value_charts(one, piece, 3.5, 0) for one, piece in zip(charts, pieces, strict=True)])
+        valued = (1 + settings.versions) * play.cpu_s  # the charts, and with each of their sections' versions
         learn = cost_of(ppo.train)
         whole = rollout.cpu_s + learn.cpu_s
         found = {
-            "charts": settings.groups * settings.versions,
             "cpu_s": round(whole, 2),
             "share_of_training_step": {
-                "writing": round((rollout.cpu_s - play.cpu_s) / whole, 3),
-                "playtest_and_terms": round(play.cpu_s / whole, 3),
+                "writing": round((rollout.cpu_s - valued) / whole, 3),
+                "playtest_and_terms": round(valued / whole, 3),
                 "learning": round(learn.cpu_s / whole, 3),
             },
         }

@@ -1,9 +1,10 @@
-"""Rollouts of whole charts: written as `mapper.generate` writes them, played from end to end, and learnt from in sections.
+"""Rollouts inside whole charts: charts written as `mapper.generate` writes them, then sections of them written anew.
 
-A *group* are the versions of one chart: same song, same target, same players. Half of them lean to more rows than the mapper
-would write, half to fewer: what the better half earns teaches how dense the chart is to be (`env.lean`). Rows are learnt
-against the siblings of the same half: what a version's phrase is worth above theirs, and a share of what its whole chart is.
-Contexts are thus the mapper's own rows, and nothing of the reward is out of sight. Shapes use: version, phrase, env, bar.
+Of some songs charts are written by the sampler, half of them leaning to more rows than the mapper would write, half to as many
+fewer: what the better half earns teaches how dense charts are to be (`env.lean`). In each chart, one section is written
+anew by the policy in several versions, and what each is worth is what its *whole chart* is worth with it. Versions differ in
+nothing else, so there is little noise; contexts are the mapper's own rows; and nothing of the reward is out of sight.
+Shapes use: chart, version, phrase, env, bar.
 """
 
 from __future__ import annotations
@@ -15,135 +16,161 @@ import torch
 from numpy.typing import NDArray
 
 from chart.errors import ConfigError
+from chart.model import KEYS, Chart
+from env import kernels
 from env.chart_value import ChartValues, value_charts
-from env.decoding import Windows, controls_of
+from env.core import State
+from env.decoding import Windows, controls_of, windows_of
 from env.heldout import chart_from, sampling_for
 from env.lean import DRAWN, Pairs
-from env.library import Library
-from env.replay import replay, windows_of
-from env.rollout import Written, against_siblings
+from env.library import Library, Piece
+from env.rollout import GoingOn, against_siblings
+from env.scoring import settings_of
 from env.sections import PHRASE_BARS, Section, SectionConfig, Target, possible_starts, section_at
 from mapper.hearing import hear
 from mapper.model import Mapper
 from mapper.rows import Rows
 from mapper.sampling import write_rows
+from mapper.sampling_kernels import next_hold_lean
 from reward.total import Weights
 
-CHART_SHARE = 0.25
-"""What a version's whole chart counts beside a phrase of it. A phrase is one of some thirty: more is mostly noise, and 2.0 drowned
-what phrases tell (docs/LOG.md)."""
+CHART_SHARE = 1.0
+"""What whole charts count beside the phrases. Players' dice are .0005 of the .007 by which versions' whole rewards differ."""
 
 
 @dataclass(frozen=True)
-class ChartRollout:
-    """How many charts are written, and how much of them is learnt from."""
+class Charts:
+    """Charts that were written, one after another of each song, with the section of each that is to be written anew."""
 
-    songs: int = 4  # each at one target
-    versions: int = 8  # of each chart; an even number, half of them lean each way
-    sections: int = 4  # of each chart
-
-
-@dataclass(frozen=True)
-class Group:
-    """The versions of one chart."""
-
-    piece: int
-    target: Target
-    heard: NDArray[np.float32]  # [width], mean of the cells
-    rows: list[Rows]  # [version]
-    values: ChartValues
-    sections: list[Section]  # [section · version], those that are learnt from
-    windows: Windows  # [section · version]
-
-
-@dataclass(frozen=True)
-class Played:
-    """A rollout."""
-
-    written: Written  # sections of the charts; env (group · sections + section) · versions + version
-    reward: NDArray[np.float64]  # [env, bar], against siblings
+    rows: list[Rows]  # [chart]
+    sections: list[Section]  # [chart]
+    seeds: NDArray[np.int64]  # [chart], of the players
+    going_on: GoingOn
     pairs: Pairs
-    total: NDArray[np.float64]  # [chart], the whole reward, 0–1; the versions of a group one behind another
-    terms: dict[str, NDArray[np.float64]]  # name → [chart], 0–1, nan = nothing to measure
+    values: list[ChartValues]  # [song]
 
 
 @torch.no_grad()
-def play_charts(
-    library: Library,
-    model: Mapper,
-    config: ChartRollout,
-    sections: SectionConfig,
-    weights: Weights,
-    random: np.random.Generator,
-) -> Played:
-    """Write, play and value the charts of a rollout."""
-    drawn = np.repeat(np.array([DRAWN, -DRAWN], np.float32), config.versions // 2)
-    groups = [_play_group(library, model, config, sections, weights, drawn, random) for _ in range(config.songs)]
-    windows = Windows.joined([group.windows for group in groups])
-    leaning = torch.from_numpy(np.tile(drawn, config.songs * config.sections)).to(windows.control.device)
-    written = replay(
-        library,
-        [section for group in groups for section in group.sections],
-        [rows for group in groups for _ in range(config.sections) for rows in group.rows],
-        windows,
-        windows.leans(model) + leaning,
-    )
-    reward = np.concatenate([_reward(group, library, config) for group in groups])
-    heard = np.stack([group.heard for group in groups]).repeat(config.versions, axis=0)
-    earned = np.concatenate([group.values.aimed - group.values.aimed.mean() for group in groups])
-    pairs = Pairs(heard, np.tile(drawn, config.songs), earned.astype(np.float32))
-    total = np.concatenate([group.values.total for group in groups])
-    terms = {name: np.concatenate([group.values.terms[name] for group in groups]) for name in groups[0].values.terms}
-    return Played(written, against_siblings(reward, config.versions // 2), pairs, total, terms)
+def write_charts(
+    library: Library, model: Mapper, songs: int, charts: int, drawing: SectionConfig, random: np.random.Generator
+) -> Charts:
+    """Write and value `charts` charts (an even number) of each of so many songs, at random targets."""
+    drawn = np.repeat(np.array([DRAWN, -DRAWN], np.float32), charts // 2)
+    parts = [_write_song(library, model, drawn, drawing, random) for _ in range(songs)]
+    rows = [one for part in parts for one in part.rows]
+    sections = [one for part in parts for one in part.sections]
+    windows = Windows.joined([part.windows for part in parts])
+    lean = windows.leans(model) + torch.from_numpy(np.tile(drawn, songs)).to(windows.control.device)
+    holds = np.array([_hold_lean(one, section) for one, section in zip(rows, sections, strict=True)], np.float32)
+    heard = np.stack([part.heard for part in parts]).repeat(charts, axis=0)
+    earned = np.concatenate([part.values.aimed - part.values.aimed.mean() for part in parts])
+    seeds = np.repeat([part.seed for part in parts], charts)
+    pairs = Pairs(heard, np.tile(drawn, songs), earned.astype(np.float32))
+    return Charts(rows, sections, seeds, GoingOn(windows, lean, holds), pairs, [part.values for part in parts])
 
 
-def _play_group(
-    library: Library,
-    model: Mapper,
-    config: ChartRollout,
-    drawing: SectionConfig,
-    weights: Weights,
-    drawn: NDArray[np.float32],
-    random: np.random.Generator,
-) -> Group:
-    """The versions of one chart, of a random song at a random target, and the sections that are learnt from."""
-    number, phrases = _draw_song(library, config, drawing, random)
-    piece = library.pieces[number]
+@dataclass(frozen=True)
+class _Song:
+    """The charts of one song, all at one target."""
+
+    heard: NDArray[np.float32]  # [width], mean of the cells
+    rows: list[Rows]  # [chart]
+    values: ChartValues
+    sections: list[Section]  # [chart]
+    windows: Windows  # [chart]
+    seed: int
+
+
+def _write_song(
+    library: Library, model: Mapper, drawn: NDArray[np.float32], drawing: SectionConfig, random: np.random.Generator
+) -> _Song:
+    """Charts of a random song at a random target, one for each lean `drawn`."""
+    number, phrases = _draw_song(library, drawing, random)
+    piece, charts = library.pieces[number], drawn.size
     stars = float(random.uniform(drawing.min_stars, drawing.max_stars))
     style = piece.humans[int(random.integers(len(piece.humans)))].style
     target, seed = Target.typical(stars, style), int(random.integers(2**31))
     heard = hear(model, piece.grid, piece.features, piece.lag_ms, controls_of([target]))
-    each = heard.repeated([0] * config.versions)
+    each = heard.repeated([0] * charts)
     leaning = replace(each, onset_logit=each.onset_logit + drawn[:, None])
-    rows = write_rows(model, leaning, sampling_for([target] * config.versions, seed))
-    values = value_charts([chart_from(one, piece, stars) for one in rows], piece, stars, seed, weights)
-    chosen = [section_at(library, number, phrase, drawing.phrases, target, one) for phrase in phrases for one in rows]
+    rows = write_rows(model, leaning, sampling_for([target] * charts, seed))
+    values = value_charts([chart_from(one, piece, stars) for one in rows], piece, stars, seed)
+    chosen = random.choice(phrases, charts)
+    sections = [
+        section_at(library, number, int(phrase), drawing.phrases, target, one)
+        for phrase, one in zip(chosen, rows, strict=True)
+    ]
     device = next(model.parameters()).device
-    return Group(number, target, heard.cell[0].mean(0), rows, values, chosen, windows_of(heard, chosen, device))
+    return _Song(heard.cell[0].mean(0), rows, values, sections, windows_of(heard, sections, device), seed)
 
 
-def _draw_song(
-    library: Library, config: ChartRollout, drawing: SectionConfig, random: np.random.Generator
-) -> tuple[int, list[int]]:
-    """(a piece with enough room, phrases at which the sections begin)."""
+def _draw_song(library: Library, drawing: SectionConfig, random: np.random.Generator) -> tuple[int, NDArray[np.int64]]:
+    """(a piece with room for a section, the phrases at which one may begin)."""
     for _ in range(1000):
         number = int(random.integers(len(library.pieces)))
-        starts = possible_starts(library.pieces[number], drawing.phrases)[:: drawing.phrases]
-        if starts.size >= config.sections:
-            return number, random.choice(starts, config.sections, replace=False).tolist()
-    raise ConfigError(
-        f"no song of the library has room for {config.sections} sections of {drawing.phrases} phrases; give longer songs"
-    )
+        starts = possible_starts(library.pieces[number], drawing.phrases)
+        if starts.size:
+            return number, starts
+    raise ConfigError(f"no song of the library has room for sections of {drawing.phrases} phrases; give longer songs")
 
 
-def _reward(group: Group, library: Library, config: ChartRollout) -> NDArray[np.float64]:
-    """[section · version, bar] what each phrase and its chart are worth, paid with the phrase's last bar."""
-    values, bars = group.values, group.sections[0].bars
-    start_ms = library.pieces[group.piece].phrases[0]
-    reward = np.zeros((len(group.sections), bars))
-    phrases = bars // PHRASE_BARS
-    for number, section in enumerate(group.sections):
-        version, first = number % config.versions, int(np.argmin(np.abs(start_ms - section.bar_ms[0])))
-        paid = values.phrase[version, first : first + phrases] + CHART_SHARE * values.whole[version]
-        reward[number, PHRASE_BARS - 1 :: PHRASE_BARS] = paid / phrases
+def _hold_lean(rows: Rows, section: Section) -> float:
+    """Log-odds of a hold that the sampler had come to when the section began."""
+    lean = 0.0
+    for code in rows.code[rows.slot < section.first_slot].tolist():
+        lean = next_hold_lean(lean, code, section.target.hold_share)
+    return lean
+
+
+def earn_in_charts(
+    library: Library, charts: Charts, state: State, versions: int, weights: Weights
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """([env, bar] what each version of a section is worth against its siblings, [env] whole reward of its chart).
+
+    A phrase's own value, by `weights`, is paid with its last bar; with the section's last one what its whole chart is worth,
+    as many times as sections go into the chart.
+    """
+    reward, total = [], []
+    for number, section in enumerate(charts.sections):
+        piece, own = library.pieces[section.piece], slice(number * versions, (number + 1) * versions)
+        spliced = [
+            chart_with(charts.rows[number], section, piece, state.tokens[env, first:known])
+            for env, first, known in zip(
+                range(own.start, own.stop),
+                state.numbers[own, kernels.FIRST_COUNT],
+                state.numbers[own, kernels.COUNT],
+                strict=True,
+            )
+        ]
+        values = value_charts(spliced, piece, section.target.stars, int(charts.seeds[number]), weights)
+        reward.append(_by_bar(values, section, piece))
+        total.append(values.total)
+    return against_siblings(np.concatenate(reward), versions), np.concatenate(total)
+
+
+def _by_bar(values: ChartValues, section: Section, piece: Piece) -> NDArray[np.float64]:
+    """[version, bar] see `earn_in_charts`."""
+    phrases, all_phrases = section.bars // PHRASE_BARS, piece.phrases.shape[1]
+    first = int(np.argmin(np.abs(piece.phrases[0] - section.bar_ms[0])))
+    reward = np.zeros((len(values.whole), section.bars))
+    reward[:, PHRASE_BARS - 1 :: PHRASE_BARS] = values.phrase[:, first : first + phrases] / phrases
+    reward[:, -1] += CHART_SHARE * values.whole * all_phrases / phrases
     return reward
+
+
+def chart_with(rows: Rows, section: Section, piece: Piece, tokens: NDArray[np.int32]) -> Chart:
+    """The chart with the rows of `tokens` [row, kernels.TOKEN], which count from the window, in the section's place."""
+    before, after = rows.slot < section.first_slot, rows.slot >= section.end_slot
+    slot = np.concatenate((rows.slot[before], tokens[:, kernels.SLOT] + section.window_slot, rows.slot[after]))
+    code = np.concatenate((rows.code[before], tokens[:, kernels.CODE], rows.code[after]))
+    whole = np.zeros((slot.size, kernels.TOKEN), np.int32)
+    whole[:, kernels.SLOT], whole[:, kernels.CODE] = slot, code
+    note, slot_ms = np.empty((KEYS * (slot.size + 1), 3)), piece.grid.slot_ms
+    count = kernels.write_notes(whole, float(slot_ms[piece.last_slot]), slot_ms, note)
+    return Chart(
+        note[:count, 0],
+        note[:count, 1].astype(np.int8),
+        note[:count, 2],
+        timing_points=piece.timing_points,
+        difficulty=settings_of(section.target.stars),
+    )

@@ -22,10 +22,11 @@ from reward.total import UNKNOWN, Score, Weights, score_batch
 
 REPETITION_WEIGHT = 0.3
 """What a chart's repetition with the music (a correlation) counts: people's band is met long before all of it is sold."""
-LEVEL_WEIGHT = 0.02
-"""What a level by which a phrase is harder than its siblings counts, for each level that their charts are too easy."""
-MOST_OFF = 1.5
-"""Levels off the target beyond which a phrase is paid no more for moving."""
+LEVEL_WEIGHT = 0.3
+"""What a level by which a phrase is harder than its siblings counts, for each level that their charts are too easy. With .06
+rows became easier as fast as the density rose (docs/LOG.md)."""
+MOST_OFF = 0.6
+"""Levels off the target beyond which a phrase is paid no more for moving: a level is worth .18 then, about `SKILL_WEIGHT`."""
 UNPLAYED_LEVELS = 4.0
 """Levels off that a chart counts which cannot be played, `reward.fairness.MAX_OFF`."""
 

@@ -21,6 +21,7 @@ from env.library import Library
 from env.sections import MAX_TOKENS, Section, Target
 from mapper.batches import stacked
 from mapper.controls import Controls
+from mapper.hearing import Heard
 from mapper.model import Encoding, Mapper, RowTokens, cells_of, elapsed_bucket
 from mapper.stretch import CELLS, cell_arrays
 
@@ -58,6 +59,26 @@ def _tensors(encoding: Encoding) -> list[Tensor]:
     assert encoding.alike is not None
     assert encoding.whole is not None
     return [encoding.cell, encoding.slot, encoding.onset_logit, encoding.alike, encoding.whole]
+
+
+def windows_of(heard: Heard, sections: Sequence[Section], device: torch.device) -> Windows:
+    """What a mapper heard of the whole song around sections of it, [section]; `heard` is of one chart."""
+    parts = [_part(heard, section.window_slot // SLOTS_PER_CELL) for section in sections]
+    tensors = [torch.from_numpy(np.stack(one)).to(device) for one in zip(*parts, strict=True)]
+    control = torch.from_numpy(heard.decoder_control).to(device)[:, None]
+    return Windows(Encoding(*tensors), control.expand(len(sections), -1, -1))
+
+
+def _part(heard: Heard, first: int) -> list[NDArray[np.float32]]:
+    """Cells, slots, log-odds of rows, likeness and mean of the window from this cell on; nothing behind the song's end."""
+    cells, slots = slice(first, first + CELLS), slice(first * SLOTS_PER_CELL, (first + CELLS) * SLOTS_PER_CELL)
+    arrays = (heard.cell[0, cells], heard.slot[0, slots], heard.onset_logit[0, slots], heard.alike[0, cells])
+    lengths = (CELLS, CELLS * SLOTS_PER_CELL, CELLS * SLOTS_PER_CELL, CELLS)
+    padded = [
+        np.pad(one, [(0, length - len(one))] + [(0, 0)] * (one.ndim - 1))
+        for one, length in zip(arrays, lengths, strict=True)
+    ]
+    return [*padded, arrays[0].mean(0)]
 
 
 @torch.no_grad()

@@ -37,10 +37,11 @@ class RefineConfig:
     init: str = "bundled"
     updates: int = 60
     rollout: str = "charts"
-    groups: int = 4
+    songs_a_rollout: int = 3
+    charts: int = 4
+    groups: int = 12
     versions: int = 8
-    chart_sections: int = 4
-    epochs: int = 2
+    epochs: int = 1
     minibatches: int = 4
     learning_rate: float = 3e-4
     leash: float = 0.03  # nats a step
@@ -56,7 +57,7 @@ class RefineConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        counts = ("updates", "groups", "chart_sections", "epochs", "minibatches")
+        counts = ("updates", "songs_a_rollout", "groups", "epochs", "minibatches")
         require_positive(self, (*counts, "evaluate_every", "charts_every", "save_every"))
         if self.rollout not in ROLLOUTS:
             raise ConfigError(f"--rollout is {self.rollout!r}; give one of {', '.join(ROLLOUTS)}")
@@ -64,10 +65,11 @@ class RefineConfig:
             raise ConfigError(
                 f"--versions is {self.versions}; a version needs siblings to be compared with: give 2 or more"
             )
-        if self.rollout == "charts" and self.versions % 2:
-            raise ConfigError(f"--versions is {self.versions}; of charts, half lean to more rows: give an even number")
-        if self.minibatches > self.groups * self.versions:
-            raise ConfigError(f"--minibatches {self.minibatches} are more than --groups × --versions episodes")
+        if self.charts < 2 or self.charts % 2:
+            raise ConfigError(f"--charts is {self.charts}; half of them lean to more rows: give an even number")
+        sections = self.songs_a_rollout * self.charts if self.rollout == "charts" else self.groups
+        if self.minibatches > sections * self.versions:
+            raise ConfigError(f"--minibatches {self.minibatches} are more than the {sections * self.versions} episodes")
 
 
 def refine(config: RefineConfig) -> dict[str, float]:
@@ -116,8 +118,8 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
     settings = Settings(
         groups=config.groups,
         versions=config.versions,
-        charts=config.rollout == "charts",
-        sections=config.chart_sections,
+        songs=config.songs_a_rollout if config.rollout == "charts" else 0,
+        charts=config.charts,
         minibatches=config.minibatches,
         epochs=config.epochs,
         learning_rate=config.learning_rate,
@@ -155,11 +157,12 @@ def split_songs(corpus: Any, max_songs: int = 0) -> tuple[list[int], list[int]]:
     type=click.Choice(ROLLOUTS),
     default=RefineConfig.rollout,
     show_default=True,
-    help="What is written: whole charts, sections, or new versions of sections of people's charts.",
+    help="What is written: sections of the mapper's own charts, sections as they come, or those of people's charts anew.",
 )
-@click.option("--groups", default=RefineConfig.groups, show_default=True, help="Songs, or sections, a rollout.")
-@click.option("--versions", default=RefineConfig.versions, show_default=True, help="Versions of each.")
-@click.option("--chart-sections", default=RefineConfig.chart_sections, show_default=True, help="Learnt from, a chart.")
+@click.option("--songs-a-rollout", default=RefineConfig.songs_a_rollout, show_default=True)
+@click.option("--charts", default=RefineConfig.charts, show_default=True, help="Of each song; in each, one section.")
+@click.option("--groups", default=RefineConfig.groups, show_default=True, help="Sections a rollout, if not of charts.")
+@click.option("--versions", default=RefineConfig.versions, show_default=True, help="Versions of each section.")
 @click.option("--epochs", default=RefineConfig.epochs, show_default=True)
 @click.option("--minibatches", default=RefineConfig.minibatches, show_default=True)
 @click.option("--learning-rate", default=RefineConfig.learning_rate, show_default=True)

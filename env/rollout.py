@@ -24,6 +24,7 @@ from env.library import Library
 from env.policy import ValueHead
 from env.scoring import TERM_NAMES, Job, Scorer, Valued
 from env.sections import PHRASE_BARS, Section
+from mapper.sampling_kernels import next_hold_lean
 
 COMPACT_BELOW = 0.8
 """Share of environments still writing below which the decoder forgets those that are done."""
@@ -46,6 +47,15 @@ class Written:
     hold_lean: NDArray[np.float32]  # [env, step], log-odds that the sampler added for each hold to keep their share
 
 
+@dataclass(frozen=True)
+class GoingOn:
+    """What sections are told that are parts of whole charts; all are [section]."""
+
+    windows: Windows
+    lean: Tensor  # log-odds for rows throughout
+    hold_lean: NDArray[np.float32]  # log-odds of a hold by which the charts kept to their share of holds, so far
+
+
 @torch.no_grad()
 def write(
     library: Library,
@@ -54,23 +64,29 @@ def write(
     versions: int,
     seed: Sequence[int],
     value_head: ValueHead | None = None,
+    going_on: GoingOn | None = None,
 ) -> Written:
-    """Write each section `versions` times; version v of section s is environment `s · versions + v`."""
+    """Write each section `versions` times; version v of section s is environment `s · versions + v`.
+
+    `going_on` tells of the charts that the sections are parts of; without it windows are heard by themselves, and holds come
+    as they come.
+    """
     device = next(judge.model.parameters()).device
     random = torch.Generator(device=device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-    heard = hear(judge.model, library, sections)
+    heard = going_on.windows if going_on else hear(judge.model, library, sections)
     group = torch.arange(len(sections), device=device).repeat_interleave(versions)
     state = core.initial(library, [section for section in sections for _ in range(versions)])
-    lean = heard.leans(judge.model)[group]
-    writer = _Writer(library, judge, state, heard, group, lean, random, value_head)
-    taken: list[Taken] = []
+    lean = (going_on.lean if going_on else heard.leans(judge.model))[group]
+    hold_lean = going_on.hold_lean.repeat(versions) if going_on else None
+    writer = _Writer(library, judge, state, heard, group, lean, random, value_head, hold_lean)
+    taken: list[_Taken] = []
     while not state.over.all():
         taken.append(writer.step())
-    return joined(state, heard, group, lean, open_slots_of(library, state), taken)
+    return _joined(state, heard, group, lean, open_slots_of(library, state), taken)
 
 
 @dataclass(frozen=True)
-class Taken:
+class _Taken:
     """One step of those environments that are still writing."""
 
     envs: NDArray[np.int64]
@@ -94,16 +110,18 @@ class _Writer:
         lean: Tensor,
         random: torch.Generator,
         value_head: ValueHead | None,
+        hold_lean: NDArray[np.float32] | None,
     ) -> None:
         self.library, self.judge, self.state, self.random = library, judge, state, random
-        self.value_head = value_head
+        self.value_head, self.keeps_holds = value_head, hold_lean is not None
+        self.hold_lean = np.zeros(len(state.sections), np.float32) if hold_lean is None else hold_lean
         self.heard, self.group, self.lean = heard, group, lean
         self.open_slots = torch.from_numpy(open_slots_of(library, state)).to(group.device)
         self.decoder = Decoder(judge.model, heard.picked(group), state.tokens, state.tokens_known)
         self.active = np.arange(len(state.sections))
         self.code_at = codes_at(torch.from_numpy(state.tokens)).to(group.device)
 
-    def step(self) -> Taken:
+    def step(self) -> _Taken:
         """One action in each environment that is not done."""
         state, count = self.state, len(self.state.sections)
         writing = np.flatnonzero(~state.over[self.active])
@@ -113,7 +131,7 @@ class _Writer:
         envs = self.active[writing]
         at = torch.from_numpy(writing).to(self.group.device)
         decisions, log_prob = self._decide(envs, at)
-        value = self._value(envs, at)
+        value, hold_lean = self._value(envs, at), self.hold_lean[envs]
         offset, code = np.full(count, kernels.OFFSETS), np.zeros(count, np.int64)
         offset[envs], code[envs] = decisions.offset, decisions.code
         over_before = state.over.copy()
@@ -124,11 +142,15 @@ class _Writer:
             self._note(np.flatnonzero(fresh))
             newest = state.tokens[self.active, state.tokens_known[self.active] - 1]
             self.decoder.read(newest, fresh[self.active])
-        nothing = np.zeros(envs.size, np.float32)
-        return Taken(envs, decisions, log_prob, value, state.bars_done[envs].copy(), nothing)
+        return _Taken(envs, decisions, log_prob, value, state.bars_done[envs].copy(), hold_lean)
 
     def _note(self, envs: NDArray[np.int64]) -> None:
-        """Remember where the newest rows stand."""
+        """Remember where the newest rows stand, and how many holds they begin."""
+        if self.keeps_holds:
+            for env in envs.tolist():
+                code = int(self.state.tokens[env, self.state.tokens_known[env] - 1, kernels.CODE])
+                share = self.state.sections[env].target.hold_share
+                self.hold_lean[env] = next_hold_lean(self.hold_lean[env], code, share)
         newest = (
             torch.from_numpy(self.state.tokens[envs, self.state.tokens_known[envs] - 1]).long().to(self.group.device)
         )
@@ -146,33 +168,40 @@ class _Writer:
         library, state, device = self.library, self.state, at.device
         decisions = decisions_of(library, state, envs)
         hidden, number = self.decoder.state[at][:, None], torch.from_numpy(envs).to(device)
-        place = (self.heard, self.group[number], self.open_slots[number], self.code_at[number], self.lean[number])
+        holds = torch.from_numpy(self.hold_lean[envs])[:, None].to(device)
+        place = (
+            self.heard,
+            self.group[number],
+            self.open_slots[number],
+            self.code_at[number],
+            self.lean[number],
+            holds,
+        )
         uniform = torch.rand(2, len(envs), generator=self.random, device=device)
         reading = Reading(_one_step(decisions, device), *place)
         offset, offset_prob = self.judge.draw_offsets(reading, hidden, uniform[0])
         chosen = offset.cpu().numpy()
-        decisions = with_(decisions, offset=chosen, rests=resting_columns(library, state, envs, chosen))
+        decisions = _with(decisions, offset=chosen, rests=resting_columns(library, state, envs, chosen))
         reading = Reading(_one_step(decisions, device), *place)
         code, code_prob = self.judge.draw_codes(reading, hidden, uniform[1])
-        return with_(decisions, code=code.cpu().numpy()), (offset_prob + code_prob).cpu().numpy()
+        return _with(decisions, code=code.cpu().numpy()), (offset_prob + code_prob).cpu().numpy()
 
 
 def _one_step(decisions: Decisions, device: torch.device):  # type: ignore[no-untyped-def]
     return Decisions(**{one.name: getattr(decisions, one.name)[:, None] for one in fields(Decisions)}).tensors(device)
 
 
-def with_(decisions: Decisions, **changes: NDArray[np.int64]) -> Decisions:
-    """The decisions with some of their arrays changed."""
+def _with(decisions: Decisions, **changes: NDArray[np.int64]) -> Decisions:
     return Decisions(**{one.name: changes.get(one.name, getattr(decisions, one.name)) for one in fields(Decisions)})
 
 
-def joined(
+def _joined(
     state: State,
     heard: Windows,
     group: Tensor,
     lean: Tensor,
     open_slots: NDArray[np.bool_],
-    taken: list[Taken],
+    taken: list[_Taken],
 ) -> Written:
     """Steps of all environments as [env, step] arrays."""
     count = len(state.sections)

@@ -1,8 +1,7 @@
 """PPO on whole sections, leashed to the pretrained mapper: stable-baselines3's `PPO` with three changes.
 
-A rollout writes whole charts of `groups` songs in `versions` versions each and learns from sections of them
-(`env.chart_rollout`), or it writes single sections, as the environment has them (`env.rollout`). What a version
-earns is taken against its siblings; minibatches are whole sections (`env.episode_buffer`). To PPO's loss comes the
+A rollout writes whole charts and sections of them anew (`env.chart_rollout`), or single sections as the environment has
+them (`env.rollout`), in `versions` versions each. What a version earns is taken against its siblings; minibatches are whole sections (`env.episode_buffer`). To PPO's loss comes the
 exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and a
 guard on holds (`env.guard`). Returns are not bootstrapped at a section's end.
 """
@@ -22,7 +21,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from env.chart_rollout import ChartRollout, play_charts
+from env.chart_rollout import earn_in_charts, write_charts
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import hold_drift, holds_and_notes
 from env.judge import Judge, Judged, PolicySampling, states_of
@@ -43,12 +42,14 @@ HOLD_WEIGHT = 60.0
 class Settings:
     """What PPO on sections needs beside stable-baselines3's own arguments."""
 
-    groups: int = 4  # songs a rollout, each at one target; without `charts` sections
-    versions: int = 8  # of each, an even number for charts
-    charts: bool = True  # write whole charts, from which also their density is learnt
-    sections: int = 4  # of each whole chart that are learnt from
+    songs: int = 3  # a rollout, each at one target; 0: sections are written by themselves
+    charts: int = (
+        4  # of each song, an even number: half lean to more rows, half to fewer; in each a section is written anew
+    )
+    groups: int = 12  # without songs, sections a rollout
+    versions: int = 8  # of each section
     minibatches: int = 4
-    epochs: int = 2
+    epochs: int = 1
     learning_rate: float = 3e-4
     clip: float = 0.2
     decay: float = 0.98  # of generalised advantages
@@ -99,7 +100,7 @@ class SectionPPO(PPO):
         if self.finished:
             return False
         random = np.random.default_rng([self.settings.seed, self.updates, 0])
-        written = (self._write_charts if self.settings.charts else self._write_sections)(rollout_buffer, random)
+        written = (self._write_charts if self.settings.songs else self._write_sections)(rollout_buffer, random)
         holds, notes = holds_and_notes(written.state)
         self.logger.record("rollout/steps", float(written.steps.mean()))
         self.logger.record("lean/mean", float(written.lean.mean()))
@@ -112,28 +113,27 @@ class SectionPPO(PPO):
 
     def _write_charts(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written:
         """Fill the buffer with sections of whole charts."""
-        settings, session = self.settings, self.chart_env.session
-        asked = ChartRollout(settings.groups, settings.versions, settings.sections)
-        weights = session.scorer.config.weights
-        played = play_charts(self.chart_env.library, self.policy.mapper, asked, session.config, weights, random)
-        buffer.fill(played.written, played.reward)
-        for episodes in buffer.minibatches(settings.minibatches, random, self.device):
-            self._judge(played.written, episodes)
-        buffer.fill(played.written, played.reward)
-        self.pairs = played.pairs
-        self._log_rollout(played.total, played.terms)
-        return played.written
-
-    @torch.no_grad()
-    def _judge(self, written: Written, episodes: Episodes) -> None:
-        """Note how likely the decisions were that the sampler took, and what the value head expected."""
-        state = states_of(
-            self.policy.mapper, episodes.reading.windows, episodes.tokens, episodes.reading.decisions.token
+        settings, session, library = self.settings, self.chart_env.session, self.chart_env.library
+        charts = write_charts(library, self.policy.mapper, settings.songs, settings.charts, session.config, random)
+        seed = [settings.seed, self.updates, 1]
+        written = write(
+            library,
+            self.policy.judge,
+            charts.sections,
+            settings.versions,
+            seed,
+            self.policy.value_head,
+            charts.going_on,
         )
-        judged = self.policy.judge.judge(episodes.reading, state)
-        at = (episodes.numbers.cpu().numpy(), slice(state.shape[1]))
-        written.log_prob[at] = judged.log_prob.cpu().numpy()
-        written.value[at] = self.policy.value_head(state, episodes.left, episodes.stars).cpu().numpy()
+        weights = session.scorer.config.weights
+        reward, total = earn_in_charts(library, charts, written.state, settings.versions, weights)
+        buffer.fill(written, reward)
+        self.pairs = charts.pairs
+        self.logger.record("charts_written/total", float(np.mean([one.total for one in charts.values])))
+        self.logger.record("charts_written/off", float(np.mean([np.abs(one.off).mean() for one in charts.values])))
+        terms = {name: np.concatenate([one.terms[name] for one in charts.values]) for name in charts.values[0].terms}
+        self._log_rollout(total, terms)
+        return written
 
     def _write_sections(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written:
         """Fill the buffer with sections as the environment has them."""

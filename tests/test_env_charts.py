@@ -1,8 +1,9 @@
-"""Rollouts of whole charts: what is written, how its decisions are taken again, and what versions earn."""
+"""Rollouts inside whole charts: what is written, what a section is worth in its chart, and how holds are kept."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -11,16 +12,17 @@ import torch
 from chart.errors import ConfigError
 from chart.model import Chart
 from env import core, kernels
-from env.chart_rollout import ChartRollout, Played, play_charts
+from env.chart_rollout import Charts, chart_with, earn_in_charts, write_charts
 from env.chart_value import value_charts
-from env.episode_buffer import EpisodeBuffer
 from env.heldout import chart_from, sampling_for, write_piece
-from env.judge import Judge, PolicySampling, states_of
+from env.judge import Judge, PolicySampling
 from env.lean import DRAWN
-from env.replay import hold_leans
-from env.sections import SectionConfig, Target
+from env.library import Library
+from env.rollout import Written, write
+from env.sections import SectionConfig, Target, section_at
 from mapper.model import Mapper
-from mapper.rows import Rows
+from mapper.rows import STARTS_HOLD, Rows
+from mapper.sampling_kernels import next_hold_lean
 from reward.total import Weights
 from tests.env_cases import library, tiny_mapper
 
@@ -35,76 +37,111 @@ def mapper() -> Mapper:
     return model
 
 
-def played(config: ChartRollout = ChartRollout(2, 4, 2), seed: int = 0) -> Played:  # noqa: B008
-    return play_charts(library(), mapper(), config, ONE_PHRASE, Weights(), np.random.default_rng(seed))
+@lru_cache(maxsize=1)
+def charts() -> Charts:
+    return write_charts(library(), mapper(), 2, 4, ONE_PHRASE, np.random.default_rng(0))
 
 
-def test_the_decisions_taken_again_write_the_same_rows() -> None:
-    found, wrote = played().written, 0
-    for env, section in enumerate(found.state.sections):
-        state = core.initial(library(), [section])
-        for step in range(found.steps[env]):
-            offset, code = (getattr(found.decisions, name)[env, step : step + 1] for name in ("offset", "code"))
-            assert core.step(library(), state, offset, code)[0] != kernels.ILLEGAL
-        known = int(state.tokens_known[0])
-        assert known == found.state.tokens_known[env]
-        np.testing.assert_array_equal(state.tokens[0, :known], found.state.tokens[env, :known])
-        wrote += known - int(state.numbers[0, kernels.FIRST_COUNT])
-    assert wrote > 50
+def rewritten(found: Charts, versions: int = 3) -> Written:
+    judge = Judge(mapper(), PolicySampling())
+    return write(library(), judge, found.sections, versions, [0], going_on=found.going_on)
 
 
-def test_the_policy_finds_what_the_sampler_wrote_as_likely_as_it_would_have_drawn_it() -> None:
-    """Over many decisions the mean of −log p is the entropy, if p is what they were drawn from."""
-    model, found = mapper(), played(ChartRollout(4, 4, 3)).written
-    buffer = EpisodeBuffer.__new__(EpisodeBuffer)
-    buffer.gae_lambda = 1.0
-    buffer.fill(found, np.zeros((len(found.steps), 4)))
-    surprise, entropy = [], []
-    for episodes in buffer.minibatches(1, np.random.default_rng(0), torch.device("cpu")):
-        with torch.no_grad():
-            state = states_of(model, episodes.reading.windows, episodes.tokens, episodes.reading.decisions.token)
-            judged = Judge(model, PolicySampling()).judge(episodes.reading, state)
-            without = replace(episodes.reading, lean=episodes.reading.lean + 3.0)
-            other = Judge(model, PolicySampling()).judge(without, state)
-        surprise += [(-one.log_prob[episodes.taken]).mean().item() for one in (judged, other)]
-        entropy += [one.entropy()[episodes.taken].mean().item() for one in (judged, other)]
-    assert surprise[0] == pytest.approx(entropy[0], rel=0.05)
-    assert abs(surprise[1] - entropy[1]) > 0.3, "a lean that is not what was written with is told apart"
-
-
-def test_versions_lean_both_ways_and_earn_against_each_other() -> None:
-    config = ChartRollout(2, 4, 2)
-    found, again = played(config), played(config)
+def test_charts_lean_both_ways_and_earn_against_each_other() -> None:
+    found, again = charts(), charts.__wrapped__()
     assert found.pairs.drawn.tolist() == pytest.approx([DRAWN, DRAWN, -DRAWN, -DRAWN] * 2)
     np.testing.assert_allclose(found.pairs.earned.reshape(2, 4).sum(1), 0.0, atol=1e-6)
     np.testing.assert_array_equal(found.pairs.heard[0], found.pairs.heard[3])
-    halves = found.reward.reshape(-1, 2, found.reward.shape[1])
-    np.testing.assert_allclose(halves.sum(1), 0.0, atol=1e-12)
-    assert np.abs(found.reward[:, -1]).max() > 0
-    np.testing.assert_array_equal(found.reward, again.reward)
+    np.testing.assert_array_equal(found.pairs.earned, again.pairs.earned)
+    lengths = np.array([len(rows) for rows in found.rows]).reshape(2, 2, 2).sum(2)
+    assert (lengths[:, 0] > lengths[:, 1]).all(), "those that lean to more rows have more"
+
+
+def test_sections_go_on_from_the_mappers_own_charts() -> None:
+    found = charts()
+    for rows, section in zip(found.rows, found.sections, strict=True):
+        before = rows.slot[(rows.slot >= section.window_slot) & (rows.slot < section.first_slot)]
+        np.testing.assert_array_equal(section.before.slot, before)
+    written = rewritten(found)
+    assert not np.array_equal(written.lean[:3].numpy(), written.lean[6:9].numpy()), "the halves lean differently"
+    assert written.hold_lean[0, 0] == found.going_on.hold_lean[0]
+
+
+def test_a_section_written_anew_leaves_the_rest_of_its_chart() -> None:
+    found = charts()
+    rows, section = found.rows[0], found.sections[0]
+    piece = library().pieces[section.piece]
+    state = rewritten(found).state
+    first, known = state.numbers[0, kernels.FIRST_COUNT], state.numbers[0, kernels.COUNT]
+    spliced = chart_with(rows, section, piece, state.tokens[0, first:known])
+    before = chart_from(rows, piece, section.target.stars)
+    start, end = piece.grid.slot_ms[[section.first_slot, section.end_slot]]
+
+    def outside(chart: Chart) -> list[tuple[float, int]]:
+        inside = (chart.time_ms >= start) & (chart.time_ms < end)
+        return list(zip(chart.time_ms[~inside].tolist(), chart.column[~inside].tolist(), strict=True))
+
+    assert outside(spliced) == outside(before)
+    inside = np.unique(spliced.time_ms[(spliced.time_ms >= start) & (spliced.time_ms < end)])
+    noted = [token[kernels.SLOT] for token in state.tokens[0, first:known]]
+    assert set(inside) <= set(piece.grid.slot_ms[np.array(noted, int) + section.window_slot].tolist())
+
+
+def test_versions_earn_against_their_siblings_what_their_charts_are_worth() -> None:
+    found = charts()
+    written = rewritten(found)
+    reward, total = earn_in_charts(library(), found, written.state, 3, Weights())
+    assert reward.shape == (24, 4)
+    np.testing.assert_allclose(reward.reshape(8, 3, 4).sum(1), 0.0, atol=1e-9)
+    assert np.abs(reward[:, 3]).max() > 0
+    assert (reward[:, :3] == 0).all(), "a phrase is paid with its last bar"
+    assert ((total > 0) & (total < 1)).all()
 
 
 def test_charts_keep_the_share_of_holds_they_were_told() -> None:
-    charts = write_piece(mapper(), library().pieces[0], [3.0] * 4, seed=0)
-    share = np.concatenate([chart.is_hold for chart in charts]).mean()
+    written = write_piece(mapper(), library().pieces[0], [3.0] * 4, seed=0)
+    share = np.concatenate([chart.is_hold for chart in written]).mean()
     assert share == pytest.approx(Target.typical(3.0, 1).hold_share, abs=0.03)
     assert sampling_for([Target(3.0, 5.0, 0.25, 1)], 0).hold_share.tolist() == [0.25]
 
 
-def test_the_hold_lean_rises_without_holds_and_falls_with_them() -> None:
-    leans = hold_leans(np.array([1, 1, 2, 0b101]), 0.1)  # tap, tap, hold, two taps
-    np.testing.assert_allclose(np.diff(leans), 0.3 * np.array([0.1, 0.1, -0.9, 0.2]), rtol=1e-5)
+def test_the_policy_keeps_the_share_of_holds_as_the_sampler_does() -> None:
+    found = charts()
+    written = rewritten(found)
+    env = int(written.steps.argmax())
+    steps, wrote = written.steps[env], written.decisions.offset[env] < 96
+    lean = float(written.hold_lean[env, 0])
+    for step in range(steps):
+        assert written.hold_lean[env, step] == pytest.approx(lean, abs=1e-4)
+        if wrote[step]:
+            lean = next_hold_lean(lean, int(written.decisions.code[env, step]), 0.1)
+    assert next_hold_lean(0.0, 1, 0.1) > 0 > next_hold_lean(0.0, 2, 0.1), "missing holds become likelier"
+
+
+def test_a_hold_lean_makes_holds_likelier_to_the_policy() -> None:
+    found = charts()
+    many = found.going_on.hold_lean + np.float32(5.0)
+    few = found.going_on.hold_lean - np.float32(20.0)
+    shares = []
+    for lean in (many, few):
+        judge = Judge(mapper(), PolicySampling())
+        going_on = replace(found.going_on, hold_lean=lean)
+        written = write(library(), judge, found.sections, 3, [0], going_on=going_on)
+        first = written.decisions.code[:, 0][written.decisions.offset[:, 0] < 96]
+        shares.append(STARTS_HOLD[first].mean())
+    assert shares[0] > 0.9
+    assert shares[1] < 0.1
 
 
 def test_a_harder_phrase_is_paid_where_charts_are_too_easy(monkeypatch: pytest.MonkeyPatch) -> None:
     piece = library().pieces[0]
     rows = piece.humans[0].rows
     sparse = Rows(rows.slot[::2], rows.code[::2] & 0b01010101)
-    charts = [chart_from(one, piece, 6.0) for one in (Rows(rows.slot, rows.code & 0b01010101 | 1), sparse)]
+    two = [chart_from(one, piece, 6.0) for one in (Rows(rows.slot, rows.code & 0b01010101 | 1), sparse)]
     monkeypatch.setattr("env.chart_value.LEVEL_WEIGHT", 0.0)
-    without = value_charts(charts, piece, 6.0, 0)
+    without = value_charts(two, piece, 6.0, 0)
     monkeypatch.setattr("env.chart_value.LEVEL_WEIGHT", 0.5)
-    found = value_charts(charts, piece, 6.0, 0)
+    found = value_charts(two, piece, 6.0, 0)
     assert (found.off < 0).all(), "too easy for 6 stars"
     paid = (found.phrase - without.phrase).mean(1)
     assert found.off[0] > found.off[1]
@@ -122,6 +159,20 @@ def test_an_empty_chart_is_worth_nothing() -> None:
     assert np.isfinite(found.phrase).all()
 
 
+def test_a_section_with_nothing_in_it_is_a_gap_in_its_chart() -> None:
+    piece = library().pieces[0]
+    rows = piece.humans[0].rows
+    section = section_at(library(), 0, 3, 1, Target.typical(2.5, 1), rows)
+    state = core.initial(library(), [section])
+    gap = chart_with(rows, section, piece, state.tokens[0, :0])
+    start, end = piece.grid.slot_ms[[section.first_slot, section.end_slot]]
+    assert not ((gap.time_ms >= start) & (gap.time_ms < end)).any()
+    assert (gap.time_ms < start).any()
+    assert (gap.time_ms >= end).any()
+
+
 def test_too_short_songs_are_refused() -> None:
-    with pytest.raises(ConfigError, match="no song of the library has room for 90 sections of 1 phrases"):
-        played(ChartRollout(1, 2, 90))
+    first = library().pieces[0]
+    short = Library.of([replace(first, phrases=first.phrases[:, :2])])
+    with pytest.raises(ConfigError, match="no song of the library has room for sections of 2 phrases"):
+        write_charts(short, mapper(), 1, 2, SectionConfig(phrases=2), np.random.default_rng(0))

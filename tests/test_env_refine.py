@@ -33,7 +33,9 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
         model = tiny_mapper()
         torch.manual_seed(config.seed)
         vector = ChartVecEnv(library(), 2, SectionConfig(phrases=1), ScoringConfig(players=4))
-        settings = Settings(groups=2, versions=2, minibatches=1, epochs=1, learning_rate=1e-3, seed=config.seed)
+        settings = Settings(
+            songs=1, charts=2, versions=2, minibatches=1, epochs=1, learning_rate=1e-3, seed=config.seed
+        )
         ppo = SectionPPO(vector, model, frozen_copy(model), settings, PolicySampling())
         return ppo, HeldOut(library(), sections=2, versions=2, charts=1)
 

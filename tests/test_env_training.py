@@ -26,7 +26,7 @@ from env.vector import ChartVecEnv
 from tests.env_cases import library, tiny_mapper
 from training.run_state import load_state, save_state
 
-SMALL = Settings(groups=2, versions=4, sections=1, minibatches=2, epochs=1, learning_rate=1e-3)
+SMALL = Settings(songs=1, charts=2, versions=4, minibatches=2, epochs=1, learning_rate=1e-3)
 
 
 def algorithm(settings: Settings = SMALL, seed: int = 0) -> SectionPPO:
@@ -136,9 +136,7 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
         return Earned(reward, {}, {})
 
     monkeypatch.setattr("env.section_ppo.earn", paid)
-    ppo = algorithm(
-        Settings(groups=2, versions=8, charts=False, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0)
-    )
+    ppo = algorithm(Settings(songs=0, groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
     ppo.leash.coefficient = 0.0
     _, callback = ppo._setup_learn(1)
     for _ in range(14):
@@ -206,9 +204,16 @@ def test_a_checkpoint_that_sells_holds_is_not_kept() -> None:
     [
         ({"updates": 0}, "--updates must be at least 1, not 0"),
         ({"versions": 1}, "--versions is 1; a version needs siblings"),
-        ({"versions": 3}, "--versions is 3; of charts, half lean to more rows: give an even number"),
+        ({"charts": 3}, "--charts is 3; half of them lean to more rows: give an even number"),
         ({"rollout": "songs"}, "--rollout is 'songs'; give one of charts, sections, edits"),
-        ({"groups": 1, "versions": 2, "minibatches": 3}, "--minibatches 3 are more than"),
+        (
+            {"rollout": "sections", "groups": 1, "versions": 2, "minibatches": 3},
+            "--minibatches 3 are more than the 2 ep",
+        ),
+        (
+            {"songs_a_rollout": 1, "charts": 2, "versions": 2, "minibatches": 5},
+            "--minibatches 5 are more than the 4 ep",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options: dict, message: str) -> None:
