@@ -40,7 +40,7 @@ from ear.regression import FOLDS, Example, as_code, fit_softmax
 from ear.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
 from ear.timed_pieces import TimedPiece, timed_pieces, training_sets
 
-PENALTY = 0.003
+PENALTY = 0.001
 """Weight of the squared weights of the features scaled to a deviation of 1, chosen by the held-out share."""
 
 LEVEL_PENALTY, PHASE_PENALTY = 0.01, 0.001
