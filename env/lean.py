@@ -22,9 +22,9 @@ from torch import nn
 
 DRAWN = 0.4
 """Log-odds by which the two of a pair lean to more rows and to fewer: about ±12 % of the rows."""
-USUAL_SPREAD = 0.04
+USUAL_SPREAD = 0.06
 """Standard deviation of what charts of one target earn: the unit of the regression."""
-RATE = 0.15
+RATE = 0.3
 MEMORY = 0.85
 """What an update's charts count after one more."""
 RIDGE = 400.0

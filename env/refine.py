@@ -35,13 +35,13 @@ class RefineConfig:
     songs: str
     out: str
     init: str = "bundled"
-    updates: int = 60
+    updates: int = 45
     rollout: str = "charts"
-    songs_a_rollout: int = 3
-    charts: int = 4
+    songs_a_rollout: int = 6
+    charts: int = 2
     groups: int = 12
     versions: int = 8
-    epochs: int = 1
+    epochs: int = 2
     minibatches: int = 4
     learning_rate: float = 3e-4
     leash: float = 0.03  # nats a step

@@ -42,14 +42,12 @@ HOLD_WEIGHT = 60.0
 class Settings:
     """What PPO on sections needs beside stable-baselines3's own arguments."""
 
-    songs: int = 3  # a rollout, each at one target; 0: sections are written by themselves
-    charts: int = (
-        4  # of each song, an even number: half lean to more rows, half to fewer; in each a section is written anew
-    )
+    songs: int = 6  # a rollout, each at one target; 0: sections are written by themselves
+    charts: int = 2  # of each song, an even number: half lean to more rows, half to fewer
     groups: int = 12  # without songs, sections a rollout
     versions: int = 8  # of each section
     minibatches: int = 4
-    epochs: int = 1
+    epochs: int = 2
     learning_rate: float = 3e-4
     clip: float = 0.2
     decay: float = 0.98  # of generalised advantages
