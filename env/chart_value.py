@@ -22,11 +22,11 @@ from reward.total import UNKNOWN, Score, Weights, score_batch
 
 REPETITION_WEIGHT = 0.5
 """What a chart's repetition with the music (a correlation) counts: people's band is met long before all of it is sold."""
-LEVEL_WEIGHT = 0.5
+LEVEL_WEIGHT = 0.15
 """What a level by which a phrase is harder than its siblings counts, for each level that their charts are too easy. With .06
 rows became easier as fast as the density rose (docs/LOG.md)."""
 MOST_OFF = 0.6
-"""Levels off the target beyond which a phrase is paid no more for moving: a level is worth .3 then, as `SKILL_WEIGHT`."""
+"""Levels off the target beyond which a phrase is paid no more for moving: a level is worth .09 then. With .5 the whole reward was sold."""
 UNPLAYED_LEVELS = 4.0
 """Levels off that a chart counts which cannot be played, `reward.fairness.MAX_OFF`."""
 

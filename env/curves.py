@@ -21,7 +21,7 @@ FIGURES = {
     "held_out/skill_error": "levels off the target, held-out sections",
     "charts/total": "whole reward, held-out charts",
     "charts/skill_error": "levels off the target, held-out charts",
-    "held_out/hold_share": "holds / notes, held-out sections",
+    "charts/value": "whole reward less .3 a level off, charts",
     "leash/kl": "nats a step from the pretrained mapper",
 }
 """Tag → title of a field."""

@@ -35,20 +35,20 @@ class RefineConfig:
     songs: str
     out: str
     init: str = "bundled"
-    updates: int = 45
+    updates: int = 40
     rollout: str = "charts"
     songs_a_rollout: int = 6
     charts: int = 2
     groups: int = 12
     versions: int = 8
-    epochs: int = 2
+    epochs: int = 1
     minibatches: int = 4
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     leash: float = 0.03  # nats a step
     players: int = 32
     phrases: int = 2
-    evaluate_every: int = 15
-    charts_every: int = 15
+    evaluate_every: int = 10
+    charts_every: int = 10
     heldout_sections: int = 24
     heldout_charts: int = 10
     save_every: int = 5

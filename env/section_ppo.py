@@ -47,8 +47,8 @@ class Settings:
     groups: int = 12  # without songs, sections a rollout
     versions: int = 8  # of each section
     minibatches: int = 4
-    epochs: int = 2
-    learning_rate: float = 3e-4
+    epochs: int = 1
+    learning_rate: float = 1e-4
     clip: float = 0.2
     decay: float = 0.98  # of generalised advantages
     leash: float = 0.03  # nats a step

@@ -105,7 +105,7 @@ class Watch(BaseCallback):
         if whole or updates % self.config.charts_every == 0:
             model = frozen_copy(self.ppo.policy.mapper).cpu()
             found, charts = evaluate_charts(self.heldout, model, seed=CHARTS_SEED)
-            figures |= found
+            figures |= found | {"charts/value": found["charts/total"] - SKILL_WEIGHT * found["charts/skill_error"]}
             self._draw([chart for _, chart in charts], updates)
             self._listen_for_alarm(figures)
             self._keep_best(figures, updates)
@@ -121,9 +121,8 @@ class Watch(BaseCallback):
     def _keep_best(self, figures: Mapping[str, float], updates: int) -> None:
         """Keep the mapper if its whole charts are the best so far and holds are not sold for them."""
         total, off = figures["charts/total"], figures["charts/skill_error"]
-        value = total - SKILL_WEIGHT * off
-        if value > self.best and holds_kept(self.before, figures):
-            self.best = value
+        if figures["charts/value"] > self.best and holds_kept(self.before, figures):
+            self.best = figures["charts/value"]
             notes = f"refined by play, update {updates}, held-out charts {total:.4f}, {off:.3f} levels off"
             save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes)
 

@@ -189,14 +189,11 @@ def test_the_alarm_hears_auditors_that_get_worse_while_the_reward_rises() -> Non
 
 
 def test_a_checkpoint_that_sells_holds_is_not_kept() -> None:
-    before = {"held_out/hold_share": 0.09}
-    assert holds_kept(before, {"held_out/hold_share": 0.11})
-    assert not holds_kept(before, {"held_out/hold_share": 0.33})
-    assert not holds_kept(before, {"held_out/hold_share": 0.0})
-    charts = before | {"charts/hold_share": 0.2}
-    assert holds_kept(charts, charts)
-    assert holds_kept(charts, before), "evaluated without charts"
-    assert not holds_kept(charts, before | {"charts/hold_share": 0.4})
+    before = {"charts/hold_share": 0.1, "held_out/hold_share": 0.09}
+    assert holds_kept(before, {"charts/hold_share": 0.12, "held_out/hold_share": 0.3})
+    assert not holds_kept(before, {"charts/hold_share": 0.33})
+    assert not holds_kept(before, {"charts/hold_share": 0.0})
+    assert holds_kept({}, before), "the first evaluation"
 
 
 @pytest.mark.parametrize(
