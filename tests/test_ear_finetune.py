@@ -123,7 +123,7 @@ def test_the_rate_rises_and_falls() -> None:
     settings = TrainConfig("d", "o", steps=100, warmup=10, learning_rate=1.0)
     rates = [learning_rate(settings, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
-    assert rates[9:70] == [1.0] * 61
+    assert rates[9:41] == [1.0] * 32
     assert rates[99] < 0.05
 
 
@@ -143,5 +143,7 @@ def test_a_dataset_of_silence_trains_without_nan(tmp_path: Path) -> None:
     silent = BeatPiece("s", "osu", np.zeros((600, 128), np.uint8), np.zeros(0), np.zeros(0, bool), 0.0, 12_000.0)
     settings = config(tmp_path, tmp_path / "run")
     _, state = start_or_resume(settings, tmp_path / "nothing")
-    logged = take_step(state, next(batches([silent], 2, 100, seed=0)), settings)
-    assert all(np.isfinite(value) for value in logged.values())
+    for seed in (0, 2):  # nothing at all, whose gradient is infinite and not taken, and noise
+        logged = take_step(state, next(batches([silent], 2, 100, seed=seed)), settings)
+        assert np.isfinite([logged["loss/total"], logged["loss/beat"], logged["loss/downbeat"]]).all()
+        assert all(torch.isfinite(value).all() for value in state.network.state_dict().values())
