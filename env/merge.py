@@ -1,0 +1,60 @@
+"""Merge refined mappers: `python -m env.merge RUN/refined.safetensors … --init bundled -o refined.safetensors`.
+
+Runs of several seeds from one mapper learn the same and err differently: the mean of their changes keeps what they share
+("model soups", Wortsman et al. 2022). What is left of the noise is small enough to go further the same way (`--reach`),
+as an outer step of local SGD does. The lean is taken as it is: it has come to where it was going in each run.
+Measured in docs/LOG.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from chart.command import Command, use_utf8
+from chart.errors import ConfigError
+from mapper.checkpoint import load_mapper, save_mapper
+from mapper.model import Mapper
+
+REACH = 4.0
+
+
+def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float = REACH) -> dict[str, Tensor]:
+    """Weights by name: the pretrained ones and `reach` times the mean of the changes; of the lean, their mean."""
+    weights: dict[str, Tensor] = {}
+    others = [one.state_dict() for one in refined]
+    for name, before in pretrained.state_dict().items():
+        change = torch.stack([one[name].float() - before.float() for one in others]).mean(0)
+        weights[name] = (before + (1.0 if name.startswith("lean.") else reach) * change).to(before.dtype)
+    return weights
+
+
+@click.command(cls=Command, help="Merge the refined mappers CHECKPOINTS of several seeds into one.")
+@click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--init", default="bundled", show_default=True, help="The checkpoint that all were refined from, or bundled."
+)
+@click.option("--reach", default=REACH, show_default=True, help="How many times the mean change of rows is taken.")
+def main(checkpoints: tuple[Path, ...], out: Path, init: str, reach: float) -> None:
+    use_utf8()
+    if not 0 < reach <= 100:
+        raise ConfigError(f"--reach is {reach:g}; give more than 0 and at most 100")
+    pretrained = load_mapper(None if init == "bundled" else Path(init))
+    refined = [load_mapper(path) for path in checkpoints]
+    for path, one in zip(checkpoints, refined, strict=True):
+        if one.config != pretrained.config:
+            raise ConfigError(f"{path}: is of another size than {init}; merge mappers that were refined from it")
+    names = ", ".join(str(path) for path in checkpoints)
+    save_mapper(
+        pretrained, out, merged(pretrained, refined, reach), notes=f"{reach:g} times the mean change of {names}"
+    )
+    click.echo(f"{out}: merged from {len(refined)}")
+
+
+if __name__ == "__main__":
+    main()
