@@ -1,4 +1,4 @@
-"""Is the refined mapper better? `python -m bench.refine DATA --refined CHECKPOINT [--split val]`.
+"""Is the refined mapper better? `python -m bench.refine DATA [--refined CHECKPOINT] [--split val]`.
 
 For every song, charts at even targets and at the stars of people's own charts, 8 of each by the pretrained and the refined
 mapper, told the same. What needs a person's chart beside it (onset F1, density curve) is compared at people's stars alone.
@@ -29,7 +29,7 @@ from chart.workers import Workers, all_results, worker_options
 from env.heldout import KEYBOARD, chart_from, measure_chart, write_piece
 from env.library import HumanChart, Library, Piece, library_of
 from env.refine import split_songs
-from mapper.checkpoint import load_mapper
+from mapper.checkpoint import BUNDLED, PRETRAINED, load_mapper
 from mapper.corpus import Corpus, open_corpus
 from mapper.rows import notes_of
 from reward.view import view_of
@@ -149,7 +149,7 @@ def curve_likeness(one_ms: NDArray[np.float64], two_ms: NDArray[np.float64]) -> 
 class Job:
     """One case for one mapper."""
 
-    checkpoint: Path | None  # None: the bundled mapper
+    checkpoint: Path
     case: Case
     versions: int
     seed: int
@@ -203,7 +203,7 @@ Condition = Callable[[Sequence[dict[str, float]]], dict[str, float]]
 
 
 def compare(cases: Sequence[Case], written: dict[str, list[list[dict[str, float]]]]) -> dict[str, dict]:
-    """Means of the four conditions, and differences of refined to pretrained and to its best of 4."""
+    """Means of the four conditions; differences of refined to pretrained, each alone or best of 4."""
     conditions: dict[str, tuple[str, Condition]] = {
         "pretrained": ("pretrained", alone),
         "pretrained_best": ("pretrained", best_of),
@@ -225,6 +225,9 @@ def compare(cases: Sequence[Case], written: dict[str, list[list[dict[str, float]
         "refined_less_pretrained_best": {
             what: difference(songs["pretrained_best"][what], songs["refined"][what]) for what in names
         },
+        "refined_best_less_pretrained_best": {
+            what: difference(songs["pretrained_best"][what], songs["refined_best"][what]) for what in names
+        },
     }
 
 
@@ -243,8 +246,10 @@ def charts_of(corpus: Corpus, split: str) -> list[int]:
 
 @click.command(cls=Command, help="Compare the refined mapper with the pretrained one on the dataset DATA.")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--refined", required=True, type=click.Path(path_type=Path), help="Checkpoint of env.refine.")
-@click.option("--pretrained", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
+@click.option("--refined", default=BUNDLED, type=click.Path(path_type=Path), help="Default: the bundled mapper.")
+@click.option(
+    "--pretrained", default=PRETRAINED, type=click.Path(path_type=Path), help="Default: what that was refined from."
+)
 @click.option("--split", type=click.Choice(["val", "held-out"]), default="val", show_default=True)
 @click.option("--versions", default=8, show_default=True, help="Charts of each case and mapper.")
 @click.option("--charts", default=3, show_default=True, help="People's charts of a song at most.")
@@ -256,7 +261,7 @@ def charts_of(corpus: Corpus, split: str) -> list[int]:
 def main(
     data: Path,
     refined: Path,
-    pretrained: Path | None,
+    pretrained: Path,
     split: str,
     versions: int,
     charts: int,

@@ -1,9 +1,9 @@
-"""Merge refined mappers: `python -m env.merge RUN/refined.safetensors … --init bundled -o refined.safetensors`.
+"""Merge refined mappers: `python -m env.merge RUN/refined.safetensors … -o refined.safetensors`.
 
 Runs of several seeds from one mapper learn the same and err differently: the mean of their changes keeps what they share
 ("model soups", Wortsman et al. 2022). What is left of the noise is small enough to go further the same way (`--reach`),
-as an outer step of local SGD does. The lean is taken as it is: it has come to where it was going in each run.
-Measured in docs/LOG.md.
+as an outer step of local SGD does. The lean has come to rest in each run, where what it costs in fit is worth what it brings in
+level; `--lean-reach` takes it further for levels' sake. Measured in docs/LOG.md.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from torch import Tensor
 
 from chart.command import Command, use_utf8
 from chart.errors import ConfigError
-from mapper.checkpoint import load_mapper, save_mapper
+from mapper.checkpoint import checkpoint_named, load_mapper, save_mapper
 from mapper.model import Mapper
 
-REACH = 4.0
+REACH, LEAN_REACH = 4.0, 1.4
+MAX_REACH = 100.0
 
 
-def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float = REACH) -> dict[str, Tensor]:
-    """Weights by name: the pretrained ones and `reach` times the mean of the changes; of the lean, their mean."""
+def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float, lean_reach: float) -> dict[str, Tensor]:
+    """Weights by name: the pretrained ones and `reach` times the mean of the changes; of the lean, `lean_reach` times."""
     weights: dict[str, Tensor] = {}
     others = [one.state_dict() for one in refined]
     for name, before in pretrained.state_dict().items():
         change = torch.stack([one[name].float() - before.float() for one in others]).mean(0)
-        weights[name] = (before + (1.0 if name.startswith("lean.") else reach) * change).to(before.dtype)
+        weights[name] = (before + (lean_reach if name.startswith("lean.") else reach) * change).to(before.dtype)
     return weights
 
 
@@ -37,21 +38,26 @@ def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float = REACH) 
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--init", default="bundled", show_default=True, help="The checkpoint that all were refined from, or bundled."
+    "--init", default="pretrained", show_default=True, help="What all were refined from: pretrained, bundled or a file."
 )
 @click.option("--reach", default=REACH, show_default=True, help="How many times the mean change of rows is taken.")
-def main(checkpoints: tuple[Path, ...], out: Path, init: str, reach: float) -> None:
+@click.option("--lean-reach", default=LEAN_REACH, show_default=True, help="The same of how dense charts are to be.")
+def main(checkpoints: tuple[Path, ...], out: Path, init: str, reach: float, lean_reach: float) -> None:
     use_utf8()
-    if not 0 < reach <= 100:
-        raise ConfigError(f"--reach is {reach:g}; give more than 0 and at most 100")
-    pretrained = load_mapper(None if init == "bundled" else Path(init))
+    for name, value in (("--reach", reach), ("--lean-reach", lean_reach)):
+        if not 0 < value <= MAX_REACH:
+            raise ConfigError(f"{name} is {value:g}; give more than 0 and at most {MAX_REACH:g}")
+    pretrained = load_mapper(checkpoint_named(init))
     refined = [load_mapper(path) for path in checkpoints]
     for path, one in zip(checkpoints, refined, strict=True):
         if one.config != pretrained.config:
             raise ConfigError(f"{path}: is of another size than {init}; merge mappers that were refined from it")
     names = ", ".join(str(path) for path in checkpoints)
     save_mapper(
-        pretrained, out, merged(pretrained, refined, reach), notes=f"{reach:g} times the mean change of {names}"
+        pretrained,
+        out,
+        merged(pretrained, refined, reach, lean_reach),
+        notes=f"{reach:g} times the mean change of {names}",
     )
     click.echo(f"{out}: merged from {len(refined)}")
 

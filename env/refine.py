@@ -34,7 +34,7 @@ class RefineConfig:
 
     songs: str
     out: str
-    init: str = "bundled"
+    init: str = "pretrained"
     updates: int = 40
     rollout: str = "charts"
     songs_a_rollout: int = 6
@@ -103,12 +103,12 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
     from env.section_ppo import SectionPPO, Settings, frozen_copy
     from env.sections import SectionConfig
     from env.vector import ChartVecEnv
-    from mapper.checkpoint import load_mapper
+    from mapper.checkpoint import checkpoint_named, load_mapper
     from mapper.corpus import open_corpus
     from training.device import pick_device
 
     device = pick_device(config.device)
-    mapper = load_mapper(None if config.init == "bundled" else Path(config.init)).to(device)
+    mapper = load_mapper(checkpoint_named(config.init)).to(device)
     corpus = open_corpus(Path(config.songs))
     train, held = split_songs(corpus, config.max_songs)
     if not train or not held:
@@ -150,7 +150,12 @@ def split_songs(corpus: Any, max_songs: int = 0) -> tuple[list[int], list[int]]:
 @click.command(cls=Command, help="Refine the mapper by play. Run again to go on where it stopped.")
 @click.option("--songs", required=True, type=click.Path(file_okay=False), help="Dataset of mapper.dataset.")
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the run.")
-@click.option("--init", default=RefineConfig.init, show_default=True, help="Checkpoint to start from, or bundled.")
+@click.option(
+    "--init",
+    default=RefineConfig.init,
+    show_default=True,
+    help="Checkpoint to start from: pretrained, bundled or a file.",
+)
 @click.option("--updates", default=RefineConfig.updates, show_default=True, help="Rollouts with their training.")
 @click.option(
     "--rollout",

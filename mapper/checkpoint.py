@@ -30,7 +30,14 @@ MAX_CHECKPOINT_BYTES = 1 << 30
 MAX_WIDTH, MAX_LAYERS = 4096, 64
 """Bounds on what a stranger's checkpoint may make us allocate."""
 BUNDLED = Path(__file__).parent / "weights" / "mapper.safetensors"
-"""The checkpoint that ships with the package; docs/mapper.md is its model card."""
+"""The checkpoint that ships with the package, refined by play; docs/mapper.md is its model card."""
+PRETRAINED = Path(__file__).parent / "weights" / "pretrained.safetensors"
+"""What it was refined from. In the repository only: players do not need it."""
+
+
+def checkpoint_named(name: str) -> Path:
+    """The checkpoint called `bundled` or `pretrained`, or else the file of that name."""
+    return {"bundled": BUNDLED, "pretrained": PRETRAINED}.get(name, Path(name))
 
 
 def save_mapper(model: Mapper, path: Path, weights: dict[str, Tensor] | None = None, notes: str = "") -> None:
