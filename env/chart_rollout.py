@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from chart.errors import ConfigError
-from chart.model import KEYS, Chart
+from chart.model import Chart
 from env import kernels
 from env.chart_value import ChartValues, value_charts
 from env.core import State
@@ -25,7 +25,7 @@ from env.heldout import chart_from, sampling_for
 from env.lean import DRAWN, Pairs
 from env.library import Library, Piece
 from env.rollout import GoingOn, against_siblings
-from env.scoring import settings_of
+from env.scoring import chart_of_tokens
 from env.sections import PHRASE_BARS, Section, SectionConfig, Target, possible_starts, section_at
 from mapper.hearing import hear
 from mapper.model import Mapper
@@ -165,12 +165,5 @@ def chart_with(rows: Rows, section: Section, piece: Piece, tokens: NDArray[np.in
     code = np.concatenate((rows.code[before], tokens[:, kernels.CODE], rows.code[after]))
     whole = np.zeros((slot.size, kernels.TOKEN), np.int32)
     whole[:, kernels.SLOT], whole[:, kernels.CODE] = slot, code
-    note, slot_ms = np.empty((KEYS * (slot.size + 1), 3)), piece.grid.slot_ms
-    count = kernels.write_notes(whole, float(slot_ms[piece.last_slot]), slot_ms, note)
-    return Chart(
-        note[:count, 0],
-        note[:count, 1].astype(np.int8),
-        note[:count, 2],
-        timing_points=piece.timing_points,
-        difficulty=settings_of(section.target.stars),
-    )
+    slot_ms = piece.grid.slot_ms
+    return chart_of_tokens(whole, float(slot_ms[piece.last_slot]), slot_ms, piece, section.target.stars)

@@ -57,7 +57,8 @@ def value_charts(
     lost = fairness.lost_of(found.view, aim, plays)
     off = np.nan_to_num(lost.chart_level, nan=UNPLAYED_LEVELS) - middle(CHART_BANDS["fairness/level"], stars)
     wanted = -float(np.clip(off.mean(), -MOST_OFF, MOST_OFF))
-    harder = np.nan_to_num(lost.section_level - np.nanmean(np.append(lost.section_level, 0.0)))
+    usual = np.nanmean(np.append(lost.section_level, 0.0))  # the 0 is for charts in which no phrase can be read
+    harder = np.nan_to_num(lost.section_level - usual)
     phrase = _section_values(found, weights or Weights()) + LEVEL_WEIGHT * wanted * harder
     repetition = np.nan_to_num(found.measures["musicality/repetition"])
     whole = found.total + REPETITION_WEIGHT * repetition

@@ -27,7 +27,7 @@ from chart.errors import ConfigError, Mania4KError
 from chart.model import KEYS, Chart, Difficulty
 from env import following, kernels
 from env.core import State
-from env.library import Library
+from env.library import Library, Piece
 from env.sections import PHRASE_BARS
 from mapper.finishing import SETTINGS
 from mapper.rows import MIN_COLUMN_GAP_MS, STARTS_NOTE
@@ -198,14 +198,24 @@ def chart_of(library: Library, state: State, job: Job, whole_section: bool = Fal
     near = tokens[first:last]
     if section.after is not None and job.phrase * PHRASE_BARS + job.bars == section.bars:
         near = np.concatenate((near, _as_tokens(section.after.code, section.after.slot - section.window_slot)))
-    note = np.empty((KEYS * (len(near) + 1), 3))
-    count = kernels.write_notes(near, end, slot_ms, note)
+    return chart_of_tokens(near, end, slot_ms, piece, section.target.stars)
+
+
+def chart_of_tokens(
+    tokens: NDArray[np.int32], end_ms: float, slot_ms: NDArray[np.float64], piece: Piece, stars: float
+) -> Chart:
+    """Rows [row, kernels.TOKEN] as a chart of these stars; holds that are not released end at `end_ms`.
+
+    The rows' slots are counted as those of `slot_ms` [slot].
+    """
+    note = np.empty((KEYS * (len(tokens) + 1), 3))
+    count = kernels.write_notes(tokens, end_ms, slot_ms, note)
     return Chart(
         note[:count, 0],
         note[:count, 1].astype(np.int8),
         note[:count, 2],
         timing_points=piece.timing_points,
-        difficulty=settings_of(section.target.stars),
+        difficulty=settings_of(stars),
     )
 
 
