@@ -1,9 +1,10 @@
 """PPO on whole sections, leashed to the pretrained mapper: stable-baselines3's `PPO` with three changes.
 
 A rollout writes whole charts and sections of them anew (`env.chart_rollout`), or single sections as the environment has
-them (`env.rollout`), in `versions` versions each. What a version earns is taken against its siblings; minibatches are whole sections (`env.episode_buffer`). To PPO's loss comes the
-exact divergence from the frozen pretrained mapper on the same sections, with an adaptive coefficient (`env.leash`), and a
-guard on holds (`env.guard`). Returns are not bootstrapped at a section's end.
+them (`env.rollout`), in `versions` versions each. What a version earns is taken against its siblings; minibatches are
+whole sections (`env.episode_buffer`). To PPO's loss comes the exact divergence from the frozen pretrained mapper on the
+same sections, with an adaptive coefficient (`env.leash`), and a guard on holds (`env.guard`). Returns are not bootstrapped
+at a section's end: what the next section earns is no merit of this one.
 """
 
 from __future__ import annotations
