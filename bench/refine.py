@@ -215,19 +215,17 @@ def compare(cases: Sequence[Case], written: dict[str, list[list[dict[str, float]
         for name, (mapper, summed) in conditions.items()
     }
     names = list(songs["pretrained"])
+
+    def gaps(before: str, after: str) -> dict[str, dict[str, float]]:
+        return {what: difference(songs[before][what], songs[after][what]) for what in names}
+
     return {
         "means": {
             name: {what: round(_mean(list(values[what])), 4) for what in names} for name, values in songs.items()
         },
-        "refined_less_pretrained": {
-            what: difference(songs["pretrained"][what], songs["refined"][what]) for what in names
-        },
-        "refined_less_pretrained_best": {
-            what: difference(songs["pretrained_best"][what], songs["refined"][what]) for what in names
-        },
-        "refined_best_less_pretrained_best": {
-            what: difference(songs["pretrained_best"][what], songs["refined_best"][what]) for what in names
-        },
+        "refined_less_pretrained": gaps("pretrained", "refined"),
+        "refined_less_pretrained_best": gaps("pretrained_best", "refined"),
+        "refined_best_less_pretrained_best": gaps("pretrained_best", "refined_best"),
     }
 
 

@@ -23,7 +23,7 @@ MAX_HOLDS_OFF = 0.05
 def holds_kept(before: Mapping[str, float], now: Mapping[str, float]) -> bool:
     """Whether the share of holds in whole charts is still that of the pretrained mapper. (In sections, chance moves it more.)"""
     name = "charts/hold_share"
-    return name not in before or name not in now or abs(now[name] - before[name]) <= MAX_HOLDS_OFF
+    return abs(now[name] - before.get(name, now[name])) <= MAX_HOLDS_OFF
 
 
 def worsened(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chart.errors import ConfigError
 from chart.model import Chart
 from env import kernels
 from env.chart_value import ChartValues, value_charts
@@ -26,7 +25,7 @@ from env.lean import DRAWN, Pairs
 from env.library import Library, Piece
 from env.rollout import GoingOn, against_siblings
 from env.scoring import chart_of_tokens
-from env.sections import PHRASE_BARS, Section, SectionConfig, Target, possible_starts, section_at
+from env.sections import PHRASE_BARS, Section, SectionConfig, Target, draw_piece, section_at
 from mapper.hearing import hear
 from mapper.model import Mapper
 from mapper.rows import Rows
@@ -85,7 +84,7 @@ def _write_song(
     library: Library, model: Mapper, drawn: NDArray[np.float32], drawing: SectionConfig, random: np.random.Generator
 ) -> _Song:
     """Charts of a random song at a random target, one for each lean `drawn`."""
-    number, phrases = _draw_song(library, drawing, random)
+    number, phrases = draw_piece(library, drawing.phrases, random)
     piece, charts = library.pieces[number], drawn.size
     stars = float(random.uniform(drawing.min_stars, drawing.max_stars))
     style = piece.humans[int(random.integers(len(piece.humans)))].style
@@ -102,16 +101,6 @@ def _write_song(
     ]
     device = next(model.parameters()).device
     return _Song(heard.cell[0].mean(0), rows, values, sections, windows_of(heard, sections, device), seed)
-
-
-def _draw_song(library: Library, drawing: SectionConfig, random: np.random.Generator) -> tuple[int, NDArray[np.int64]]:
-    """(a piece with room for a section, the phrases at which one may begin)."""
-    for _ in range(1000):
-        number = int(random.integers(len(library.pieces)))
-        starts = possible_starts(library.pieces[number], drawing.phrases)
-        if starts.size:
-            return number, starts
-    raise ConfigError(f"no song of the library has room for sections of {drawing.phrases} phrases; give longer songs")
 
 
 def _hold_lean(rows: Rows, section: Section) -> float:

@@ -8,7 +8,7 @@ that ask more of the players than their siblings earn by it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from chart.model import Chart
 from env.heldout import SKILL_WEIGHT, middle
 from env.library import Piece
+from env.scoring import value_of
 from reward import fairness
 from reward.band_table import CHART_BANDS
-from reward.total import UNKNOWN, Score, Weights, score_batch
+from reward.total import Score, Weights, score_batch
 
 REPETITION_WEIGHT = 0.5
 """What a chart's repetition with the music (a correlation) counts: people's band is met long before all of it is sold."""
@@ -66,20 +67,14 @@ def value_charts(
 
 
 def _section_values(found: Score, weights: Weights) -> NDArray[np.float64]:
-    """[section] weighted mean of the section's terms; those with nothing to measure count `UNKNOWN`."""
-    weight = np.array([getattr(weights, field.name) for field in fields(Weights)])
-    terms = np.stack([found.section_terms[field.name.replace("_", "/", 1)] for field in fields(Weights)])
-    return weight @ np.where(np.isnan(terms), UNKNOWN, terms) / weight.sum()
+    """[section] weighted mean of the section's terms."""
+    weight = np.array([weights.of(name) for name in found.section_terms])
+    return value_of(np.stack(list(found.section_terms.values())), weight)
 
 
 def _by_phrase(found: Score, value: NDArray[np.float64], piece: Piece) -> NDArray[np.float64]:
     """[version, phrase] the values of the sections that are the piece's phrases; a chart may begin before the first."""
     view = found.view
-    start_ms = view.section_start_ms - view.offset_ms[view.section_chart]
-    phrase_ms = piece.phrases[0] + piece.phrases[1]  # a beat inside: no rounding decides
-    values = []
-    for version in range(view.n_charts):
-        own = np.flatnonzero(view.section_chart == version)
-        at = np.searchsorted(start_ms[own], phrase_ms, side="right") - 1
-        values.append(value[own[np.maximum(at, 0)]])
-    return np.stack(values)
+    start_ms, beat_ms = piece.phrases
+    inside = view.offset_ms[:, None] + start_ms + beat_ms  # a beat inside: no rounding decides
+    return value[np.searchsorted(view.section_start_ms, inside, side="right") - 1]

@@ -126,8 +126,7 @@ class Scorer:
         self._play(state, jobs, charts, view, section, measures)
         self._listen(state, jobs, spans, measures)
         terms = self.bands.score(measures, stars)
-        value = self.weight @ np.where(np.isnan(terms), UNKNOWN, terms) / self.weight.sum()
-        return Valued(value, terms, measures)
+        return Valued(value_of(terms, self.weight), terms, measures)
 
     def _play(
         self, state: State, jobs: Sequence[Job], charts: list[Chart], view: View, section: NDArray, out: NDArray
@@ -160,6 +159,12 @@ class Scorer:
                 heads = slots[(slots >= first_slot) & (slots < end_slot)].astype(np.int64)
                 found = following.follow(piece, offer, heads, *spans[number])
                 out[first : first + len(following.TERMS), number] = found
+
+
+def value_of(terms: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[phrase] weighted mean of [term, phrase] scores; those with nothing to measure count `UNKNOWN`."""
+    value: NDArray[np.float64] = weight @ np.where(np.isnan(terms), UNKNOWN, terms) / weight.sum()
+    return value
 
 
 def _at_the_target(bands: Bands) -> Bands:

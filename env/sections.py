@@ -102,14 +102,25 @@ def possible_starts(piece: Piece, phrases: int) -> NDArray[np.int64]:
     return np.flatnonzero((share > 0.5) & even & (first > 0))
 
 
+MAX_DRAWS = 1000
+"""Draws after which a library is taken to have no song that fits."""
+
+
+def draw_piece(library: Library, phrases: int, random: np.random.Generator) -> tuple[int, NDArray[np.int64]]:
+    """(a random piece with room for so many phrases, those at which they may begin); raises ConfigError if there is none."""
+    for _ in range(MAX_DRAWS):
+        number = int(random.integers(len(library.pieces)))
+        starts = possible_starts(library.pieces[number], phrases)
+        if starts.size:
+            return number, starts
+    raise ConfigError(f"no song of the library has room for sections of {phrases} phrases; give longer songs")
+
+
 def draw_section(library: Library, config: SectionConfig, random: np.random.Generator) -> Section:
     """A random section: each piece with room for one is as likely as any other."""
-    for _ in range(1000):
-        number = int(random.integers(len(library.pieces)))
+    for _ in range(MAX_DRAWS):
+        number, starts = draw_piece(library, config.phrases, random)
         piece = library.pieces[number]
-        starts = possible_starts(piece, config.phrases)
-        if not starts.size:
-            continue
         phrase = int(random.choice(starts))
         wanted = [one for one in piece.humans if config.min_stars <= one.stars <= config.max_stars]
         if config.edit and not wanted:

@@ -63,6 +63,11 @@ class Steering:
     density: float = 1.0  # notes a second, against human charts of the same stars
     stars: float = 0.0  # of the chart that it was read from
 
+    @property
+    def kept_holds(self) -> float:
+        """Holds / notes that the mapper is told of, and that the sampler keeps to."""
+        return HOLD_SHARE if self.hold_share is None else self.hold_share
+
 
 class Listener:
     """Hears the song for any controls, and remembers what it heard: hearing costs as much as writing."""
@@ -144,7 +149,7 @@ def sampling_of(
     """How takes with these biases and leans are sampled, one steering each."""
     chords = np.array([one.chords for one in leans])[:, None]
     row_bias = chords * np.maximum(NOTES_BEGUN - 1, 0)
-    shares = np.array([HOLD_SHARE if one.hold_share is None else one.hold_share for one in steering])
+    shares = np.array([one.kept_holds for one in steering])
     repeats = np.array([one.repeats for one in leans])
     return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck, guidance=guidance)
 
@@ -155,7 +160,7 @@ def controls_of(told: Sequence[tuple[float, Steering]]) -> Controls:
     return Controls(
         stars=[value for value, _ in told],
         notes_per_s=density,
-        hold_share=[HOLD_SHARE if one.hold_share is None else one.hold_share for _, one in told],
+        hold_share=[one.kept_holds for _, one in told],
         style=[STYLES.index(one.style) for _, one in told],
         patterns=[one.patterns for _, one in told],
     )
