@@ -220,14 +220,3 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
                 if place < room[other] and (place == 0 or release[player, spot - 1] < down_at):
                     press[player, spot], release[player, spot] = down_at, down_at + np.int32(40.0 * rate)
                     count[player, other] = place + 1
-
-
-@njit(cache=True, nogil=True)
-def leaky_rate(time_ms, weight, tau_ms, out):  # type: ignore[no-untyped-def]
-    """Leaky mean of events per second up to each of them: [note] times in order, weights, decay; fills `out`."""
-    level = 0.0
-    for n in range(time_ms.size):
-        if n:
-            level *= np.exp(-(time_ms[n] - time_ms[n - 1]) / tau_ms)
-        level += weight[n]
-        out[n] = level * 1000.0 / tau_ms

@@ -11,7 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.features import NEVER_MS, Demand, hand_rate
+from agents.feature_kernels import NEVER_MS, hand_rate
+from agents.features import Demand
 from agents.judgement import MISS
 from chart.model import Chart
 
