@@ -18,8 +18,16 @@ from torch import Tensor
 from ear.beat_data import MEL_STEPS, BeatPiece
 from ear.spectrogram import BEAT_THIS_BANDS, BEAT_THIS_FRAMES_PER_SECOND
 
-GROUP_SHARES = {"rubato piano": 0.2, "pop piano": 0.12, "band": 0.14, "accompaniment": 0.12, "electronic": 0.14}
-"""Share of stretches drawn from a group, where the set has it; the rest is for maps, by their length."""
+GROUP_SHARES = {
+    "rubato piano": 0.18,
+    "pop piano": 0.1,
+    "band": 0.14,
+    "accompaniment": 0.08,
+    "electronic": 0.1,
+    "module": 0.16,
+}
+"""Share of stretches drawn from a group, where the set has it; the rest is for maps, by their length. An hour that somebody
+composed (bands, modules) is drawn more often than an hour made up by a program (accompaniments, electronic)."""
 
 STRETCH_CHANCE, MAX_STRETCH = 0.75, 0.25
 """How often the tempo is changed, and by how much at most (as a logarithm)."""

@@ -11,8 +11,9 @@ from chart.errors import ConfigError
 from ear import render_midi
 from ear.electronic import BPM_RANGE, DRUMS, STEPS, TICKS, Note, Score, compose, main, to_midi
 from ear.midi import midi_beats, read_midi_times
-from ear.midi_sources import MidiSource
-from ear.render_midi import RenderConfig, render_timed
+from ear.music_sources import MusicSource
+from ear.render_midi import RenderConfig
+from ear.rendered import Rendered, add_timed
 from ear.timed_pieces import timed_pieces
 
 
@@ -46,19 +47,23 @@ def test_pieces_are_rendered_as_audio_with_their_beats(tmp_path: Path, monkeypat
     monkeypatch.setattr(shutil, "which", lambda name: name)
     monkeypatch.setattr(render_midi, "fluidsynth", lambda *_: np.ones(22_050 * 60, np.float32))
     score = Score(120.0, {}, tuple(Note(4 * TICKS * beat, 20, DRUMS, 36, 100) for beat in range(100)))
-    sources = [MidiSource("曲 a", to_midi(score)), MidiSource("broken", b"no midi")]
-    config = RenderConfig((Path("font.sf2"),), "electronic", latency_ms=2.0)
-    assert render_timed(sources, tmp_path, config) == ["broken: is not a MIDI file"]
+    sources = [MusicSource("曲 a", to_midi(score)), MusicSource("broken", b"no midi")]
+    config = RenderConfig((Path("font.sf2"),), latency_ms=2.0)
+
+    def render(source: MusicSource) -> Rendered:
+        return render_midi.render(source, config)
+
+    assert add_timed(sources, tmp_path, "electronic", render) == ["broken: is not a MIDI file"]
     (piece,) = timed_pieces(tmp_path)
     assert piece.path.is_file()
     assert piece.group == "electronic"
     assert np.allclose(piece.beat_ms, 2.0 + 500 * np.arange(100))
     assert piece.is_downbeat[:5].tolist() == [True, False, False, False, True]
     monkeypatch.setattr(render_midi, "fluidsynth", lambda *_: pytest.fail("rendered twice"))
-    assert render_timed(sources[:1], tmp_path, config) == []
+    assert add_timed(sources[:1], tmp_path, "electronic", render) == []
 
 
-def test_a_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(ConfigError, match="the program fluidsynth is not installed"):
-        render_timed([], tmp_path, RenderConfig((), "electronic"))
+        render_midi.fluidsynth(b"", RenderConfig(()), np.random.default_rng(0))

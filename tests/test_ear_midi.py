@@ -16,7 +16,7 @@ from chart.errors import ConfigError
 from ear.accompaniments import draw_bpm, grooves, with_tempo, write_accompaniments, write_script
 from ear.midi import MidiError, events_of, last_note_ms, midi_beats, read_midi_times, split_midi
 from ear.midi_excerpt import ALL_SILENT, excerpt
-from ear.midi_sources import MidiSource, read_annotation, read_sources, without_test_pieces
+from ear.music_sources import MusicSource, read_annotation, read_sources, without_test_pieces
 from ear.render_midi import main as render_command
 from tests.ear_midi_files import midi_file, quarter_notes, signature, tempo
 
@@ -153,12 +153,12 @@ def test_sources(tmp_path: Path) -> None:
 
 def test_test_pieces_are_left_out_by_name_work_and_content() -> None:
     sources = [
-        MidiSource("om_a", b"1"),
-        MidiSource("om_b", b"2"),
-        MidiSource("fd_1_D_X", b"3"),
-        MidiSource("fd_2_D_Y", b"3"),  # the same tune under another name
-        MidiSource("asap_Bach_Fugue_1_Ann", b"4", work="asap_Bach_Fugue_1"),
-        MidiSource("asap_Bach_Fugue_11_Bob", b"5", work="asap_Bach_Fugue_11"),
+        MusicSource("om_a", b"1"),
+        MusicSource("om_b", b"2"),
+        MusicSource("fd_1_D_X", b"3"),
+        MusicSource("fd_2_D_Y", b"3"),  # the same tune under another name
+        MusicSource("asap_Bach_Fugue_1_Ann", b"4", work="asap_Bach_Fugue_1"),
+        MusicSource("asap_Bach_Fugue_11_Bob", b"5", work="asap_Bach_Fugue_11"),
     ]
     kept = without_test_pieces(sources, ["om_b", "fd_1_D_X", "asap_Bach_Fugue_1_Carl"])
     assert [source.name for source in kept] == ["om_a", "asap_Bach_Fugue_11_Bob"]
@@ -176,7 +176,7 @@ def test_the_command_checks_what_it_would_render(tmp_path: Path) -> None:
     assert "give at least one --soundfont" in failed.stderr
     (tmp_path / "empty").mkdir()
     failed = CliRunner().invoke(render_command, [str(tmp_path / "empty")])
-    assert "holds no MIDI files" in failed.stderr
+    assert "holds no files of the kinds .mid, .midi" in failed.stderr
 
 
 @pytest.mark.shared

@@ -1,4 +1,4 @@
-"""MIDI files from folders, zips and Doom WADs, with the beat annotations that lie beside them."""
+"""Files to render, MIDI or tracker modules: from folders, zips and Doom WADs, with the beat annotations that lie beside them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.errors import ConfigError
-from ear.midi import MAX_MIDI_BYTES, MidiError
+from ear.midi import MidiError
 
-SUFFIXES = (".mid", ".midi")
+MIDI_SUFFIXES = (".mid", ".midi")
+MAX_SOURCE_BYTES = 20_000_000
 MAX_ANNOTATION_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MidiSource:
-    """One MIDI file."""
+class MusicSource:
+    """One file."""
 
     name: str  # `<set>_<folders>_<file>`
     data: bytes = field(repr=False)
@@ -34,14 +35,14 @@ class MidiSource:
         return read_annotation(self.annotation)
 
 
-def read_sources(path: Path, name: str) -> list[MidiSource]:
-    """All MIDI files of a file, folder, zip or WAD, sorted by name."""
+def read_sources(path: Path, name: str, suffixes: tuple[str, ...] = MIDI_SUFFIXES) -> list[MusicSource]:
+    """All files of these kinds of a file, folder, zip or WAD, sorted by name."""
     suffix = path.suffix.lower()
     try:
         if path.is_dir():
-            return [_from_file(file, path, name) for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES]
+            return [_from_file(file, path, name) for file in sorted(path.rglob("*")) if file.suffix.lower() in suffixes]
         if suffix == ".zip":
-            return list(_from_zip(path, name))
+            return list(_from_zip(path, name, suffixes))
         if suffix == ".wad":
             return list(_from_wad(path, name))
         return [_from_file(path, path.parent, name)]
@@ -49,7 +50,7 @@ def read_sources(path: Path, name: str) -> list[MidiSource]:
         raise ConfigError(f"{path}: cannot be read ({error})") from error
 
 
-def without_test_pieces(sources: Sequence[MidiSource], test_names: Sequence[str]) -> list[MidiSource]:
+def without_test_pieces(sources: Sequence[MusicSource], test_names: Sequence[str]) -> list[MusicSource]:
     """The sources that are none of the test pieces: by name, by work, and by content."""
     same = [source for source in sources if any(_is_same(source, test) for test in test_names)]
     contents = {hashlib.sha256(source.data).digest() for source in same}
@@ -61,7 +62,7 @@ def without_test_pieces(sources: Sequence[MidiSource], test_names: Sequence[str]
     ]
 
 
-def _is_same(source: MidiSource, test_name: str) -> bool:
+def _is_same(source: MusicSource, test_name: str) -> bool:
     if source.name == test_name:
         return True
     return bool(source.work) and (f"{test_name}_".startswith(f"{source.work}_"))
@@ -92,21 +93,21 @@ def _name(set_name: str, parts: Sequence[str]) -> tuple[str, str]:
     return "_".join((set_name, *folders, stem)), work
 
 
-def _from_file(file: Path, root: Path, set_name: str) -> MidiSource:
-    if file.stat().st_size > MAX_MIDI_BYTES:
-        raise ConfigError(f"{file}: larger than {MAX_MIDI_BYTES // 1_000_000} MB, so not a MIDI file")
+def _from_file(file: Path, root: Path, set_name: str) -> MusicSource:
+    if file.stat().st_size > MAX_SOURCE_BYTES:
+        raise ConfigError(f"{file}: larger than {MAX_SOURCE_BYTES // 1_000_000} MB, so not a MIDI file or module")
     name, work = _name(set_name, file.relative_to(root).parts)
     beside = [file.with_name("beat_midi.txt"), file.with_name(f"{file.stem}_annotations.txt")]
     texts = [path.read_text(encoding="utf-8") for path in beside if path.is_file()]
-    return MidiSource(name, file.read_bytes(), texts[0] if texts else None, work)
+    return MusicSource(name, file.read_bytes(), texts[0] if texts else None, work)
 
 
-def _from_zip(path: Path, set_name: str) -> Iterator[MidiSource]:
+def _from_zip(path: Path, set_name: str, suffixes: tuple[str, ...]) -> Iterator[MusicSource]:
     with zipfile.ZipFile(path) as archive:
         members = {member.filename: member for member in archive.infolist()}
         for filename in sorted(members):
             member = PurePosixPath(filename)
-            if member.suffix.lower() not in SUFFIXES or members[filename].file_size > MAX_MIDI_BYTES:
+            if member.suffix.lower() not in suffixes or members[filename].file_size > MAX_SOURCE_BYTES:
                 continue
             beside = [str(member.with_name(name)) for name in ("beat_midi.txt", f"{member.stem}_annotations.txt")]
             texts = [
@@ -115,10 +116,10 @@ def _from_zip(path: Path, set_name: str) -> Iterator[MidiSource]:
                 if name in members and members[name].file_size <= MAX_ANNOTATION_BYTES
             ]
             name, work = _name(set_name, member.parts)
-            yield MidiSource(name, archive.read(filename), texts[0] if texts else None, work)
+            yield MusicSource(name, archive.read(filename), texts[0] if texts else None, work)
 
 
-def _from_wad(path: Path, set_name: str) -> Iterator[MidiSource]:
+def _from_wad(path: Path, set_name: str) -> Iterator[MusicSource]:
     """Music lumps (`D_…`) of a Doom WAD that are MIDI files."""
     data = path.read_bytes()
     count, directory = struct.unpack_from("<ii", data, 4)
@@ -127,4 +128,4 @@ def _from_wad(path: Path, set_name: str) -> Iterator[MidiSource]:
         lump = raw.rstrip(b"\0").decode("ascii", "replace")
         content = data[start : start + size]
         if lump.startswith("D_") and content.startswith(b"MThd"):
-            yield MidiSource(f"{set_name}_{lump}", content)
+            yield MusicSource(f"{set_name}_{lump}", content)
