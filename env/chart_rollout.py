@@ -1,7 +1,7 @@
 """Rollouts inside whole charts: charts written as `mapper.generate` writes them, then sections of them written anew.
 
 Of some songs charts are written by the sampler, half of them leaning to more rows than the mapper would write, half to as many
-fewer: what the better half earns teaches how dense charts are to be (`env.lean`). In each chart, one section is written
+fewer: how far each is off its target teaches how dense charts are to be (`env.lean`). In each chart, one section is written
 anew by the policy in several versions, and what each is worth is what its *whole chart* is worth with it. Versions differ in
 nothing else, so there is little noise; contexts are the mapper's own rows; and nothing of the reward is out of sight.
 Shapes use: chart, version, phrase, env, bar.
@@ -21,7 +21,7 @@ from env.chart_value import ChartValues, value_charts
 from env.core import State
 from env.decoding import Windows, controls_of, windows_of
 from env.heldout import chart_from, sampling_for
-from env.lean import DRAWN, Pairs
+from env.lean import DRAWN, Leanings
 from env.library import Library, Piece
 from env.rollout import GoingOn, against_siblings
 from env.scoring import chart_of_tokens
@@ -45,7 +45,7 @@ class Charts:
     sections: list[Section]  # [chart]
     seeds: NDArray[np.int64]  # [chart], of the players
     going_on: GoingOn
-    pairs: Pairs
+    leanings: Leanings
     values: list[ChartValues]  # [song]
 
 
@@ -62,10 +62,12 @@ def write_charts(
     lean = windows.leans(model) + torch.from_numpy(np.tile(drawn, songs)).to(windows.control.device)
     holds = np.array([_hold_lean(one, section) for one, section in zip(rows, sections, strict=True)], np.float32)
     heard = np.stack([part.heard for part in parts]).repeat(charts, axis=0)
-    earned = np.concatenate([part.values.aimed - part.values.aimed.mean() for part in parts])
+    off = np.concatenate([part.values.off for part in parts]).astype(np.float32)
+    stars = np.array([section.target.stars for section in sections], np.float32)
+    own = model.lean(torch.from_numpy(heard).to(model.lean.weight)).squeeze(-1).cpu().numpy()
+    leanings = Leanings(heard, own + np.tile(drawn, songs), stars, off)
     seeds = np.repeat([part.seed for part in parts], charts)
-    pairs = Pairs(heard, np.tile(drawn, songs), earned.astype(np.float32))
-    return Charts(rows, sections, seeds, GoingOn(windows, lean, holds), pairs, [part.values for part in parts])
+    return Charts(rows, sections, seeds, GoingOn(windows, lean, holds), leanings, [part.values for part in parts])
 
 
 @dataclass(frozen=True)

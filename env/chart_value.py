@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.model import Chart
-from env.heldout import SKILL_WEIGHT, middle
+from env.heldout import middle
 from env.library import Piece
 from env.scoring import value_of
 from reward import fairness
@@ -41,11 +41,6 @@ class ChartValues:
     off: NDArray[np.float64]  # [version], levels above the middle of people's band, signed
     total: NDArray[np.float64]  # [version], the whole reward alone, 0–1
     terms: dict[str, NDArray[np.float64]]  # name → [version], 0–1, nan = nothing to measure
-
-    @property
-    def aimed(self) -> NDArray[np.float64]:
-        """[version] what a chart is worth, less what it costs to miss the target."""
-        return self.whole - SKILL_WEIGHT * np.abs(self.off)
 
 
 def value_charts(

@@ -34,7 +34,7 @@ from reward.total import score
 
 SECTION_SEED = 20_261_122
 KEYBOARD = STYLES.index("keyboard")
-STARS = (2.0, 3.5, 5.0)
+STARS = (1.5, 3.0, 4.5, 6.0)
 SKILL_WEIGHT = 0.3
 """What a level off the middle of people's band costs a whole chart, beside its whole reward in 0–1."""
 

@@ -23,7 +23,7 @@ from chart.command import Command, use_utf8
 from chart.errors import ConfigError
 from training.settings import require_positive, save_config
 
-ROLLOUTS = ("charts", "sections", "edits")
+ROLLOUTS = ("charts", "density", "sections", "edits")
 HELD_OUT_EVERY = 8
 """Every so many-th song of `train` is held out."""
 
@@ -67,9 +67,14 @@ class RefineConfig:
             )
         if self.charts < 2 or self.charts % 2:
             raise ConfigError(f"--charts is {self.charts}; half of them lean to more rows: give an even number")
-        sections = self.songs_a_rollout * self.charts if self.rollout == "charts" else self.groups
+        sections = self.songs_a_rollout * self.charts if self.whole_charts else self.groups
         if self.minibatches > sections * self.versions:
             raise ConfigError(f"--minibatches {self.minibatches} are more than the {sections * self.versions} episodes")
+
+    @property
+    def whole_charts(self) -> bool:
+        """Whether rollouts are whole charts."""
+        return self.rollout in ("charts", "density")
 
 
 def refine(config: RefineConfig) -> dict[str, float]:
@@ -118,7 +123,8 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
     settings = Settings(
         groups=config.groups,
         versions=config.versions,
-        songs=config.songs_a_rollout if config.rollout == "charts" else 0,
+        songs=config.songs_a_rollout if config.whole_charts else 0,
+        rows=config.rollout != "density",
         charts=config.charts,
         minibatches=config.minibatches,
         epochs=config.epochs,

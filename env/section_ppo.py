@@ -26,7 +26,7 @@ from env.chart_rollout import earn_in_charts, write_charts
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import hold_drift, holds_and_notes
 from env.judge import Judge, Judged, PolicySampling, states_of
-from env.lean import LeanLearner, Pairs
+from env.lean import Leanings, LeanLearner
 from env.leash import Leash
 from env.policy import MapperPolicy
 from env.rollout import Written, against_siblings, earn, write
@@ -44,6 +44,7 @@ class Settings:
     """What PPO on sections needs beside stable-baselines3's own arguments."""
 
     songs: int = 6  # a rollout, each at one target; 0: sections are written by themselves
+    rows: bool = True  # learn rows; without, of whole charts only how dense they are to be
     charts: int = 2  # of each song, an even number: half lean to more rows, half to fewer
     groups: int = 12  # without songs, sections a rollout
     versions: int = 8  # of each section
@@ -71,7 +72,7 @@ class SectionPPO(PPO):
         self.settings, self.leash, self.updates, self.finished = settings, Leash(settings.leash), 0, False
         self.reference = Judge(reference.eval(), sampling)
         self.chart_env = env
-        self.pairs: Pairs | None = None  # of the last rollout
+        self.leanings: Leanings | None = None  # of the last rollout
         super().__init__(
             MapperPolicy,
             env,
@@ -99,21 +100,31 @@ class SectionPPO(PPO):
         if self.finished:
             return False
         random = np.random.default_rng([self.settings.seed, self.updates, 0])
-        written = (self._write_charts if self.settings.songs else self._write_sections)(rollout_buffer, random)
-        holds, notes = holds_and_notes(written.state)
-        self.logger.record("rollout/steps", float(written.steps.mean()))
-        self.logger.record("lean/mean", float(written.lean.mean()))
-        self.logger.record("guard/hold_share", float(holds.sum() / max(notes.sum(), 1)))
-        self.num_timesteps += int(written.steps.sum())
+        if self.settings.songs:
+            written = self._write_charts(rollout_buffer, random)
+        else:
+            written = self._write_sections(rollout_buffer, random)
+        if written is not None:
+            holds, notes = holds_and_notes(written.state)
+            self.logger.record("rollout/steps", float(written.steps.mean()))
+            self.logger.record("guard/hold_share", float(holds.sum() / max(notes.sum(), 1)))
+            self.num_timesteps += int(written.steps.sum())
         callback.update_locals(locals())
         going_on = callback.on_step()
         callback.on_rollout_end()
         return going_on
 
-    def _write_charts(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written:
-        """Fill the buffer with sections of whole charts."""
+    def _write_charts(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written | None:
+        """Write whole charts and fill the buffer with sections of them written anew; without `rows`, charts alone."""
         settings, session, library = self.settings, self.chart_env.session, self.chart_env.library
         charts = write_charts(library, self.policy.mapper, settings.songs, settings.charts, session.config, random)
+        self.leanings = charts.leanings
+        self.logger.record("charts_written/total", float(np.mean([one.total for one in charts.values])))
+        self.logger.record("charts_written/off", float(np.mean([np.abs(one.off).mean() for one in charts.values])))
+        self.logger.record("lean/mean", float(charts.leanings.lean.mean()))
+        if not settings.rows:
+            self.num_timesteps += sum(len(rows) for rows in charts.rows)
+            return None
         seed = [settings.seed, self.updates, 1]
         written = write(
             library,
@@ -127,9 +138,6 @@ class SectionPPO(PPO):
         weights = session.scorer.config.weights
         reward, total = earn_in_charts(library, charts, written.state, settings.versions, weights)
         buffer.fill(written, reward)
-        self.pairs = charts.pairs
-        self.logger.record("charts_written/total", float(np.mean([one.total for one in charts.values])))
-        self.logger.record("charts_written/off", float(np.mean([np.abs(one.off).mean() for one in charts.values])))
         terms = {name: np.concatenate([one.terms[name] for one in charts.values]) for name in charts.values[0].terms}
         self._log_rollout(total, terms)
         return written
@@ -155,7 +163,16 @@ class SectionPPO(PPO):
                 self.logger.record(f"terms/{name.replace('/', '_')}", float(np.nanmean(values)))
 
     def train(self) -> None:
-        """Update the policy on the episodes of the buffer."""
+        """Update the policy on the episodes of the buffer, and the lean on the charts."""
+        means = self._learn_rows() if self.settings.rows else {}
+        if self.leanings is not None:
+            self.logger.record("lean/change", self.leaning.learn(self.leanings))
+        self.updates += 1
+        for name, value in means.items():
+            self.logger.record(name, value)
+
+    def _learn_rows(self) -> dict[str, float]:
+        """PPO's epochs; returns what to log."""
         buffer, settings = self.rollout_buffer, self.settings
         assert isinstance(buffer, EpisodeBuffer)
         self.policy.set_training_mode(True)
@@ -169,16 +186,10 @@ class SectionPPO(PPO):
                 for _ in range(settings.epochs)
                 for episodes in buffer.minibatches(settings.minibatches, random, self.device)
             ]
-        if self.pairs is not None:
-            self.logger.record("lean/change", self.leaning.learn(self.pairs))
         means = {name: float(np.mean([one[name] for one in logged])) for name in logged[0]}
         self.leash.adapt(means["leash/kl"])
-        self.updates += 1
         self._n_updates += settings.epochs
-        for name, value in (
-            means | {"leash/coefficient": self.leash.coefficient, "train/advantage_spread": spread}
-        ).items():
-            self.logger.record(name, value)
+        return means | {"leash/coefficient": self.leash.coefficient, "train/advantage_spread": spread}
 
     def _update(self, episodes: Episodes, spread: float) -> dict[str, float]:
         """One optimizer step on a minibatch; returns what to log."""
@@ -222,7 +233,7 @@ class SectionPPO(PPO):
         return self.reference.judge(episodes.reading, states_of(self.reference.model, windows, episodes.tokens, token))
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "reference", "chart_env", "pairs", "leaning"]
+        return [*super()._excluded_save_params(), "reference", "chart_env", "leanings", "leaning"]
 
     def state(self) -> dict[str, Any]:
         """What a run must remember to go on, as plain data and tensors."""

@@ -47,12 +47,15 @@ def rewritten(found: Charts, versions: int = 3) -> Written:
     return write(library(), judge, found.sections, versions, [0], going_on=found.going_on)
 
 
-def test_charts_lean_both_ways_and_earn_against_each_other() -> None:
+def test_charts_lean_both_ways_and_tell_how_far_they_are_off() -> None:
     found, again = charts(), charts.__wrapped__()
-    assert found.pairs.drawn.tolist() == pytest.approx([DRAWN, DRAWN, -DRAWN, -DRAWN] * 2)
-    np.testing.assert_allclose(found.pairs.earned.reshape(2, 4).sum(1), 0.0, atol=1e-6)
-    np.testing.assert_array_equal(found.pairs.heard[0], found.pairs.heard[3])
-    np.testing.assert_array_equal(found.pairs.earned, again.pairs.earned)
+    leanings = found.leanings
+    half = leanings.lean.reshape(2, 2, 2)
+    np.testing.assert_allclose(half[:, 0] - half[:, 1], 2 * DRAWN, atol=1e-6)
+    np.testing.assert_array_equal(leanings.heard[0], leanings.heard[3])
+    np.testing.assert_array_equal(leanings.off, again.leanings.off)
+    np.testing.assert_allclose(leanings.off, np.concatenate([one.off for one in found.values]), rtol=1e-6)
+    assert leanings.stars.tolist() == pytest.approx([one.target.stars for one in found.sections])
     lengths = np.array([len(rows) for rows in found.rows]).reshape(2, 2, 2).sum(2)
     assert (lengths[:, 0] > lengths[:, 1]).all(), "those that lean to more rows have more"
 
@@ -155,7 +158,8 @@ def test_an_empty_chart_is_worth_nothing() -> None:
     whole = chart_from(piece.humans[0].rows, piece, 2.5)
     found = value_charts([whole, nothing], piece, 2.5, 0)
     assert found.total[1] == 0.0
-    assert found.aimed[0] > found.aimed[1]
+    assert found.whole[0] > found.whole[1]
+    assert found.off[1] > 1, "counts as four levels off"
     assert np.isfinite(found.phrase).all()
 
 

@@ -1,4 +1,4 @@
-"""Learning how dense a section is to be."""
+"""Learning how dense whole charts are to be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from env.lean import DRAWN, MOST_CHANGE, USUAL_SPREAD, LeanLearner, Pairs
+from env.lean import DRAWN, LEVELS_PER_STAR, MOST_CHANGE, Leanings, LeanLearner
 
 
 def lean_of(width: int = 4) -> nn.Linear:
@@ -18,32 +18,38 @@ def lean_of(width: int = 4) -> nn.Linear:
 
 
 def learn_from(learner: LeanLearner, wanted, count: int) -> None:  # type: ignore[no-untyped-def]
-    """Charts heard as (6, 5 · stars, …); what they earn falls with the square of what is off the `wanted` lean for the stars."""
+    """Charts heard as (6, 5 · stars - 15, …) that miss by what their lean is off the `wanted` one, and by chance."""
     random = torch.Generator().manual_seed(0)
     for _ in range(count):
-        heard = 5 * torch.randn(8, 4, generator=random)
-        heard[:, 0] = 6.0
-        off = learner.lean(heard).squeeze(-1) - wanted(heard)
-        drawn = torch.tensor([DRAWN, -DRAWN] * 4)
-        earned = -2 * off * drawn * USUAL_SPREAD  # above the mean of its pair
-        learner.learn(Pairs(*(one.detach().numpy() for one in (heard, drawn, earned))))
+        stars = 1.5 + 4.5 * torch.rand(12, generator=random)
+        heard = 3 * torch.randn(12, 4, generator=random)
+        heard[:, 0], heard[:, 1] = 6.0, 5 * stars - 15
+        lean = learner.lean(heard).squeeze(-1) + torch.tensor([DRAWN, -DRAWN] * 6)
+        off = (lean - wanted(heard)) * LEVELS_PER_STAR * stars + 0.4 * torch.randn(12, generator=random)
+        learner.learn(Leanings(*(one.detach().numpy() for one in (heard, lean, stars, off))))
 
 
-def test_the_lean_comes_to_what_each_section_wants() -> None:
+def test_the_lean_comes_to_what_each_song_and_target_wants() -> None:
     lean = lean_of()
-    learn_from(LeanLearner(lean), lambda heard: 0.5 + 0.08 * heard[:, 1], 200)
-    low, high = torch.tensor([[6.0, -5.0, 0, 0]]), torch.tensor([[6.0, 5.0, 0, 0]])
-    assert lean(low).item() == pytest.approx(0.1, abs=0.15)
-    assert lean(high).item() == pytest.approx(0.9, abs=0.15)
+    learn_from(LeanLearner(lean), lambda heard: 0.4 + 0.04 * heard[:, 1] + 0.1 * heard[:, 2], 60)
+    for stars, song in ((2.0, 0.0), (5.0, 0.0), (5.0, 4.0), (3.0, -4.0)):
+        found = lean(torch.tensor([[6.0, 5 * stars - 15, song, 0.0]])).item()
+        assert found == pytest.approx(0.4 + 0.04 * (5 * stars - 15) + 0.1 * song, abs=0.12)
+
+
+def test_charts_on_target_move_nothing() -> None:
+    lean = lean_of()
+    heard, none = np.full((2, 4), 3, np.float32), np.zeros(2, np.float32)
+    assert LeanLearner(lean).learn(Leanings(heard, none, np.full(2, 4.0, np.float32), none)) == 0.0
+    assert not lean.weight.any()
 
 
 def test_one_update_moves_only_so_far() -> None:
     lean = lean_of()
-    learner = LeanLearner(lean)
-    heard, drawn = np.full((8, 4), 100, np.float32), np.tile(np.array([DRAWN, -DRAWN], np.float32), 4)
-    assert learner.learn(Pairs(heard, drawn, drawn)) == MOST_CHANGE
-    heard = torch.from_numpy(heard)
-    assert lean(heard[:1]).abs().item() == pytest.approx(MOST_CHANGE, rel=1e-4)
+    heard, stars = np.full((8, 4), 100, np.float32), np.full(8, 5.0, np.float32)
+    found = LeanLearner(lean).learn(Leanings(heard, np.zeros(8, np.float32), stars, np.full(8, -9.0, np.float32)))
+    assert found == MOST_CHANGE
+    assert lean(torch.from_numpy(heard[:1])).item() == pytest.approx(MOST_CHANGE, rel=1e-4), "too easy: more rows"
 
 
 def test_what_was_seen_goes_on_with_a_run() -> None:

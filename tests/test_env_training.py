@@ -38,6 +38,15 @@ def algorithm(settings: Settings = SMALL, seed: int = 0) -> SectionPPO:
     return ppo
 
 
+def update(ppo: SectionPPO, count: int = 1) -> SectionPPO:
+    """Some rollouts with their training."""
+    _, callback = ppo._setup_learn(1, reset_num_timesteps=False)
+    for _ in range(count):
+        ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
+        ppo.train()
+    return ppo
+
+
 def test_advantages_are_the_hand_formula() -> None:
     reward = np.array([[1.0, 0.0, 2.0], [0.5, 9.0, 9.0]])
     value = np.array([[0.1, 0.2, 0.3], [0.4, 9.0, 9.0]], np.float32)
@@ -138,33 +147,32 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("env.section_ppo.earn", paid)
     ppo = algorithm(Settings(songs=0, groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
     ppo.leash.coefficient = 0.0
-    _, callback = ppo._setup_learn(1)
-    for _ in range(14):
-        ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
-        ppo.train()
+    update(ppo, 14)
     assert np.mean(share[-3:]) > np.mean(share[:3]) + 0.1
 
 
 def test_training_is_the_same_for_a_seed() -> None:
     def after(seed: int) -> torch.Tensor:
-        ppo = algorithm(replace(SMALL, seed=seed))
-        _, callback = ppo._setup_learn(1)
-        ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
-        ppo.train()
+        ppo = update(algorithm(replace(SMALL, seed=seed)))
         return ppo.policy.mapper.next_code.weight.detach().clone()
 
     assert torch.equal(after(1), after(1))
     assert not torch.equal(after(1), after(2))
 
 
-def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path) -> None:
-    def update(ppo: SectionPPO, count: int) -> SectionPPO:
-        _, callback = ppo._setup_learn(1, reset_num_timesteps=False)
-        for _ in range(count):
-            ppo.collect_rollouts(ppo.env, callback, ppo.rollout_buffer, 0)
-            ppo.train()
-        return ppo
+def test_density_alone_leaves_rows_as_they_are() -> None:
+    ppo = algorithm(replace(SMALL, rows=False))
+    before = {name: value.clone() for name, value in ppo.policy.mapper.state_dict().items()}
+    update(ppo)
+    after = ppo.policy.mapper.state_dict()
+    assert {name for name, value in after.items() if not torch.equal(value, before[name])} == {
+        "lean.weight",
+        "lean.bias",
+    }
+    assert ppo.num_timesteps > 0
 
+
+def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path) -> None:
     whole = update(algorithm(), 2)
     half = update(algorithm(), 1)
     save_state(tmp_path, half.state() | {"before": {}, "best": 0.0})
@@ -202,7 +210,7 @@ def test_a_checkpoint_that_sells_holds_is_not_kept() -> None:
         ({"updates": 0}, "--updates must be at least 1, not 0"),
         ({"versions": 1}, "--versions is 1; a version needs siblings"),
         ({"charts": 3}, "--charts is 3; half of them lean to more rows: give an even number"),
-        ({"rollout": "songs"}, "--rollout is 'songs'; give one of charts, sections, edits"),
+        ({"rollout": "songs"}, "--rollout is 'songs'; give one of charts, density, sections, edits"),
         (
             {"rollout": "sections", "groups": 1, "versions": 2, "minibatches": 3},
             "--minibatches 3 are more than the 2 ep",
