@@ -149,9 +149,7 @@ class Chart:
     @property
     def last_ms(self) -> float:
         """End of the last note or hold; 0 for an empty chart."""
-        if not len(self):
-            return 0.0
-        return float(max(self.time_ms.max(), np.nanmax(self.end_ms, initial=-np.inf)))
+        return float(np.fmax(self.time_ms, self.end_ms).max()) if len(self) else 0.0
 
     @property
     def red_lines(self) -> tuple[TimingPoint, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from env.library import Library
 from env.scoring import TERM_NAMES, Job, Scorer, Valued
 from env.sections import PHRASE_BARS, Rows, Section, SectionConfig, draw_section
 
+MEASURE_NAMES = tuple(f"measure/{name}" for name in TERM_NAMES)
 ILLEGAL_PENALTY = 0.01
 """Taken off the reward for an action that the mask forbids: small against a phrase's value, large against a row's."""
 
@@ -89,17 +90,14 @@ class Session:
         if not jobs:
             return
         valued = self.scorer.value(state, jobs)
-        for number, job in enumerate(jobs):
-            share = job.bars / PHRASE_BARS * valued.value[number]
-            after = (self.finished[job.env] + share) / phrases
+        for job, terms in zip(jobs, terms_of(valued), strict=True):
+            after = (self.finished[job.env] + job.bars / PHRASE_BARS * terms["value"]) / phrases
             reward[job.env] += after - self.potential[job.env]
             self.potential[job.env] = after
             if job.whole:
-                self.finished[job.env] += valued.value[number]
-            infos[job.env] |= terms_of(valued, number) | {
-                "potential": after,
-                "bar": job.phrase * PHRASE_BARS + job.bars,
-            }
+                self.finished[job.env] += terms["value"]
+            infos[job.env] |= terms
+            infos[job.env] |= {"potential": after, "bar": job.phrase * PHRASE_BARS + job.bars}
 
 
 def _jobs(before: NDArray[np.int64], after: NDArray[np.int64], seeds: NDArray[np.int64]) -> list[Job]:
@@ -112,14 +110,16 @@ def _jobs(before: NDArray[np.int64], after: NDArray[np.int64], seeds: NDArray[np
     ]
 
 
-def terms_of(valued: Valued, number: int) -> dict[str, float]:
-    """Every term of one job and its measure, those with nothing to measure left out."""
-    found: dict[str, float] = {"value": float(valued.value[number])}
-    for name, term, measure in zip(TERM_NAMES, valued.terms[:, number], valued.measures[:, number], strict=True):
-        if not np.isnan(term):
-            found[name] = float(term)
-            found[f"measure/{name}"] = float(measure)
-    return found
+def terms_of(valued: Valued) -> Iterator[dict[str, float]]:
+    """Of each job its value, every term and its measure, those with nothing to measure left out."""
+    for value, terms, measures in zip(
+        valued.value.tolist(), valued.terms.T.tolist(), valued.measures.T.tolist(), strict=True
+    ):
+        found = {"value": value}
+        for name, measure_name, term, measure in zip(TERM_NAMES, MEASURE_NAMES, terms, measures, strict=True):
+            if term == term:  # not nan
+                found[name], found[measure_name] = term, measure
+        yield found
 
 
 def seeded(session: Session, seeds: Sequence[int]) -> None:
