@@ -2,8 +2,8 @@
 
 Runs of several seeds from one mapper learn the same and err differently: the mean of their changes keeps what they share
 ("model soups", Wortsman et al. 2022). What is left of the noise is small enough to go further the same way (`--reach`),
-as an outer step of local SGD does. The lean has come to rest in each run, where what it costs in fit is worth what it brings in
-level; `--lean-reach` takes it further for levels' sake. Measured in docs/LOG.md.
+as an outer step of local SGD does. The lean is no step but where each run found the target, so it is the mean; how rows that
+went further meet the target is learnt after it (`env.refine --rollout density`). Measured in docs/LOG.md.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from chart.errors import ConfigError
 from mapper.checkpoint import checkpoint_named, load_mapper, save_mapper
 from mapper.model import Mapper
 
-REACH, LEAN_REACH = 4.0, 1.4
+REACH = 4.0
 MAX_REACH = 100.0
 
 
-def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float, lean_reach: float) -> dict[str, Tensor]:
-    """Weights by name: the pretrained ones and `reach` times the mean of the changes; of the lean, `lean_reach` times."""
+def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float) -> dict[str, Tensor]:
+    """Weights by name: the pretrained ones and `reach` times the mean of the changes; of the lean, once."""
     weights: dict[str, Tensor] = {}
     others = [one.state_dict() for one in refined]
     for name, before in pretrained.state_dict().items():
         change = torch.stack([one[name].float() - before.float() for one in others]).mean(0)
-        weights[name] = (before + (lean_reach if name.startswith("lean.") else reach) * change).to(before.dtype)
+        weights[name] = (before + (1.0 if name.startswith("lean.") else reach) * change).to(before.dtype)
     return weights
 
 
@@ -41,12 +41,10 @@ def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float, lean_rea
     "--init", default="pretrained", show_default=True, help="What all were refined from: pretrained, bundled or a file."
 )
 @click.option("--reach", default=REACH, show_default=True, help="How many times the mean change of rows is taken.")
-@click.option("--lean-reach", default=LEAN_REACH, show_default=True, help="The same of how dense charts are to be.")
-def main(checkpoints: tuple[Path, ...], out: Path, init: str, reach: float, lean_reach: float) -> None:
+def main(checkpoints: tuple[Path, ...], out: Path, init: str, reach: float) -> None:
     use_utf8()
-    for name, value in (("--reach", reach), ("--lean-reach", lean_reach)):
-        if not 0 < value <= MAX_REACH:
-            raise ConfigError(f"{name} is {value:g}; give more than 0 and at most {MAX_REACH:g}")
+    if not 0 < reach <= MAX_REACH:
+        raise ConfigError(f"--reach is {reach:g}; give more than 0 and at most {MAX_REACH:g}")
     pretrained = load_mapper(checkpoint_named(init))
     refined = [load_mapper(path) for path in checkpoints]
     for path, one in zip(checkpoints, refined, strict=True):
@@ -56,7 +54,7 @@ def main(checkpoints: tuple[Path, ...], out: Path, init: str, reach: float, lean
     save_mapper(
         pretrained,
         out,
-        merged(pretrained, refined, reach, lean_reach),
+        merged(pretrained, refined, reach),
         notes=f"{reach:g} times the mean change of {names}",
     )
     click.echo(f"{out}: merged from {len(refined)}")

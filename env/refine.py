@@ -1,8 +1,9 @@
 """Refine the mapper by play: `python -m env.refine --init CHECKPOINT --songs DATA -o RUN`.
 
-PPO (`env.section_ppo`) on the dataset's `train` songs: the mapper writes whole charts in several versions, simulated
-players play them, the reward values them phrase by phrase and as a whole, and what a version earns above its siblings is
-learnt, on a leash to the pretrained mapper. Every eighth song is held out to watch (`env.heldout`); `val` is not touched.
+PPO (`env.section_ppo`) on the dataset's `train` songs: the mapper writes whole charts and sections of them in several
+versions, simulated players play them, the reward values them phrase by phrase and as a whole, and what a version earns
+above its siblings is learnt, on a leash to the pretrained mapper. How far whole charts are off teaches how dense they are
+to be (`env.lean`). Every eighth song is held out to watch (`env.heldout`); `val` is not touched.
 
     python -m env.refine --songs data/songs -o runs/refined
     tensorboard --logdir runs
@@ -168,7 +169,8 @@ def split_songs(corpus: Any, max_songs: int = 0) -> tuple[list[int], list[int]]:
     type=click.Choice(ROLLOUTS),
     default=RefineConfig.rollout,
     show_default=True,
-    help="What is written: sections of the mapper's own charts, sections as they come, or those of people's charts anew.",
+    help="What is written: the mapper's own charts and sections of them anew; such charts alone, which teach only how "
+    "dense they are to be; sections by themselves; sections of people's charts anew.",
 )
 @click.option("--songs-a-rollout", default=RefineConfig.songs_a_rollout, show_default=True)
 @click.option("--charts", default=RefineConfig.charts, show_default=True, help="Of each song; in each, one section.")
