@@ -34,6 +34,18 @@ def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float) -> dict[
     return weights
 
 
+def merge(checkpoints: Sequence[Path], out: Path, init: str, reach: float = REACH) -> None:
+    """Write the merged mapper of `checkpoints`, which were refined from `init` (a name or a file), to `out`."""
+    pretrained = load_mapper(checkpoint_named(init))
+    refined = [load_mapper(path) for path in checkpoints]
+    for path, one in zip(checkpoints, refined, strict=True):
+        if one.config != pretrained.config:
+            raise ConfigError(f"{path}: is of another size than {init}; merge mappers that were refined from it")
+    names = ", ".join("/".join(path.parts[-2:]) for path in checkpoints)
+    notes = f"{reach:g} times the mean change of {names}"
+    save_mapper(pretrained, out, merged(pretrained, refined, reach), notes=notes)
+
+
 @click.command(cls=Command, help="Merge the refined mappers CHECKPOINTS of several seeds into one.")
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path, dir_okay=False))
@@ -45,19 +57,8 @@ def main(checkpoints: tuple[Path, ...], out: Path, init: str, reach: float) -> N
     use_utf8()
     if not 0 < reach <= MAX_REACH:
         raise ConfigError(f"--reach is {reach:g}; give more than 0 and at most {MAX_REACH:g}")
-    pretrained = load_mapper(checkpoint_named(init))
-    refined = [load_mapper(path) for path in checkpoints]
-    for path, one in zip(checkpoints, refined, strict=True):
-        if one.config != pretrained.config:
-            raise ConfigError(f"{path}: is of another size than {init}; merge mappers that were refined from it")
-    names = ", ".join(str(path) for path in checkpoints)
-    save_mapper(
-        pretrained,
-        out,
-        merged(pretrained, refined, reach),
-        notes=f"{reach:g} times the mean change of {names}",
-    )
-    click.echo(f"{out}: merged from {len(refined)}")
+    merge(checkpoints, out, init, reach)
+    click.echo(f"{out}: merged from {len(checkpoints)}")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from env.curves import draw_curves, read_curves
 from env.heldout import STARS, HeldOut, evaluate_charts
 from env.judge import PolicySampling
 from env.refine import HELD_OUT_EVERY, RefineConfig, main, refine, split_songs
+from env.refine_seeds import main as main_of_seeds
 from env.scoring import ScoringConfig
 from env.section_ppo import SectionPPO, Settings, frozen_copy
 from env.sections import SectionConfig
 from env.vector import ChartVecEnv
-from mapper.checkpoint import load_mapper
+from mapper.checkpoint import load_mapper, save_mapper
 from mapper.corpus import ChartEntry, Corpus, SongEntry
 from tests.env_cases import library, tiny_mapper
 
@@ -34,7 +35,14 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.manual_seed(config.seed)
         vector = ChartVecEnv(library(), 2, SectionConfig(phrases=1), ScoringConfig(players=4))
         settings = Settings(
-            songs=1, charts=2, versions=2, minibatches=1, epochs=1, learning_rate=1e-3, seed=config.seed
+            songs=1,
+            rows=config.rollout != "density",
+            charts=2,
+            versions=2,
+            minibatches=1,
+            epochs=1,
+            learning_rate=1e-3,
+            seed=config.seed,
         )
         ppo = SectionPPO(vector, model, frozen_copy(model), settings, PolicySampling())
         return ppo, HeldOut(library(), sections=2, versions=2, charts=1)
@@ -71,6 +79,21 @@ def test_a_run_leaves_weights_config_and_curves_and_goes_on(tmp_path: Path) -> N
     assert [update for update, _ in curves["held_out/reward"]] == [0, 2, 3]
     draw_curves([tmp_path], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_seeds_are_refined_merged_and_the_density_learnt(tmp_path: Path) -> None:
+    save_mapper(tiny_mapper(), tmp_path / "init")
+    options = ["--songs", "synthetic", "--init", str(tmp_path / "init"), "--seeds", "2", "--updates", "1"]
+    command = [*options, "--density-updates", "1", "-o", str(tmp_path / "run")]
+    result = CliRunner().invoke(main_of_seeds, command)
+    assert result.exit_code == 0, result.output
+    run = tmp_path / "run"
+    made = {name: load_mapper(run / name) for name in ("merged.safetensors", "refined.safetensors")}
+    assert made["refined.safetensors"].config == tiny_mapper().config
+    saved = {name: (run / name / "state.pt").read_bytes() for name in ("seed0", "seed1", "density")}
+    assert CliRunner().invoke(main_of_seeds, command).exit_code == 0
+    assert saved == {name: (run / name / "state.pt").read_bytes() for name in saved}, "what is done is not done again"
 
 
 def test_a_folder_without_a_run_has_no_curves(tmp_path: Path) -> None:
