@@ -30,7 +30,7 @@ def played(
     notes = [(index, SNARE) for index in snares] + [(index, HAT) for index in hats]
     return PlayedModule(
         samples=np.zeros(1, np.float32),
-        row_ms=np.arange(count) * row_ms,
+        row_ms=np.arange(count, dtype=np.float64) * row_ms,
         row=row,
         pattern=np.arange(count) // rows,
         pattern_rows=dict.fromkeys(range(patterns), rows),
