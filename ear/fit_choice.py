@@ -4,7 +4,8 @@
 
 A multinomial logistic regression over the grids that the onsets allow, from songs whose charts keep one tempo (those of
 the `val` split left out) and from music with exact beats that the network was not trained on (as for `ear.fit_timing`).
-The chances from the onsets enter as they are for a song not learnt from: weights of the other tenths make them.
+Whole collections are held out together (`--name` of the command that rendered them; all beatmap sets are one): the chances
+from the onsets enter as they are for a collection not learnt from, and the shares reported are of such.
 """
 
 from __future__ import annotations
@@ -45,12 +46,18 @@ PENALTY = 0.001
 
 LEVEL_PENALTY, PHASE_PENALTY = 0.01, 0.001
 MIN_PEAKS = 8
+MIN_COLLECTIONS = 3
+"""With fewer, tenths of the pieces are held out instead."""
+
+SAME_TICK_MS = 12.0
+"""A tick this near the right one is right as well: one sound makes several peaks."""
+
 AGREEMENT = 2
 """Place of the agreement among a grid's features, after the onsets' two."""
 
 HEADER = '''"""Weights learnt by `python -m ear.fit_choice`, which rewrites this file; do not edit by hand.
 
-Held-out share of pieces whose multiple and, where the tempo is steady, tick are right:
+Share of pieces whose multiple and, where the tempo is steady, tick are right, their collection held out:
 {report}.
 """
 
@@ -65,6 +72,7 @@ class Grids:
     """The grids that the onsets of one piece allow, and which of them is the beat."""
 
     group: str
+    collection: str
     hz: NDArray[np.float64]  # [level]
     level_features: NDArray[np.float64] = field(repr=False)  # [level, feature]
     phases: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = field(repr=False)  # per level, phase_features
@@ -74,7 +82,7 @@ class Grids:
 
 
 def grids_of(
-    group: str, strength: NDArray[np.float32], beat_ms: NDArray[np.float64], heard: HeardPeaks
+    group: str, collection: str, strength: NDArray[np.float32], beat_ms: NDArray[np.float64], heard: HeardPeaks
 ) -> Grids | None:
     """The grids of balanced onset strength [band, frame of 1 ms] with true beats [beat]; None where none is right."""
     spectrum = onset_spectrum(strength, 1.0)
@@ -90,12 +98,20 @@ def grids_of(
     phase = -1
     if np.percentile(np.abs(interval / typical_ms - 1), 90) <= STEADY_INTERVAL:
         period_ms = 1000 / hz[level]
-        late = (beat_ms[:, None] - phases[level][0] + period_ms / 2) % period_ms - period_ms / 2  # [beat, peak]
-        off_ms = np.abs(np.median(late, axis=0))
+        off_ms = away_ms(beat_ms, phases[level][0], period_ms)
         if off_ms.min() > MAX_PHASE_ERROR_MS:
             return None
         phase = int(off_ms.argmin())
-    return Grids(group, hz, features, phases, level, phase, heard)
+    return Grids(group, collection, hz, features, phases, level, phase, heard)
+
+
+def away_ms(beat_ms: NDArray[np.float64], offset_ms: NDArray[np.float64], period_ms: float) -> NDArray[np.float64]:
+    """[offset]: how far the beats [beat] typically are from the ticks at each offset + any number of periods.
+
+    Of distances, not signed ones: half a period before and half a period after would cancel out.
+    """
+    late_ms = (beat_ms[:, None] - offset_ms + period_ms / 2) % period_ms - period_ms / 2
+    return np.asarray(np.median(np.abs(late_ms), axis=0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +138,7 @@ class Choice:
     right: NDArray[np.bool_]  # [grid]: several where the tick is not known
 
 
-def choice_of(piece: Grids, weights: OnsetWeights, song: int) -> Choice | None:
+def choice_of(piece: Grids, weights: OnsetWeights, fold: int) -> Choice | None:
     """The choice to be made for a piece; None where the right grid is not among the likeliest ticks."""
     features, right = [], []
     level_chance = _softmax(piece.level_features @ weights.level)
@@ -131,13 +147,21 @@ def choice_of(piece: Grids, weights: OnsetWeights, song: int) -> Choice | None:
         for peak in np.argsort(-chance, kind="stable")[:MAX_PHASES]:
             phase = BeatPhase(float(offsets[peak]), float(chance[peak]))
             features.append(grid_features(float(level_chance[level]), phase, float(piece.hz[level]), piece.heard))
-            right.append(level == piece.level and piece.phase in (-1, int(peak)))
+            right.append(level == piece.level and _is_right_tick(piece, float(offsets[peak])))
     if not any(right):
         return None
     values, wanted = np.array(features), np.flatnonzero(right)
-    # without a tick to compare with, the one that the network agrees with most stands for its level
+    # of several, the tick that the network agrees with most
     answer = int(wanted[values[wanted, AGREEMENT].argmax()])
-    return Choice(piece.group, Example(song, True, values, answer), np.array(right))
+    return Choice(piece.group, Example(fold, True, values, answer), np.array(right))
+
+
+def _is_right_tick(piece: Grids, offset_ms: float) -> bool:
+    if piece.phase < 0:
+        return True
+    right_ms = piece.phases[piece.level][0][[piece.phase]]
+    period_ms = 1000 / float(piece.hz[piece.level])
+    return bool(away_ms(right_ms, np.array([offset_ms]), period_ms)[0] <= SAME_TICK_MS)
 
 
 def _softmax(score: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,23 +176,32 @@ def fit_scaled(examples: list[Example]) -> NDArray[np.float64]:
     return fit_softmax(scaled, PENALTY) / scale
 
 
+def folds_of(pieces: Sequence[Grids]) -> list[int]:
+    """The fold of each piece: one for each collection, or tenths where there are too few."""
+    names = sorted({piece.collection for piece in pieces})
+    if len(names) < MIN_COLLECTIONS:
+        return [number % FOLDS for number in range(len(pieces))]
+    return [names.index(piece.collection) for piece in pieces]
+
+
 def choices_of(pieces: Sequence[Grids]) -> list[Choice]:
-    """The choices of all pieces, each with onset weights learnt from the other tenths."""
+    """The choices of all pieces, each with onset weights learnt from the other folds."""
+    folds = folds_of(pieces)
     choices = []
-    for fold in range(FOLDS):
-        weights = onset_weights([piece for number, piece in enumerate(pieces) if number % FOLDS != fold])
-        found = (choice_of(pieces[number], weights, number) for number in range(fold, len(pieces), FOLDS))
+    for fold in sorted(set(folds)):
+        weights = onset_weights([piece for piece, own in zip(pieces, folds, strict=True) if own != fold])
+        found = (choice_of(piece, weights, fold) for piece, own in zip(pieces, folds, strict=True) if own == fold)
         choices += [choice for choice in found if choice]
     return choices
 
 
 def held_out_shares(choices: list[Choice]) -> dict[str, list[bool]]:
-    """By group, whether each piece is answered rightly by weights learnt from the other tenths."""
+    """By group, whether each piece is answered rightly by weights learnt from the other folds."""
     right: dict[str, list[bool]] = {}
-    for fold in range(FOLDS):
-        weights = fit_scaled([choice.example for choice in choices if choice.example.song % FOLDS != fold])
+    for fold in sorted({choice.example.song for choice in choices}):
+        weights = fit_scaled([choice.example for choice in choices if choice.example.song != fold])
         for choice in choices:
-            if choice.example.song % FOLDS == fold:
+            if choice.example.song == fold:
                 best = int((choice.example.features @ weights).argmax())
                 right.setdefault(choice.group, []).append(bool(choice.right[best]))
     return right
@@ -196,14 +229,14 @@ def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
     if lag.confidence < MIN_LAG_CONFIDENCE:
         return None
     beat_ms = np.arange(max(line.time_ms, 0.0), end_ms, line.beat_length_ms) + lag.lag_ms
-    return grids_of("maps", balanced(onset), beat_ms, heard_peaks(tracker(audio)))
+    return grids_of("maps", "maps", balanced(onset), beat_ms, heard_peaks(tracker(audio)))
 
 
 def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:
     """The grids of a piece with known beats."""
     audio = load_audio(piece.path)
     strength = balanced(onset_strength(audio.samples, audio.sample_rate))
-    return grids_of(piece.group, strength, piece.beat_ms, heard_peaks(tracker(audio)))
+    return grids_of(piece.group, piece.collection, strength, piece.beat_ms, heard_peaks(tracker(audio)))
 
 
 def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Grids]:

@@ -23,8 +23,8 @@ from ear.audio import SAMPLE_RATE
 
 MAX_MODULE_BYTES = 20_000_000
 MAX_PLAYED_SECONDS = 1200.0
-BLOCK = 16
-"""Samples played between two looks at the row: its time is known to .4 ms on either side."""
+BLOCK = 8
+"""Samples played between two looks at the row: its time is known to .2 ms on either side."""
 
 NOTE, INSTRUMENT = 0, 1
 """openmpt_module_command_index: what a cell of a pattern holds."""

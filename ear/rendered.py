@@ -74,7 +74,7 @@ def add_to_set(sources: Sequence[MusicSource], out: Path, group: str, render: Re
     return _add_all([source for source in sources if source.name not in done], add, group)
 
 
-def add_timed(sources: Sequence[MusicSource], out: Path, group: str, render: Render) -> list[str]:
+def add_timed(sources: Sequence[MusicSource], out: Path, group: str, render: Render, collection: str) -> list[str]:
     """Render all as audio files with a `timing.json`, adding what is not there yet; returns what was skipped."""
     index = out / "timing.json"
     rows = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else []
@@ -84,7 +84,7 @@ def add_timed(sources: Sequence[MusicSource], out: Path, group: str, render: Ren
         found = render(source)
         out.mkdir(parents=True, exist_ok=True)
         soundfile.write(out / _audio_name(source), np.clip(found.samples, -1, 1), SAMPLE_RATE)
-        row = {"file": _audio_name(source), "group": group}
+        row = {"file": _audio_name(source), "group": group, "collection": collection}
         row |= {"beats_s": np.round(found.beat_ms / 1000, 6).tolist(), "downbeat": found.is_downbeat.tolist()}
         rows.append(row)
         save_bytes(index, json.dumps(rows).encode("utf-8"))
@@ -133,7 +133,9 @@ def rendering_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--limit", type=click.IntRange(1), help="Render this many, drawn by the seed."),
         click.option("--max-seconds", default=150.0, show_default=True, type=click.FloatRange(10, 1200)),
         click.option("--group", default="midi", show_default=True, help="What kind of music it is, for the figures."),
-        click.option("--name", default="midi", show_default=True, help="First part of the pieces' names."),
+        click.option(
+            "--name", default="midi", show_default=True, help="Name of the collection, first part of its pieces' names."
+        ),
         click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder of the dataset."),
         click.argument("sources", nargs=-1, required=True, type=folder),
     ):
@@ -165,7 +167,10 @@ def render_selected(sources: Sequence[MusicSource], chosen: Selection, group: st
     """Render what was selected, and say what was done."""
     if chosen.out is None:
         raise ConfigError("give the dataset's folder with -o")
-    skipped = (add_timed if chosen.timed else add_to_set)(sources, chosen.out, group, render)
+    if chosen.timed:
+        skipped = add_timed(sources, chosen.out, group, render, chosen.name)
+    else:
+        skipped = add_to_set(sources, chosen.out, group, render)
     for line in skipped:
         click.echo(f"skipped: {line}", err=True)
     click.echo(f"{len(sources) - len(skipped)} pieces rendered, {len(skipped)} skipped")

@@ -32,6 +32,7 @@ class TimedPiece:
     group: str
     beat_ms: NDArray[np.float64] = field(repr=False)  # [beat], increasing
     is_downbeat: NDArray[np.bool_] = field(repr=False)  # [beat]; all false where nobody says
+    collection: str = ""  # who made it, in what style: pieces of one are alike, and held out together
 
 
 def timed_pieces(folder: Path) -> list[TimedPiece]:
@@ -45,7 +46,9 @@ def timed_pieces(folder: Path) -> list[TimedPiece]:
             downbeat = np.array(row.get("downbeat", np.zeros(beat_ms.size)), bool)
             if downbeat.shape != beat_ms.shape:
                 raise ValueError(f"{row['file']} has {downbeat.size} downbeats for {beat_ms.size} beats")
-            pieces.append(TimedPiece(folder / row["file"], str(row.get("group", "rendered")), beat_ms, downbeat))
+            group = str(row.get("group", "rendered"))
+            collection = str(row.get("collection", group))
+            pieces.append(TimedPiece(folder / row["file"], group, beat_ms, downbeat, collection))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: not a list of pieces with file and beats_s ({error})") from error
     return pieces

@@ -1,6 +1,7 @@
 """Choosing the beat with a network: what its peaks say for a grid, and learning how much that counts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,18 @@ from numpy.typing import NDArray
 
 from chart.osz import write_osz
 from ear import learnt_choice
-from ear.fit_choice import Choice, choices_of, fit_scaled, grids_of, held_out_shares, learn, main
+from ear.fit_choice import (
+    FOLDS,
+    Choice,
+    away_ms,
+    choices_of,
+    fit_scaled,
+    folds_of,
+    grids_of,
+    held_out_shares,
+    learn,
+    main,
+)
 from ear.heard_grid import HEARD_FEATURES, heard_features, steady_beats
 from ear.metre import find_bars
 from ear.onset import onset_strength
@@ -85,7 +97,7 @@ def test_the_fit_finds_which_feature_decides() -> None:
     for song in range(60):
         values = rng.standard_normal((5, 3)) * [1.0, 100.0, 1.0]
         answer = int(values[:, 1].argmax())
-        made.append(Choice("music", Example(song, True, values, answer), np.arange(5) == answer))
+        made.append(Choice("music", Example(song % 10, True, values, answer), np.arange(5) == answer))
     weights = fit_scaled([choice.example for choice in made])
     assert weights[1] * 100 > 10 * np.abs(weights[[0, 2]]).max()
     assert np.mean(held_out_shares(made)["music"]) > 0.9
@@ -97,20 +109,29 @@ def strength() -> NDArray[np.float32]:
     return balanced(onset_strength(audio.samples, audio.sample_rate))
 
 
+def test_half_a_beat_is_far_away_on_both_sides() -> None:
+    beat_ms = 500.0 * np.arange(40) + np.tile([-0.1, 0.1], 20)
+    assert away_ms(beat_ms, np.array([3.0, 250.0, 497.0]), 500.0) == pytest.approx([3, 249.9, 3], abs=0.11)
+
+
 def test_choices_are_made_of_pieces_with_a_right_grid(strength: NDArray[np.float32]) -> None:
     beat_ms = 500 + 60_000 / 140 * np.arange(66)
     heard = heard_peaks(activations_of(beat_ms, np.arange(66) % 4 + 1, 30_000.0))
-    piece = grids_of("rock", strength, beat_ms, heard)
+    piece = grids_of("rock", "one", strength, beat_ms, heard)
     assert piece is not None
     assert piece.hz[piece.level] == pytest.approx(140 / 60, rel=1e-3)
     assert piece.phase >= 0
-    assert grids_of("rock", strength, 500 + 510.3 * np.arange(60), heard) is None
-    assert grids_of("rock", strength, beat_ms + 60, heard) is None
-    freely = grids_of("rock", strength, beat_ms + np.tile([0, 40, 0], 22), heard)
+    assert grids_of("rock", "one", strength, 500 + 510.3 * np.arange(60), heard) is None
+    assert grids_of("rock", "one", strength, beat_ms + 60, heard) is None
+    freely = grids_of("rock", "one", strength, beat_ms + np.tile([0, 40, 0], 22), heard)
     assert freely is None or freely.phase == -1
     choices = choices_of([piece] * 12)
     assert len(choices) == 12
-    assert all(choice.right.sum() == 1 and choice.right[choice.example.answer] for choice in choices)
+    assert all(choice.right.any() and choice.right[choice.example.answer] for choice in choices)
+    assert {choice.example.song for choice in choices} == set(range(FOLDS))
+    collections = [replace(piece, collection=name) for name in "bcabca"]
+    assert folds_of(collections) == [1, 2, 0, 1, 2, 0]
+    assert len(choices_of(collections)) == 6
     text = learn(choices)
     made: dict[str, np.ndarray] = {}
     exec(text, made)

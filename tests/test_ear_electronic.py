@@ -53,14 +53,14 @@ def test_pieces_are_rendered_as_audio_with_their_beats(tmp_path: Path, monkeypat
     def render(source: MusicSource) -> Rendered:
         return render_midi.render(source, config)
 
-    assert add_timed(sources, tmp_path, "electronic", render) == ["broken: is not a MIDI file"]
+    assert add_timed(sources, tmp_path, "electronic", render, "曲集") == ["broken: is not a MIDI file"]
     (piece,) = timed_pieces(tmp_path)
     assert piece.path.is_file()
-    assert piece.group == "electronic"
+    assert (piece.group, piece.collection) == ("electronic", "曲集")
     assert np.allclose(piece.beat_ms, 2.0 + 500 * np.arange(100))
     assert piece.is_downbeat[:5].tolist() == [True, False, False, False, True]
     monkeypatch.setattr(render_midi, "fluidsynth", lambda *_: pytest.fail("rendered twice"))
-    assert add_timed(sources[:1], tmp_path, "electronic", render) == []
+    assert add_timed(sources[:1], tmp_path, "electronic", render, "曲集") == []
 
 
 def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
