@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int32, c_size_t, c_uint8, c_void_p
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,8 +31,6 @@ NOTE, INSTRUMENT = 0, 1
 
 MAX_NOTE = 120
 """Notes above are note-offs, cuts and fades."""
-
-_INSTALL = "libopenmpt is not installed; install it to render modules (Debian: libopenmpt0)"
 
 
 class ModuleError(ValueError):
@@ -131,11 +129,7 @@ def _notes(module: c_void_p, row: NDArray[np.int64], pattern: NDArray[np.int64])
 @cache
 def _library() -> Any:
     """The library with its functions' types. Raises ConfigError where it is not installed."""
-    name = ctypes.util.find_library("openmpt")
-    try:
-        library = ctypes.CDLL(name or "libopenmpt.so.0")
-    except OSError as error:
-        raise ConfigError(_INSTALL) from error
+    library = _loaded()
     create = library.openmpt_module_create_from_memory2
     create.restype = c_void_p
     create.argtypes = [c_char_p, c_size_t, *[c_void_p] * 4, POINTER(c_int), POINTER(c_char_p), c_void_p]
@@ -150,6 +144,14 @@ def _library() -> Any:
     _declare(library, "read_float_mono", c_size_t, c_int32, c_size_t, c_void_p)
     _declare(library, "destroy", None)
     return library
+
+
+def _loaded() -> Any:
+    for name in (ctypes.util.find_library("openmpt"), "libopenmpt.so.0", "libopenmpt.dll", "libopenmpt.dylib"):
+        if name is not None:
+            with suppress(OSError):
+                return ctypes.CDLL(name)
+    raise ConfigError("libopenmpt is not installed; install it to render modules (Debian: libopenmpt0)")
 
 
 def _declare(library: Any, name: str, result: Any, *arguments: Any) -> None:
