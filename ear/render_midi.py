@@ -121,14 +121,10 @@ def main(
     """Render the MIDI files of SOURCES, with their beats, into a training set."""
     use_utf8()
     chosen = Selection(**selection)  # type: ignore[arg-type]
-    found = select(sources, chosen, MIDI_SUFFIXES)
-    if chosen.check:
-        click.echo(f"{len(found)} pieces would be rendered")
-        return
-    if not soundfonts:
+    if not soundfonts and not chosen.check:
         raise ConfigError("give at least one --soundfont")
     config = RenderConfig(soundfonts, latency_ms, max_seconds, chosen.seed)
-    render_selected(found, chosen, group, lambda source: render(source, config))
+    render_selected(sources, chosen, MIDI_SUFFIXES, group, lambda source: render(source, config))
 
 
 if __name__ == "__main__":

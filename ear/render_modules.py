@@ -21,7 +21,7 @@ from ear.audio import SAMPLE_RATE
 from ear.module_beats import module_beats
 from ear.music_sources import MusicSource
 from ear.openmpt import ModuleError, module_seconds, opened_module, play_module
-from ear.rendered import Rendered, RenderError, Selection, checked, render_selected, rendering_options, select
+from ear.rendered import Rendered, RenderError, Selection, checked, render_selected, rendering_options
 
 MODULE_SUFFIXES = (".it", ".mod", ".mptm", ".s3m", ".xm")
 
@@ -61,12 +61,8 @@ def main(sources: tuple[Path, ...], max_seconds: float, group: str, **selection:
     """Render the tracker modules of SOURCES, with their beats, into a training set."""
     use_utf8()
     chosen = Selection(**selection)  # type: ignore[arg-type]
-    found = select(sources, chosen, MODULE_SUFFIXES)
-    if chosen.check:
-        click.echo(f"{len(found)} pieces would be rendered")
-        return
     config = ModuleConfig(max_seconds, chosen.seed)
-    render_selected(found, chosen, group, lambda source: render(source, config))
+    render_selected(sources, chosen, MODULE_SUFFIXES, group, lambda source: render(source, config))
 
 
 if __name__ == "__main__":

@@ -163,8 +163,14 @@ def select(paths: Sequence[Path], chosen: Selection, suffixes: tuple[str, ...]) 
     return found
 
 
-def render_selected(sources: Sequence[MusicSource], chosen: Selection, group: str, render: Render) -> None:
-    """Render what was selected, and say what was done."""
+def render_selected(
+    paths: Sequence[Path], chosen: Selection, suffixes: tuple[str, ...], group: str, render: Render
+) -> None:
+    """Render what is selected, or only count it, and say what was done."""
+    sources = select(paths, chosen, suffixes)
+    if chosen.check:
+        click.echo(f"{len(sources)} pieces would be rendered")
+        return
     if chosen.out is None:
         raise ConfigError("give the dataset's folder with -o")
     if chosen.timed:

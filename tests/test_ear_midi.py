@@ -175,7 +175,7 @@ def test_the_command_checks_what_it_would_render(tmp_path: Path) -> None:
     failed = CliRunner().invoke(render_command, [str(tmp_path), "--name", "om"])
     assert "give at least one --soundfont" in failed.stderr
     (tmp_path / "empty").mkdir()
-    failed = CliRunner().invoke(render_command, [str(tmp_path / "empty")])
+    failed = CliRunner().invoke(render_command, [str(tmp_path / "empty"), "--check"])
     assert "holds no files of the kinds .mid, .midi" in failed.stderr
 
 
