@@ -39,7 +39,6 @@ from ear.rendered import (
     checked,
     render_selected,
     rendering_options,
-    select,
 )
 
 RENDER_TIMEOUT_S = 120.0
