@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from bench.onsets import f1
 from bench.report import print_json
 from chart.command import Command, use_utf8
+from chart.errors import ConfigError
 from chart.model import KEYS, Chart
 from chart.workers import Workers, all_results, worker_options
 from env.heldout import KEYBOARD, chart_from, measure_chart, write_piece
@@ -270,6 +271,8 @@ def main(
     workers: Workers,
 ) -> None:
     use_utf8()
+    if versions < BEST_OF:
+        raise ConfigError(f"--versions is {versions}; give at least {BEST_OF}, of which the best is taken")
     corpus = open_corpus(data)
     library = library_of(corpus, charts_of(corpus, split))
     cases = even_cases(library, stars, targets) + cases_of(library, stars, charts)

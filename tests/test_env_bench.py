@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from bench.env import Cost, quick_actions
 from bench.refine import (
@@ -18,6 +20,7 @@ from bench.refine import (
     curve_likeness,
     difference,
     even_cases,
+    main,
     people_figures,
 )
 from chart.model import Chart
@@ -35,6 +38,12 @@ def test_best_of_four_takes_the_best_of_each_four() -> None:
     assert best_of(versions)["hold_share"] == pytest.approx((0.9 + 0.5) / 2)
     assert alone(versions)["total"] == pytest.approx(np.mean([one["total"] for one in versions]))
     assert alone([version(0.5, np.nan), version(0.7, 0.2)])["hold_share"] == 0.2
+
+
+def test_fewer_versions_than_the_best_is_taken_of_are_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, [str(tmp_path), "--versions", "2"])
+    assert result.exit_code == 2
+    assert "--versions is 2; give at least 4" in result.stderr
 
 
 def test_differences_are_paired_by_song() -> None:
