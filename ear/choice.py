@@ -2,7 +2,7 @@
 
 Each candidate is a steady grid: a multiple of the pulse (`ear.tempo`) at a peak of the fold on it (`ear.phase`). Without
 a network the likeliest multiple and tick of the onsets are taken. With one, a multinomial logistic regression over all
-grids weighs these chances with how the network's peaks lie on and between the grid's beats (`ear.heard_grid`,
+grids weighs the chance of the tick with how the network's peaks lie on and between the grid's beats (`ear.heard_grid`,
 `python -m ear.fit_choice`). A network whose beats agree with no grid at all is not trusted.
 """
 
@@ -19,7 +19,7 @@ from ear.peaks import HeardPeaks, agreement, trust
 from ear.phase import BeatPhase, beat_phases
 
 MIN_LOG_CHANCE = -8.0
-"""Levels and ticks less likely than this from the onsets are still possible for the network."""
+"""Ticks less likely than this from the onsets are still possible for the network."""
 
 MAX_PHASES = 6
 """Ticks considered at each level, the likeliest first."""
@@ -42,10 +42,10 @@ def choose_beat(
         return _by_onsets(strength, frame_ms, levels)
     grids: list[tuple[float, BeatPhase]] = []  # (Hz, phase)
     features = []
-    for hz, chance in levels:
+    for hz, _ in levels:
         for phase in beat_phases(strength, frame_ms, 1000 / hz)[:MAX_PHASES]:
             grids.append((hz, phase))
-            features.append(grid_features(chance, phase, hz, heard))
+            features.append(grid_features(phase, hz, heard))
     agrees = [agreement(heard.beat, hz, phase.offset_ms) for hz, phase in grids]
     if not trust(max(agrees)):
         return _by_onsets(strength, frame_ms, levels)
@@ -60,9 +60,12 @@ def choose_beat(
     return BeatChoice(tuple(ordered), BeatPhase(phase.offset_ms, within), agrees[best])
 
 
-def grid_features(level_chance: float, phase: BeatPhase, hz: float, heard: HeardPeaks) -> NDArray[np.float64]:
-    """[feature] of one grid: logarithms of its chances from the onsets, and what the network says (`ear.heard_grid`)."""
-    onsets = np.log(np.maximum((level_chance, phase.chance), np.exp(MIN_LOG_CHANCE)))
+def grid_features(phase: BeatPhase, hz: float, heard: HeardPeaks) -> NDArray[np.float64]:
+    """[feature] of one grid: logarithm of its tick's chance from the onsets, and what the network says (`ear.heard_grid`).
+
+    Which multiple the onsets hold likeliest is left out: learnt from some collections of music, it misleads in others.
+    """
+    onsets = [np.log(max(phase.chance, np.exp(MIN_LOG_CHANCE)))]
     return np.concatenate([onsets, heard_features(heard, steady_beats(heard, hz, phase.offset_ms))])
 
 

@@ -5,7 +5,7 @@
 A multinomial logistic regression over the grids that the onsets allow, from songs whose charts keep one tempo (those of
 the `val` split left out) and from music with exact beats that the network was not trained on (as for `ear.fit_timing`).
 Whole collections are held out together (`--name` of the command that rendered them; all beatmap sets are one): the chances
-from the onsets enter as they are for a collection not learnt from, and the shares reported are of such.
+of ticks from the onsets enter as they are for a collection not learnt from, and the shares reported are of such.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from ear.timed_pieces import TimedPiece, timed_pieces, training_sets
 PENALTY = 0.001
 """Weight of the squared weights of the features scaled to a deviation of 1, chosen by the held-out share."""
 
-LEVEL_PENALTY, PHASE_PENALTY = 0.01, 0.001
+PHASE_PENALTY = 0.001
 MIN_PEAKS = 8
 MIN_COLLECTIONS = 3
 """With fewer, tenths of the pieces are held out instead."""
@@ -52,8 +52,8 @@ MIN_COLLECTIONS = 3
 SAME_TICK_MS = 12.0
 """A tick this near the right one is right as well: one sound makes several peaks."""
 
-AGREEMENT = 2
-"""Place of the agreement among a grid's features, after the onsets' two."""
+AGREEMENT = 1
+"""Place of the agreement among a grid's features, after the tick's chance."""
 
 HEADER = '''"""Weights learnt by `python -m ear.fit_choice`, which rewrites this file; do not edit by hand.
 
@@ -74,7 +74,6 @@ class Grids:
     group: str
     collection: str
     hz: NDArray[np.float64]  # [level]
-    level_features: NDArray[np.float64] = field(repr=False)  # [level, feature]
     phases: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = field(repr=False)  # per level, phase_features
     level: int  # the right one
     phase: int  # the right one of that level; −1 where the tempo is not steady enough to tell
@@ -87,7 +86,7 @@ def grids_of(
     """The grids of balanced onset strength [band, frame of 1 ms] with true beats [beat]; None where none is right."""
     spectrum = onset_spectrum(strength, 1.0)
     pulse_hz = refine(strength.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, strength.shape[1] / 1000)).hz
-    hz, features = candidate_features(spectrum, pulse_hz)
+    hz, _ = candidate_features(spectrum, pulse_hz)
     interval = np.diff(beat_ms)
     typical_ms = float(np.median(interval))
     error = np.abs(np.log(hz * typical_ms / 1000))
@@ -102,7 +101,7 @@ def grids_of(
         if off_ms.min() > MAX_PHASE_ERROR_MS:
             return None
         phase = int(off_ms.argmin())
-    return Grids(group, collection, hz, features, phases, level, phase, heard)
+    return Grids(group, collection, hz, phases, level, phase, heard)
 
 
 def away_ms(beat_ms: NDArray[np.float64], offset_ms: NDArray[np.float64], period_ms: float) -> NDArray[np.float64]:
@@ -114,19 +113,10 @@ def away_ms(beat_ms: NDArray[np.float64], offset_ms: NDArray[np.float64], period
     return np.asarray(np.median(np.abs(late_ms), axis=0))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OnsetWeights:
-    """What levels and phases are judged by from the onsets alone."""
-
-    level: NDArray[np.float64]
-    phase: NDArray[np.float64]
-
-
-def onset_weights(pieces: Sequence[Grids]) -> OnsetWeights:
-    """Fitted to these pieces."""
-    levels = [Example(0, True, piece.level_features, piece.level) for piece in pieces]
+def phase_weights(pieces: Sequence[Grids]) -> NDArray[np.float64]:
+    """What ticks are judged by from the onsets alone, fitted to these pieces."""
     phases = [Example(0, True, piece.phases[piece.level][1], piece.phase) for piece in pieces if piece.phase >= 0]
-    return OnsetWeights(fit_softmax(levels, LEVEL_PENALTY), fit_softmax(phases, PHASE_PENALTY))
+    return fit_softmax(phases, PHASE_PENALTY)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,15 +128,14 @@ class Choice:
     right: NDArray[np.bool_]  # [grid]: several where the tick is not known
 
 
-def choice_of(piece: Grids, weights: OnsetWeights, fold: int) -> Choice | None:
+def choice_of(piece: Grids, weights: NDArray[np.float64], fold: int) -> Choice | None:
     """The choice to be made for a piece; None where the right grid is not among the likeliest ticks."""
     features, right = [], []
-    level_chance = _softmax(piece.level_features @ weights.level)
     for level, (offsets, found) in enumerate(piece.phases):
-        chance = _softmax(found @ weights.phase)
+        chance = _softmax(found @ weights)
         for peak in np.argsort(-chance, kind="stable")[:MAX_PHASES]:
             phase = BeatPhase(float(offsets[peak]), float(chance[peak]))
-            features.append(grid_features(float(level_chance[level]), phase, float(piece.hz[level]), piece.heard))
+            features.append(grid_features(phase, float(piece.hz[level]), piece.heard))
             right.append(level == piece.level and _is_right_tick(piece, float(offsets[peak])))
     if not any(right):
         return None
@@ -185,11 +174,11 @@ def folds_of(pieces: Sequence[Grids]) -> list[int]:
 
 
 def choices_of(pieces: Sequence[Grids]) -> list[Choice]:
-    """The choices of all pieces, each with onset weights learnt from the other folds."""
+    """The choices of all pieces, each with weights of ticks learnt from the other folds."""
     folds = folds_of(pieces)
     choices = []
     for fold in sorted(set(folds)):
-        weights = onset_weights([piece for piece, own in zip(pieces, folds, strict=True) if own != fold])
+        weights = phase_weights([piece for piece, own in zip(pieces, folds, strict=True) if own != fold])
         found = (choice_of(piece, weights, fold) for piece, own in zip(pieces, folds, strict=True) if own == fold)
         choices += [choice for choice in found if choice]
     return choices
