@@ -25,13 +25,15 @@ LEVELS_PER_STAR = 0.2
 FAR_OFF = 1.5
 """Levels beyond which a chart tells no more: its pace may have nothing to do with its density."""
 RATE = 0.15
-"""Part of the way that an update goes."""
+"""Part of the way that an update goes while rows are learnt, from the charts of some thirty updates."""
+RATE_AT_ONCE = 0.5
+"""The same where one update has hundreds of charts: the whole way costs fit where songs differ by chance (docs/LOG.md)."""
 MEMORY = 0.97
 """What an update's charts count after one more."""
-RIDGE = 30.0
+RIDGE = 10.0
 """What it takes to be believed: of 400 charts, what all share weighs 20,000, their stars 1,200, what sets songs apart 20 to 400."""
 MOST_CHANGE = 0.15
-"""Root mean square by which the lean of an update's charts may change, log-odds."""
+"""Root mean square by which the lean of an update's charts may change, log-odds, for each `RATE` of the way."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Leanings:
 class LeanLearner:
     """Moves `Mapper.lean`; what it has seen is part of a run's state."""
 
-    def __init__(self, lean: nn.Linear) -> None:
-        self.lean = lean
+    def __init__(self, lean: nn.Linear, rate: float = RATE) -> None:
+        self.lean, self.rate, self.most_change = lean, rate, MOST_CHANGE * rate / RATE
         size, device = lean.in_features + 1, lean.weight.device
         self.seen = torch.zeros(size, size, device=device)  # sum of weight · heard · heardᵀ
         self.pull = torch.zeros(size, device=device)  # sum of weight · heard · lean it would have taken
@@ -68,12 +70,12 @@ class LeanLearner:
         self.pull.mul_(MEMORY).add_(weighted @ wanted)
         now = torch.cat((self.lean.weight[0], self.lean.bias))
         ridge = RIDGE * torch.eye(len(now), device=device)
-        step = RATE * torch.linalg.solve(self.seen + ridge, self.pull - self.seen @ now)
+        step = self.rate * torch.linalg.solve(self.seen + ridge, self.pull - self.seen @ now)
         change = float((heard @ step).square().mean().sqrt())
-        step = step * min(1.0, MOST_CHANGE / max(change, 1e-8))
+        step = step * min(1.0, self.most_change / max(change, 1e-8))
         self.lean.weight.add_(step[None, :-1])
         self.lean.bias.add_(step[-1:])
-        return min(change, MOST_CHANGE)
+        return min(change, self.most_change)
 
     def state(self) -> dict[str, Any]:
         """What must be remembered to go on."""

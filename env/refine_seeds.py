@@ -20,12 +20,12 @@ from env.merge import merge
 from env.refine import RefineConfig, refine
 
 SEEDS = 3
-DENSITY_UPDATES = 60
-"""Updates of the density alone: 720 charts, of which it forgets a third by the end."""
+DENSITY_SONGS = 336
+"""Songs, in two charts each, from which the density is learnt at once."""
 
 
 def refine_seeds(
-    songs: str, out: Path, init: str, seeds: int, updates: int, density_updates: int, device: str
+    songs: str, out: Path, init: str, seeds: int, updates: int, density_songs: int, device: str
 ) -> dict[str, float]:
     """Refine, merge, and learn the density; returns the last held-out figures."""
     folders = [out / f"seed{seed}" for seed in range(seeds)]
@@ -35,7 +35,15 @@ def refine_seeds(
     merge([refined_of(folder) for folder in folders], merged, init)
     density = out / "density"
     figures = refine(
-        RefineConfig(songs, str(density), init=str(merged), updates=density_updates, rollout="density", device=device)
+        RefineConfig(
+            songs,
+            str(density),
+            init=str(merged),
+            updates=1,
+            rollout="density",
+            songs_a_rollout=density_songs,
+            device=device,
+        )
     )
     save_bytes(out / "refined.safetensors", refined_of(density).read_bytes())
     return figures
@@ -56,13 +64,13 @@ def refined_of(folder: Path) -> Path:
 @click.option("--init", default=RefineConfig.init, show_default=True, help="As env.refine has it.")
 @click.option("--seeds", default=SEEDS, show_default=True)
 @click.option("--updates", default=RefineConfig.updates, show_default=True, help="Of each seed.")
-@click.option("--density-updates", default=DENSITY_UPDATES, show_default=True)
+@click.option("--density-songs", default=DENSITY_SONGS, show_default=True, help="In two charts each, at the end.")
 @click.option("--device", default=RefineConfig.device, show_default=True, help="auto, cpu, cuda, …")
-def main(songs: str, out: Path, init: str, seeds: int, updates: int, density_updates: int, device: str) -> None:
+def main(songs: str, out: Path, init: str, seeds: int, updates: int, density_songs: int, device: str) -> None:
     use_utf8()
     if seeds < 1:
         raise ConfigError(f"--seeds is {seeds}; give at least 1")
-    for name, value in refine_seeds(songs, out, init, seeds, updates, density_updates, device).items():
+    for name, value in refine_seeds(songs, out, init, seeds, updates, density_songs, device).items():
         click.echo(f"{name:42} {value:.4f}")
     click.echo(f"{out / 'refined.safetensors'}")
 

@@ -26,7 +26,7 @@ from env.chart_rollout import earn_in_charts, write_charts
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import hold_drift, holds_and_notes
 from env.judge import Judge, Judged, PolicySampling, states_of
-from env.lean import Leanings, LeanLearner
+from env.lean import RATE, RATE_AT_ONCE, Leanings, LeanLearner
 from env.leash import Leash
 from env.policy import MapperPolicy
 from env.rollout import Written, against_siblings, earn, write
@@ -89,7 +89,7 @@ class SectionPPO(PPO):
             seed=None,
             device=next(mapper.parameters()).device,
         )
-        self.leaning = LeanLearner(self.policy.mapper.lean)
+        self.leaning = LeanLearner(self.policy.mapper.lean, RATE if settings.rows else RATE_AT_ONCE)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from env.lean import DRAWN, LEVELS_PER_STAR, MOST_CHANGE, Leanings, LeanLearner
+from env.lean import DRAWN, LEVELS_PER_STAR, MOST_CHANGE, RATE, Leanings, LeanLearner
 
 
 def lean_of(width: int = 4) -> nn.Linear:
@@ -50,6 +50,13 @@ def test_one_update_moves_only_so_far() -> None:
     found = LeanLearner(lean).learn(Leanings(heard, np.zeros(8, np.float32), stars, np.full(8, -9.0, np.float32)))
     assert found == MOST_CHANGE
     assert lean(torch.from_numpy(heard[:1])).item() == pytest.approx(MOST_CHANGE, rel=1e-4), "too easy: more rows"
+
+
+def test_at_once_it_goes_as_much_further_as_told() -> None:
+    slow, fast = LeanLearner(lean_of()), LeanLearner(lean_of(), 2 * RATE)
+    for learner in (slow, fast):
+        learn_from(learner, lambda heard: 0.05 * heard[:, 2], 1)
+    torch.testing.assert_close(fast.lean.weight, 2 * slow.lean.weight)
 
 
 def test_what_was_seen_goes_on_with_a_run() -> None:
