@@ -26,7 +26,7 @@ FAR_OFF = 1.5
 """Levels beyond which a chart tells no more: its pace may have nothing to do with its density."""
 RATE = 0.15
 """Part of the way that an update goes while rows are learnt, from the charts of some thirty updates."""
-RATE_AT_ONCE = 0.5
+RATE_AT_ONCE = 0.7
 """The same where one update has hundreds of charts: the whole way costs fit where songs differ by chance (docs/LOG.md)."""
 MEMORY = 0.97
 """What an update's charts count after one more."""
