@@ -27,9 +27,9 @@ FAR_OFF = 1.5
 RATE = 0.15
 """Part of the way that an update goes while rows are learnt, from the charts of some thirty updates."""
 RATE_AT_ONCE = 0.7
-"""The same where one update has hundreds of charts: the whole way costs fit where songs differ by chance (docs/LOG.md)."""
+"""The same when hundreds of charts have been gathered: the whole way costs fit where songs differ by chance (docs/LOG.md)."""
 MEMORY = 0.97
-"""What an update's charts count after one more."""
+"""What an update's charts count after one more, while rows change."""
 RIDGE = 10.0
 """What it takes to be believed: of 400 charts, what all share weighs 20,000, their stars 1,200, what sets songs apart 20 to 400."""
 MOST_CHANGE = 0.15
@@ -49,15 +49,15 @@ class Leanings:
 class LeanLearner:
     """Moves `Mapper.lean`; what it has seen is part of a run's state."""
 
-    def __init__(self, lean: nn.Linear, rate: float = RATE) -> None:
-        self.lean, self.rate, self.most_change = lean, rate, MOST_CHANGE * rate / RATE
+    def __init__(self, lean: nn.Linear) -> None:
+        self.lean = lean
         size, device = lean.in_features + 1, lean.weight.device
         self.seen = torch.zeros(size, size, device=device)  # sum of weight · heard · heardᵀ
         self.pull = torch.zeros(size, device=device)  # sum of weight · heard · lean it would have taken
 
     @torch.no_grad()
-    def learn(self, charts: Leanings) -> float:
-        """Learn from charts; returns the root mean square of the change of their lean, log-odds."""
+    def learn(self, charts: Leanings, rate: float = RATE, memory: float = MEMORY) -> float:
+        """Learn from charts and go `rate` of the way; returns the root mean square of the change of their lean, log-odds."""
         device = self.lean.weight.device
         heard, lean, stars, off = (
             torch.from_numpy(one).to(device) for one in (charts.heard, charts.lean, charts.stars, charts.off)
@@ -66,16 +66,16 @@ class LeanLearner:
         brings = LEVELS_PER_STAR * stars
         wanted = lean - off.clamp(-FAR_OFF, FAR_OFF) / brings
         weighted = heard.T * brings.square()  # what counts is the error in levels
-        self.seen.mul_(MEMORY).add_(weighted @ heard)
-        self.pull.mul_(MEMORY).add_(weighted @ wanted)
+        self.seen.mul_(memory).add_(weighted @ heard)
+        self.pull.mul_(memory).add_(weighted @ wanted)
         now = torch.cat((self.lean.weight[0], self.lean.bias))
         ridge = RIDGE * torch.eye(len(now), device=device)
-        step = self.rate * torch.linalg.solve(self.seen + ridge, self.pull - self.seen @ now)
-        change = float((heard @ step).square().mean().sqrt())
-        step = step * min(1.0, self.most_change / max(change, 1e-8))
+        step = rate * torch.linalg.solve(self.seen + ridge, self.pull - self.seen @ now)
+        change, most = float((heard @ step).square().mean().sqrt()), MOST_CHANGE * rate / RATE
+        step = step * min(1.0, most / max(change, 1e-8))
         self.lean.weight.add_(step[None, :-1])
         self.lean.bias.add_(step[-1:])
-        return min(change, self.most_change)
+        return min(change, most)
 
     def state(self) -> dict[str, Any]:
         """What must be remembered to go on."""

@@ -125,7 +125,7 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
         groups=config.groups,
         versions=config.versions,
         songs=config.songs_a_rollout if config.whole_charts else 0,
-        rows=config.rollout != "density",
+        density=config.updates if config.rollout == "density" else 0,
         charts=config.charts,
         minibatches=config.minibatches,
         epochs=config.epochs,

@@ -20,12 +20,12 @@ from env.merge import merge
 from env.refine import RefineConfig, refine
 
 SEEDS = 3
-DENSITY_SONGS = 336
-"""Songs, in two charts each, from which the density is learnt at once."""
+DENSITY_UPDATES = 56
+"""Updates of twelve charts each, from which the density is learnt at once."""
 
 
 def refine_seeds(
-    songs: str, out: Path, init: str, seeds: int, updates: int, density_songs: int, device: str
+    songs: str, out: Path, init: str, seeds: int, updates: int, density_updates: int, device: str
 ) -> dict[str, float]:
     """Refine, merge, and learn the density; returns the last held-out figures."""
     folders = [out / f"seed{seed}" for seed in range(seeds)]
@@ -39,9 +39,10 @@ def refine_seeds(
             songs,
             str(density),
             init=str(merged),
-            updates=1,
+            updates=density_updates,
             rollout="density",
-            songs_a_rollout=density_songs,
+            evaluate_every=density_updates,
+            charts_every=density_updates,
             device=device,
         )
     )
@@ -64,13 +65,13 @@ def refined_of(folder: Path) -> Path:
 @click.option("--init", default=RefineConfig.init, show_default=True, help="As env.refine has it.")
 @click.option("--seeds", default=SEEDS, show_default=True)
 @click.option("--updates", default=RefineConfig.updates, show_default=True, help="Of each seed.")
-@click.option("--density-songs", default=DENSITY_SONGS, show_default=True, help="In two charts each, at the end.")
+@click.option("--density-updates", default=DENSITY_UPDATES, show_default=True, help="Of the density alone, at the end.")
 @click.option("--device", default=RefineConfig.device, show_default=True, help="auto, cpu, cuda, …")
-def main(songs: str, out: Path, init: str, seeds: int, updates: int, density_songs: int, device: str) -> None:
+def main(songs: str, out: Path, init: str, seeds: int, updates: int, density_updates: int, device: str) -> None:
     use_utf8()
     if seeds < 1:
         raise ConfigError(f"--seeds is {seeds}; give at least 1")
-    for name, value in refine_seeds(songs, out, init, seeds, updates, density_songs, device).items():
+    for name, value in refine_seeds(songs, out, init, seeds, updates, density_updates, device).items():
         click.echo(f"{name:42} {value:.4f}")
     click.echo(f"{out / 'refined.safetensors'}")
 

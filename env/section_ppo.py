@@ -26,7 +26,7 @@ from env.chart_rollout import earn_in_charts, write_charts
 from env.episode_buffer import EpisodeBuffer, Episodes
 from env.guard import hold_drift, holds_and_notes
 from env.judge import Judge, Judged, PolicySampling, states_of
-from env.lean import RATE, RATE_AT_ONCE, Leanings, LeanLearner
+from env.lean import MEMORY, RATE, RATE_AT_ONCE, Leanings, LeanLearner
 from env.leash import Leash
 from env.policy import MapperPolicy
 from env.rollout import Written, against_siblings, earn, write
@@ -44,7 +44,7 @@ class Settings:
     """What PPO on sections needs beside stable-baselines3's own arguments."""
 
     songs: int = 6  # a rollout, each at one target; 0: sections are written by themselves
-    rows: bool = True  # learn rows; without, of whole charts only how dense they are to be
+    density: int = 0  # updates whose charts teach how dense charts are to be, at the last of them, and nothing else
     charts: int = 2  # of each song, an even number: half lean to more rows, half to fewer
     groups: int = 12  # without songs, sections a rollout
     versions: int = 8  # of each section
@@ -89,7 +89,7 @@ class SectionPPO(PPO):
             seed=None,
             device=next(mapper.parameters()).device,
         )
-        self.leaning = LeanLearner(self.policy.mapper.lean, RATE if settings.rows else RATE_AT_ONCE)
+        self.leaning = LeanLearner(self.policy.mapper.lean)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -115,14 +115,14 @@ class SectionPPO(PPO):
         return going_on
 
     def _write_charts(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written | None:
-        """Write whole charts and fill the buffer with sections of them written anew; without `rows`, charts alone."""
+        """Write whole charts and fill the buffer with sections of them written anew; for the density, charts alone."""
         settings, session, library = self.settings, self.chart_env.session, self.chart_env.library
         charts = write_charts(library, self.policy.mapper, settings.songs, settings.charts, session.config, random)
         self.leanings = charts.leanings
         self.logger.record("charts_written/total", float(np.mean([one.total for one in charts.values])))
         self.logger.record("charts_written/off", float(np.mean([np.abs(one.off).mean() for one in charts.values])))
         self.logger.record("lean/mean", float(charts.leanings.lean.mean()))
-        if not settings.rows:
+        if settings.density:
             self.num_timesteps += sum(len(rows) for rows in charts.rows)
             return None
         seed = [settings.seed, self.updates, 1]
@@ -164,12 +164,18 @@ class SectionPPO(PPO):
 
     def train(self) -> None:
         """Update the policy on the episodes of the buffer, and the lean on the charts."""
-        means = self._learn_rows() if self.settings.rows else {}
-        if self.leanings is not None:
-            self.logger.record("lean/change", self.leaning.learn(self.leanings))
+        means = {} if self.settings.density else self._learn_rows()
         self.updates += 1
+        if self.leanings is not None:
+            self.logger.record("lean/change", self.leaning.learn(self.leanings, *self._lean_rate()))
         for name, value in means.items():
             self.logger.record(name, value)
+
+    def _lean_rate(self) -> tuple[float, float]:
+        """(part of the way to go, what earlier charts count) after this update."""
+        if not self.settings.density:
+            return RATE, MEMORY
+        return RATE_AT_ONCE if self.updates == self.settings.density else 0.0, 1.0
 
     def _learn_rows(self) -> dict[str, float]:
         """PPO's epochs; returns what to log."""

@@ -36,7 +36,7 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
         vector = ChartVecEnv(library(), 2, SectionConfig(phrases=1), ScoringConfig(players=4))
         settings = Settings(
             songs=1,
-            rows=config.rollout != "density",
+            density=config.updates if config.rollout == "density" else 0,
             charts=2,
             versions=2,
             minibatches=1,
@@ -85,7 +85,7 @@ def test_a_run_leaves_weights_config_and_curves_and_goes_on(tmp_path: Path) -> N
 def test_seeds_are_refined_merged_and_the_density_learnt(tmp_path: Path) -> None:
     save_mapper(tiny_mapper(), tmp_path / "init")
     options = ["--songs", "synthetic", "--init", str(tmp_path / "init"), "--seeds", "2", "--updates", "1"]
-    command = [*options, "--density-songs", "1", "-o", str(tmp_path / "run")]
+    command = [*options, "--density-updates", "1", "-o", str(tmp_path / "run")]
     result = CliRunner().invoke(main_of_seeds, command)
     assert result.exit_code == 0, result.output
     run = tmp_path / "run"

@@ -160,15 +160,20 @@ def test_training_is_the_same_for_a_seed() -> None:
     assert not torch.equal(after(1), after(2))
 
 
-def test_density_alone_leaves_rows_as_they_are() -> None:
-    ppo = algorithm(replace(SMALL, rows=False))
+def test_density_alone_moves_at_its_last_update_and_leaves_rows_as_they_are() -> None:
+    ppo = algorithm(replace(SMALL, density=2))
     before = {name: value.clone() for name, value in ppo.policy.mapper.state_dict().items()}
+
+    def changed() -> set[str]:
+        now = ppo.policy.mapper.state_dict()
+        return {name for name, value in now.items() if not torch.equal(value, before[name])}
+
     update(ppo)
-    after = ppo.policy.mapper.state_dict()
-    assert {name for name, value in after.items() if not torch.equal(value, before[name])} == {
-        "lean.weight",
-        "lean.bias",
-    }
+    assert not changed()
+    once = ppo.leaning.seen.clone()
+    update(ppo)
+    assert changed() == {"lean.weight", "lean.bias"}
+    assert (ppo.leaning.seen.diagonal() >= once.diagonal()).all(), "nothing is forgotten"
     assert ppo.num_timesteps > 0
 
 
