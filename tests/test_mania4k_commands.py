@@ -96,10 +96,10 @@ def test_generate_leaves_out_what_comes_before_audio_start(song, tmp_path):
 
 def test_generate_says_when_the_beat_or_the_stars_were_not_found(tmp_path):
     noise = write_song(tmp_path / "noise.wav", 12)
-    result = run("generate", noise, "--stars", 9, "-o", tmp_path / "noise.osz", "--no-page")
+    result = run("generate", noise, "--stars", 10, "-o", tmp_path / "noise.osz", "--no-page")
     assert result.exit_code == 0, result.output
     assert "warning: the beat was hard to find" in result.stderr
-    assert "stars instead of 9.00" in result.stderr
+    assert "stars instead of 10.00" in result.stderr
 
 
 def write_song(path: Path, seconds: float, rate: int = 22_050, level: float = 0.1, channels: int = 1) -> Path:
