@@ -54,18 +54,19 @@ def write_charts(
     library: Library, model: Mapper, songs: int, charts: int, drawing: SectionConfig, random: np.random.Generator
 ) -> Charts:
     """Write and value `charts` charts (an even number) of each of so many songs, at random targets."""
-    drawn = np.repeat(np.array([DRAWN, -DRAWN], np.float32), charts // 2)
-    parts = [_write_song(library, model, drawn, drawing, random) for _ in range(songs)]
+    of_song = np.repeat(np.array([DRAWN, -DRAWN], np.float32), charts // 2)
+    parts = [_write_song(library, model, of_song, drawing, random) for _ in range(songs)]
+    drawn = np.tile(of_song, songs)
     rows = [one for part in parts for one in part.rows]
     sections = [one for part in parts for one in part.sections]
     windows = Windows.joined([part.windows for part in parts])
-    lean = windows.leans(model) + torch.from_numpy(np.tile(drawn, songs)).to(windows.control.device)
+    lean = windows.leans(model) + torch.from_numpy(drawn).to(windows.control.device)
     holds = np.array([_hold_lean(one, section) for one, section in zip(rows, sections, strict=True)], np.float32)
     heard = np.stack([part.heard for part in parts]).repeat(charts, axis=0)
     off = np.concatenate([part.values.off for part in parts]).astype(np.float32)
     stars = np.array([section.target.stars for section in sections], np.float32)
     own = model.lean(torch.from_numpy(heard).to(model.lean.weight)).squeeze(-1).cpu().numpy()
-    leanings = Leanings(heard, own + np.tile(drawn, songs), stars, off)
+    leanings = Leanings(heard, own + drawn, stars, off)
     seeds = np.repeat([part.seed for part in parts], charts)
     return Charts(rows, sections, seeds, GoingOn(windows, lean, holds), leanings, [part.values for part in parts])
 

@@ -2,7 +2,7 @@
 
 Density is a decision for a whole chart, and where rows fall is sampled so sharply that versions hardly differ in it; sections
 are no measure of it (docs/LOG.md). How far a whole chart is off its target, on the other hand, says by its sign which way the
-lean should have gone, and two charts of one song that lean both ways say how much a lean brings. So every chart that is
+lean should have gone; how much a lean brings is known from charts of one song that lean both ways. So every chart that is
 written tells the lean at which it would have been on target: its own, less its levels off over what a unit of lean brings.
 The lean is linear in what is heard of the song and told of the chart: a weighted ridge regression of those leans on
 that, of which each update goes a part of the way. Half of what charts are off is the song's, not chance (docs/LOG.md).
