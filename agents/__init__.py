@@ -6,11 +6,11 @@
 How far to trust the numbers is in docs/agents.md.
 """
 
-from agents.judgement import Judged, Presses, accuracy_320, hit_windows, judge, presses_of
-from agents.mods import Mods, mods_of
-from agents.required import AccuracyCurve, SectionSkill, accuracy_curve, required_skill, section_skill
+from agents.difficulty_curve import AccuracyCurve, SectionSkill, accuracy_curve, required_skill, section_skill
+from agents.judgement.judge import Judged, Presses, accuracy_320, hit_windows, judge, presses_of
+from agents.judgement.mods import Mods, mods_of
+from agents.motor.population import Player, Population, around, everyone, population_of, ranked, skill_for
 from agents.simulate import Plays, play
-from agents.skill import Player, Population, around, everyone, population_of, ranked, skill_for
 
 __all__ = [
     "AccuracyCurve",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chart.command import Command, make_callable, use_utf8
-from chart.errors import ChartFileError, ConfigError
-from chart.workers import Workers, worker_options
+from runtime.command import Command, make_callable, use_utf8
+from runtime.errors import ChartFileError, ConfigError
+from runtime.workers import Workers, worker_options
 
 if TYPE_CHECKING:
     from agents.playtest import PlayOptions
@@ -30,16 +30,16 @@ def run(
 
     from agents.playtest import playtest
     from agents.summary import as_text
-    from chart.osu import parse_osu
-    from chart.parsing import decode_utf8, read_bytes
+    from chart.formats.osu_read import parse_osu
+    from chart.formats.parsing import decode_utf8, read_bytes
 
     data = read_bytes(path)
     chart = parse_osu(decode_utf8(data, str(path)), str(path))
     test = playtest(chart, path.stem, options, keep_presses=replay is not None)
     out, plays = test.as_dict(str(path)), test.plays
     if replay is not None:
-        from agents.recording import replay_of
-        from chart.replay import write_replay
+        from agents.replays import replay_of
+        from chart.formats.osr import write_replay
 
         middle = int(np.argsort(plays.accuracy, kind="stable")[plays.accuracy.size // 2])
         write_replay(replay_of(plays, middle, hashlib.md5(data).hexdigest(), test.mods.bits), replay)
@@ -53,7 +53,7 @@ def run(
 
 def run_collection(paths: tuple[Path, ...], options: PlayOptions, workers: Workers, as_json: bool) -> None:
     """Play all charts of files and folders, print a row each, and name what could not be played."""
-    from agents.collection import as_table, playtest_collection
+    from agents.batch import as_table, playtest_collection
 
     found = playtest_collection(paths, options, workers)
     for line in (line for file in found for line in file.skipped):

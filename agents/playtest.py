@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.mods import Mods, mods_of
-from agents.required import AccuracyCurve, accuracy_curve
+from agents.difficulty_curve import AccuracyCurve, accuracy_curve
+from agents.judgement.mods import Mods, mods_of
+from agents.motor.population import Population, around, everyone, ranked
 from agents.simulate import Plays
 from agents.simulate import play as simulate
-from agents.skill import Population, around, everyone, ranked
 from agents.summary import Summary, summarise
-from chart.errors import ConfigError
+from chart.formats.parsing import shown
 from chart.model import Chart
-from chart.parsing import shown
+from runtime.errors import ConfigError
 
 MAX_PLAYS = 10_000
 RANKED_ACCURACY = 0.96

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from agents.required import AccuracyCurve
+from agents.difficulty_curve import AccuracyCurve
 from agents.simulate import Plays
-from chart.errors import ConfigError
 from chart.model import Chart
-from chart.saving import save_bytes
+from runtime.atomic_write import save_bytes
+from runtime.errors import ConfigError
 
 BANDS = (10, 50, 90)
 BINS = 120

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import hand_kernels
-from agents.constants import Constants, HandConstants, constants
-from agents.features import Demand, demand_of
-from agents.judgement import (
+from agents.judgement.judge import (
     ACCURACY_320,
     BREAKS,
     FAIL_MS,
@@ -32,11 +29,14 @@ from agents.judgement import (
     notes_of,
     rule_of,
 )
-from agents.mods import Mods, mods_of
-from agents.skill import Player, Population, population_of, profiles
-from agents.tables import hand_table, normal_table
-from chart.errors import ConfigError
+from agents.judgement.mods import Mods, mods_of
+from agents.motor import kernels as hand_kernels
+from agents.motor.constants import Constants, HandConstants, constants
+from agents.motor.note_features import Demand, demand_of
+from agents.motor.population import Player, Population, population_of, profiles
+from agents.motor.quantiles import hand_table, normal_table
 from chart.model import Chart
+from runtime.errors import ConfigError
 
 MAX_PLAYED = 40_000_000
 """Players × notes of one call: about 0.6 GB of results."""

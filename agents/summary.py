@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.judgement import MISS
-from agents.mods import Mods
-from agents.required import WEIGHTS, AccuracyCurve
+from agents.difficulty_curve import WEIGHTS, AccuracyCurve
+from agents.judgement.judge import MISS
+from agents.judgement.mods import Mods
 from agents.simulate import Plays
+from chart.analysis.patterns import find_patterns
 from chart.model import KEYS, Chart
-from chart.patterns import find_patterns
 
 SECTION_MS = 5000.0
 """Length of the sections among which the worst are named."""

@@ -20,8 +20,8 @@ import click
 import numpy as np
 
 from agents import around, play, required_skill
-from chart.command import Command
 from chart.model import Chart, TimingPoint
+from runtime.command import Command
 
 NOTES = 1_500
 PLAYS = 200

@@ -15,11 +15,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from chart.command import Command, progress, use_utf8
-from ear.audio import load_audio
-from ear.beat_network import BeatTracker, load_beat_tracker
-from ear.beat_scores import match, score_beats
-from ear.beats import HeardBeats, pick_beats
+from ear.audio.decode import load_audio
+from ear.tracker.beats import HeardBeats, pick_beats
+from ear.tracker.metrics import match, score_beats
+from ear.tracker.tracker import BeatTracker, load_beat_tracker
+from runtime.command import Command, progress, use_utf8
 
 MARGIN_MS = 200.0
 """Beats heard further outside the annotated stretch than this do not count."""

@@ -25,13 +25,13 @@ import click
 import numpy as np
 
 from bench.beat_figures import PieceResult, SongResult, group_figures, judge_piece, judge_song, song_figures, song_miss
-from chart.command import Command, use_utf8
-from chart.osz import read_osz
-from chart.workers import Workers, all_results, worker_options
-from ear.audio import Audio, load_audio
-from ear.onset import estimate_lag_ms, onset_strength
+from chart.formats.osz import read_osz
+from ear.audio.decode import Audio, load_audio
+from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.song_timing import NO_NETWORK, time_with
-from ear.timing import PROFILES, Profile, Timing
+from ear.timing.estimate import PROFILES, Profile, Timing
+from runtime.command import Command, use_utf8
+from runtime.workers import Workers, all_results, worker_options
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def timer(method: Method) -> Callable[[Audio], Timing]:
     """The method as a function, with its network loaded."""
     tracker = None
     if method.checkpoint != NO_NETWORK:
-        from ear.beat_network import load_beat_tracker
+        from ear.tracker.tracker import load_beat_tracker
 
         tracker = load_beat_tracker(method.checkpoint, device=method.device)
 

@@ -18,20 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import print_json
-from chart.command import Command, use_utf8
-from chart.workers import Workers, all_results
-from env import core
-from env.chart_value import value_charts
-from env.heldout import write_piece
-from env.judge import Judge, PolicySampling
-from env.kernels import OFFSETS
-from env.library import Library, demo_library, library_of
-from env.rollout import earn, write
-from env.scoring import Scorer, ScoringConfig
-from env.section_ppo import SectionPPO, Settings, frozen_copy
-from env.sections import SectionConfig, draw_section
-from env.vector import ChartVecEnv
-from mapper.model import Mapper
+from env.gym_api.vec_env import ChartVecEnv
+from env.monitor.evaluate import write_piece
+from env.policy.action_heads import Judge, PolicySampling
+from env.ppo.ppo import SectionPPO, Settings, frozen_copy
+from env.ppo.rollout import earn, write
+from env.returns.chart_return import value_charts
+from env.returns.section_return import Scorer, ScoringConfig
+from env.task import dynamics as core
+from env.task.episodes import SectionConfig, draw_section
+from env.task.kernels import OFFSETS
+from env.task.songs import Library, demo_library, library_of
+from mapper.network.model import Mapper
+from runtime.command import Command, use_utf8
+from runtime.workers import Workers, all_results
 
 GEOMETRIC = 0.2
 """Chance to take each next open slot: rows about as dense as in a chart of 3 stars."""
@@ -108,7 +108,7 @@ def vec_env_rate(job: VecEnvJob) -> float:
 
 def library_of_data(data: Path | None) -> Library:
     """Some songs of a dataset, or the synthetic one."""
-    from mapper.corpus import open_corpus
+    from mapper.data.corpus import open_corpus
 
     if data is None:
         return demo_library()
@@ -174,7 +174,7 @@ def _keep(results: list, function: Callable, *arguments: object) -> None:
 def main(
     data: Path | None, envs: int, steps: int, groups: int, versions: int, processes: int, checkpoint: Path | None
 ) -> None:
-    from mapper.checkpoint import load_mapper
+    from mapper.network.checkpoint import load_mapper
 
     use_utf8()
     library = library_of_data(data)

@@ -4,7 +4,7 @@
 
 A fault is found when the review's first finding lies where it was planted: it shares half of the shorter of the two,
 and is no more than `MAX_LENGTH` times as long as the fault. `named` counts those whose kind is also the fault's. On the
-untouched charts every finding called a problem must be backed by a problem of the criteria (`reward.rules`) at its place.
+untouched charts every finding called a problem must be backed by a problem of the criteria (`reward.rules.check`) at its place.
 Ends with one line of JSON.
 """
 
@@ -22,13 +22,13 @@ import numpy as np
 from bench.human_charts import read_human_charts
 from bench.planted_faults import FAULTS, Planted
 from bench.report import print_json
-from chart.command import Command, use_utf8
-from chart.workers import Workers, all_results, worker_options
-from eye.findings import Finding
+from eye.critique.types import Finding
 from eye.review import review_chart
-from reward.criteria import level_of
-from reward.measuring import HumanChart
-from reward.rules import check
+from reward.human_charts import HumanChart
+from reward.rules.check import check
+from reward.rules.criteria import level_of
+from runtime.command import Command, use_utf8
+from runtime.workers import Workers, all_results, worker_options
 
 MIN_NOTES = 60
 MAX_LENGTH, SLACK_MS = 4.0, 1_000.0

@@ -25,18 +25,18 @@ import soundfile
 
 from bench.generate_steering import measure_sections, measure_steering
 from bench.report import print_json
-from chart.command import ChoicesOption, Command, progress, use_utf8
-from chart.errors import Mania4KError
+from chart.analysis.star_rating import stars
+from chart.formats.osz import read_osz
 from chart.model import KEYS, Chart
-from chart.osz import read_osz
 from chart.problems import find_problems
-from chart.stars import stars
-from mapper.checkpoint import load_mapper
 from mapper.generate import run
-from mapper.model import Mapper
-from mapper.options import GenerateConfig
-from reward.criteria import Level, level_of
-from reward.rules import check
+from mapper.network.checkpoint import load_mapper
+from mapper.network.model import Mapper
+from mapper.request.options import GenerateConfig
+from reward.rules.check import check
+from reward.rules.criteria import Level, level_of
+from runtime.command import ChoicesOption, Command, progress, use_utf8
+from runtime.errors import Mania4KError
 
 STARS = (1.5, 2.5, 3.5, 4.5, 5.5)
 PARTS = ("sets", "steering", "sections", "time")

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from chart.formats.osz import read_osz
 from chart.model import Chart
-from chart.osz import read_osz
 from chart.problems import find_problems
 from mapper.generate import run
-from mapper.model import Mapper
-from mapper.options import GenerateConfig
-from mapper.report import DifficultyReport
-from reward.criteria import level_of
-from reward.rules import check
+from mapper.network.model import Mapper
+from mapper.output.report import DifficultyReport
+from mapper.request.options import GenerateConfig
+from reward.rules.check import check
+from reward.rules.criteria import level_of
 
 STEERED_STARS = 3.5
 HOLDS = (0.05, 0.2, 0.4)

@@ -34,7 +34,9 @@ def run(*arguments: str) -> str:
     """Standard output of a module command; a failure ends the program with the command's words."""
     done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, check=False)
     if done.returncode:
-        sys.exit(f"python -m {' '.join(arguments)} exited with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
+        sys.exit(
+            f"python -m {' '.join(arguments)} exited with {done.returncode}:\n{done.stderr.decode(errors='replace')}"
+        )
     return done.stdout.decode("utf-8")
 
 
@@ -65,7 +67,18 @@ def refined(songs: list[Path], folder: Path) -> dict[str, str]:
     for song in songs:
         (source / song.name).write_bytes(song.read_bytes())
     run("mapper.dataset", str(source), "-o", str(folder / "data"))
-    small = ("--songs-a-rollout", "2", "--charts", "1", "--versions", "4", "--heldout-sections", "2", "--heldout-charts", "1")
+    small = (
+        "--songs-a-rollout",
+        "2",
+        "--charts",
+        "1",
+        "--versions",
+        "4",
+        "--heldout-sections",
+        "2",
+        "--heldout-charts",
+        "1",
+    )
     run("env.refine", "--songs", str(folder / "data"), "-o", str(folder / "run"), "--updates", "1", *small)
     weights = sorted((folder / "run").glob("*.safetensors"))
     from safetensors.numpy import load_file
@@ -89,7 +102,9 @@ def collect(songs: Path | None) -> dict[str, dict[str, str]]:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--songs", type=click.Path(exists=True, path_type=Path), help="Folder of .osz files for timing and refinement.")
+@click.option(
+    "--songs", type=click.Path(exists=True, path_type=Path), help="Folder of .osz files for timing and refinement."
+)
 def main(file: Path, songs: Path | None) -> None:
     """Record golden outputs in FILE, or compare with those in it."""
     golden = collect(songs)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chart.workers import Workers, all_results
-from reward.measuring import HumanChart, charts_of_song, songs_of
+from reward.human_charts import HumanChart, charts_of_song, songs_of
+from runtime.workers import Workers, all_results
 
 
 def read_human_charts(folder: Path, split: str, min_notes: int, workers: Workers) -> list[HumanChart]:

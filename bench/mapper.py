@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 from bench.onset_baselines import NAMES, heads, nearest_other, no_sound, other_chart, shuffled, wrong_song
 from bench.onsets import f1, grid_f1
 from bench.report import print_json
-from chart.command import Command, progress, use_utf8
+from chart.formats.osz import read_osz
 from chart.grid import Grid, make_grid
-from chart.osz import read_osz
-from ear.audio import load_audio
+from ear.audio.decode import load_audio
 from ear.song_timing import time_song
-from mapper.architecture import STYLES
-from mapper.checkpoint import load_mapper
-from mapper.controls import Controls
-from mapper.corpus import Corpus, open_corpus
-from mapper.hearing import Heard, hear
-from mapper.model import Mapper
-from mapper.rows import Rows
-from mapper.sampling import Sampling, write_rows
+from mapper.data.corpus import Corpus, open_corpus
+from mapper.network.checkpoint import load_mapper
+from mapper.network.model import Mapper
+from mapper.sampling.encode_song import Heard, hear
+from mapper.sampling.sampler import Sampling, write_rows
+from mapper.tokens.conditioning_vector import Controls
+from mapper.tokens.row_codes import Rows
+from mapper.tokens.vocabulary import STYLES
+from runtime.command import Command, progress, use_utf8
 
 TOLERANCES_MS = (20.0, 50.0)
 BIASES = (np.array([-1.6, -0.8, -0.4, 0.0, 0.4, 0.8]), np.array([-0.1, 0.0, 0.1]))

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from bench.column_ngrams import RowNGrams
 from bench.report import print_json
-from chart.command import Command, progress, use_utf8
-from mapper.architecture import STYLES
-from mapper.batches import Stretches, collate
-from mapper.checkpoint import load_mapper
-from mapper.corpus import Corpus, open_corpus
-from mapper.loss import codes_at, next_row_logits
-from mapper.model import Mapper
-from mapper.rows import hand_swapped_codes, mirrored_codes
+from mapper.data.batches import Stretches, collate
+from mapper.data.corpus import Corpus, open_corpus
+from mapper.network.checkpoint import load_mapper
+from mapper.network.model import Mapper
+from mapper.pretraining.loss import codes_at, next_row_logits
+from mapper.tokens.row_codes import hand_swapped_codes, mirrored_codes
+from mapper.tokens.vocabulary import STYLES
+from runtime.command import Command, progress, use_utf8
 
 ORDERS = (3, 5)
 HARD_STARS = 4.0

@@ -24,16 +24,16 @@ from numpy.typing import NDArray
 
 from bench.mapper import biases_at_density
 from bench.report import print_json
-from chart.command import Command, progress, use_utf8
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
-from mapper.checkpoint import load_mapper
-from mapper.controls import Controls
-from mapper.corpus import Corpus, open_corpus
-from mapper.features import MS_PER_FRAME
-from mapper.hearing import hear, silent_slots
-from mapper.model import Mapper
-from mapper.rows import HOLD_END, HOLD_START, NOTHING, STARTS_NOTE, SYMBOLS, TAP, Rows
-from mapper.sampling import Sampling, write_rows
+from mapper.data.corpus import Corpus, open_corpus
+from mapper.network.checkpoint import load_mapper
+from mapper.network.model import Mapper
+from mapper.sampling.encode_song import hear, silent_slots
+from mapper.sampling.sampler import Sampling, write_rows
+from mapper.tokens.conditioning_vector import Controls
+from mapper.tokens.log_mel import MS_PER_FRAME
+from mapper.tokens.row_codes import HOLD_END, HOLD_START, NOTHING, STARTS_NOTE, SYMBOLS, TAP, Rows
+from runtime.command import Command, progress, use_utf8
 
 BANDS = (0.0, 2.0, 3.0, 4.0, 99.0)
 SECTION_BEATS = 16

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import Grid
-from mapper.corpus import ChartEntry, Corpus
-from mapper.hearing import SILENCE_LEVEL
-from mapper.rows import STARTS_NOTE, Rows
+from mapper.data.corpus import ChartEntry, Corpus
+from mapper.sampling.encode_song import SILENCE_LEVEL
+from mapper.tokens.row_codes import STARTS_NOTE, Rows
 
 NAMES = ("no sound", "wrong song", "shuffled", "other chart")
 

@@ -16,12 +16,12 @@ import click
 import numpy as np
 
 from bench.report import print_json
-from chart.command import Command, progress, use_utf8
-from chart.files import read_charts
+from chart.formats.read import read_charts
 from eye.page import write_page
-from eye.page_players import levels_around, play_levels
-from eye.page_song import SongFile, hear, song_of, usual_lag_ms
+from eye.rendering.page_players import levels_around, play_levels
+from eye.rendering.page_song import SongFile, hear, song_of, usual_lag_ms
 from eye.review import review_chart
+from runtime.command import Command, progress, use_utf8
 from tests.browser import find_programs, headless
 
 WATCHED_S = 8.0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.model import KEYS, Chart
-from reward.song import Song
+from reward.core.song import Song
 
 CLEAR_MS = 60.0
 """Rest kept in a column between a planted note and its neighbours."""

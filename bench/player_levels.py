@@ -1,6 +1,6 @@
 """Where the level that people's charts ask of simulated players lies against their official stars.
 
-    python -m bench.player_levels ../shared/data/songs                 # `train`: what mapper.wish.PLAYTEST_BAND is from
+    python -m bench.player_levels ../shared/data/songs                 # `train`: what mapper.search.objective.PLAYTEST_BAND is from
     python -m bench.player_levels ../shared/data/songs --split val     # the figures of docs/agents.md
 
 Charts made for keys, at 96 % and the chart's own OD. Prints percentiles of level − stars, over all and by stars, and
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import required_skill
-from agents.calibrate import key_charts
+from agents.calibration.calibrate import key_charts
 from bench.report import print_json
-from chart.command import Command, progress, use_utf8
-from chart.stars import stars
+from chart.analysis.star_rating import stars
+from runtime.command import Command, progress, use_utf8
 
 SHARES = (5, 25, 50, 75, 95)
 """Percentiles that are given."""

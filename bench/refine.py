@@ -23,17 +23,17 @@ from numpy.typing import NDArray
 
 from bench.onsets import f1
 from bench.report import print_json
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError
 from chart.model import KEYS, Chart
-from chart.workers import Workers, all_results, worker_options
-from env.heldout import KEYBOARD, chart_from, measure_chart, write_piece
-from env.library import HumanChart, Library, Piece, library_of
+from env.monitor.evaluate import KEYBOARD, chart_from, measure_chart, write_piece
 from env.refine import split_songs
-from mapper.checkpoint import BUNDLED, PRETRAINED, load_mapper
-from mapper.corpus import Corpus, open_corpus
-from mapper.rows import notes_of
-from reward.view import view_of
+from env.task.songs import HumanChart, Library, Piece, library_of
+from mapper.data.corpus import Corpus, open_corpus
+from mapper.network.checkpoint import BUNDLED, PRETRAINED, load_mapper
+from mapper.tokens.row_codes import notes_of
+from reward.core.batch_view import view_of
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
+from runtime.workers import Workers, all_results, worker_options
 
 BEST_OF = 4
 CURVE_MS = 5_000.0

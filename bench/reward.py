@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.human_charts import read_human_charts
-from chart.command import Command
+from chart.analysis.star_rating import stars as stars_of
 from chart.model import Chart
-from chart.stars import stars as stars_of
-from chart.workers import Workers, all_results, worker_options
-from reward.criteria import level_of
-from reward.measuring import HumanChart
-from reward.probes import PROBES, other_song, quiet_doubled
-from reward.rules import check
+from reward.calibration.corruptions import PROBES, other_song, quiet_doubled
+from reward.human_charts import HumanChart
+from reward.rules.check import check
+from reward.rules.criteria import level_of
 from reward.total import TERMS, Score, score
+from runtime.command import Command
+from runtime.workers import Workers, all_results, worker_options
 
 MIN_NOTES = 60
 HUMAN = "human"

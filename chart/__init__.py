@@ -1,13 +1,13 @@
 """4K charts: data model, problems, file formats, star rating. The ground floor: imports no other package."""
 
-from chart.files import audio_beside, read_charts
+from chart.analysis.star_rating import Strains, stars, strain_curve
+from chart.formats.osu_read import format_osu, parse_osu, read_osu, write_osu
+from chart.formats.osz import Beatmapset, read_osz, write_osz
+from chart.formats.quaver import read_quaver
+from chart.formats.read import audio_beside, read_charts
+from chart.formats.stepmania import read_stepmania
 from chart.model import KEYS, MACHINE_MADE_TAGS, Chart, Difficulty, Metadata, TimingPoint
-from chart.osu import format_osu, parse_osu, read_osu, write_osu
-from chart.osz import Beatmapset, read_osz, write_osz
 from chart.problems import Problem, find_problems
-from chart.quaver import read_quaver
-from chart.stars import Strains, stars, strain_curve
-from chart.stepmania import read_stepmania
 
 __all__ = [
     "KEYS",

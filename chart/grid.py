@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.errors import ChartFileError
 from chart.model import TimingPoint
+from runtime.errors import ChartFileError
 
 TICKS_PER_BEAT = 48
 TICKS_PER_CELL = 12

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.errors import ChartFileError
 from chart.model import KEYS, Chart, TimingPoint
+from runtime.errors import ChartFileError
 
 MIN_TIME_MS = -600_000.0
 """Ten minutes before the audio; the game scrolls in from the first object, however early."""

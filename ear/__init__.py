@@ -6,13 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ear.audio import SAMPLE_RATE, Audio, Tags, load_audio, read_tags
-    from ear.beat_network import BeatActivations, BeatTracker, load_beat_tracker
-    from ear.beats import HeardBeats, pick_beats
-    from ear.clock import OSU_CLOCK_MS, from_osu_clock, to_osu_clock
-    from ear.onset import Lag, OnsetStrength, estimate_lag_ms, onset_strength
-    from ear.spectrogram import beat_this_mel, log_mel
-    from ear.timing import Alternative, Beats, Timing, beats_of, find_timing
+    from ear.audio.clock import OSU_CLOCK_MS, from_osu_clock, to_osu_clock
+    from ear.audio.decode import SAMPLE_RATE, Audio, Tags, load_audio, read_tags
+    from ear.audio.onset import Lag, OnsetStrength, estimate_lag_ms, onset_strength
+    from ear.audio.spectrogram import beat_this_mel, log_mel
+    from ear.timing.estimate import Alternative, Beats, Timing, beats_of, find_timing
+    from ear.tracker.beats import HeardBeats, pick_beats
+    from ear.tracker.tracker import BeatActivations, BeatTracker, load_beat_tracker
 
 __all__ = [
     "OSU_CLOCK_MS",
@@ -42,18 +42,18 @@ __all__ = [
 ]
 
 _MODULES = {
-    "ear.audio": ("SAMPLE_RATE", "Audio", "Tags", "load_audio", "read_tags"),
-    "ear.beat_network": ("BeatActivations", "BeatTracker", "load_beat_tracker"),
-    "ear.beats": ("HeardBeats", "pick_beats"),
-    "ear.clock": ("OSU_CLOCK_MS", "from_osu_clock", "to_osu_clock"),
-    "ear.onset": ("Lag", "OnsetStrength", "estimate_lag_ms", "onset_strength"),
-    "ear.spectrogram": ("beat_this_mel", "log_mel"),
-    "ear.timing": ("Alternative", "Beats", "Timing", "beats_of", "find_timing"),
+    "ear.audio.decode": ("SAMPLE_RATE", "Audio", "Tags", "load_audio", "read_tags"),
+    "ear.tracker.tracker": ("BeatActivations", "BeatTracker", "load_beat_tracker"),
+    "ear.tracker.beats": ("HeardBeats", "pick_beats"),
+    "ear.audio.clock": ("OSU_CLOCK_MS", "from_osu_clock", "to_osu_clock"),
+    "ear.audio.onset": ("Lag", "OnsetStrength", "estimate_lag_ms", "onset_strength"),
+    "ear.audio.spectrogram": ("beat_this_mel", "log_mel"),
+    "ear.timing.estimate": ("Alternative", "Beats", "Timing", "beats_of", "find_timing"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Names are imported when they are first used: `--help` stays fast, and `python -m ear.clock` loads it once."""
+    """Names are imported when they are first used: `--help` stays fast, and `python -m ear.audio.clock` loads it once."""
     for module, names in _MODULES.items():
         if name in names:
             return getattr(importlib.import_module(module), name)

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from chart.command import Command, progress, use_utf8
-from chart.errors import ConfigError, Mania4KError, OutputError
+from chart.formats.osz import AUDIO_SUFFIXES, Beatmapset, read_osz
 from chart.model import Chart
-from chart.osz import AUDIO_SUFFIXES, Beatmapset, read_osz
-from chart.workers import Workers, results, worker_options
+from runtime.command import Command, progress, use_utf8
+from runtime.errors import ConfigError, Mania4KError, OutputError
+from runtime.workers import Workers, results, worker_options
 
 if TYPE_CHECKING:
-    from ear.audio import Audio
-    from ear.timing import Timing
+    from ear.audio.decode import Audio
+    from ear.timing.estimate import Timing
 
 UNSURE = 0.2
 """Below this confidence our timing is a guess, and no disagreement is claimed."""
@@ -122,9 +122,9 @@ def _time_one(job: tuple[BatchConfig, Path, str]) -> SongReport:
 @lru_cache(maxsize=1)
 def _timer(config: BatchConfig) -> Callable[[Path, str], SongReport]:
     """A function from a file to its report, with the network loaded once."""
-    from ear.audio import load_audio
-    from ear.beat_network import load_beat_tracker
-    from ear.timing import find_timing
+    from ear.audio.decode import load_audio
+    from ear.timing.estimate import find_timing
+    from ear.tracker.tracker import load_beat_tracker
 
     tracker = None if config.checkpoint == "none" else load_beat_tracker(config.checkpoint, device="cpu")
 
@@ -152,8 +152,8 @@ def _report(name: str, timing: Timing, audio: Audio, beatmapset: Beatmapset | No
     }
     if beatmapset is None:
         return SongReport(name, "no map", **ours)
-    from ear.clock import MIN_CONFIDENCE, SOURCE_LAG_MS
-    from ear.onset import estimate_lag_ms, onset_strength
+    from ear.audio.clock import MIN_CONFIDENCE, SOURCE_LAG_MS
+    from ear.audio.onset import estimate_lag_ms, onset_strength
 
     chart = max(beatmapset.charts, key=len)
     lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), np.unique(chart.time_ms))
@@ -166,8 +166,8 @@ def _report(name: str, timing: Timing, audio: Audio, beatmapset: Beatmapset | No
 
 def compare(timing: Timing, chart: Chart, lag_ms: float) -> tuple[str, float, float]:
     """(verdict, the map's main tempo, our beat after the map's in ms) over the map's steadiest stretch."""
-    from ear.fit_timing import main_red_line
-    from ear.timing import beats_of
+    from ear.fitting.fit_timing import main_red_line
+    from ear.timing.estimate import beats_of
 
     line, end_ms, _ = main_red_line(chart)
     beats = beats_of(timing)

@@ -4,7 +4,7 @@
     python -m ear.beat_to_osu song.ogg --timing-profile live --plot song.png -o out.osu
 
 The text can be pasted under [TimingPoints] of an `.osu` file. Times are on osu!'s clock, as ranked maps have them
-(`ear.clock`), or as heard in the audio with `--clock audio`.
+(`ear.audio.clock`), or as heard in the audio with `--clock audio`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from chart.command import Command, stages, use_utf8
-from chart.errors import ConfigError
+from runtime.command import Command, stages, use_utf8
+from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ear.audio import Audio
+    from ear.audio.decode import Audio
     from ear.song_timing import TimedSong
-    from ear.timing import Timing
+    from ear.timing.estimate import Timing
 
 LOW_CONFIDENCE = 0.5
 """Below this the user is told to check the timing."""
@@ -50,9 +50,9 @@ class Config:
 
 def run(config: Config) -> TimedSong:
     """Time the song and write what is asked for, with progress on stderr."""
-    from chart.saving import check_writable
-    from ear.audio import load_audio
+    from ear.audio.decode import load_audio
     from ear.song_timing import time_song
+    from runtime.atomic_write import check_writable
 
     for path in (config.output, config.plot):
         if path is not None:
@@ -68,9 +68,9 @@ def run(config: Config) -> TimedSong:
 
 def _placed_by_notes(timing: Timing, chart_path: Path, clock: str) -> Timing:
     """The timing shifted so that a chart's notes, on the clock asked for, lie on its beats."""
-    from chart.osu import read_osu
-    from ear.clock import from_osu_clock
-    from ear.note_phase import phase_of_notes
+    from chart.formats.osu_read import read_osu
+    from ear.audio.clock import from_osu_clock
+    from ear.fitting.note_offset import phase_of_notes
 
     note_ms = read_osu(chart_path).time_ms
     fit = phase_of_notes(timing.points, from_osu_clock(note_ms) if clock == "osu" else note_ms)
@@ -82,9 +82,9 @@ def _placed_by_notes(timing: Timing, chart_path: Path, clock: str) -> Timing:
 
 def _write(config: Config, found: TimedSong, audio: Audio) -> None:
     """Files asked for; the result goes to stdout: the summary, or the red lines where no file is asked for."""
-    from chart.saving import save_bytes
-    from ear.audio import read_tags
+    from ear.audio.decode import read_tags
     from ear.timing_files import as_json, as_osu, as_text, dump, red_lines, summary
+    from runtime.atomic_write import save_bytes
 
     points = red_lines(found.timing, config.clock)
     kind = config.output.suffix.lower() if config.output else ""

@@ -1,6 +1,6 @@
 """A Beat This training set from beatmap sets: `python -m ear.dataset FOLDER_OF_OSZ -o DATA`.
 
-The red lines of ranked maps say where beats and downbeats are. The sound comes later than the map says (`ear.clock`): the lag of
+The red lines of ranked maps say where beats and downbeats are. The sound comes later than the map says (`ear.audio.clock`): the lag of
 each song is measured from its notes, and where it is not clear, that of its source is taken. Beats are kept from
 two bars before the first note to two bars after the last; maps whose notes ignore their own red lines, or whose
 tempo is a visual effect, are left out and named. Sets of `--val-artist` are for validation; without it,
@@ -16,16 +16,25 @@ from pathlib import Path
 import click
 import numpy as np
 
-from chart.command import Command, progress, use_utf8
-from chart.errors import ConfigError, Mania4KError
+from chart.formats.osz import Beatmapset, read_osz
 from chart.model import Chart
-from chart.osz import Beatmapset, read_osz
-from ear.audio import load_audio
-from ear.beat_data import BeatPiece, PieceEntry, Split, add_to_index, quantised, read_index, split_of, write_piece
-from ear.clock import MIN_CONFIDENCE, SOURCE_LAG_MS, STYLE_SOURCES
-from ear.onset import estimate_lag_ms, onset_strength
-from ear.spectrogram import beat_this_mel
-from ear.timing import Timing, beats_of
+from ear.audio.clock import MIN_CONFIDENCE, SOURCE_LAG_MS, STYLE_SOURCES
+from ear.audio.decode import load_audio
+from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.audio.spectrogram import beat_this_mel
+from ear.timing.estimate import Timing, beats_of
+from ear.training.store import (
+    BeatPiece,
+    PieceEntry,
+    Split,
+    add_to_index,
+    quantised,
+    read_index,
+    split_of,
+    write_piece,
+)
+from runtime.command import Command, progress, use_utf8
+from runtime.errors import ConfigError, Mania4KError
 
 MARGIN_BEATS = 8
 """Beats before the first and after the last note in which the map's tempo still holds."""

@@ -6,20 +6,27 @@ from pathlib import Path
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
 
 
 def export(checkpoint: str, out: Path) -> None:
     """Write a checkpoint in the format that `out` ends in. Raises CheckpointError or ConfigError."""
-    from ear.checkpoints import find_checkpoint, load_config, load_network, save_ckpt, save_network, window_frames_of
+    from ear.tracker.checkpoint import (
+        find_checkpoint,
+        load_config,
+        load_network,
+        save_ckpt,
+        save_network,
+        window_frames_of,
+    )
 
     path = find_checkpoint(checkpoint)
     network, config = load_network(path), load_config(path)
     out.parent.mkdir(parents=True, exist_ok=True)
     match out.suffix.lower():
         case ".onnx":
-            from ear.beat_onnx import export_onnx
+            from ear.tracker.onnx_runner import export_onnx
 
             export_onnx(network, out, window_frames_of(path))
         case ".ckpt":

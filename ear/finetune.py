@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from chart.command import Command, use_utf8
+from runtime.command import Command, use_utf8
 
 
 @click.command(cls=Command)
@@ -35,7 +35,7 @@ from chart.command import Command, use_utf8
 @click.option("--device", default="auto", show_default=True)
 def main(data: Path, out: Path, init_checkpoint: str, **settings: object) -> None:
     """Train or tune a beat network on the dataset DATA of `ear.dataset`."""
-    from ear.beat_training import TrainConfig, summary, train
+    from ear.training.train import TrainConfig, summary, train
 
     use_utf8()
     config = TrainConfig(str(data), str(out), init=init_checkpoint, **settings)  # type: ignore[arg-type]

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.errors import ConfigError
-from chart.saving import save_bytes
-from ear.audio import Audio
+from ear.audio.decode import Audio
 from ear.song_timing import TimedSong
-from ear.timing import beats_of
+from ear.timing.estimate import beats_of
+from runtime.atomic_write import save_bytes
+from runtime.errors import ConfigError
 
 ROW_S = 16.0
 """Seconds a row, unless that makes more than `MAX_ROWS`."""

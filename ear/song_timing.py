@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ear.audio import Audio
-from ear.timing import Profile, Timing, find_timing
-from ear.tracking import MIN_FRAMES, TrackedBeats, track_beats
+from ear.audio.decode import Audio
+from ear.timing.estimate import Profile, Timing, find_timing
+from ear.tracker.dbn import MIN_FRAMES, TrackedBeats, track_beats
 
 if TYPE_CHECKING:
-    from ear.beat_network import BeatActivations, BeatTracker
+    from ear.tracker.tracker import BeatActivations, BeatTracker
 
 Report = Callable[[str, float], None]
 """Called with a stage's name and the share of it that is done."""
@@ -54,7 +54,7 @@ def time_song(
     tracker = None
     if checkpoint != NO_NETWORK:
         report("network", 0.0)
-        from ear.beat_network import load_beat_tracker
+        from ear.tracker.tracker import load_beat_tracker
 
         tracker = load_beat_tracker(checkpoint, device=device)
     return time_with(tracker, audio, profile, report)

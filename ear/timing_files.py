@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from chart.formats.osu_write import format_osu, number
 from chart.model import Chart, Metadata, TimingPoint
-from chart.osu_writing import format_osu, number
-from chart.saving import save_bytes
-from ear.clock import OSU_CLOCK_MS
+from ear.audio.clock import OSU_CLOCK_MS
+from runtime.atomic_write import save_bytes
 
 if TYPE_CHECKING:
-    from ear.audio import Tags
+    from ear.audio.decode import Tags
     from ear.song_timing import TimedSong
-    from ear.timing import Timing
+    from ear.timing.estimate import Timing
 
 Clock = Literal["osu", "audio"]
 
@@ -92,7 +92,7 @@ def summary(timing: Timing, points: Sequence[TimingPoint]) -> str:
 
 def dump(found: TimedSong, folder: Path) -> list[Path]:
     """Write timing.json and beats.csv, and with a network activations.npz and tracked.csv; times as heard."""
-    from ear.timing import beats_of
+    from ear.timing.estimate import beats_of
 
     folder.mkdir(parents=True, exist_ok=True)
     beats = beats_of(found.timing)

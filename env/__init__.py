@@ -11,7 +11,7 @@ def register_envs() -> None:
     """Make the environments known to gymnasium; importing `env` does it."""
     for name, edit in ((CHART_ENV, False), (EDIT_ENV, True)):
         if name not in registry:
-            register(name, entry_point=f"env.registration:{'make_edit' if edit else 'make_chart'}")
+            register(name, entry_point=f"env.gym_api.registration:{'make_edit' if edit else 'make_chart'}")
 
 
 register_envs()

@@ -1,9 +1,9 @@
 """Refine the mapper by play: `python -m env.refine --init CHECKPOINT --songs DATA -o RUN`.
 
-PPO (`env.section_ppo`) on the dataset's `train` songs: the mapper writes whole charts and sections of them in several
+PPO (`env.ppo.ppo`) on the dataset's `train` songs: the mapper writes whole charts and sections of them in several
 versions, simulated players play them, the reward values them phrase by phrase and as a whole, and what a version earns
 above its siblings is learnt, on a leash to the pretrained mapper. How far whole charts are off teaches how dense they are
-to be (`env.lean`). Every eighth song is held out to watch (`env.heldout`); `val` is not touched.
+to be (`env.ppo.density_bias`). Every eighth song is held out to watch (`env.monitor.evaluate`); `val` is not touched.
 
     python -m env.refine --songs data/songs -o runs/refined
     tensorboard --logdir runs
@@ -20,9 +20,9 @@ from typing import Any
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError
-from training.settings import require_positive, save_config
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
+from runtime.training.run_config import require_positive, save_config
 
 ROLLOUTS = ("charts", "density", "sections", "edits")
 HELD_OUT_EVERY = 8
@@ -82,8 +82,8 @@ def refine(config: RefineConfig) -> dict[str, float]:
     """Refine until `updates` or an alarm; returns the last held-out figures."""
     from stable_baselines3.common.logger import configure
 
-    from env.watching import Watch
-    from training.run_state import fitting, load_state
+    from env.monitor.callback import Watch
+    from runtime.training.resume import fitting, load_state
 
     out = Path(config.out)
     ppo, heldout = prepare(config)
@@ -102,16 +102,16 @@ def refine(config: RefineConfig) -> dict[str, float]:
 
 def prepare(config: RefineConfig) -> tuple[Any, Any]:
     """(SectionPPO, HeldOut) of a run, before any state is restored."""
-    from env.heldout import HeldOut
-    from env.judge import PolicySampling
-    from env.library import library_of
-    from env.scoring import ScoringConfig
-    from env.section_ppo import SectionPPO, Settings, frozen_copy
-    from env.sections import SectionConfig
-    from env.vector import ChartVecEnv
-    from mapper.checkpoint import checkpoint_named, load_mapper
-    from mapper.corpus import open_corpus
-    from training.device import pick_device
+    from env.gym_api.vec_env import ChartVecEnv
+    from env.monitor.evaluate import HeldOut
+    from env.policy.action_heads import PolicySampling
+    from env.ppo.ppo import SectionPPO, Settings, frozen_copy
+    from env.returns.section_return import ScoringConfig
+    from env.task.episodes import SectionConfig
+    from env.task.songs import library_of
+    from mapper.data.corpus import open_corpus
+    from mapper.network.checkpoint import checkpoint_named, load_mapper
+    from runtime.training.device import pick_device
 
     device = pick_device(config.device)
     mapper = load_mapper(checkpoint_named(config.init)).to(device)

@@ -6,20 +6,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eye.findings import Finding, Review, Section
+    from eye.critique.explanation import ModelReasons
+    from eye.critique.types import Finding, Review, Section
     from eye.page import write_page
-    from eye.page_song import SongFile
+    from eye.rendering.page_song import SongFile
     from eye.review import review_chart
-    from eye.why import ModelReasons
 
 __all__ = ["Finding", "ModelReasons", "Review", "Section", "SongFile", "review_chart", "write_page"]
 
 _MODULES = {
-    "eye.findings": ("Finding", "Review", "Section"),
+    "eye.critique.types": ("Finding", "Review", "Section"),
     "eye.page": ("write_page",),
-    "eye.page_song": ("SongFile",),
+    "eye.rendering.page_song": ("SongFile",),
     "eye.review": ("review_chart",),
-    "eye.why": ("ModelReasons",),
+    "eye.critique.explanation": ("ModelReasons",),
 }
 
 

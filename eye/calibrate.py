@@ -1,7 +1,7 @@
-"""Take down what human charts are like: `python -m eye.calibrate ../shared/data/songs` writes `eye/human.json`.
+"""Take down what human charts are like: `python -m eye.calibrate ../shared/data/songs` writes `eye/critique/human.json`.
 
 Only the folder's `train` split is read. For every measure: how often its classes occur by stars, and how much the worst
-stretch of a chart stands out (what `eye.unusual` calls rarity); and how many charts break each rule of the criteria.
+stretch of a chart stands out (what `eye.critique.anomaly` calls rarity); and how many charts break each rule of the criteria.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.command import Command, progress
-from chart.saving import save_bytes
-from eye.measures import CLASSES, Measures, measure
-from eye.rule_remarks import rule_rarity
-from eye.unusual import MEASURES, SHARES, TABLE, Human, knot_weights, row_bits, segments
-from reward.criteria import level_of
-from reward.measuring import HumanChart, human_charts
-from reward.rules import Finding, all_rules, check
-from reward.terms import STAR_KNOTS
+from eye.critique.anomaly import MEASURES, SHARES, TABLE, Human, knot_weights, row_bits, segments
+from eye.critique.row_measures import CLASSES, Measures, measure
+from eye.critique.rule_remarks import rule_rarity
+from reward.core.bands import STAR_KNOTS
+from reward.human_charts import HumanChart, human_charts
+from reward.rules.check import Finding, all_rules, check
+from reward.rules.criteria import level_of
+from runtime.atomic_write import save_bytes
+from runtime.command import Command, progress
 
 MIN_NOTES = 60
 LIKE_STARS = 0.8

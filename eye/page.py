@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from chart.model import Chart
-    from eye.findings import Review
-    from eye.page_players import LevelPlays
-    from eye.page_song import SongFile
-    from eye.why import ModelReasons
+    from eye.critique.explanation import ModelReasons
+    from eye.critique.types import Review
+    from eye.rendering.page_players import LevelPlays
+    from eye.rendering.page_song import SongFile
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ def write_page(
     lag_ms: how much later than a note its sound comes; by default that of ranked osu! maps.
     Raises ConfigError for what is too large and OutputError where nothing can be written.
     """
-    from chart.saving import save_bytes
-    from chart.stars import stars
-    from ear.clock import OSU_CLOCK_MS
-    from eye.page_data import MAX_CHARTS, PageChart, check_size, pack, page_data
-    from eye.page_html import html_page
-    from eye.page_players import levels_around, play_levels
-    from eye.page_song import MAX_AUDIO_BYTES
+    from chart.analysis.star_rating import stars
+    from ear.audio.clock import OSU_CLOCK_MS
+    from eye.rendering.page_data import MAX_CHARTS, PageChart, check_size, pack, page_data
+    from eye.rendering.page_html import html_page
+    from eye.rendering.page_players import levels_around, play_levels
+    from eye.rendering.page_song import MAX_AUDIO_BYTES
+    from runtime.atomic_write import save_bytes
 
     assert len(reviews) == len(charts), "one review for each chart"
     if not charts:
@@ -96,7 +96,7 @@ def _required(review: Review) -> float:
 
 def _names(items: Sequence[Any], left_out: int) -> dict[str, Any]:
     """What the template itself shows, so that the page has its title before any script runs."""
-    from eye.page_data import artist_of, language_of, title_of
+    from eye.rendering.page_data import artist_of, language_of, title_of
 
     metadata = items[0].chart.metadata
     title, artist = title_of(metadata), artist_of(metadata)
@@ -131,8 +131,8 @@ def page_of_file(
     `targets`: stars that difficulties were asked to have, by name; the others are reviewed for their own. `reasons`: why
     our mapper wrote them, by name.
     """
-    from chart.files import read_charts
-    from eye.page_song import hear, song_of, usual_lag_ms
+    from chart.formats.read import read_charts
+    from eye.rendering.page_song import hear, song_of, usual_lag_ms
     from eye.review import review_chart
 
     charts = read_charts(config.path)

@@ -16,13 +16,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError
-from eye.drawing import Drawing, to_png, to_svg
+from eye.rendering.canvas import Drawing, to_png, to_svg
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from chart.model import Chart
-    from eye.findings import Finding
+    from eye.critique.types import Finding
 
 COLOURS = {
     "jack": "#e5484d",
@@ -36,7 +36,7 @@ COLOURS = {
     "chord": "#f2d04b",
     "single": "#c9ced6",
 }
-"""Pattern family (eye.pattern_rows) → colour, on the dark background."""
+"""Pattern family (eye.critique.pattern_rows) → colour, on the dark background."""
 BACKGROUND, LANE, BAR, BEAT, INK, FAINT, STRAIN = (
     "#15181d",
     "#1d2127",
@@ -78,9 +78,9 @@ def scene_of(
     chart: Chart, start_ms: float | None = None, end_ms: float | None = None, findings: tuple[Finding, ...] = ()
 ) -> Scene:
     """The whole chart, or what lies between two times."""
-    from chart.rows import row_starts, rows_of
-    from chart.stars import strain_curve
-    from eye.pattern_rows import families_of
+    from chart.analysis.rows import row_starts, rows_of
+    from chart.analysis.star_rating import strain_curve
+    from eye.critique.pattern_rows import families_of
 
     if not len(chart):
         raise ConfigError("the chart has no notes: there is nothing to draw")
@@ -121,7 +121,7 @@ def draw(scene: Scene, title: str) -> Drawing:
 
 
 def _legend(drawing: Drawing, scene: Scene, y: float) -> None:
-    from eye.pattern_rows import NAMES
+    from eye.critique.pattern_rows import NAMES
 
     x = MARGIN
     inside = (scene.chart.time_ms >= scene.start_ms) & (scene.chart.time_ms <= scene.end_ms)
@@ -158,7 +158,7 @@ def _line(drawing: Drawing, scene: Scene, start: float, end: float, line_ms: flo
 
 
 def _notes(drawing: Drawing, scene: Scene, start: float, end: float, top: float, across) -> None:  # type: ignore[no-untyped-def]
-    from eye.pattern_rows import NAMES
+    from eye.critique.pattern_rows import NAMES
 
     chart = scene.chart
     last = np.where(chart.is_hold, chart.end_ms, chart.time_ms)
@@ -206,14 +206,14 @@ def _grid(chart: Chart, start: float, end: float) -> list[tuple[float, bool]]:
 
 def clock_text(time_ms: float) -> str:
     """m:ss."""
-    from eye.findings import clock
+    from eye.critique.types import clock
 
     return clock(time_ms)[:-4]
 
 
 def title_of(chart: Chart) -> str:
     """Artist, title, difficulty and stars in one line, in Latin letters where the map has them: PNG fonts are poor."""
-    from chart.stars import stars
+    from chart.analysis.star_rating import stars
 
     names = " – ".join(part for part in (chart.metadata.artist, chart.metadata.title) if part) or "untitled"
     return f"{names} [{chart.metadata.version}]  {stars(chart):.2f} stars"
@@ -253,8 +253,8 @@ def main(
     no_review: bool,
 ) -> None:
     """Draw a difficulty of MAP: notes in pattern colours, and the strain below."""
-    from chart.saving import save_bytes
     from eye.review import chart_of, review_chart
+    from runtime.atomic_write import save_bytes
 
     use_utf8()
     suffix = "" if output is None else output.suffix.lower()

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError, Mania4KError
-from eye.findings import Finding, Review, Section
+from eye.critique.types import Finding, Review, Section
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError, Mania4KError
 
 if TYPE_CHECKING:
     from chart.model import Chart
-    from eye.measures import Measures
-    from eye.why import ModelReasons
-    from reward.song import Song
+    from eye.critique.explanation import ModelReasons
+    from eye.critique.row_measures import Measures
+    from reward.core.song import Song
 
 MAX_STARS = 15.0
 
@@ -38,13 +38,13 @@ def review_chart(
 ) -> Review:
     """The review of one chart.
 
-    `song` is what the reward hears of the audio (`reward.measuring.read_song`), with this chart's lag; `target` the
+    `song` is what the reward hears of the audio (`reward.human_charts.read_song`), with this chart's lag; `target` the
     stars it aims at (default: its own); `reasons` what our mapper can say about its notes.
     """
-    from chart.stars import stars
-    from eye.curves import by_skill, curves_of, skill_curve
-    from eye.measures import measure
-    from reward.criteria import level_of
+    from chart.analysis.star_rating import stars
+    from eye.critique.curves import by_skill, curves_of, skill_curve
+    from eye.critique.row_measures import measure
+    from reward.rules.criteria import level_of
 
     rating = stars(chart)
     aim = rating if target is None else target
@@ -76,12 +76,12 @@ def _findings(
     chart: Chart, measures: Measures, aim: float, song: Song | None, reasons: ModelReasons | None, seed: int
 ) -> tuple[Finding, ...]:
     """Every finding, weightiest first, praise last."""
-    from eye.chart_remarks import chart_remarks
-    from eye.remarks import remarks
-    from eye.rule_remarks import rule_remarks
-    from eye.unusual import stretches
-    from reward.criteria import level_of
-    from reward.rules import check
+    from eye.critique.anomaly import stretches
+    from eye.critique.chart_remarks import chart_remarks
+    from eye.critique.passage_remarks import remarks
+    from eye.critique.rule_remarks import rule_remarks
+    from reward.rules.check import check
+    from reward.rules.criteria import level_of
 
     breaches = check(chart, level_of(aim)) if len(chart) else []
     places = remarks(measures, stretches(measures, aim), breaches, aim, song, reasons)
@@ -97,8 +97,8 @@ def _covers(place: Finding, rule: Finding) -> bool:
 
 
 def _sections(measures: Measures, song: Song | None, reasons: ModelReasons | None) -> tuple[Section, ...]:
-    from eye.sections import sections_of
-    from eye.why import why
+    from eye.critique.explanation import why
+    from eye.critique.structure import sections_of
 
     if not measures.size:
         return ()
@@ -115,8 +115,8 @@ def _sections(measures: Measures, song: Song | None, reasons: ModelReasons | Non
 
 def chart_of(path: Path, difficulty: str | None = None) -> Chart:
     """The chart of that name, in any case, or the hardest."""
-    from chart.files import read_charts
-    from chart.stars import stars
+    from chart.analysis.star_rating import stars
+    from chart.formats.read import read_charts
 
     charts = read_charts(path)
     return max(charts, key=stars) if difficulty is None else _chosen(path, charts, difficulty)
@@ -124,10 +124,10 @@ def chart_of(path: Path, difficulty: str | None = None) -> Chart:
 
 def song_of(path: Path, chart: Chart) -> Song | None:
     """The chart's song where the file or its folder has it, with this chart's lag; None, and a word, where not."""
-    from chart.files import audio_beside
-    from chart.osz import read_osz_audio
-    from reward.measuring import read_song
-    from reward.song import estimate_lag_ms
+    from chart.formats.osz import read_osz_audio
+    from chart.formats.read import audio_beside
+    from reward.core.song import estimate_lag_ms
+    from reward.human_charts import read_song
 
     try:
         if path.suffix.lower() == ".osz":
@@ -165,7 +165,7 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
     if as_json:
         click.echo(json.dumps(review.to_json(), ensure_ascii=False))
     else:
-        from eye.review_text import show
+        from eye.review_table import show
 
         show(review)
 

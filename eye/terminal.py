@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from chart.model import KEYS
-from eye.pattern_rows import NAMES
+from eye.critique.pattern_rows import NAMES
 from eye.pictures import COLOURS, MARKS, STRAIN, Scene, clock_text
 
 BARS = " ▁▂▃▄▅▆▇█"

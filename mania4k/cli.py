@@ -7,10 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from chart.command import is_optional, missing_package
+from runtime.command import is_optional, missing_package
 
 VERBS = {
-    "generate": ("mapper.generate_command", "Write an .osz with 4K difficulties for a song."),
+    "generate": ("mapper.cli", "Write an .osz with 4K difficulties for a song."),
     "timing": ("ear.beat_to_osu", "Find a song's BPM, offset and metre and write osu! red lines."),
     "play": ("agents.play", "Let simulated players play a chart; write a replay."),
     "score": ("reward.score", "Score a chart: fairness, readability, ergonomics, the ranking criteria."),

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.errors import Mania4KError
+from runtime.command import Command, use_utf8
+from runtime.errors import Mania4KError
 
 PACKAGES = ("numpy", "numba", "soundfile", "soxr", "rosu-pp-py", "safetensors")
 RUNTIMES = ("torch", "onnxruntime", "onnxruntime-directml", "onnxruntime-gpu", "onnxruntime-migraphx")
@@ -76,7 +76,7 @@ def _providers() -> Iterator[Finding]:
         if any(_version(name) for name in RUNTIMES[1:]):
             yield Finding("onnx", "onnxruntime is installed but cannot be imported", fine=False)
         return
-    from ear.onnx_session import usable_devices
+    from runtime.onnx.session import usable_devices
 
     yield Finding("onnx", ", ".join(f"{device} ({name})" for device, name in usable_devices().items()))
 
@@ -101,8 +101,8 @@ def _codecs() -> Finding:
 
 
 def _mapper() -> Finding:
-    from mapper.backends import open_network
-    from mapper.checkpoint import BUNDLED
+    from mapper.network.checkpoint import BUNDLED
+    from mapper.network.load import open_network
 
     try:
         opened = open_network()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
 
 PAGES = (".html", ".htm")
 

@@ -2,9 +2,9 @@
 
 Every `.osz` (and every folder with `.osu` files and their audio, as in osu!'s Songs) becomes one song: its log-mel
 spectrogram once, and each of its 4K charts as rows on the beat grid. An `.npz` collection of charts without audio
-(mapper.pattern_collection) becomes a song without sound for each chart, to learn patterns from. Songs are worked on in parallel and kept one by
+(mapper.data.pattern_collection) becomes a song without sound for each chart, to learn patterns from. Songs are worked on in parallel and kept one by
 one under DATA/parts, so an interrupted build goes on where it stopped. What is skipped is named with the reason in
-DATA/report.json. `mapper.corpus` describes the result.
+DATA/report.json. `mapper.data.corpus` describes the result.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any
 import click
 import numpy as np
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError, Mania4KError, OutputError
-from chart.saving import replacing, save_bytes
-from chart.workers import Workers, all_results, worker_options
-from mapper.corpus import FORMAT_VERSION, SongEntry
-from mapper.features import BANDS
-from mapper.song_arrays import collection_arrays, song_arrays
+from mapper.data.build import collection_arrays, song_arrays
+from mapper.data.corpus import FORMAT_VERSION, SongEntry
+from mapper.tokens.log_mel import BANDS
+from runtime.atomic_write import replacing, save_bytes
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError, Mania4KError, OutputError
+from runtime.workers import Workers, all_results, worker_options
 
 VAL_HASHES_OF_256 = 26
 """Without a given split, songs whose name hashes below this (about a tenth) are for validation."""

@@ -8,7 +8,7 @@
     report.json                 how nearly the graphs are the network in torch
     int8/                       the same with whole-number weights: smaller, faster, a little less exact
 
-Inputs and outputs are described where the graphs are made, in mapper.onnx_graphs and ear.beat_onnx.
+Inputs and outputs are described where the graphs are made, in mapper.network.onnx_graphs and ear.tracker.onnx_runner.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.errors import OutputError
-from chart.saving import save_bytes
+from runtime.atomic_write import save_bytes
+from runtime.command import Command, use_utf8
+from runtime.errors import OutputError
 
 if TYPE_CHECKING:
-    from mapper.steering import Song
+    from mapper.sampling.conditioning import Song
 
 MAX_LOGIT_DIFFERENCE = 1e-3
 MIN_SAME_ROWS = 0.99
@@ -40,13 +40,13 @@ def export(
 ) -> dict[str, Any]:
     """Write the folder `out`; returns the report that is also written there.
 
-    `ear` is a beat network as in ear.beat_network, or "none"; `song` is what parity is measured on, by default a made-up
+    `ear` is a beat network as in ear.tracker.tracker, or "none"; `song` is what parity is measured on, by default a made-up
     one. Raises CheckpointError or OutputError.
     """
-    from mapper.checkpoint import BUNDLED, read_checkpoint
-    from mapper.onnx_graphs import GRAPHS
-    from mapper.onnx_mapper import WEIGHTS_FILE
-    from mapper.parity import pulse_song
+    from mapper.network.checkpoint import BUNDLED, read_checkpoint
+    from mapper.network.onnx_graphs import GRAPHS
+    from mapper.network.onnx_model import WEIGHTS_FILE
+    from mapper.onnx_parity import pulse_song
 
     path = checkpoint or BUNDLED
     opened = read_checkpoint(path)
@@ -72,8 +72,8 @@ def _write(folder: Path, graphs: dict[str, bytes], checkpoint: Path, weights_fil
 
 
 def _beat_graph(ear: str) -> bytes:
-    from ear.beat_onnx import onnx_bytes
-    from ear.checkpoints import find_checkpoint, load_network, window_frames_of
+    from ear.tracker.checkpoint import find_checkpoint, load_network, window_frames_of
+    from ear.tracker.onnx_runner import onnx_bytes
 
     path = find_checkpoint(ear)
     return onnx_bytes(load_network(path), window_frames_of(path))
@@ -101,9 +101,9 @@ def _int8(graph: bytes) -> bytes:
 def _report(out: Path, checkpoint: Path, int8: bool, song: Song) -> dict[str, Any]:
     from importlib.metadata import version
 
-    from mapper.checkpoint import load_mapper
-    from mapper.onnx_mapper import OnnxMapper
-    from mapper.parity import compare
+    from mapper.network.checkpoint import load_mapper
+    from mapper.network.onnx_model import OnnxMapper
+    from mapper.onnx_parity import compare
 
     model = load_mapper(checkpoint)
     folders = [out, *([out / "int8"] if int8 else [])]

@@ -20,10 +20,10 @@ from typing import Any
 
 import click
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError
 from chart.model import KEYS
-from chart.saving import save_bytes
+from runtime.atomic_write import save_bytes
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
 
 API_URL = "https://osu.ppy.sh"
 MANIA = 3

@@ -3,9 +3,9 @@
     beatmapset = mania4k.generate("song.mp3", stars=[2, 3.5, 5], holds=0.15)    # the same from Python
 
 Hears the timing (or reads it), writes one difficulty for each star rating asked until it is what was asked
-(mapper.aim), and packs them with the song. Everything is worked out before the file is written, in one piece; a failure
+(mapper.search.closed_loop), and packs them with the song. Everything is worked out before the file is written, in one piece; a failure
 leaves nothing behind. The same song, options, seed and machine give the same charts (and the same file, unless the song
-had to be encoded anew: see mapper.packing).
+had to be encoded anew: see mapper.output.package).
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.errors import ConfigError
+from chart.formats.osz import Beatmapset, write_osz
 from chart.grid import SLOTS_PER_CELL, Grid
 from chart.model import Chart
-from chart.osz import Beatmapset, write_osz
-from chart.saving import check_writable
-from eye.why import ModelReasons
-from mapper.aim import AimConfig, Written, write_charts
-from mapper.backends import OpenedNetwork, open_network
-from mapper.finishing import finish, kiai_spans, preview_point_ms
-from mapper.generate_command import main
-from mapper.like import steering_of
-from mapper.network import Network
-from mapper.options import GenerateConfig
-from mapper.packing import add_to_osz, playable_audio
-from mapper.reasons import reasons_of
-from mapper.report import SetReport, report_difficulty
-from mapper.reroll import reroll
-from mapper.source import Source, open_source
+from eye.critique.explanation import ModelReasons
+from mapper.cli import main
+from mapper.network.interface import Network
+from mapper.network.load import OpenedNetwork, open_network
+from mapper.output.explain import reasons_of
+from mapper.output.metadata import finish, kiai_spans, preview_point_ms
+from mapper.output.package import add_to_osz, playable_audio
+from mapper.output.report import SetReport, report_difficulty
+from mapper.request.options import GenerateConfig
+from mapper.request.song import Source, open_source
+from mapper.request.style_reference import steering_of
+from mapper.search.closed_loop import AimConfig, Written, write_charts
+from mapper.search.inpaint import reroll
+from runtime.atomic_write import check_writable
+from runtime.errors import ConfigError
 
 Report = Callable[[str, float], None]
 
@@ -54,7 +54,7 @@ class GeneratedSet(Beatmapset):
 def generate(
     song: str | Path | None = None, *, report: Report = lambda stage, share: None, **options: Any
 ) -> GeneratedSet:
-    """Write an `.osz` for a song and return it; `options` are the fields of `mapper.options.GenerateConfig`.
+    """Write an `.osz` for a song and return it; `options` are the fields of `mapper.request.options.GenerateConfig`.
 
         beatmapset = generate("song.mp3", stars=[1.8, 3, 4.5], out="song.osz", seed=7)
 

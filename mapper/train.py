@@ -1,7 +1,7 @@
 """Pretrain the mapper on human charts: `python -m mapper.train DATA -o RUN`.
 
 Minimises the negative log-likelihood of human charts, in nats a row: the hazard head says when the next row falls,
-the row head which it is (mapper.loss). Each step takes stretches of songs, and of charts without audio if the dataset has
+the row head which it is (mapper.pretraining.loss). Each step takes stretches of songs, and of charts without audio if the dataset has
 any: those teach patterns to the parts that write. Left out here: refinement by play (env.refine).
 
     python -m mapper.dataset Songs -o data/songs
@@ -29,21 +29,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chart.command import Command, use_utf8
-from chart.errors import ConfigError
-from mapper.batches import CELLS, Batch, Stretches, collate
-from mapper.checkpoint import load_mapper, parameter_count, save_mapper
-from mapper.corpus import open_corpus
-from mapper.evaluate import Validation, validate
-from mapper.loss import hearing_losses, losses
-from mapper.model import Mapper, ModelConfig
-from mapper.team import Team, join_team
-from mapper.train_log import Log
-from training.average import copy_of, follow
-from training.device import pick_device
-from training.muon import muon_and_adamw
-from training.run_state import fitting, load_state, save_state
-from training.settings import require_positive
+from mapper.data.batches import CELLS, Batch, Stretches, collate
+from mapper.data.corpus import open_corpus
+from mapper.network.checkpoint import load_mapper, parameter_count, save_mapper
+from mapper.network.model import Mapper, ModelConfig
+from mapper.pretraining.evaluate import Validation, validate
+from mapper.pretraining.loss import hearing_losses, losses
+from mapper.pretraining.tensorboard import Log
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
+from runtime.training.device import pick_device
+from runtime.training.distributed import Team, join_team
+from runtime.training.ema import copy_of, follow
+from runtime.training.muon import muon_and_adamw
+from runtime.training.resume import fitting, load_state, save_state
+from runtime.training.run_config import require_positive
 
 LEFT_TO_ADAMW = (
     *("quarter", "beat_in_bar", "bar_of_phrase", "code", "symbol", "held", "elapsed", "next_elapsed", "next_held"),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reward.auditors import audit
-    from reward.criteria import Level, level_of
-    from reward.rules import Finding, check
-    from reward.song import Song, song_of_mel
+    from reward.core.song import Song, song_of_mel
+    from reward.rules.check import Finding, check
+    from reward.rules.criteria import Level, level_of
     from reward.total import Score, Weights, score, score_batch
 
 __all__ = [
@@ -28,9 +28,9 @@ __all__ = [
 
 _MODULES = {
     "reward.auditors": ("audit",),
-    "reward.criteria": ("Level", "level_of"),
-    "reward.rules": ("Finding", "check"),
-    "reward.song": ("Song", "song_of_mel"),
+    "reward.rules.criteria": ("Level", "level_of"),
+    "reward.rules.check": ("Finding", "check"),
+    "reward.core.song": ("Song", "song_of_mel"),
     "reward.total": ("Score", "Weights", "score", "score_batch"),
 }
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from chart.analysis.star_rating import stars
 from chart.model import Chart
-from chart.stars import stars
-from reward.kernels import add_demand
+from reward.core.batch_view import View, view_of
+from reward.core.kernels import add_demand
+from reward.core.song import Song, estimate_lag_ms
 from reward.ngrams import bits
-from reward.song import Song, estimate_lag_ms
-from reward.view import View, view_of
 
 COLUMN_TAU_MS, HAND_TAU_MS, TIRED_TAU_MS = 250.0, 600.0, 8_000.0
 """Times over which a column's, a hand's and the whole body's presses add up (jack, burst, stamina)."""

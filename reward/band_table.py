@@ -1,8 +1,8 @@
-"""Bands of human values, made by `python -m reward.calibrate` from 558 charts; do not edit by hand."""
+"""Bands of human values, made by `python -m reward.calibration.fit_bands` from 558 charts; do not edit by hand."""
 
 from math import inf
 
-from reward.terms import Band
+from reward.core.bands import Band
 
 # fmt: off
 SECTION_BANDS = {

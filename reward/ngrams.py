@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.errors import CheckpointError
+from chart.analysis.rows import previous
 from chart.model import KEYS
-from chart.rows import previous
-from reward.view import View
+from reward.core.batch_view import View
+from runtime.errors import CheckpointError
 
 TABLE = Path(__file__).with_name("ngrams.npz")
 GAP_EDGES_MS = (110.0, 220.0, 440.0)
@@ -57,7 +57,7 @@ def _log2_table() -> NDArray[np.float32]:
     """log2 probability in the table's shape."""
     if not TABLE.is_file():
         raise CheckpointError(
-            f"{TABLE} is missing: reinstall the package, or make it with python -m reward.count_ngrams"
+            f"{TABLE} is missing: reinstall the package, or make it with python -m reward.calibration.count_ngrams"
         )
     with np.load(TABLE, allow_pickle=False) as data:
         counts = data["counts"].astype(np.float64)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
-from chart.command import Command, make_callable, use_utf8
-from chart.errors import ConfigError
+from runtime.command import Command, make_callable, use_utf8
+from runtime.errors import ConfigError
 
 MAX_STARS = 15.0
 FINDINGS_SHOWN = 30
@@ -29,13 +29,13 @@ def timestamp(time_ms: float) -> str:
 
 def score_file(path: Path, audio: Path | None = None, stars: float | None = None, seed: int = 0) -> dict[str, object]:
     """Everything the command prints, as plain data; `stars` defaults to the chart's own official stars."""
-    from chart.osu import read_osu
-    from chart.stars import stars as stars_of
+    from chart.analysis.star_rating import stars as stars_of
+    from chart.formats.osu_read import read_osu
     from reward.auditors import audit
-    from reward.criteria import level_of
-    from reward.measuring import read_song
-    from reward.rules import check
-    from reward.song import estimate_lag_ms
+    from reward.core.song import estimate_lag_ms
+    from reward.human_charts import read_song
+    from reward.rules.check import check
+    from reward.rules.criteria import level_of
     from reward.total import score
 
     if stars is not None and not 0 < stars <= MAX_STARS:

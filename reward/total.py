@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 
 from agents import Plays
 from chart.model import Chart
-from reward import ergonomics, fairness, following, musicality, readability, rule_terms, voice
 from reward.band_table import CHART_BANDS, SECTION_BANDS
-from reward.inputs import Inputs
-from reward.song import Song
-from reward.terms import Bands, Term
-from reward.view import View, view_of
+from reward.core.bands import Bands, Term
+from reward.core.batch_view import View, view_of
+from reward.core.inputs import Inputs
+from reward.core.song import Song
+from reward.terms import criteria as rule_terms
+from reward.terms import ergonomics, fairness, musicality, readability
+from reward.terms import instrument as voice
+from reward.terms import local_musicality as following
 
 TERMS: tuple[Term, ...] = (
     *fairness.TERMS,
@@ -120,7 +123,7 @@ def score(
     seed: int = 0,
     weights: Weights | None = None,
 ) -> Score:
-    """Score one chart that aims at `stars`; without `plays` the ladder of `reward.fairness` plays it."""
+    """Score one chart that aims at `stars`; without `plays` the ladder of `reward.terms.fairness` plays it."""
     return score_batch([chart], [stars], [song], plays=None if plays is None else [plays], seed=seed, weights=weights)
 
 

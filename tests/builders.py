@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from chart.errors import ChartFileError
 from chart.model import KEYS, Chart, Difficulty, Metadata, TimingPoint
 from chart.problems import REFUSED_KINDS, find_problems
+from runtime.errors import ChartFileError
 
 RED = TimingPoint(0.0, 500.0)
 """120 BPM from the start of the audio."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Activations:
-    """As `ear.beat_network.BeatActivations`, without its module."""
+    """As `ear.tracker.tracker.BeatActivations`, without its module."""
 
     beat: NDArray[np.float32]  # [frame]
     downbeat: NDArray[np.float32]  # [frame]

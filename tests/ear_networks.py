@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from beat_this.model.beat_tracker import BeatThis
 
-from ear.checkpoints import build_network, save_network
+from ear.tracker.checkpoint import build_network, save_network
 
 TINY: dict[str, Any] = {
     "transformer_dim": 16,

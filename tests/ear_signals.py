@@ -6,12 +6,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ear.audio import SAMPLE_RATE, Audio
+from ear.audio.decode import SAMPLE_RATE, Audio
 
 HIT_SAMPLES = 2000
 
 AT_ONCE_MS = -1.8
-"""Sounds that are there at once are placed this much early, as instruments rise for a while (`ear.onset.EARLY_MS`)."""
+"""Sounds that are there at once are placed this much early, as instruments rise for a while (`ear.audio.onset.EARLY_MS`)."""
 
 
 def hit(rng: np.random.Generator, decay_s: float = 0.01, brightness: float = 1.0) -> NDArray[np.float64]:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from env.kernels import OFFSETS
-from env.library import Library, demo_library
-from mapper.architecture import ModelConfig
-from mapper.model import Mapper
+from env.task.kernels import OFFSETS
+from env.task.songs import Library, demo_library
+from mapper.network.model import Mapper
+from mapper.tokens.vocabulary import ModelConfig
 
 TINY = ModelConfig(stem_width=16, width=48, heads=2, encoder_layers=1, decoder_layers=2, hazard_width=16, dropout=0.1)
 

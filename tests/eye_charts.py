@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from chart.model import Chart, Metadata, TimingPoint
-from reward.song import Song
+from reward.core.song import Song
 
 BEAT_MS = 400.0
 START_MS = 1_000.0

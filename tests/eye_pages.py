@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from agents import Presses, presses_of
 from chart.model import KEYS, Chart, Difficulty, Metadata, TimingPoint
-from eye.findings import Finding, Review, Section
-from eye.page_song import SongFile
+from eye.critique.types import Finding, Review, Section
+from eye.rendering.page_song import SongFile
 
 
 def busy_chart(notes: int, seed: int, *, name: str = "Busy", od: float = 8.0, hold_share: float = 0.3) -> Chart:

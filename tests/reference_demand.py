@@ -1,13 +1,13 @@
-"""Slow twin of `agents.feature_kernels`: numpy over whole columns, hands and rows, no code shared with it."""
+"""Slow twin of `agents.motor.feature_kernels`: numpy over whole columns, hands and rows, no code shared with it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import hand_kernels as kernels
-from agents.constants import HandConstants
-from agents.mods import Mods
+from agents.judgement.mods import Mods
+from agents.motor import kernels
+from agents.motor.constants import HandConstants
 from chart.model import KEYS, Chart
 
 NEVER_MS, SHORTEST_GAP_MS, LOAD_WINDOW_MS = 1e6, 10.0, 500.0
@@ -15,7 +15,7 @@ TAP_MS, HELD_MARGIN_MS, SLIP_FREE_MS = 60.0, 30.0, 220.0
 
 
 def features_of(chart: Chart, mods: Mods, constants: HandConstants) -> NDArray[np.float32]:
-    """[note, feature] what `agents.features.demand_of` must find."""
+    """[note, feature] what `agents.motor.note_features.demand_of` must find."""
     column = (KEYS - 1 - chart.column if mods.mirror else chart.column).astype(np.int8)
     time = np.rint(chart.time_ms) / mods.rate
     end = np.where(chart.is_hold, np.maximum(np.rint(chart.end_ms) / mods.rate, time), time)

@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from agents import hand_kernels
-from agents.calibrate import at_most, likeness_report, main, ranked_report, split_plays
-from agents.constants import Constants, HandConstants, SkillConstants, constants, read_constants
-from agents.features import demand_of
-from agents.fitting import (
+from agents.calibration.calibrate import at_most, likeness_report, main, ranked_report, split_plays
+from agents.calibration.least_squares import (
     FITTED_HAND,
     FITTED_SKILL,
     constants_from,
@@ -24,11 +21,14 @@ from agents.fitting import (
     spearman,
     vector_of,
 )
-from agents.likeness import statistics, view_of
-from agents.mods import mods_of
-from agents.real_plays import read_plays, read_ranked
-from agents.tables import hand_table, normal_table
-from chart.errors import ChartFileError, ConfigError
+from agents.calibration.real_plays import read_plays, read_ranked
+from agents.calibration.statistics import statistics, view_of
+from agents.judgement.mods import mods_of
+from agents.motor import kernels as hand_kernels
+from agents.motor.constants import Constants, HandConstants, SkillConstants, constants, read_constants
+from agents.motor.note_features import demand_of
+from agents.motor.quantiles import hand_table, normal_table
+from runtime.errors import ChartFileError, ConfigError
 from tests.builders import ChartBuilder
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from agents.collection import playtest_collection
+from agents.batch import playtest_collection
 from agents.play import main
 from agents.playtest import PlayOptions
-from chart.errors import ChartFileError
+from chart.formats.osu_read import write_osu
+from chart.formats.osz import write_osz
 from chart.model import Chart
-from chart.osu import write_osu
-from chart.osz import write_osz
-from chart.workers import Workers
+from runtime.errors import ChartFileError
+from runtime.workers import Workers
 from tests.builders import ChartBuilder
 from tests.ear_signals import clicks, write_wav
 

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from agents.play import main
-from agents.recording import presses_from
-from chart.osu import read_osu, write_osu
-from chart.replay import read_replay
+from agents.replays import presses_from
+from chart.formats.osr import read_replay
+from chart.formats.osu_read import read_osu, write_osu
 from tests.builders import ChartBuilder
 
 

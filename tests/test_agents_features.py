@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents import hand_kernels as kernels
-from agents.constants import HandConstants
-from agents.features import demand_of
-from agents.mods import mods_of
+from agents.judgement.mods import mods_of
+from agents.motor import kernels
+from agents.motor.constants import HandConstants
+from agents.motor.note_features import demand_of
 from chart.model import Chart
 from tests.reference_demand import features_of
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agents.judgement import MAX_COMBO, SCORE, accuracy_320, hit_windows, judge, presses_of
-from agents.mods import mods_of
-from agents.real_plays import read_plays
-from chart.errors import ChartFileError, ConfigError
+from agents.calibration.real_plays import read_plays
+from agents.judgement.judge import MAX_COMBO, SCORE, accuracy_320, hit_windows, judge, presses_of
+from agents.judgement.mods import mods_of
 from chart.model import Chart, Difficulty
+from runtime.errors import ChartFileError, ConfigError
 from tests.reference_judgement import judge_slowly, windows_of
 
 OD8 = Difficulty(hp=8.0, od=8.0)  # windows 16, 40, 73, 103, 127, 164

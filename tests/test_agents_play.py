@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 import agents
 from agents import Player, Population, around, everyone, mods_of, play, population_of, ranked, required_skill, skill_for
-from agents.judgement import judge, notes_of
-from agents.recording import presses_from, replay_of
-from agents.required import accuracy_curve, section_skill
+from agents.difficulty_curve import accuracy_curve, section_skill
+from agents.judgement.judge import judge, notes_of
+from agents.motor.population import MAX_LEVEL, MIN_LEVEL
+from agents.replays import presses_from, replay_of
 from agents.simulate import MAX_PLAYED
-from agents.skill import MAX_LEVEL, MIN_LEVEL
-from chart.errors import ChartFileError, ConfigError
+from chart.formats.osr import read_replay, write_replay
 from chart.model import Chart
-from chart.replay import read_replay, write_replay
+from runtime.errors import ChartFileError, ConfigError
 from tests.builders import ChartBuilder, charts
 
 QUARTER_180 = 60_000 / 180 / 4  # ms between 1/4 notes at 180 BPM

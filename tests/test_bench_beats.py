@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from bench.beats import judge, main, summarise
-from ear.audio import Audio
-from ear.beat_batches import target
-from ear.beat_network import BeatActivations
+from ear.audio.decode import Audio
+from ear.tracker.tracker import BeatActivations
+from ear.training.batches import target
 from tests.ear_networks import tiny_checkpoint
 from tests.ear_signals import clicks, write_wav
 

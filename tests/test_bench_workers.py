@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from bench import ear, eye, reward
 from bench.human_charts import read_human_charts
-from chart.errors import ConfigError
-from chart.workers import Workers
+from runtime.errors import ConfigError
+from runtime.workers import Workers
 from tests.test_ear_beat_data import beatmapset
 
 MIN_NOTES = 60

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from chart.errors import ChartFileError
 from chart.grid import SLOT_TICKS, SLOTS_PER_CELL, felt_beat_ms, make_grid
 from chart.model import TimingPoint
+from runtime.errors import ChartFileError
 
 
 def test_slots_of_a_beat_are_its_quarters_sixths_eighths_twelfths_and_sixteenths():

@@ -11,11 +11,11 @@ import rosu_pp_py as rosu
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chart.errors import ChartFileError, OutputError
+from chart.formats.osu_read import format_osu, parse_osu, read_osu, write_osu
+from chart.formats.parsing import MAX_LINES, MAX_NOTES, MAX_TEXT_BYTES, MAX_TIMING_POINTS
 from chart.model import Chart, Metadata, TimingPoint
-from chart.osu import format_osu, parse_osu, read_osu, write_osu
-from chart.parsing import MAX_LINES, MAX_NOTES, MAX_TEXT_BYTES, MAX_TIMING_POINTS
 from chart.problems import REFUSED_KINDS, find_problems
+from runtime.errors import ChartFileError, OutputError
 from tests.builders import ChartBuilder, assert_charts_or_one_line, charts
 
 OSU = """\
@@ -318,7 +318,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
     path = tmp_path / "song.osu"
     path.write_text("old", encoding="utf-8")
-    monkeypatch.setattr("chart.saving.os.replace", refuse)
+    monkeypatch.setattr("runtime.atomic_write.os.replace", refuse)
     with pytest.raises(OutputError, match=r"cannot be written: Permission denied \(choose another folder\)"):
         write_osu(parse_osu(OSU, "song.osu"), path)
     assert [(item.name, item.read_text(encoding="utf-8")) for item in tmp_path.iterdir()] == [("song.osu", "old")]

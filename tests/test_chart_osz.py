@@ -10,13 +10,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import chart.archive as archive_module
-import chart.osz as osz_module
-from chart.errors import AudioFileError, ChartFileError, OutputError
-from chart.files import audio_beside, read_charts
+import chart.formats.osz as osz_module
+import chart.formats.safe_zip as archive_module
+from chart.formats.osu_read import format_osu, write_osu
+from chart.formats.osz import (
+    MAX_NAME_BYTES,
+    MAX_NAME_CHARACTERS,
+    chart_file_names,
+    read_osz,
+    read_osz_audio,
+    write_osz,
+)
+from chart.formats.read import audio_beside, read_charts
 from chart.model import Chart, Metadata
-from chart.osu import format_osu, write_osu
-from chart.osz import MAX_NAME_BYTES, MAX_NAME_CHARACTERS, chart_file_names, read_osz, read_osz_audio, write_osz
+from runtime.errors import AudioFileError, ChartFileError, OutputError
 from tests.builders import ChartBuilder, assert_charts_or_one_line, charts, names
 
 EASY = ChartBuilder().stream(0, 250, "0123").having(metadata=Metadata("歌", "歌", "Band", version="Easy")).build()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from chart.errors import ChartFileError
+from chart.formats.osu_read import format_osu
 from chart.model import Chart, Difficulty, Metadata, TimingPoint
-from chart.osu import format_osu
 from chart.problems import REFUSED_KINDS, Problem, find_problems
+from runtime.errors import ChartFileError
 from tests.builders import ChartBuilder, charts
 
 RED = TimingPoint(0, 500)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chart.errors import ChartFileError
+from chart.formats.quaver import parse_quaver, read_quaver
 from chart.problems import find_problems
-from chart.quaver import parse_quaver, read_quaver
+from runtime.errors import ChartFileError
 from tests.builders import assert_charts_or_one_line
 
 QUA = """\

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chart import replay as module
-from chart.errors import ChartFileError, ConfigError
-from chart.replay import Replay, format_replay, read_replay, write_replay
+from chart.formats import osr as module
+from chart.formats.osr import Replay, format_replay, read_replay, write_replay
+from runtime.errors import ChartFileError, ConfigError
 
 WHEN = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import rosu_pp_py as rosu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chart.errors import ChartFileError
+from chart.analysis.star_rating import stars, strain_curve
+from chart.formats.osu_read import format_osu, parse_osu
 from chart.model import Chart
-from chart.osu import format_osu, parse_osu
-from chart.stars import stars, strain_curve
+from runtime.errors import ChartFileError
 from tests.builders import ChartBuilder, charts
 
 

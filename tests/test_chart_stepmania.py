@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chart.errors import ChartFileError
+from chart.formats.stepmania import parse_stepmania, read_stepmania
 from chart.model import Chart
 from chart.problems import find_problems
-from chart.stepmania import parse_stepmania, read_stepmania
+from runtime.errors import ChartFileError
 from tests.builders import assert_charts_or_one_line
 
 HEAD = "#TITLE:Song;\n#SUBTITLE:(short);\n#ARTIST:Band;\n#MUSIC:song.ogg;\n#OFFSET:-0.100;\n#SAMPLESTART:12.5;\n"

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from chart.command import Command
-from chart.errors import ConfigError
-from chart.workers import Workers, _importable, all_results, results, use_one_thread, worker_options
+from runtime.command import Command
+from runtime.errors import ConfigError
+from runtime.workers import Workers, _importable, all_results, results, use_one_thread, worker_options
 
 
 def square(number: int) -> tuple[int, int]:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from chart.errors import AudioFileError
-from ear import audio as audio_module
-from ear.audio import MAX_TAG_CHARS, SAMPLE_RATE, load_audio, read_tags
+from ear.audio import decode as audio_module
+from ear.audio.decode import MAX_TAG_CHARS, SAMPLE_RATE, load_audio, read_tags
+from runtime.errors import AudioFileError
 from tests.ear_signals import clicks, write_wav
 
 FORMATS = {

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from chart.errors import ConfigError, OutputError
 from chart.model import TimingPoint
-from chart.workers import Workers
 from ear.batch import BatchConfig, SongReport, compare, read_report, songs_below, summary, time_collection
 from ear.batch import main as batch_command
-from ear.timing import Timing
+from ear.timing.estimate import Timing
+from runtime.errors import ConfigError, OutputError
+from runtime.workers import Workers
 from tests.builders import ChartBuilder
 from tests.ear_signals import clicks, write_wav
 from tests.test_ear_beat_data import beatmapset

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from chart.errors import ConfigError
+from chart.formats.osz import read_osz, write_osz
 from chart.model import Metadata
-from chart.osz import read_osz, write_osz
-from ear.beat_batches import altered, batches, collate, cut, piece_weights
-from ear.beat_data import (
+from ear.dataset import UnusableMapError, build_dataset, check_red_lines, grid_share, piece_of
+from ear.dataset import main as dataset_command
+from ear.training.batches import altered, batches, collate, cut, piece_weights
+from ear.training.store import (
     BeatPiece,
     PieceEntry,
     add_to_index,
@@ -23,8 +24,7 @@ from ear.beat_data import (
     split_of,
     write_piece,
 )
-from ear.dataset import UnusableMapError, build_dataset, check_red_lines, grid_share, piece_of
-from ear.dataset import main as dataset_command
+from runtime.errors import ConfigError
 from tests.builders import ChartBuilder
 from tests.ear_signals import hits_at, write_wav
 

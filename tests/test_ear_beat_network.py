@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chart.errors import CheckpointError, ConfigError
-from ear.audio import Audio
-from ear.beat_network import BORDER_FRAMES, WINDOW_FRAMES, activations_of, load_beat_tracker, windows
-from ear.beat_onnx import onnx_bytes
-from ear.beats import pick_beats
-from ear.onnx_session import open_session
+from ear.audio.decode import Audio
+from ear.tracker.beats import pick_beats
+from ear.tracker.onnx_runner import onnx_bytes
+from ear.tracker.tracker import BORDER_FRAMES, WINDOW_FRAMES, activations_of, load_beat_tracker, windows
+from runtime.errors import CheckpointError, ConfigError
+from runtime.onnx.session import open_session
 from tests.ear_networks import tiny_checkpoint, tiny_network
 from tests.ear_signals import audio_of, rock_beat
 

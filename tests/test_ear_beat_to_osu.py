@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from chart.model import TimingPoint
+from ear.audio.clock import OSU_CLOCK_MS
 from ear.beat_to_osu import main
-from ear.clock import OSU_CLOCK_MS
-from ear.timing import Alternative, Timing
+from ear.timing.estimate import Alternative, Timing
 from ear.timing_files import as_text, red_lines, summary
 from tests.ear_signals import AT_ONCE_MS, clicks, write_wav
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ear.beat_batches import target
-from ear.beat_network import BeatActivations
-from ear.beat_scores import f_measure, match, score_beats
-from ear.beats import HeardBeats, pick_beats
+from ear.tracker.beats import HeardBeats, pick_beats
+from ear.tracker.metrics import f_measure, match, score_beats
+from ear.tracker.tracker import BeatActivations
+from ear.training.batches import target
 
 
 def activations(

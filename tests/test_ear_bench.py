@@ -13,8 +13,8 @@ from bench.beat_figures import (
     song_figures,
 )
 from chart.model import TimingPoint
-from ear.onset import Lag
-from ear.timing import Beats, Timing
+from ear.audio.onset import Lag
+from ear.timing.estimate import Beats, Timing
 from tests.builders import ChartBuilder
 
 

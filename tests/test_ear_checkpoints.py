@@ -8,11 +8,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from chart.errors import CheckpointError
-from ear.beat_network import load_beat_tracker
-from ear.checkpoints import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
 from ear.export import export
 from ear.export import main as export_command
+from ear.tracker.checkpoint import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
+from ear.tracker.tracker import load_beat_tracker
+from runtime.errors import CheckpointError
 from tests.ear_networks import TINY, tiny_checkpoint, tiny_network
 
 

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from chart.osz import write_osz
-from ear import learnt_choice
-from ear.fit_choice import (
+from chart.formats.osz import write_osz
+from ear.audio.onset import onset_strength
+from ear.fitting.fit_level import (
     FOLDS,
     Choice,
     away_ms,
@@ -23,12 +23,12 @@ from ear.fit_choice import (
     learn,
     main,
 )
-from ear.heard_grid import HEARD_FEATURES, heard_features, steady_beats
-from ear.metre import find_bars
-from ear.onset import onset_strength
-from ear.peaks import HeardPeaks, Peaks, heard_peaks
-from ear.regression import Example
-from ear.tempo import balanced
+from ear.fitting.softmax import Example
+from ear.timing.fitted import metrical_level as fitted
+from ear.timing.grid_features import HEARD_FEATURES, heard_features, steady_beats
+from ear.timing.meter import find_bars
+from ear.timing.tempo import balanced
+from ear.tracker.peak_picking import HeardPeaks, Peaks, heard_peaks
 from tests.builders import ChartBuilder
 from tests.ear_activations import activations_of
 from tests.ear_signals import audio_of, rock_beat, write_wav
@@ -136,7 +136,7 @@ def test_choices_are_made_of_pieces_with_a_right_grid(strength: NDArray[np.float
     made: dict[str, np.ndarray] = {}
     exec(text, made)
     assert "rock 1.000 of 12" in text
-    assert made["HEARD_BEAT_WEIGHTS"].shape == learnt_choice.HEARD_BEAT_WEIGHTS.shape
+    assert made["HEARD_BEAT_WEIGHTS"].shape == fitted.HEARD_BEAT_WEIGHTS.shape
 
 
 def test_too_few_songs_are_an_error(tmp_path: Path) -> None:

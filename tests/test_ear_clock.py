@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from chart.errors import ConfigError
-from chart.osz import write_osz
-from ear.clock import (
+from chart.formats.osz import write_osz
+from ear.audio.clock import (
     OSU_CLOCK_MS,
     SOURCE_LAG_MS,
     codec_of,
@@ -18,7 +17,8 @@ from ear.clock import (
     to_osu_clock,
     typical_lag,
 )
-from ear.onset import Lag
+from ear.audio.onset import Lag
+from runtime.errors import ConfigError
 from tests.builders import ChartBuilder
 from tests.ear_signals import AT_ONCE_MS, hits_at, write_wav
 

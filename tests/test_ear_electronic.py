@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from chart.errors import ConfigError
-from ear import render_midi
-from ear.electronic import BPM_RANGE, DRUMS, STEPS, TICKS, Note, Score, compose, main, to_midi
-from ear.midi import midi_beats, read_midi_times
-from ear.music_sources import MusicSource
-from ear.render_midi import RenderConfig
-from ear.rendered import Rendered, add_timed
-from ear.timed_pieces import timed_pieces
+from ear.corpora import render_midi
+from ear.corpora.electronic import BPM_RANGE, DRUMS, STEPS, TICKS, Note, Score, compose, main, to_midi
+from ear.corpora.midi import midi_beats, read_midi_times
+from ear.corpora.render import Rendered, add_timed
+from ear.corpora.render_midi import RenderConfig
+from ear.corpora.sources import MusicSource
+from ear.fitting.annotated_audio import timed_pieces
+from runtime.errors import ConfigError
 
 
 def test_a_score_becomes_a_file_with_its_beats() -> None:

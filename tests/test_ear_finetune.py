@@ -7,17 +7,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from chart.errors import CheckpointError, ConfigError
-from ear.beat_batches import batches
-from ear.beat_data import BeatPiece, PieceEntry, add_to_index, write_piece
-from ear.beat_loss import beat_loss
-from ear.beat_network import load_beat_tracker
-from ear.beat_training import TrainConfig, learning_rate, start_or_resume, take_step, train
-from ear.checkpoints import load_network
 from ear.finetune import main as finetune_command
+from ear.tracker.checkpoint import load_network
+from ear.tracker.tracker import load_beat_tracker
+from ear.training.batches import batches
+from ear.training.loss import beat_loss
+from ear.training.store import BeatPiece, PieceEntry, add_to_index, write_piece
+from ear.training.train import TrainConfig, learning_rate, start_or_resume, take_step, train
+from runtime.errors import CheckpointError, ConfigError
+from runtime.training.muon import Muon, orthogonal
 from tests.ear_networks import TINY, tiny_checkpoint
 from tests.test_ear_beat_data import piece
-from training.muon import Muon, orthogonal
 
 
 @pytest.fixture

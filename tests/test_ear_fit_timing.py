@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from chart.errors import ConfigError
-from chart.osz import write_osz
-from ear import learnt
-from ear.fit_timing import main, main_red_line, timed_examples
-from ear.regression import Example, fit_softmax, held_out_share
-from ear.timed_pieces import timed_pieces, training_sets
+from chart.formats.osz import write_osz
+from ear.fitting.annotated_audio import timed_pieces, training_sets
+from ear.fitting.fit_timing import main, main_red_line, timed_examples
+from ear.fitting.softmax import Example, fit_softmax, held_out_share
+from ear.timing.fitted import onset_grid as fitted
+from runtime.errors import ConfigError
 from tests.builders import ChartBuilder
 from tests.ear_signals import audio_of, rock_beat, write_wav
 
@@ -90,7 +90,7 @@ def test_the_command_writes_weights_that_the_ear_can_use(tmp_path: Path) -> None
     made: dict[str, np.ndarray] = {}
     exec(out.read_text(encoding="utf-8"), made)
     for name in ("BEAT_LEVEL_WEIGHTS", "BEAT_PHASE_WEIGHTS", "DOWNBEAT_WEIGHTS"):
-        assert made[name].shape == getattr(learnt, name).shape
+        assert made[name].shape == getattr(fitted, name).shape
         assert np.isfinite(made[name]).all()
         assert made[name].any()
 

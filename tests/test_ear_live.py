@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ear.live import BEND_MS, LiveBeats, live_lines, stable_lines
-from ear.smoothing import MIN_STEP_MS, smooth_beats
-from ear.timing import OMIT_BAR_LINE, Timing, beats_of, find_timing
+from ear.timing.estimate import OMIT_BAR_LINE, Timing, beats_of, find_timing
+from ear.timing.kalman import MIN_STEP_MS, smooth_beats
+from ear.timing.rubato import BEND_MS, LiveBeats, live_lines, stable_lines
 from tests.ear_activations import Activations, activations_of
 from tests.ear_signals import AT_ONCE_MS, audio_of, clicks, hits_at, rock_beat
 

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chart.errors import ConfigError
-from ear.accompaniments import draw_bpm, grooves, with_tempo, write_accompaniments, write_script
-from ear.midi import MidiError, events_of, last_note_ms, midi_beats, read_midi_times, split_midi
-from ear.midi_excerpt import ALL_SILENT, excerpt
-from ear.music_sources import MusicSource, read_annotation, read_sources, without_test_pieces
-from ear.render_midi import main as render_command
+from ear.corpora.accompaniments import draw_bpm, grooves, with_tempo, write_accompaniments, write_script
+from ear.corpora.midi import MidiError, events_of, last_note_ms, midi_beats, read_midi_times, split_midi
+from ear.corpora.midi_excerpt import ALL_SILENT, excerpt
+from ear.corpora.render_midi import main as render_command
+from ear.corpora.sources import MusicSource, read_annotation, read_sources, without_test_pieces
+from runtime.errors import ConfigError
 from tests.ear_midi_files import midi_file, quarter_notes, signature, tempo
 
 

@@ -9,11 +9,11 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-import ear.openmpt
-from chart.errors import ConfigError
-from ear.module_beats import choose_rows_per_beat, module_beats
-from ear.openmpt import MAX_MODULE_BYTES, ModuleError, PlayedModule, opened_module, play_module
-from ear.render_modules import main as render_command
+import ear.corpora.openmpt
+from ear.corpora.module_beats import choose_rows_per_beat, module_beats
+from ear.corpora.openmpt import MAX_MODULE_BYTES, ModuleError, PlayedModule, opened_module, play_module
+from ear.corpora.render_modules import main as render_command
+from runtime.errors import ConfigError
 
 KICK, SNARE, HAT = 1, 2, 3
 ROWS = 64

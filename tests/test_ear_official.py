@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chart.errors import CheckpointError
-from ear import official
-from ear.official import cache_folder, official_checkpoint
+from ear.tracker import download as official
+from ear.tracker.download import cache_folder, official_checkpoint
+from runtime.errors import CheckpointError
 
 CONTENT = b"weights" * 1000
 

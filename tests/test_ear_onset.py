@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ear.audio import SAMPLE_RATE
-from ear.clock import measure_lag
-from ear.onset import BAND_EDGES_HZ, estimate_lag_ms, onset_strength, parabola_offset
+from ear.audio.clock import measure_lag
+from ear.audio.decode import SAMPLE_RATE
+from ear.audio.onset import BAND_EDGES_HZ, estimate_lag_ms, onset_strength, parabola_offset
 from tests.ear_signals import AT_ONCE_MS, hits_at
 
 DURATION_S = 12.0
@@ -70,7 +70,7 @@ def test_lags_agree_with_those_measured_independently(shared_data: Path) -> None
     """`sync_lag_ms` comes in steps of 2.5–5 ms and was measured by other means; it is no truth, but must be near."""
     import json
 
-    from chart.osz import read_osz
+    from chart.formats.osz import read_osz
 
     songs = json.loads((shared_data / "songs" / "songs.json").read_text(encoding="utf-8"))
     train = [song for song in songs if song["split"] == "train" and song["duration_s"] < 95 and song["grid_ok"] == 1]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ear.beat_network import BeatTracker, load_beat_tracker
 from ear.song_timing import time_with
+from ear.tracker.tracker import BeatTracker, load_beat_tracker
 from tests.ear_signals import SAMPLE_RATE, audio_of, clicks, hits_at, rock_beat
 
 

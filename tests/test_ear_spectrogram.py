@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ear import spectrogram
-from ear.audio import SAMPLE_RATE
-from ear.spectrogram import BANDS, beat_this_mel, log_mel, mel_filters, semitone_filters
+from ear.audio import spectrogram
+from ear.audio.decode import SAMPLE_RATE
+from ear.audio.spectrogram import BANDS, beat_this_mel, log_mel, mel_filters, semitone_filters
 
 
 def noise(duration_s: float) -> np.ndarray:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ear.onset import FRAME_MS, onset_strength
-from ear.tempo import balanced
-from ear.tempo_range import TempoRange, share_apart, tempo_range
-from ear.timing import find_timing
+from ear.audio.onset import FRAME_MS, onset_strength
+from ear.timing.estimate import find_timing
+from ear.timing.tempo import balanced
+from ear.timing.tempo_range import TempoRange, share_apart, tempo_range
 from tests.ear_signals import SAMPLE_RATE, audio_of, clicks, hits_at, rock_beat
 
 NO_DOUBT = TempoRange(1.0, "")

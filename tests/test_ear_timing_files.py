@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from chart.errors import ConfigError
+from chart.formats.osu_read import parse_osu
+from chart.formats.osu_write import write_osu
 from chart.model import TimingPoint
-from chart.osu import parse_osu
-from chart.osu_writing import write_osu
-from ear.audio import Audio, Tags
+from ear.audio.clock import OSU_CLOCK_MS
+from ear.audio.decode import Audio, Tags
 from ear.beat_to_osu import main
-from ear.clock import OSU_CLOCK_MS
-from ear.note_phase import phase_of_notes
+from ear.fitting.note_offset import phase_of_notes
 from ear.plots import draw_timing
 from ear.song_timing import TimedSong
-from ear.timing import OMIT_BAR_LINE, Timing
+from ear.timing.estimate import OMIT_BAR_LINE, Timing
 from ear.timing_files import as_osu, dump, red_lines
+from runtime.errors import ConfigError
 from tests.builders import ChartBuilder
 from tests.ear_activations import activations_of
 from tests.ear_signals import clicks, write_wav

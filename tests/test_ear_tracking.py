@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bench.beat_figures import f_measure
-from ear.peaks import Peaks, agreement, beat_agreement, find_peaks, heard_peaks, nearest_index
-from ear.tracking import decode_bars, track_beats
-from ear.tracking_kernels import best_beats, trace_back
+from ear.tracker.dbn import decode_bars, track_beats
+from ear.tracker.dbn_kernels import best_beats, trace_back
+from ear.tracker.peak_picking import Peaks, agreement, beat_agreement, find_peaks, heard_peaks, nearest_index
 from tests.ear_activations import activations_of
 
 

@@ -24,8 +24,8 @@ from bench.refine import (
     people_figures,
 )
 from chart.model import Chart
-from env import core
-from env.sections import SectionConfig, draw_section
+from env.task import dynamics as core
+from env.task.episodes import SectionConfig, draw_section
 from tests.env_cases import library
 
 

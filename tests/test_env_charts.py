@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from chart.errors import ConfigError
 from chart.model import Chart
-from env import core, kernels
-from env.chart_rollout import Charts, chart_with, earn_in_charts, write_charts
-from env.chart_value import value_charts
-from env.heldout import chart_from, sampling_for, write_piece
-from env.judge import Judge, PolicySampling
-from env.lean import DRAWN
-from env.library import Library
-from env.rollout import Written, write
-from env.sections import SectionConfig, Target, section_at
-from mapper.model import Mapper
-from mapper.rows import STARTS_HOLD, Rows
-from mapper.sampling_kernels import next_hold_lean
+from env.monitor.evaluate import chart_from, sampling_for, write_piece
+from env.policy.action_heads import Judge, PolicySampling
+from env.ppo.chart_rollout import Charts, chart_with, earn_in_charts, write_charts
+from env.ppo.density_bias import DRAWN
+from env.ppo.rollout import Written, write
+from env.returns.chart_return import value_charts
+from env.task import dynamics as core
+from env.task import kernels
+from env.task.episodes import SectionConfig, Target, section_at
+from env.task.songs import Library
+from mapper.network.model import Mapper
+from mapper.sampling.kernels import next_hold_lean
+from mapper.tokens.row_codes import STARTS_HOLD, Rows
 from reward.total import Weights
+from runtime.errors import ConfigError
 from tests.env_cases import library, tiny_mapper
 
 ONE_PHRASE = SectionConfig(phrases=1)
@@ -141,9 +142,9 @@ def test_a_harder_phrase_is_paid_where_charts_are_too_easy(monkeypatch: pytest.M
     rows = piece.humans[0].rows
     sparse = Rows(rows.slot[::2], rows.code[::2] & 0b01010101)
     two = [chart_from(one, piece, 6.0) for one in (Rows(rows.slot, rows.code & 0b01010101 | 1), sparse)]
-    monkeypatch.setattr("env.chart_value.LEVEL_WEIGHT", 0.0)
+    monkeypatch.setattr("env.returns.chart_return.LEVEL_WEIGHT", 0.0)
     without = value_charts(two, piece, 6.0, 0)
-    monkeypatch.setattr("env.chart_value.LEVEL_WEIGHT", 0.5)
+    monkeypatch.setattr("env.returns.chart_return.LEVEL_WEIGHT", 0.5)
     found = value_charts(two, piece, 6.0, 0)
     assert (found.off < 0).all(), "too easy for 6 stars"
     paid = (found.phrase - without.phrase).mean(1)

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chart.errors import ConfigError
 from chart.model import Chart
 from chart.problems import find_problems
-from env import core, kernels
-from env.core import MASK_SIZE
-from env.kernels import OFFSETS
-from env.scoring import Job, chart_of
-from env.sections import PHRASE_BARS, SectionConfig, Target, draw_section, section_at
-from mapper.rows import LEGAL, STARTS_HOLD, SYMBOLS, Rows
+from env.returns.section_return import Job, chart_of
+from env.task import dynamics as core
+from env.task import kernels
+from env.task.dynamics import MASK_SIZE
+from env.task.episodes import PHRASE_BARS, SectionConfig, Target, draw_section, section_at
+from env.task.kernels import OFFSETS
+from mapper.tokens.row_codes import LEGAL, STARTS_HOLD, SYMBOLS, Rows
+from runtime.errors import ConfigError
 from tests.env_cases import library, obedient
 
 
@@ -183,7 +184,7 @@ def test_settings_that_make_no_sense_are_refused(options: dict, message: str) ->
 
 
 def test_a_library_of_short_songs_is_refused() -> None:
-    from env.library import demo_library
+    from env.task.songs import demo_library
 
     with pytest.raises(ConfigError, match="no song of the library has room for sections of 4 phrases"):
         draw_section(demo_library(beats=20), SectionConfig(phrases=4), np.random.default_rng(0))

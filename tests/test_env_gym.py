@@ -9,12 +9,12 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_sb3
 
 import env
-from env.chart_env import ChartEnv
-from env.kernels import OFFSETS
-from env.scoring import ScoringConfig
-from env.sections import SectionConfig
-from env.session import ILLEGAL_PENALTY
-from env.vector import ChartVecEnv
+from env.gym_api.chart_env import ChartEnv
+from env.gym_api.session import ILLEGAL_PENALTY
+from env.gym_api.vec_env import ChartVecEnv
+from env.returns.section_return import ScoringConfig
+from env.task.episodes import SectionConfig
+from env.task.kernels import OFFSETS
 from tests.env_cases import library, obedient
 
 FEW = ScoringConfig(players=4)
@@ -72,7 +72,7 @@ def test_rewards_sum_to_the_potential_and_info_has_every_term() -> None:
 
 
 def test_the_last_section_of_a_song_terminates_and_others_truncate() -> None:
-    from env.sections import Target, section_at
+    from env.task.episodes import Target, section_at
 
     made = ChartEnv(library(), scoring=FEW)
     ends = {}
@@ -80,7 +80,7 @@ def test_the_last_section_of_a_song_terminates_and_others_truncate() -> None:
     last = int(np.flatnonzero(piece.phrases[0] < piece.grid.slot_ms[piece.last_slot])[-1]) - 1
     for phrase in (2, last):
         made.reset(seed=0)
-        from env import core
+        from env.task import dynamics as core
 
         assert made.session.state is not None
         core.put(library(), made.session.state, 0, section_at(library(), 0, phrase, 2, Target.typical(3.0, 1), None))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from env.lean import DRAWN, LEVELS_PER_STAR, MOST_CHANGE, RATE, Leanings, LeanLearner
+from env.ppo.density_bias import DRAWN, LEVELS_PER_STAR, MOST_CHANGE, RATE, Leanings, LeanLearner
 
 
 def lean_of(width: int = 4) -> nn.Linear:

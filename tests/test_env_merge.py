@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from click.testing import CliRunner
 
-from env.merge import main, merged
-from mapper.architecture import ModelConfig
-from mapper.checkpoint import load_mapper, save_mapper
-from mapper.model import Mapper
+from env.average_weights import main, merged
+from mapper.network.checkpoint import load_mapper, save_mapper
+from mapper.network.model import Mapper
+from mapper.tokens.vocabulary import ModelConfig
 from tests.env_cases import tiny_mapper
 
 

@@ -7,19 +7,20 @@ import pytest
 import torch
 from torch.nn import functional
 
-from env import core, kernels
-from env.chart_env import action_space, observation_space
-from env.decisions import WINDOW_SLOTS
-from env.decoding import Decoder, hear, ticks_of
-from env.judge import Judge, PolicySampling, Reading, codes_at, states_of
-from env.kernels import OFFSETS
-from env.policy import MapperPolicy
-from env.rollout import write
-from env.row_distribution import NEVER, code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
-from env.sections import SectionConfig, draw_section
-from mapper.checkpoint import load_mapper, save_mapper
-from mapper.model import Mapper, elapsed_bucket
-from mapper.rows import LEGAL, STARTS_HOLD, SYMBOLS
+from env.gym_api.chart_env import action_space, observation_space
+from env.policy.action_heads import Judge, PolicySampling, Reading, codes_at, states_of
+from env.policy.actions import WINDOW_SLOTS
+from env.policy.distributions import NEVER, code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
+from env.policy.sb3_policy import MapperPolicy
+from env.policy.torch_decoder import Decoder, hear, ticks_of
+from env.ppo.rollout import write
+from env.task import dynamics as core
+from env.task import kernels
+from env.task.episodes import SectionConfig, draw_section
+from env.task.kernels import OFFSETS
+from mapper.network.checkpoint import load_mapper, save_mapper
+from mapper.network.model import Mapper, elapsed_bucket
+from mapper.tokens.row_codes import LEGAL, STARTS_HOLD, SYMBOLS
 from tests.env_cases import library, tiny_mapper
 
 LIKELIHOOD = PolicySampling(1.0, 1.0, 1.0, 1.0)
@@ -55,7 +56,7 @@ def test_a_rollouts_log_probabilities_are_those_of_training() -> None:
 
 
 def test_with_weights_of_one_it_is_the_mappers_likelihood() -> None:
-    """Hazard of every open slot passed over and taken, and cross-entropy of the legal rows, as `mapper.loss` sums them."""
+    """Hazard of every open slot passed over and taken, and cross-entropy of the legal rows, as `mapper.pretraining.loss` sums them."""
     model = tiny_mapper()
     one = written(model, LIKELIHOOD)
     judged, taken = read_again(model, one, LIKELIHOOD)
@@ -66,7 +67,7 @@ def test_with_weights_of_one_it_is_the_mappers_likelihood() -> None:
 
 
 def _likelihood(model: Mapper, one, env: int) -> float:  # type: ignore[no-untyped-def]
-    from env.decoding import row_tokens
+    from env.policy.torch_decoder import row_tokens
 
     windows = one.windows.picked(one.group[env : env + 1])
     known, section = int(one.state.tokens_known[env]), one.state.sections[env]

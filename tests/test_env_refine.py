@@ -9,18 +9,18 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from chart.errors import ConfigError
-from env.curves import draw_curves, read_curves
-from env.heldout import STARS, HeldOut, evaluate_charts
-from env.judge import PolicySampling
+from env.gym_api.vec_env import ChartVecEnv
+from env.monitor.evaluate import STARS, HeldOut, evaluate_charts
+from env.plot_curves import draw_curves, read_curves
+from env.policy.action_heads import PolicySampling
+from env.ppo.ppo import SectionPPO, Settings, frozen_copy
 from env.refine import HELD_OUT_EVERY, RefineConfig, main, refine, split_songs
-from env.refine_seeds import main as main_of_seeds
-from env.scoring import ScoringConfig
-from env.section_ppo import SectionPPO, Settings, frozen_copy
-from env.sections import SectionConfig
-from env.vector import ChartVecEnv
-from mapper.checkpoint import load_mapper, save_mapper
-from mapper.corpus import ChartEntry, Corpus, SongEntry
+from env.refine_ensemble import main as main_of_seeds
+from env.returns.section_return import ScoringConfig
+from env.task.episodes import SectionConfig
+from mapper.data.corpus import ChartEntry, Corpus, SongEntry
+from mapper.network.checkpoint import load_mapper, save_mapper
+from runtime.errors import ConfigError
 from tests.env_cases import library, tiny_mapper
 
 QUICK = {"groups": 2, "versions": 2, "minibatches": 1, "epochs": 1, "evaluate_every": 2, "save_every": 1, "players": 4}
@@ -141,7 +141,7 @@ def test_held_out_songs_are_never_learnt_and_val_is_not_touched() -> None:
 
 
 def test_too_few_songs_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mapper.corpus.open_corpus", lambda folder: corpus_of(2))
+    monkeypatch.setattr("mapper.data.corpus.open_corpus", lambda folder: corpus_of(2))
     with pytest.raises(ConfigError, match="refinement needs at least 8 songs"):
         refine(RefineConfig(songs="few", out=str(tmp_path)))
 

@@ -7,17 +7,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chart.errors import ConfigError
 from chart.model import Chart
-from env import core, following
-from env.rollout import against_siblings, earn, per_step, potential
-from env.scoring import TERM_NAMES, Job, Scorer, ScoringConfig, chart_of, phrase_ms, play_all, weights_with
-from env.sections import Rows, Target, section_at
-from mapper.rows import STARTS_NOTE
-from reward import musicality
-from reward.following import choice
-from reward.inputs import Inputs
-from reward.view import view_of
+from env.ppo.rollout import against_siblings, earn, per_step, potential
+from env.returns import slot_musicality as following
+from env.returns.section_return import (
+    TERM_NAMES,
+    Job,
+    Scorer,
+    ScoringConfig,
+    chart_of,
+    phrase_ms,
+    play_all,
+    weights_with,
+)
+from env.task import dynamics as core
+from env.task.episodes import Rows, Target, section_at
+from mapper.tokens.row_codes import STARTS_NOTE
+from reward.core.batch_view import view_of
+from reward.core.inputs import Inputs
+from reward.terms import musicality
+from reward.terms.local_musicality import choice
+from runtime.errors import ConfigError
 from tests.env_cases import library
 
 MEASURES = (

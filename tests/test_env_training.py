@@ -10,21 +10,22 @@ import pytest
 import torch
 from stable_baselines3.common.logger import configure
 
-from chart.errors import ConfigError
-from env import core, kernels
-from env.alarm import holds_kept, worsened
-from env.episode_buffer import EpisodeBuffer, generalised_advantage
-from env.guard import hold_drift, holds_and_notes
-from env.judge import PolicySampling
-from env.leash import Leash
+from env.gym_api.vec_env import ChartVecEnv
+from env.monitor.reward_hacking import holds_kept, worsened
+from env.policy.action_heads import PolicySampling
+from env.ppo.buffer import EpisodeBuffer, generalised_advantage
+from env.ppo.hold_penalty import hold_drift, holds_and_notes
+from env.ppo.kl_control import Leash
+from env.ppo.ppo import SectionPPO, Settings, frozen_copy
+from env.ppo.rollout import Earned
 from env.refine import RefineConfig
-from env.rollout import Earned
-from env.scoring import ScoringConfig
-from env.section_ppo import SectionPPO, Settings, frozen_copy
-from env.sections import SectionConfig, Target, section_at
-from env.vector import ChartVecEnv
+from env.returns.section_return import ScoringConfig
+from env.task import dynamics as core
+from env.task import kernels
+from env.task.episodes import SectionConfig, Target, section_at
+from runtime.errors import ConfigError
+from runtime.training.resume import load_state, save_state
 from tests.env_cases import library, tiny_mapper
-from training.run_state import load_state, save_state
 
 SMALL = Settings(songs=1, charts=2, versions=4, minibatches=2, epochs=1, learning_rate=1e-3)
 
@@ -144,7 +145,7 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
         reward[:, -1] = part
         return Earned(reward, {}, {})
 
-    monkeypatch.setattr("env.section_ppo.earn", paid)
+    monkeypatch.setattr("env.ppo.ppo.earn", paid)
     ppo = algorithm(Settings(songs=0, groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
     ppo.leash.coefficient = 0.0
     update(ppo, 14)

@@ -9,11 +9,11 @@ import pytest
 
 from bench.eye import Outcome, lies_there, outcomes, share_by, unbacked
 from bench.planted_faults import FAULTS, Planted
+from chart.analysis.star_rating import stars
 from chart.problems import find_problems
-from chart.stars import stars
-from chart.workers import Workers
-from eye.findings import Finding
-from reward.measuring import HumanChart, human_charts
+from eye.critique.types import Finding
+from reward.human_charts import HumanChart, human_charts
+from runtime.workers import Workers
 from tests.eye_charts import even_song, plain_chart
 
 SEEDS = 3

@@ -18,19 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents import hit_windows
-from chart.errors import ChartFileError, ConfigError, OutputError
+from chart.formats.osu_read import format_osu
+from chart.formats.osz import write_osz
 from chart.model import Metadata
-from chart.osu import format_osu
-from chart.osz import write_osz
-from ear.clock import SOURCE_LAG_MS
-from eye import page_data
+from ear.audio.clock import SOURCE_LAG_MS
 from eye.page import PageConfig, main, page_of_file, write_page
-from eye.page_data import PageChart, language_of, pack
-from eye.page_html import SCRIPTS, TEMPLATES, audio_type, escaped, read_template
-from eye.page_players import levels_around, play_levels
-from eye.page_song import SongFile, hear, song_of, usual_lag_ms
+from eye.rendering import page_data
+from eye.rendering.page_data import PageChart, language_of, pack
+from eye.rendering.page_html import SCRIPTS, TEMPLATES, audio_type, escaped, read_template
+from eye.rendering.page_players import levels_around, play_levels
+from eye.rendering.page_song import SongFile, hear, song_of, usual_lag_ms
 from mania4k import view
-from mapper import generate_command
+from mapper import cli as generate_command
+from runtime.errors import ChartFileError, ConfigError, OutputError
 from tests.eye_pages import busy_chart, review_of, song_file
 
 
@@ -227,7 +227,7 @@ def test_charts_too_large_for_a_browser_are_refused(tmp_path, monkeypatch):
 
 
 def test_songs_too_large_to_embed_may_lie_beside(tmp_path, monkeypatch):
-    monkeypatch.setattr("eye.page_song.MAX_AUDIO_BYTES", 1000)
+    monkeypatch.setattr("eye.rendering.page_song.MAX_AUDIO_BYTES", 1000)
     chart = busy_chart(20, 1)
     with pytest.raises(ConfigError, match=r"put it beside with --audio-beside"):
         write_page([chart], [review_of(chart)], song_file(), tmp_path / "large.html")

@@ -12,7 +12,7 @@ import pytest
 from agents import judge
 from chart.model import Metadata
 from eye.page import write_page
-from eye.page_song import SongFile
+from eye.rendering.page_song import SongFile
 from tests.browser import Browser, find_programs, headless
 from tests.eye_pages import (
     Events,

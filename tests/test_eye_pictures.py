@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from PIL import Image
 from rich.console import Console
 
-from chart.errors import ConfigError
+from chart.formats.osu_read import format_osu
 from chart.model import Metadata
-from chart.osu import format_osu
-from eye.drawing import PNG_SCALE, Drawing, to_png, to_svg
-from eye.findings import Finding
-from eye.pattern_rows import NAMES
+from eye.critique.pattern_rows import NAMES
+from eye.critique.types import Finding
 from eye.pictures import COLOURS, LEFT_MARGIN, MARKS, TAIL_MS, draw, main, scene_of, time_option, title_of
+from eye.rendering.canvas import PNG_SCALE, Drawing, to_png, to_svg
 from eye.terminal import show
+from runtime.errors import ConfigError
 from tests.builders import ChartBuilder, charts
 from tests.eye_charts import plain_chart
 

@@ -12,17 +12,17 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from rich.console import Console
 
+from chart.formats.osu_read import format_osu
+from chart.formats.osz import write_osz
 from chart.model import Chart
-from chart.osu import format_osu
-from chart.osz import write_osz
-from eye.findings import CURVES, SEVERITIES, Finding, Review, clock, editor_time
+from eye.critique.explanation import ModelReasons, why
+from eye.critique.rule_remarks import advice
+from eye.critique.types import CURVES, SEVERITIES, Finding, Review, clock, editor_time
 from eye.review import main, review_chart
-from eye.review_text import show
-from eye.rule_remarks import advice
-from eye.why import ModelReasons, why
-from reward.criteria import level_of
-from reward.rules import all_rules, check
-from reward.song import Song
+from eye.review_table import show
+from reward.core.song import Song
+from reward.rules.check import all_rules, check
+from reward.rules.criteria import level_of
 from tests.builders import ChartBuilder, charts
 from tests.eye_charts import BEAT_MS, beat_ms, even_song, plain_chart, with_notes
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from chart.analysis.patterns import RECOGNISERS
+from chart.analysis.rows import rows_of
 from chart.model import Chart, TimingPoint
-from chart.patterns import RECOGNISERS
-from chart.rows import rows_of
-from eye.measures import measure
-from eye.pattern_rows import FAMILIES, NAMES, commonest, families_of
-from eye.sections import sections_of
-from reward.song import Song
+from eye.critique.pattern_rows import FAMILIES, NAMES, commonest, families_of
+from eye.critique.row_measures import measure
+from eye.critique.structure import sections_of
+from reward.core.song import Song
 from tests.builders import ChartBuilder, charts
 from tests.eye_charts import BEAT_MS, HOP_MS, START_MS
 

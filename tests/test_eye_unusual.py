@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chart.errors import CheckpointError
-from eye import unusual
 from eye.calibrate import as_json, human_of
-from eye.measures import CLASSES, SNAP_OFF, measure, running_sum
-from eye.unusual import (
+from eye.critique import anomaly as unusual
+from eye.critique.anomaly import (
     DRIFT,
     DROP_BITS,
     MEASURES,
@@ -28,9 +26,11 @@ from eye.unusual import (
     surprisal,
     tail,
 )
-from reward.measuring import HumanChart
-from reward.rules import all_rules
-from reward.terms import STAR_KNOTS
+from eye.critique.row_measures import CLASSES, SNAP_OFF, measure, running_sum
+from reward.core.bands import STAR_KNOTS
+from reward.human_charts import HumanChart
+from reward.rules.check import all_rules
+from runtime.errors import CheckpointError
 from tests.builders import ChartBuilder
 from tests.eye_charts import beat_ms, even_song, plain_chart, with_notes
 

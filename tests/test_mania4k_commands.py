@@ -14,12 +14,12 @@ import rosu_pp_py as rosu
 import soundfile
 from click.testing import CliRunner, Result
 
-from chart.command import Command, NumbersOption
+from chart.formats.osu_read import format_osu
+from chart.formats.osz import read_osz
 from chart.model import KEYS, MACHINE_MADE_TAGS
-from chart.osu import format_osu
-from chart.osz import read_osz
 from chart.problems import find_problems
 from mania4k.cli import VERBS, main
+from runtime.command import Command, NumbersOption
 from tests.builders import ChartBuilder
 
 DEMO = Path(__file__).resolve().parent.parent / "examples" / "demo_song.ogg"

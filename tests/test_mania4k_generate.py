@@ -12,11 +12,11 @@ import soundfile
 from click.testing import CliRunner
 
 import mania4k
-from chart.errors import ChartFileError, ConfigError
+from chart.formats.osz import Beatmapset, read_osz
 from chart.model import MACHINE_MADE_TAGS
-from chart.osz import Beatmapset, read_osz
 from chart.problems import find_problems
 from mania4k.cli import main
+from runtime.errors import ChartFileError, ConfigError
 
 DEMO = Path(__file__).resolve().parent.parent / "examples" / "demo_song.ogg"
 

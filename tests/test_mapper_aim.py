@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from chart.analysis.pattern_mix import FAMILIES
 from chart.model import Chart, TimingPoint
-from mapper.aim import MAX_BIAS, MAX_PUSH, AimConfig, Take, _next_takes
-from mapper.pattern_mix import FAMILIES
-from mapper.rows import Rows
-from mapper.shortfalls import FINDINGS_ALLOWED, shortfalls
-from mapper.splicing import Spliced
-from mapper.steering import Lean, Steering
-from mapper.wish import Wish
-from reward.criteria import Level
+from mapper.sampling.conditioning import Lean, Steering
+from mapper.search.closed_loop import MAX_BIAS, MAX_PUSH, AimConfig, Take, _next_takes
+from mapper.search.objective import Wish
+from mapper.search.splice import Spliced
+from mapper.search.unmet import FINDINGS_ALLOWED, shortfalls
+from mapper.tokens.row_codes import Rows
+from reward.rules.criteria import Level
 
 NOTHING = Rows(np.zeros(0, np.int64), np.zeros(0, np.int64))
 

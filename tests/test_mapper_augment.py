@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mapper.augment import augmented, noisy_history
-from mapper.rows import HELD_AFTER, LEGAL, STARTS_HOLD, SYMBOLS, TAP, held_states
+from mapper.data.augment import augmented, noisy_history
+from mapper.tokens.row_codes import HELD_AFTER, LEGAL, STARTS_HOLD, SYMBOLS, TAP, held_states
 
 TAP_0, START_1, END_1, TAP_3 = 1, 2 << 2, 3 << 2, 1 << 6
 

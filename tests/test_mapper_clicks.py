@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mapper.clicks import with_clicks
+from mapper.pretraining.sonify import with_clicks
 from tests.builders import ChartBuilder
 
 RATE = 22_050

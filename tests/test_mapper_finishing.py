@@ -5,11 +5,20 @@ import pytest
 
 from chart.model import TimingPoint
 from chart.problems import find_problems
-from mapper.features import MS_PER_FRAME
-from mapper.finishing import KIAI, SETTINGS, breaks_of, finish, kiai_spans, metadata_of, preview_point_ms, with_kiai
-from reward.criteria import Level
-from reward.rules import check
-from reward.rules_settings import scroll_speeds
+from mapper.output.metadata import (
+    KIAI,
+    SETTINGS,
+    breaks_of,
+    finish,
+    kiai_spans,
+    metadata_of,
+    preview_point_ms,
+    with_kiai,
+)
+from mapper.tokens.log_mel import MS_PER_FRAME
+from reward.rules.check import check
+from reward.rules.criteria import Level
+from reward.rules.settings import scroll_speeds
 from tests.builders import ChartBuilder
 
 BAR_MS = 2000.0

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from mapper.architecture import ModelConfig, shapes_of
-from mapper.batches import Stretches, _row_arrays, collate
-from mapper.controls import Controls
-from mapper.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
-from mapper.decoder_kernels import gelu, multiply_add, soften
-from mapper.hearing import Heard, alike, hear
-from mapper.loss import codes_at, losses
-from mapper.model import Mapper, elapsed_bucket
-from mapper.rows import (
+from mapper.data.batches import Stretches, _row_arrays, collate
+from mapper.data.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
+from mapper.network.cached_decoder import ReadRows, Stepper, elapsed_buckets
+from mapper.network.kernels import gelu, multiply_add, soften
+from mapper.network.model import Mapper, elapsed_bucket
+from mapper.pretraining.loss import codes_at, losses
+from mapper.sampling.conditioning import Listener, Song, Steering, controls_of
+from mapper.sampling.encode_song import Heard, alike, hear
+from mapper.sampling.kernels import Ground, Hearing, Written, find_slots
+from mapper.sampling.sampler import CACHE_ROWS, Sampling, Span, write_rows
+from mapper.tokens.conditioning_vector import Controls
+from mapper.tokens.row_codes import (
     HELD_AFTER,
     HOLD_START,
     LEGAL,
@@ -27,11 +30,8 @@ from mapper.rows import (
     held_states,
     rows_of,
 )
-from mapper.sampling import CACHE_ROWS, Sampling, Span, write_rows
-from mapper.sampling_kernels import Ground, Hearing, Written, find_slots
-from mapper.steering import Listener, Song, Steering, controls_of
-from mapper.stepper import ReadRows, Stepper, elapsed_buckets
-from mapper.stretch import CELLS, MAX_ROWS
+from mapper.tokens.vocabulary import ModelConfig, shapes_of
+from mapper.tokens.window import CELLS, MAX_ROWS
 from tests.builders import ChartBuilder
 
 SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=2, decoder_layers=2, hazard_width=16, dropout=0.0)

@@ -12,22 +12,22 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from chart.errors import CheckpointError, ConfigError
-from ear import backends
-from ear.onnx_file import Graph
-from ear.onnx_session import open_session, pick_provider
-from mapper.architecture import ModelConfig
-from mapper.backends import open_network
-from mapper.checkpoint import load_mapper, read_checkpoint, save_mapper
-from mapper.controls import Controls
 from mapper.export import MAX_LOGIT_DIFFERENCE, MIN_SAME_ROWS, export
 from mapper.export import main as export_command
-from mapper.hearing import hear
-from mapper.model import Mapper
-from mapper.onnx_graphs import GRAPHS
-from mapper.onnx_mapper import OnnxMapper
-from mapper.parity import compare, pulse_song
-from mapper.sampling import CACHE_ROWS, Sampling, write_rows
+from mapper.network.checkpoint import load_mapper, read_checkpoint, save_mapper
+from mapper.network.load import open_network
+from mapper.network.model import Mapper
+from mapper.network.onnx_graphs import GRAPHS
+from mapper.network.onnx_model import OnnxMapper
+from mapper.onnx_parity import compare, pulse_song
+from mapper.sampling.encode_song import hear
+from mapper.sampling.sampler import CACHE_ROWS, Sampling, write_rows
+from mapper.tokens.conditioning_vector import Controls
+from mapper.tokens.vocabulary import ModelConfig
+from runtime.errors import CheckpointError, ConfigError
+from runtime.onnx import backend as backends
+from runtime.onnx.protobuf import Graph
+from runtime.onnx.session import open_session, pick_provider
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=2, decoder_layers=2, hazard_width=16, dropout=0.0)
@@ -99,7 +99,7 @@ def test_the_bundled_network_hears_and_writes_the_same_on_both():
 
 
 def test_an_exported_folder_generates_and_its_report_tells_how_true_it_is(checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr("mapper.parity.SEEDS", (0,))
+    monkeypatch.setattr("mapper.onnx_parity.SEEDS", (0,))
     report = export(tmp_path / "graphs", checkpoint, ear="none", int8=True, song=pulse_song(12))
     assert report["faithful"]
     assert report["parity"]["fp32"]["onset_logit"] < report["parity"]["int8"]["onset_logit"] < 1

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chart.errors import ChartFileError, ConfigError
+from chart.analysis.pattern_mix import FAMILIES
+from chart.formats.osu_read import format_osu
 from chart.model import Chart, TimingPoint
-from chart.osu import format_osu
-from mapper.difficulty_names import names_of, stars_of_names
-from mapper.given_timing import read_timing
-from mapper.like import steering_like, steering_of
-from mapper.options import EFFORTS, GenerateConfig, parse_patterns, parse_section
-from mapper.pattern_mix import FAMILIES
-from mapper.steering import Lean, Steering
+from mapper.request.levels import names_of, stars_of_names
+from mapper.request.options import EFFORTS, GenerateConfig, parse_patterns, parse_section
+from mapper.request.style_reference import steering_like, steering_of
+from mapper.request.timing_file import read_timing
+from mapper.sampling.conditioning import Lean, Steering
+from runtime.errors import ChartFileError, ConfigError
 from tests.builders import ChartBuilder
 
 SONG, MAP = Path("song.ogg"), Path("map.osz")

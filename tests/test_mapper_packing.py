@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mapper.packing import playable_audio
+from mapper.output.package import playable_audio
 
 
 def clicks(rate: int) -> np.ndarray:

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chart.errors import ChartFileError
+from chart.analysis.pattern_mix import FAMILIES, pattern_mix
 from chart.model import Chart
-from chart.workers import Workers
-from mapper.corpus import open_corpus
+from mapper.data.corpus import open_corpus
+from mapper.data.pattern_collection import read_collection
 from mapper.dataset import build
-from mapper.pattern_collection import read_collection
-from mapper.pattern_mix import FAMILIES, pattern_mix
+from runtime.errors import ChartFileError
+from runtime.workers import Workers
 from tests.builders import ChartBuilder
 
 BEAT_MS = 400.0

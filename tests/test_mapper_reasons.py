@@ -5,10 +5,10 @@ import torch
 
 from chart.grid import make_grid
 from chart.model import TimingPoint
-from mapper.architecture import ModelConfig
-from mapper.model import Mapper
-from mapper.reasons import reasons_of
-from mapper.steering import Song
+from mapper.network.model import Mapper
+from mapper.output.explain import reasons_of
+from mapper.sampling.conditioning import Song
+from mapper.tokens.vocabulary import ModelConfig
 from tests.builders import ChartBuilder
 
 SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16, dropout=0.0)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from chart.grid import SLOTS_PER_CELL
-from mapper import repetition
-from mapper.architecture import MOTIF_LAGS
-from mapper.repetition import BAR_CELLS, chances, earlier_bars
-from mapper.sampling_kernels import _draw
+from mapper.sampling import motif_noise as repetition
+from mapper.sampling.kernels import _draw
+from mapper.sampling.motif_noise import BAR_CELLS, chances, earlier_bars
+from mapper.tokens.vocabulary import MOTIF_LAGS
 
 FOUR_BARS, EIGHT_BARS = (MOTIF_LAGS.index(bars * BAR_CELLS * SLOTS_PER_CELL) for bars in (4, 8))
 

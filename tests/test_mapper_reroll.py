@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chart.errors import ChartFileError, ConfigError
+from chart.formats.osu_read import format_osu
+from chart.formats.osz import read_osz
 from chart.grid import make_grid
 from chart.model import MACHINE_MADE_TAGS, Metadata
-from chart.osu import format_osu
-from chart.osz import read_osz
-from mapper.packing import add_to_osz
-from mapper.reroll import cut_out
-from mapper.rows import Rows, held_states
+from mapper.output.package import add_to_osz
+from mapper.search.inpaint import cut_out
+from mapper.tokens.row_codes import Rows, held_states
+from runtime.errors import ChartFileError, ConfigError
 from tests.builders import ChartBuilder, charts
 
 BEAT_MS = 400.0

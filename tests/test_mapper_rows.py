@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chart.grid import make_grid
 from chart.model import Chart, TimingPoint
 from chart.problems import find_problems
-from mapper.rows import (
+from mapper.tokens.row_codes import (
     HELD_AFTER,
     HOLD_END,
     HOLD_START,

@@ -6,18 +6,18 @@ import rosu_pp_py as rosu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chart.analysis.pattern_mix import FAMILIES
+from chart.analysis.star_rating import strain_curve
+from chart.formats.osu_read import format_osu
 from chart.grid import SLOTS_PER_CELL, make_grid
 from chart.model import Chart, TimingPoint
-from chart.osu import format_osu
 from chart.problems import find_problems
-from chart.stars import strain_curve
-from mapper.pattern_mix import FAMILIES
-from mapper.rows import LEGAL, MIN_COLUMN_GAP_MS, Rows, held_states, notes_of, rows_of
-from mapper.splice_kernels import PEAK_WEIGHT, STARS_PER_STRAIN, exchanged_stars
-from mapper.splicing import Splicer
-from mapper.takes import Takes, bar_starts
-from mapper.wish import Wish, playtest_miss
-from reward.criteria import Level
+from mapper.search.candidates import Takes, bar_starts
+from mapper.search.objective import Wish, playtest_miss
+from mapper.search.splice import Splicer
+from mapper.search.splice_kernels import PEAK_WEIGHT, STARS_PER_STRAIN, exchanged_stars
+from mapper.tokens.row_codes import LEGAL, MIN_COLUMN_GAP_MS, Rows, held_states, notes_of, rows_of
+from reward.rules.criteria import Level
 
 RED = TimingPoint(100.0, 400.0)
 GRID = make_grid([RED], 0.0, 48_000.0)

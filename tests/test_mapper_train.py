@@ -13,17 +13,17 @@ import soundfile
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from chart.errors import CheckpointError, ConfigError
-from chart.osu import write_osu
-from chart.workers import Workers
-from mapper.architecture import HEARING_PARTS, ModelConfig
-from mapper.checkpoint import load_mapper, save_mapper
-from mapper.corpus import open_corpus
+from chart.formats.osu_read import write_osu
+from mapper.data.corpus import open_corpus
 from mapper.dataset import build
-from mapper.model import Mapper
-from mapper.team import Team
+from mapper.network.checkpoint import load_mapper, save_mapper
+from mapper.network.model import Mapper
+from mapper.pretraining.tensorboard import Log
+from mapper.tokens.vocabulary import HEARING_PARTS, ModelConfig
 from mapper.train import TrainConfig, train
-from mapper.train_log import Log
+from runtime.errors import CheckpointError, ConfigError
+from runtime.training.distributed import Team
+from runtime.workers import Workers
 from tests.builders import ChartBuilder
 
 SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16)
@@ -47,7 +47,7 @@ def data(tmp_path_factory) -> Path:
         builder = ChartBuilder().bpm(BPM, 500.0).having(audio_filename="audio.wav")
         for beat_ms in beats_ms:
             builder.note(float(beat_ms), int(random.integers(4)))
-        write_osu(builder.build(), song / "chart.osu")
+        write_osu(builder.build(), song / "chart.formats.osu_read")
     out = tmp_path_factory.mktemp("data")
     build([folder], out, splits={"second": "val"}, workers=Workers(1))
     return out
@@ -145,9 +145,9 @@ def test_tuning_one_half_leaves_the_other_as_it_is(data, tmp_path, monkeypatch, 
 
 TEAM_SCRIPT = """
 import sys
-from mapper.architecture import ModelConfig
+from mapper.tokens.vocabulary import ModelConfig
 from mapper.train import TrainConfig, train
-from mapper.train_log import Log
+from mapper.pretraining.tensorboard import Log
 
 Log._excerpt = lambda *arguments: None
 small = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16, dropout=0.0)

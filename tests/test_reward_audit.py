@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from chart.errors import CheckpointError, ConfigError
 from chart.model import Chart, TimingPoint
 from reward import ngrams
 from reward.auditors import audit, capacity_accuracy, capacity_level
-from reward.calibrate import band_rows, quantile
-from reward.calibrate import main as calibrate_main
-from reward.count_ngrams import main as count_main
-from reward.measuring import human_charts
-from reward.probes import PROBES
+from reward.calibration.corruptions import PROBES
+from reward.calibration.count_ngrams import main as count_main
+from reward.calibration.fit_bands import band_rows, quantile
+from reward.calibration.fit_bands import main as calibrate_main
+from reward.core.batch_view import view_of
+from reward.core.song import Song
+from reward.human_charts import human_charts
 from reward.score import main as score_main
 from reward.score import timestamp
-from reward.song import Song
 from reward.total import TERMS
-from reward.view import view_of
+from runtime.errors import CheckpointError, ConfigError
 
 OSU = """osu file format v14
 

@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from chart.model import Chart, TimingPoint
-from reward import following
-from reward.inputs import Inputs
-from reward.probes import quiet_doubled, time_mirrored
-from reward.song import Song
-from reward.terms import Measured, Term
-from reward.view import view_of
+from reward.calibration.corruptions import quiet_doubled, time_mirrored
+from reward.core.bands import Measured, Term
+from reward.core.batch_view import view_of
+from reward.core.inputs import Inputs
+from reward.core.song import Song
+from reward.terms import local_musicality as following
 
 BEAT_MS = 400.0
 HOP_MS = 10.0

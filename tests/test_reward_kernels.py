@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward.kernels import add_demand, add_losses
+from reward.core.kernels import add_demand, add_losses
 
 
 @given(st.integers(0, 6), st.integers(0, 30), st.integers(0, 10_000))

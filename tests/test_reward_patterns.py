@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chart.analysis.patterns import find_patterns, pattern_shares
+from chart.analysis.rows import rows_of
+from chart.analysis.snap import beats_at, snap_chart
 from chart.model import Chart, TimingPoint
-from chart.patterns import find_patterns, pattern_shares
-from chart.rows import rows_of
-from chart.snap import beats_at, snap_chart
 
 BEAT_MS = 60_000 / 180
 POINTS = (TimingPoint(1000.0, BEAT_MS),)

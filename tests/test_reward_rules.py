@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from chart.model import Chart, Difficulty, TimingPoint
-from reward.criteria import Level, Rule, leniency, level_of, snap_scale
-from reward.rules import all_rules, check, count
-from reward.rules_settings import needs_easier
-from reward.view import view_of
+from reward.core.batch_view import view_of
+from reward.rules.check import all_rules, check, count
+from reward.rules.criteria import Level, Rule, leniency, level_of, snap_scale
+from reward.rules.settings import needs_easier
 
 TEMPOS = (100.0, 180.0, 260.0)
 SCALE = {100.0: 5 / 3, 180.0: 1.0, 260.0: 0.5}

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chart.model import Chart, TimingPoint
-from reward import ergonomics, musicality, readability
-from reward.fairness import lost_of, playtest
-from reward.inputs import Inputs
-from reward.probes import PROBES, other_song, quiet_doubled
-from reward.song import Song, estimate_lag_ms, song_of_mel
-from reward.terms import Band, Bands
+from reward.calibration.corruptions import PROBES, other_song, quiet_doubled
+from reward.core.bands import Band, Bands
+from reward.core.batch_view import view_of
+from reward.core.inputs import Inputs
+from reward.core.song import Song, estimate_lag_ms, song_of_mel
+from reward.terms import ergonomics, musicality, readability
+from reward.terms.fairness import lost_of, playtest
 from reward.total import MIN_ROWS, TERMS, Weights, score, score_batch
-from reward.view import view_of
 
 BEAT_MS = 400.0
 POINTS = (TimingPoint(1000.0, BEAT_MS),)
@@ -273,7 +273,7 @@ def test_human_charts_beat_their_probes(shared_data: object) -> None:
     from itertools import islice
     from pathlib import Path
 
-    from reward.measuring import human_charts
+    from reward.human_charts import human_charts
 
     won = []
     for item in islice(human_charts(Path(str(shared_data)) / "songs", "train", 60), 4):

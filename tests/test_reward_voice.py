@@ -9,13 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from chart.model import Chart, TimingPoint
-from reward.following import choice
-from reward.inputs import Inputs
-from reward.probes import time_mirrored
-from reward.song import Song
-from reward.terms import Measured
-from reward.view import view_of
-from reward.voice import voice
+from reward.calibration.corruptions import time_mirrored
+from reward.core.bands import Measured
+from reward.core.batch_view import view_of
+from reward.core.inputs import Inputs
+from reward.core.song import Song
+from reward.terms.instrument import voice
+from reward.terms.local_musicality import choice
 
 BEAT_MS = 400.0
 HOP_MS = 10.0

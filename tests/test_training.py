@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from chart.errors import CheckpointError, ConfigError
-from training.average import copy_of, follow
-from training.device import pick_device
-from training.run_state import fitting, load_state, save_state
-from training.settings import require_positive
+from runtime.errors import CheckpointError, ConfigError
+from runtime.training.device import pick_device
+from runtime.training.ema import copy_of, follow
+from runtime.training.resume import fitting, load_state, save_state
+from runtime.training.run_config import require_positive
 
 
 def test_a_device_that_torch_lacks_is_named() -> None:

@@ -2,7 +2,7 @@
 // Accuracy by skill, as an SVG: the review's curve, the levels that can be watched, and one's own play once there is one.
 
 const CURVE = { wide: 340, tall: 190, left: 40, right: 12, top: 12, bottom: 30 };
-const TARGET_ACCURACY = 0.96; // what defines a chart's level (agents.required)
+const TARGET_ACCURACY = 0.96; // what defines a chart's level (agents.difficulty_curve)
 
 function drawAccuracyCurve(svg, chart, shownLevel, own) {
   const curve = chart.accuracyBySkill;

@@ -1,5 +1,5 @@
 "use strict";
-// Stable's ScoreV1 rules, as agents/judge_kernels.py has them (judge_column_v1): windows, note lock, one grade a hold.
+// Stable's ScoreV1 rules, as agents/judgement/kernels.py has them (judge_column_v1): windows, note lock, one grade a hold.
 // The kernel knows each press's release beforehand; here keys go down and up as time goes by, with the same outcome.
 // Times are whole ms of map time. Grades: 0 MAX, 1 300, 2 200, 3 100, 4 50, 5 MISS.
 

@@ -1,0 +1,81 @@
+"""Real plays to calibrate and test against: a folder with `replays.npz`, `maps/*.osu` and `accuracy.csv`."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.judgement.judge import Judged, Presses, judge, presses_of
+from agents.judgement.mods import Mods, mods_of
+from chart.formats.osu_read import read_osu
+from chart.model import Chart
+from runtime.errors import ChartFileError
+
+FRAME_LAG_MS = 1
+"""Replay frames are stamped this much later than the game judged them."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealPlay:
+    """One play by a human."""
+
+    map_name: str
+    chart: Chart
+    mods: Mods
+    presses: Presses
+    counts: NDArray[np.int64]  # [6], MAX … MISS as the game counted them
+
+    def judged(self) -> Judged:
+        """The play judged by this project."""
+        return judge(self.chart, self.presses, self.mods)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedMap:
+    """How some 4,000 ranked players do on a chart (MAX = 320 weights)."""
+
+    map_name: str
+    chart: Chart
+    mean: float
+    p10: float
+    p50: float
+    stars: float
+
+
+def read_plays(folder: Path) -> list[RealPlay]:
+    """All plays of `replays.npz`, in its order."""
+    path = folder / "replays.npz"
+    if not path.is_file():
+        raise ChartFileError(f"{path} is missing; name the folder that holds replays.npz, maps and accuracy.csv")
+    with np.load(path, allow_pickle=False) as data:
+        arrays = {name: data[name] for name in data.files}
+    charts = {str(name): read_osu(folder / "maps" / f"{name}.osu") for name in np.unique(arrays["map_md5_10"])}
+    plays = []
+    for number, name in enumerate(arrays["map_md5_10"]):
+        inside = slice(arrays["offset"][number], arrays["offset"][number + 1])
+        presses = presses_of(
+            arrays["time_ms"][inside].astype(np.int64) - FRAME_LAG_MS, arrays["column"][inside], arrays["down"][inside]
+        )
+        mods = mods_of(int(arrays["mods"][number]))
+        plays.append(RealPlay(str(name), charts[str(name)], mods, presses, arrays["header_counts"][number]))
+    return plays
+
+
+def read_ranked(folder: Path) -> list[RankedMap]:
+    """The maps of `accuracy.csv`."""
+    with (folder / "accuracy.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            RankedMap(
+                row["map_md5_10"],
+                read_osu(folder / "maps" / f"{row['map_md5_10']}.osu"),
+                float(row["accuracy_mean"]),
+                float(row["accuracy_p10"]),
+                float(row["accuracy_p50"]),
+                float(row["star_rating"]),
+            )
+            for row in csv.DictReader(file)
+        ]

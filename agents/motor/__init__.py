@@ -1,0 +1,10 @@
+"""The hand model: how far and how often simulated players miss the exact time."""
+
+__all__ = [
+    "constants",
+    "feature_kernels",
+    "kernels",
+    "note_features",
+    "population",
+    "quantiles",
+]

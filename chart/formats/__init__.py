@@ -1,0 +1,14 @@
+"""File formats: `.osu` and `.osz` read and written, `.osr` replays, `.sm`, `.ssc` and `.qua` read."""
+
+__all__ = [
+    "osr",
+    "osu_read",
+    "osu_write",
+    "osz",
+    "parsing",
+    "quaver",
+    "read",
+    "safe_zip",
+    "stepmania",
+    "stepmania_timing",
+]

@@ -1,0 +1,211 @@
+"""`.osz` beatmap sets: a zip archive of `.osu` charts with their audio.
+
+Only charts and audio are ever read from an archive, into memory; storyboards, videos and skins are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from chart.formats.osu_read import format_osu, parse_osu
+from chart.formats.parsing import MAX_TEXT_BYTES, decode_utf8, shown
+from chart.formats.safe_zip import open_archive, read_member
+from chart.model import Chart, Metadata
+from runtime.atomic_write import replacing
+from runtime.errors import AudioFileError, ChartFileError, OutputError
+
+MAX_CHARTS = 300
+"""Most charts read from one set; the largest ranked sets have some 60."""
+
+MAX_CHART_BYTES = 100_000_000
+"""Most `.osu` text read from one set."""
+
+MAX_AUDIO_BYTES = 500_000_000
+"""Largest audio file read from a set; 40 minutes of 16-bit stereo are 420 MB."""
+
+MAX_NAME_CHARACTERS = 120
+"""Longest member name written: long paths fail on Windows."""
+
+MAX_NAME_BYTES = 240
+"""Longest member name in UTF-8; most file systems stop at 255."""
+
+AUDIO_SUFFIXES = frozenset({".ogg", ".mp3", ".wav", ".flac", ".opus", ".m4a"})
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\.|$)", re.IGNORECASE)  # device names on Windows
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date zip knows; a fixed one makes equal sets equal bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedChart:
+    """A chart of a set that was not read, and why in one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beatmapset:
+    """The osu!mania 4K charts of an `.osz`, in the order of the archive."""
+
+    path: Path
+    charts: tuple[Chart, ...]
+    skipped: tuple[SkippedChart, ...] = ()  # charts of other modes and key counts, and broken ones
+
+    @property
+    def audio_filename(self) -> str:
+        """The audio file that the first chart names; empty without charts."""
+        return self.charts[0].audio_filename if self.charts else ""
+
+    def read_audio(self, filename: str | None = None) -> bytes:
+        """The bytes of an audio file of the set, by default that of the first chart."""
+        return read_osz_audio(self.path, self.audio_filename if filename is None else filename)
+
+    @contextmanager
+    def audio_file(self, filename: str | None = None) -> Iterator[Path]:
+        """The audio as a temporary file of our own naming, removed when the block ends."""
+        name = self.audio_filename if filename is None else filename
+        with tempfile.TemporaryDirectory(prefix="mania4k-") as folder:
+            path = Path(folder) / f"audio{_audio_suffix(name)}"
+            path.write_bytes(self.read_audio(name))
+            yield path
+
+
+def read_osz(path: Path) -> Beatmapset:
+    """The 4K charts of an `.osz`; raises `ChartFileError` for archives that are damaged, unsafe or too costly."""
+    path = Path(path)
+    charts: list[Chart] = []
+    skipped: list[SkippedChart] = []
+    with open_archive(path) as archive:
+        members = [member for member in archive.infolist() if _is_chart(member.filename)]
+        if len(members) > MAX_CHARTS:
+            raise ChartFileError(f"{path}: {len(members):,} charts, more than {MAX_CHARTS}")
+        if sum(member.file_size for member in members) > MAX_CHART_BYTES:
+            raise ChartFileError(f"{path}: more than {MAX_CHART_BYTES / 1e6:g} MB of charts")
+        for member in members:
+            where = f"{path}/{shown(member.filename)}"
+            try:
+                data = read_member(path, archive, member, MAX_TEXT_BYTES)
+                charts.append(parse_osu(decode_utf8(data, where), where))
+            except ChartFileError as error:
+                skipped.append(SkippedChart(member.filename, str(error)))
+    return Beatmapset(path, tuple(charts), tuple(skipped))
+
+
+def read_osz_audio(path: Path, filename: str) -> bytes:
+    """The bytes of the audio file that a chart of the set calls `filename`, whatever its case."""
+    path = Path(path)
+    with open_archive(path) as archive:
+        members = {_key(member.filename): member for member in archive.infolist() if not member.is_dir()}
+        member = members.get(_key(filename))
+        if member is None:
+            # Old archives spell names in a code page of their own; a lone audio file is the one that is meant.
+            audio = [item for name, item in members.items() if Path(name).suffix in AUDIO_SUFFIXES]
+            if len(audio) != 1:
+                raise ChartFileError(f"{path}: no audio file “{shown(filename)}” in the archive (export the set again)")
+            member = audio[0]
+        return read_member(path, archive, member, MAX_AUDIO_BYTES)
+
+
+def write_osz(charts: Sequence[Chart], audio_path: Path, path: Path, background_path: Path | None = None) -> None:
+    """Write charts with their audio as one set, all or nothing; equal input gives equal bytes.
+
+    The audio is stored as `audio.<suffix>` and the background as `background.<suffix>`; the charts are made to name
+    them. The order of the charts is kept.
+    """
+    audio_path, path = Path(audio_path), Path(path)
+    if not charts:
+        raise OutputError(f"{path}: not written: there is no chart to put in it")
+    files = {f"audio{_audio_suffix(audio_path.name)}": audio_path}
+    audio_name, background = next(iter(files)), ""
+    if background_path is not None:
+        background = f"background{_audio_suffix(Path(background_path).name)}"
+        files[background] = Path(background_path)
+    for source in files.values():
+        _require_source(source, path)
+    named = [replace(chart, audio_filename=audio_name, background=background) for chart in charts]
+    texts = dict(zip(chart_file_names([chart.metadata for chart in named]), map(format_osu, named), strict=True))
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, source in files.items():
+            with source.open("rb") as data, archive.open(entry_of(name, zipfile.ZIP_STORED), "w") as member:
+                shutil.copyfileobj(data, member, 1 << 20)
+        for name, text in texts.items():
+            archive.writestr(entry_of(name, zipfile.ZIP_DEFLATED), text.encode("utf-8"), compresslevel=9)
+
+
+def chart_file_names(names: Sequence[Metadata]) -> list[str]:
+    """`Artist - Title (Creator) [Version].osu` for each chart: legal on every system, short, no two alike."""
+    taken: set[str] = set()
+    result = []
+    for metadata in names:
+        head = _legal(f"{metadata.artist} - {metadata.title} ({metadata.creator})")
+        version = _legal(metadata.version)
+        number = 1
+        while (name := _fit(head, version, number)).casefold() in taken:
+            number += 1
+        taken.add(name.casefold())
+        result.append(name)
+    return result
+
+
+def _fit(head: str, version: str, number: int) -> str:
+    """A name within the limits; the head is shortened first, then the version."""
+    suffix = f" {number}" if number > 1 else ""
+    while True:
+        name = f"{head} [{version}]{suffix}.osu".strip()
+        name = f"_{name}" if _RESERVED.match(name) else name
+        if len(name) <= MAX_NAME_CHARACTERS and len(name.encode("utf-8")) <= MAX_NAME_BYTES:
+            return name
+        if len(head) > len(version):
+            head = head[:-1].rstrip()
+        else:
+            version = version[:-1].rstrip()
+
+
+def _legal(text: str) -> str:
+    """Text without what Windows forbids in file names, invisible characters and runs of white space."""
+    spaced = " ".join(text.split())
+    return "".join(character for character in spaced if character.isprintable() and character not in '<>:"/\\|?*')
+
+
+def entry_of(name: str, compression: int) -> zipfile.ZipInfo:
+    """An archive member with a fixed date: equal sets are equal bytes."""
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.compress_type = compression
+    entry.create_system = 3  # the same bytes on every system
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _require_source(source: Path, path: Path) -> None:
+    """Refuse sources that cannot be packed before anything is written."""
+    if not source.is_file():
+        raise AudioFileError(f"{source}: no such file (check the name)")
+    if not os.access(source, os.R_OK):
+        raise AudioFileError(f"{source}: cannot be read (check its permissions)")
+    if path.exists() and path.samefile(source):
+        raise OutputError(f"{path}: not written: it is the audio itself (choose another name)")
+
+
+def _audio_suffix(name: str) -> str:
+    """The file name's suffix in lower case if it is plain ASCII, else nothing."""
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+
+
+def _is_chart(name: str) -> bool:
+    """Whether a member is a chart; macOS adds `__MACOSX/._name.osu` files that are none."""
+    base = _key(name).rpartition("/")[2]
+    return base.endswith(".osu") and not base.startswith("._")
+
+
+def _key(name: str) -> str:
+    """A member name as the game compares names: any case, either separator."""
+    return name.replace("\\", "/").casefold().removeprefix("./")

@@ -1,0 +1,55 @@
+"""Charts from any file the project reads, by suffix."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from chart.formats.osu_read import read_osu
+from chart.formats.osz import read_osz
+from chart.formats.parsing import shown
+from chart.formats.quaver import read_quaver
+from chart.formats.safe_zip import escapes
+from chart.formats.stepmania import read_stepmania
+from chart.model import Chart
+from runtime.errors import ChartFileError
+
+logger = logging.getLogger(__name__)
+
+CHART_SUFFIXES = (".osu", ".osz", ".qua", ".sm", ".ssc")
+
+
+def read_charts(path: Path) -> list[Chart]:
+    """The 4K charts of a file, at least one; charts of a set that are not 4K or broken are named in the log."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".osz":
+        return _of_set(path)
+    if suffix in (".sm", ".ssc"):
+        return read_stepmania(path)
+    if suffix == ".qua":
+        return [read_quaver(path)]
+    if suffix == ".osu":
+        return [read_osu(path)]
+    raise ChartFileError(f"{path}: not a chart file by its name (known: {' '.join(CHART_SUFFIXES)})")
+
+
+def audio_beside(path: Path, chart: Chart) -> Path:
+    """The audio file of a chart that was read from `path`, which lies in the same folder or below it."""
+    name = chart.audio_filename
+    if not name or escapes(name):
+        raise ChartFileError(f"{path}: its audio “{shown(name)}” is not a file in its folder")
+    audio = Path(path).parent / name.replace("\\", "/")
+    if not audio.is_file():
+        raise ChartFileError(f"{path}: its audio “{shown(name)}” is not in its folder (copy it there)")
+    return audio
+
+
+def _of_set(path: Path) -> list[Chart]:
+    beatmapset = read_osz(path)
+    if not beatmapset.charts:
+        reason = f", for example {beatmapset.skipped[0].reason}" if beatmapset.skipped else ""
+        raise ChartFileError(f"{path}: no readable osu!mania 4K chart in the set{reason}")
+    for chart in beatmapset.skipped:
+        logger.warning("skipped %s", chart.reason)
+    return list(beatmapset.charts)

@@ -1,0 +1,9 @@
+"""Constants of the timing fitted on pieces with known beats."""
+
+__all__ = [
+    "annotated_audio",
+    "fit_level",
+    "fit_timing",
+    "note_offset",
+    "softmax",
+]

@@ -1,0 +1,263 @@
+"""Learn how a beat network's peaks are weighed with the onsets when the beat is chosen.
+
+    python -m ear.fitting.fit_level FOLDER_OF_OSZ --timed RENDERED --checkpoint bundled     # rewrites ear/timing/fitted/metrical_level.py
+
+A multinomial logistic regression over the grids that the onsets allow, from songs whose charts keep one tempo (those of
+the `val` split left out) and from music with exact beats that the network was not trained on (as for `ear.fitting.fit_timing`).
+Whole collections are held out together (`--name` of the command that rendered them; all beatmap sets are one): the chances
+of ticks from the onsets enter as they are for a collection not learnt from, and the shares reported are of such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.formats.osz import read_osz
+from ear.audio.decode import load_audio
+from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.fitting.annotated_audio import TimedPiece, timed_pieces, training_sets
+from ear.fitting.fit_timing import (
+    MAX_PHASE_ERROR_MS,
+    MAX_TEMPO_ERROR,
+    MIN_LAG_CONFIDENCE,
+    MIN_STEADY_SHARE,
+    STEADY_INTERVAL,
+    main_red_line,
+    sources_and_output,
+)
+from ear.fitting.softmax import FOLDS, Example, as_code, fit_softmax
+from ear.timing.metrical_level import MAX_PHASES, grid_features
+from ear.timing.phase import BeatPhase, phase_features
+from ear.timing.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
+from ear.tracker.peak_picking import HeardPeaks, heard_peaks
+from ear.tracker.tracker import BeatTracker, load_beat_tracker
+from runtime.atomic_write import save_bytes
+from runtime.command import Command, progress, use_utf8
+from runtime.errors import ConfigError, Mania4KError
+
+PENALTY = 0.001
+"""Weight of the squared weights of the features scaled to a deviation of 1, chosen by the held-out share."""
+
+PHASE_PENALTY = 0.001
+MIN_PEAKS = 8
+MIN_COLLECTIONS = 3
+"""With fewer, tenths of the pieces are held out instead."""
+
+SAME_TICK_MS = 12.0
+"""A tick this near the right one is right as well: one sound makes several peaks."""
+
+AGREEMENT = 1
+"""Place of the agreement among a grid's features, after the tick's chance."""
+
+HEADER = '''"""Weights learnt by `python -m ear.fitting.fit_level`, which rewrites this file; do not edit by hand.
+
+Share of pieces whose multiple and, where the tempo is steady, tick are right, their collection held out:
+{report}.
+"""
+
+import numpy as np
+
+# fmt: off
+'''
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grids:
+    """The grids that the onsets of one piece allow, and which of them is the beat."""
+
+    group: str
+    collection: str
+    hz: NDArray[np.float64]  # [level]
+    phases: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = field(repr=False)  # per level, phase_features
+    level: int  # the right one
+    phase: int  # the right one of that level; −1 where the tempo is not steady enough to tell
+    heard: HeardPeaks = field(repr=False)
+
+
+def grids_of(
+    group: str, collection: str, strength: NDArray[np.float32], beat_ms: NDArray[np.float64], heard: HeardPeaks
+) -> Grids | None:
+    """The grids of balanced onset strength [band, frame of 1 ms] with true beats [beat]; None where none is right."""
+    spectrum = onset_spectrum(strength, 1.0)
+    pulse_hz = refine(strength.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, strength.shape[1] / 1000)).hz
+    hz, _ = candidate_features(spectrum, pulse_hz)
+    interval = np.diff(beat_ms)
+    typical_ms = float(np.median(interval))
+    error = np.abs(np.log(hz * typical_ms / 1000))
+    level = int(error.argmin())
+    if error[level] > MAX_TEMPO_ERROR or heard.beat.time_ms.size < MIN_PEAKS:
+        return None
+    phases = tuple(phase_features(strength, 1.0, 1000 / one) for one in hz)
+    phase = -1
+    if np.percentile(np.abs(interval / typical_ms - 1), 90) <= STEADY_INTERVAL:
+        period_ms = 1000 / hz[level]
+        off_ms = away_ms(beat_ms, phases[level][0], period_ms)
+        if off_ms.min() > MAX_PHASE_ERROR_MS:
+            return None
+        phase = int(off_ms.argmin())
+    return Grids(group, collection, hz, phases, level, phase, heard)
+
+
+def away_ms(beat_ms: NDArray[np.float64], offset_ms: NDArray[np.float64], period_ms: float) -> NDArray[np.float64]:
+    """[offset]: how far the beats [beat] typically are from the ticks at each offset + any number of periods.
+
+    Of distances, not signed ones: half a period before and half a period after would cancel out.
+    """
+    late_ms = (beat_ms[:, None] - offset_ms + period_ms / 2) % period_ms - period_ms / 2
+    return np.asarray(np.median(np.abs(late_ms), axis=0))
+
+
+def phase_weights(pieces: Sequence[Grids]) -> NDArray[np.float64]:
+    """What ticks are judged by from the onsets alone, fitted to these pieces."""
+    phases = [Example(0, True, piece.phases[piece.level][1], piece.phase) for piece in pieces if piece.phase >= 0]
+    return fit_softmax(phases, PHASE_PENALTY)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """One piece's grids with all that is said for them."""
+
+    group: str
+    example: Example
+    right: NDArray[np.bool_]  # [grid]: several where the tick is not known
+
+
+def choice_of(piece: Grids, weights: NDArray[np.float64], fold: int) -> Choice | None:
+    """The choice to be made for a piece; None where the right grid is not among the likeliest ticks."""
+    features, right = [], []
+    for level, (offsets, found) in enumerate(piece.phases):
+        chance = _softmax(found @ weights)
+        for peak in np.argsort(-chance, kind="stable")[:MAX_PHASES]:
+            phase = BeatPhase(float(offsets[peak]), float(chance[peak]))
+            features.append(grid_features(phase, float(piece.hz[level]), piece.heard))
+            right.append(level == piece.level and _is_right_tick(piece, float(offsets[peak])))
+    if not any(right):
+        return None
+    values, wanted = np.array(features), np.flatnonzero(right)
+    # of several, the tick that the network agrees with most
+    answer = int(wanted[values[wanted, AGREEMENT].argmax()])
+    return Choice(piece.group, Example(fold, True, values, answer), np.array(right))
+
+
+def _is_right_tick(piece: Grids, offset_ms: float) -> bool:
+    if piece.phase < 0:
+        return True
+    right_ms = piece.phases[piece.level][0][[piece.phase]]
+    period_ms = 1000 / float(piece.hz[piece.level])
+    return bool(away_ms(right_ms, np.array([offset_ms]), period_ms)[0] <= SAME_TICK_MS)
+
+
+def _softmax(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    chance = np.exp(score - score.max())
+    return np.asarray(chance / chance.sum())
+
+
+def fit_scaled(examples: list[Example]) -> NDArray[np.float64]:
+    """Weights [feature]; the penalty counts each feature by its deviation among the grids of a piece."""
+    scale = np.mean([example.features.std(axis=0) for example in examples], axis=0) + 1e-9
+    scaled = [Example(one.song, one.whole, one.features / scale, one.answer) for one in examples]
+    return fit_softmax(scaled, PENALTY) / scale
+
+
+def folds_of(pieces: Sequence[Grids]) -> list[int]:
+    """The fold of each piece: one for each collection, or tenths where there are too few."""
+    names = sorted({piece.collection for piece in pieces})
+    if len(names) < MIN_COLLECTIONS:
+        return [number % FOLDS for number in range(len(pieces))]
+    return [names.index(piece.collection) for piece in pieces]
+
+
+def choices_of(pieces: Sequence[Grids]) -> list[Choice]:
+    """The choices of all pieces, each with weights of ticks learnt from the other folds."""
+    folds = folds_of(pieces)
+    choices = []
+    for fold in sorted(set(folds)):
+        weights = phase_weights([piece for piece, own in zip(pieces, folds, strict=True) if own != fold])
+        found = (choice_of(piece, weights, fold) for piece, own in zip(pieces, folds, strict=True) if own == fold)
+        choices += [choice for choice in found if choice]
+    return choices
+
+
+def held_out_shares(choices: list[Choice]) -> dict[str, list[bool]]:
+    """By group, whether each piece is answered rightly by weights learnt from the other folds."""
+    right: dict[str, list[bool]] = {}
+    for fold in sorted({choice.example.song for choice in choices}):
+        weights = fit_scaled([choice.example for choice in choices if choice.example.song != fold])
+        for choice in choices:
+            if choice.example.song == fold:
+                best = int((choice.example.features @ weights).argmax())
+                right.setdefault(choice.group, []).append(bool(choice.right[best]))
+    return right
+
+
+def learn(choices: list[Choice]) -> str:
+    """The text of `ear/timing/fitted/metrical_level.py`."""
+    shares = sorted(held_out_shares(choices).items())
+    report = ", ".join(f"{group} {np.mean(hits):.3f} of {len(hits)}" for group, hits in shares)
+    weights = fit_scaled([choice.example for choice in choices])
+    return HEADER.format(report=report) + as_code("HEARD_BEAT_WEIGHTS", weights)
+
+
+def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
+    """The grids of a beatmap set whose chart keeps one tempo; None of another."""
+    beatmapset = read_osz(path)
+    if not beatmapset.charts or not beatmapset.charts[0].red_lines:
+        return None
+    line, end_ms, share = main_red_line(beatmapset.charts[0])
+    if share < MIN_STEADY_SHARE:
+        return None
+    audio = load_audio(beatmapset.read_audio(), name=path.name)
+    onset = onset_strength(audio.samples, audio.sample_rate)
+    lag = estimate_lag_ms(onset, np.unique(np.concatenate([chart.time_ms for chart in beatmapset.charts])))
+    if lag.confidence < MIN_LAG_CONFIDENCE:
+        return None
+    beat_ms = np.arange(max(line.time_ms, 0.0), end_ms, line.beat_length_ms) + lag.lag_ms
+    return grids_of("maps", "maps", balanced(onset), beat_ms, heard_peaks(tracker(audio)))
+
+
+def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:
+    """The grids of a piece with known beats."""
+    audio = load_audio(piece.path)
+    strength = balanced(onset_strength(audio.samples, audio.sample_rate))
+    return grids_of(piece.group, piece.collection, strength, piece.beat_ms, heard_peaks(tracker(audio)))
+
+
+def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Grids]:
+    paths = training_sets(folder)
+    for path in progress(paths, "listening"):
+        try:
+            if piece := song_grids(path, tracker):
+                yield piece
+        except Mania4KError as error:
+            click.echo(f"skipped: {error}", err=True)
+    pieces = timed_pieces(timed) if timed else []
+    for timed_piece in progress(pieces, "listening to pieces") if pieces else []:
+        try:
+            if piece := piece_grids(timed_piece, tracker):
+                yield piece
+        except Mania4KError as error:
+            click.echo(f"skipped: {error}", err=True)
+
+
+@click.command(cls=Command)
+@sources_and_output("timing/fitted/metrical_level.py")
+@click.option("--checkpoint", default="bundled", show_default=True, help="Beat network.")
+def main(folder: Path, output: Path, timed: Path | None, checkpoint: str) -> None:
+    """Learn how much a beat network counts from the beatmap sets in FOLDER."""
+    use_utf8()
+    pieces = list(_all_grids(folder, timed, load_beat_tracker(checkpoint)))
+    if len(pieces) < FOLDS:
+        raise ConfigError(f"{folder}: only {len(pieces)} songs with one steady tempo; at least {FOLDS} are needed")
+    text = learn(choices_of(pieces))
+    save_bytes(output, text.encode("utf-8"))
+    click.echo(text.splitlines()[2])
+
+
+if __name__ == "__main__":
+    main()

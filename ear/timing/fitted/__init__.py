@@ -1,0 +1,6 @@
+"""Weights of the timing, fitted by `ear.fitting`."""
+
+__all__ = [
+    "metrical_level",
+    "onset_grid",
+]

@@ -1,0 +1,73 @@
+"""Does one tempo hold? Where a fitted beat agrees with what is heard from one stretch of a song to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ear.timing.tempo import FOLD_BINS, FOLD_WINDOW_S, fold_windows
+
+SPAN_WINDOWS = 2
+"""Windows of `FOLD_WINDOW_S` judged together: 8 s hold enough onsets to tell where the beat is."""
+
+AGREE_MS = 8.0
+"""A stretch agrees when its onsets are within this of where the whole song's fold has them."""
+
+AGREE_SHARE = 0.85
+"""… or nearly as well there as where they fit best: repeated notes fit at every quarter of a beat."""
+
+QUIET_SHARE = 0.25
+"""Stretches with less rhythm than this share of the median say nothing."""
+
+HARMONICS = 40
+"""Harmonics of the beat that are compared."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steadiness:
+    """Agreement of each stretch of a song with one tempo and phase."""
+
+    agrees: NDArray[np.bool_] = field(repr=False)  # [window]
+    heard: NDArray[np.bool_] = field(repr=False)  # [window], false where there is too little rhythm to tell
+
+    @property
+    def share(self) -> float:
+        """Share of the stretches heard that agree, 0–1; 0 where nothing is heard."""
+        return float(self.agrees[self.heard].mean()) if self.heard.any() else 0.0
+
+    def longest_run(self) -> tuple[int, int]:
+        """First window and the one after the last of the longest run with no two disagreeing windows in a row."""
+        bad = self.heard & ~self.agrees
+        breaks = np.flatnonzero(bad[:-1] & bad[1:]) if bad.size > 1 else np.zeros(0, np.int64)
+        broken = np.zeros(bad.size, bool)
+        broken[breaks] = broken[breaks + 1] = True
+        best, start = (0, 0), 0
+        for end in [*np.flatnonzero(broken).tolist(), bad.size]:
+            if end - start > best[1] - best[0]:
+                best = (start, end)
+            start = end + 1
+        return best
+
+
+def steadiness(total: NDArray[np.float32], frame_ms: float, hz: float) -> Steadiness:
+    """How the stretches of `total` [frame] keep to beats at `hz`; the phase is the one most of them share."""
+    folded = fold_windows(total, frame_ms, hz)
+    harmonics = np.fft.rfft(folded - folded.mean(axis=1, keepdims=True), axis=1)
+    harmonics[:, HARMONICS + 1 :] = 0.0
+    whole = harmonics.sum(axis=0)
+    ends = np.minimum(np.arange(len(folded)) + SPAN_WINDOWS, len(folded))
+    span = np.array([harmonics[max(0, end - SPAN_WINDOWS) : end].sum(axis=0) for end in ends])
+    match = np.fft.irfft(span * np.conj(whole), FOLD_BINS, axis=1)  # [window, shift]
+    bin_ms = 1000 / hz / FOLD_BINS
+    near = round(AGREE_MS / bin_ms)
+    at_zero = np.maximum(match[:, : near + 1].max(axis=1), match[:, -near:].max(axis=1) if near else -np.inf)
+    energy = np.sqrt((np.abs(span) ** 2).sum(axis=1))
+    heard = energy > QUIET_SHARE * np.median(energy)
+    return Steadiness((at_zero >= AGREE_SHARE * match.max(axis=1)) & (at_zero > 0), heard)
+
+
+def window_ms(window: int) -> float:
+    """Start of a window on the clock of the stretch that was judged."""
+    return window * FOLD_WINDOW_S * 1000

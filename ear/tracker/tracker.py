@@ -1,0 +1,129 @@
+"""Run a Beat This network over a whole song: how likely each frame is a beat and a downbeat.
+
+    tracker = load_beat_tracker()                  # the bundled weights
+    activations = tracker(load_audio(path))        # 50 frames a second
+    beats = pick_beats(activations)                # ear.tracker.beats
+
+Network and windows are those of `beat_this` (Foscarin, Schlüter, Widmer: Beat This! Accurate beat tracking without
+DBN postprocessing, ISMIR 2024); its own inference module is not used, since that needs torchaudio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ear.audio.decode import SAMPLE_RATE, Audio
+from ear.audio.spectrogram import BEAT_THIS_FRAMES_PER_SECOND, beat_this_mel
+from ear.tracker.checkpoint import find_checkpoint
+from runtime.onnx.backend import Library, choose_library
+
+Logits = NDArray[np.float32]
+RunWindow = Callable[[NDArray[np.float32]], Logits]
+"""Spectrogram [frame, 128] to logits [2, frame] (beat, downbeat), for one window."""
+
+WINDOW_FRAMES = 1500
+"""Frames a network sees at a time, 30 s, where its checkpoint does not say otherwise: Beat This's own training length."""
+
+BORDER_FRAMES = 6
+"""Frames at a window's edges that are thrown away: training gave them no gradient (twice the loss's tolerance)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeatActivations:
+    """What the network hears: probabilities in 0–1; frame k is centred on k / frames_per_s seconds."""
+
+    beat: NDArray[np.float32] = field(repr=False)  # [frame]
+    downbeat: NDArray[np.float32] = field(repr=False)  # [frame]
+    frames_per_s: float = BEAT_THIS_FRAMES_PER_SECOND
+
+
+class OpenedNetwork(NamedTuple):
+    """A network on a device, ready to run; longer windows than it was trained on make it worse."""
+
+    run_window: RunWindow
+    device: str
+    window_frames: int = WINDOW_FRAMES
+
+
+@dataclass(frozen=True, slots=True)
+class BeatTracker:
+    """A loaded network with its back end: audio in, activations out. Equal audio gives equal activations."""
+
+    network: OpenedNetwork = field(repr=False)
+    checkpoint: Path
+    backend: Library
+
+    @property
+    def device(self) -> str:
+        return self.network.device
+
+    def __call__(self, audio: Audio) -> BeatActivations:
+        """Activations of a whole song, which is decoded at 22,050 Hz (as `load_audio` does) or resampled to it."""
+        mel = beat_this_mel(_at_network_rate(audio))
+        return activations_of(mel, self.network.run_window, self.network.window_frames)
+
+
+def load_beat_tracker(checkpoint: str = "bundled", backend: str = "auto", device: str = "auto") -> BeatTracker:
+    """A beat tracker from a checkpoint: `bundled`, an official name (`final0`, `small0`, …), or a file.
+
+    `backend` is auto, torch or onnx (runtime.onnx.backend); an `.onnx` file always runs on onnxruntime.
+    `device`: auto, cpu, cuda, cuda:1 …, and dml or directml with onnxruntime. Raises CheckpointError or ConfigError.
+    """
+    path = find_checkpoint(checkpoint)
+    library = choose_library("onnx" if path.suffix.lower() == ".onnx" else backend, device)
+    if library == "onnx":
+        from ear.tracker.onnx_runner import open_onnx
+
+        return BeatTracker(open_onnx(path, device), path, "onnx")
+    from ear.tracker.torch_runner import open_torch
+
+    return BeatTracker(open_torch(path, device), path, "torch")
+
+
+def activations_of(
+    mel: NDArray[np.float32], run_window: RunWindow, window_frames: int = WINDOW_FRAMES
+) -> BeatActivations:
+    """Activations of a spectrogram [frame, 128] of any length, from overlapping windows."""
+    logits = np.full((2, len(mel)), -np.inf, np.float32)
+    for window in reversed(list(windows(len(mel), window_frames))):  # where windows overlap, the earlier one counts
+        padded = np.pad(mel[window.first : window.last], ((window.left, window.right), (0, 0)))
+        found = run_window(padded)[:, BORDER_FRAMES : len(padded) - BORDER_FRAMES]
+        start = window.first - window.left + BORDER_FRAMES
+        logits[:, start : start + found.shape[1]] = found
+    beat, downbeat = 1.0 / (1.0 + np.exp(-logits.clip(-80.0, 80.0)))
+    return BeatActivations(beat.astype(np.float32), downbeat.astype(np.float32))
+
+
+class Window(NamedTuple):
+    """Frames [first, last) of the song, with `left` and `right` frames of silence around."""
+
+    first: int
+    last: int
+    left: int
+    right: int
+
+
+def windows(frames: int, length: int = WINDOW_FRAMES) -> Iterator[Window]:
+    """Windows of `length` that cover a song but for their borders; the last is moved back to be full."""
+    usable = length - 2 * BORDER_FRAMES
+    starts = np.arange(-BORDER_FRAMES, max(frames - BORDER_FRAMES, 1 - BORDER_FRAMES), usable)
+    if frames > usable:
+        starts[-1] = frames + BORDER_FRAMES - length
+    for start in map(int, starts):
+        end = start + length
+        yield Window(max(start, 0), min(end, frames), max(-start, 0), max(0, min(BORDER_FRAMES, end - frames)))
+
+
+def _at_network_rate(audio: Audio) -> NDArray[np.float32]:
+    if audio.sample_rate == SAMPLE_RATE:
+        return audio.samples
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(audio.samples, audio.sample_rate, SAMPLE_RATE, quality="HQ")
+    return resampled

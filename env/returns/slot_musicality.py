@@ -1,0 +1,120 @@
+"""Does a phrase follow its song? The reward's song terms for rows that lie on grid slots, many times faster.
+
+Terms and bands are those of `reward.terms.musicality` and `reward.terms.local_musicality`; what a piece offers at each slot is computed
+once. `tests/test_env_scoring.py` holds the measures to the reward's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from env.task.songs import Piece
+from reward.core.batch_view import SECTION_BEATS
+from reward.terms.local_musicality import SLOTS_PER_BEAT
+from reward.terms.musicality import COVER_MS, MAX_STRENGTH, MIN_ROWS, WEAK_SHARE
+
+TERMS = (
+    "musicality/onsets",
+    "musicality/support",
+    "musicality/coverage",
+    "musicality/silence",
+    "musicality/presence",
+    "musicality/choice",
+)
+ONSETS, SUPPORT, COVERAGE, SILENCE, PRESENCE, CHOICE = range(len(TERMS))
+QUARTERS = SECTION_BEATS * SLOTS_PER_BEAT
+"""Quarter beats of a phrase."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a piece offers: its slots and its onsets."""
+
+    slot: NDArray[np.float64]  # [slot, 3], capped onset strength, 1 where it is weak, 1 where the song is silent
+    peak_ms: NDArray[np.float64]  # [peak], time of a note that meets it
+    peak_strength: NDArray[np.float64]  # [peak], capped
+
+
+def offer_of(piece: Piece) -> Offer:
+    """Everything that does not depend on what is written."""
+    song, note_ms = piece.song, piece.grid.slot_ms
+    frames, axis = song.frames(note_ms), np.arange(song.strength.size)
+    strength = np.minimum(np.interp(frames, axis, song.near_strength, 0.0, 0.0), MAX_STRENGTH)
+    weak = np.interp(frames, axis, song.near_onset, 0.0, 0.0) < WEAK_SHARE * song.typical_onset
+    nearest = np.round(frames).astype(np.int64)
+    outside = (nearest < 0) | (nearest >= song.silent.size)
+    silent = outside | song.silent[np.clip(nearest, 0, song.silent.size - 1)]
+    peaks = np.minimum(song.strength[song.peaks], MAX_STRENGTH).astype(np.float64)
+    return Offer(
+        np.stack([strength, weak, silent], axis=1), song.peaks.astype(np.float64) * song.hop_ms - song.lag_ms, peaks
+    )
+
+
+def follow(piece: Piece, offer: Offer, heads: NDArray[np.int64], start_ms: float, end_ms: float) -> NDArray[np.float64]:
+    """[term] measures of the phrase from `start_ms` to `end_ms` with note heads on the slots `heads`."""
+    song = piece.song
+    first, last = np.searchsorted(offer.peak_ms, [start_ms, end_ms])
+    beat_ms = (end_ms - start_ms) / SECTION_BEATS
+    quarter_ms = start_ms + np.arange(QUARTERS) * beat_ms / SLOTS_PER_BEAT
+    axis = np.arange(song.strength.size)
+    strength = np.interp(song.frames(quarter_ms), axis, song.near_strength, 0.0, 0.0)
+    low, high = np.clip(np.round(song.frames(np.array([start_ms, end_ms]))), 0, song.silent.size).astype(np.int64)
+    audible = (~song.silent[low:high]).sum() > (end_ms - start_ms) / song.hop_ms / 2
+    head_ms = piece.grid.slot_ms[heads]
+    quarter = np.clip(np.round((head_ms - start_ms) / (beat_ms / SLOTS_PER_BEAT)), 0, QUARTERS - 1).astype(np.int64)
+    out = np.full(len(TERMS), np.nan)
+    if audible:
+        out[PRESENCE] = float(heads.size > 0)
+    if heads.size:
+        capped = np.minimum(strength, MAX_STRENGTH)
+        _measure(head_ms, offer.slot[heads], offer.peak_ms[first:last], offer.peak_strength[first:last], out)
+        out[CHOICE] = _choice(quarter, capped)
+    return out
+
+
+@njit(cache=True)
+def _measure(head_ms, offered, peak_ms, peak_strength, out):  # type: ignore[no-untyped-def]
+    """onsets, support, coverage and silence of rows head_ms [row] with offered [row, 3]."""
+    count = head_ms.size
+    out[SILENCE] = offered[:, 2].sum() / count
+    if count < MIN_ROWS:
+        return
+    out[SUPPORT] = offered[:, 1].sum() / count
+    order = np.argsort(-peak_strength, kind="mergesort")
+    possible, strong, covered = 0.0, 0, 0
+    for rank in range(min(count, order.size)):
+        possible += peak_strength[order[rank]]
+        if rank * 2 >= count:
+            continue
+        strong += 1
+        at = np.searchsorted(head_ms, peak_ms[order[rank]])
+        near = at < count and head_ms[at] - peak_ms[order[rank]] <= COVER_MS
+        if near or (at > 0 and peak_ms[order[rank]] - head_ms[at - 1] <= COVER_MS):
+            covered += 1
+    if possible > 0:
+        out[ONSETS] = offered[:, 0].sum() / possible
+    if strong > 0:
+        out[COVERAGE] = covered / strong
+
+
+@njit(cache=True)
+def _choice(quarter, strength):  # type: ignore[no-untyped-def]
+    """Mean product of z-scores of having a row and of strength [quarter], each about its place in the beat."""
+    taken = np.zeros(QUARTERS)
+    taken[quarter] = 1.0
+    one, two = _about_place(taken), _about_place(strength)
+    return (one * two).mean()
+
+
+@njit(cache=True)
+def _about_place(values):  # type: ignore[no-untyped-def]
+    left = np.empty(QUARTERS)
+    for place in range(SLOTS_PER_BEAT):
+        left[place::SLOTS_PER_BEAT] = values[place::SLOTS_PER_BEAT] - values[place::SLOTS_PER_BEAT].mean()
+    left -= left.mean()
+    spread = np.sqrt((left * left).mean())
+    return left / spread if spread > 1e-6 else np.zeros(QUARTERS)

@@ -1,0 +1,8 @@
+"""The task of the environment: songs, sections, states and transitions."""
+
+__all__ = [
+    "dynamics",
+    "episodes",
+    "kernels",
+    "songs",
+]

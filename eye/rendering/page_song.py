@@ -1,0 +1,84 @@
+"""A chart's song for the page: where its file is, what the review hears of it, how late it sounds after the notes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from chart.formats.osz import read_osz_audio
+from chart.formats.parsing import read_bytes
+from chart.formats.read import audio_beside
+from chart.model import Chart
+from ear.audio.clock import MIN_CONFIDENCE, SOURCE_LAG_MS
+from ear.audio.decode import load_audio
+from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.audio.spectrogram import FRAMES_PER_SECOND, log_mel
+from reward.core import song as reward_song
+from reward.core.song import Song, song_of_mel
+from runtime.errors import AudioFileError, ChartFileError
+
+logger = logging.getLogger(__name__)
+
+MAX_AUDIO_BYTES = 64_000_000
+"""Largest song that is embedded: browsers hold it several times while they read the page."""
+SOURCES = {".sm": "stepmania", ".ssc": "stepmania", ".qua": "quaver"}
+"""Whose clock a chart file keeps, by suffix; all others keep osu!'s."""
+
+
+@dataclass(frozen=True, slots=True)
+class SongFile:
+    """A song as it lies in its file."""
+
+    name: str  # a file name; its suffix tells the format
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is known of a song."""
+
+    song: Song | None  # for the review; None where it cannot be decoded
+    lag_ms: float  # how much later than a note its sound comes
+
+
+def song_of(path: Path, chart: Chart, audio: Path | None = None) -> SongFile | None:
+    """The song of a chart file: `audio` if given, else the set's own or the one beside; None (and a word) without."""
+    try:
+        if audio is not None:
+            return SongFile(audio.name, read_bytes(audio, MAX_AUDIO_BYTES))
+        if path.suffix.lower() == ".osz":
+            return SongFile(chart.audio_filename, read_osz_audio(path, chart.audio_filename))
+        beside = audio_beside(path, chart)
+        return SongFile(beside.name, read_bytes(beside, MAX_AUDIO_BYTES))
+    except ChartFileError as error:
+        if audio is not None:
+            raise
+        logger.warning("the page will be silent: %s", error)
+        return None
+
+
+def hear(file: SongFile | None, chart: Chart, usual_ms: float) -> Heard:
+    """Listen to a song against the notes of `chart`; `usual_ms` is the lag where none can be measured.
+
+    The page needs the lag of the sound itself; the review needs the lag of its own onset strength, which rises some ms
+    after the sound because its windows are long.
+    """
+    if file is None:
+        return Heard(None, usual_ms)
+    try:
+        audio = load_audio(file.data, name=file.name)
+    except AudioFileError as error:
+        logger.warning("reviewed without the song: %s", error)
+        return Heard(None, usual_ms)
+    song = song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
+    song = replace(song, lag_ms=reward_song.estimate_lag_ms(chart, song))
+    lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), np.unique(chart.time_ms))
+    return Heard(song, lag.lag_ms if lag.confidence >= MIN_CONFIDENCE else usual_ms)
+
+
+def usual_lag_ms(path: Path) -> float:
+    """How much later than a note its sound comes in files of this kind."""
+    return SOURCE_LAG_MS[SOURCES.get(path.suffix.lower(), "osu")]

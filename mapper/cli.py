@@ -1,0 +1,110 @@
+"""The command line of `generate`: options in, one call, a table out. Nothing heavy is imported before it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.command import ChoicesOption, Command, NumbersOption, stages, use_utf8
+from runtime.errors import Mania4KError
+
+if TYPE_CHECKING:
+    from eye.critique.explanation import ModelReasons
+
+PATH = click.Path(path_type=Path)
+LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
+EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: slower, nearer to what is asked."}
+
+
+@click.command(
+    cls=Command,
+    help="Write an .osz with 4K difficulties for SONG (mp3, ogg, opus, flac or wav), or one for each song of a folder.",
+)
+@click.argument("song", type=PATH, required=False)
+@click.option("-o", "--out", type=PATH, help="The .osz to write (for a folder: the folder); default: the song's name.")
+@click.option("--stars", cls=NumbersOption, help="One difficulty each: --stars 2 3.5 5 (the default).")
+@click.option("--set", "names", cls=ChoicesOption, choices=LEVELS, help=f"By name: --set {' '.join(LEVELS)}")
+@click.option("--seed", default=0, show_default=True, help="Another seed writes other charts.")
+@click.option("--style", type=click.Choice(["keyboard", "pad"]), help="Default: that of --like, else keyboard.")
+@click.option("--holds", type=float, help="Share of holds among the notes, such as 0.2; people's usual 0.1 otherwise.")
+@click.option("--patterns", help="Share of rows in each: jumpstream=.5,chordjack=.1")
+@click.option("--like", type=PATH, help="Follow a map's style, holds, patterns and density.")
+@click.option("--from", "from_map", type=PATH, help="Keep a map's timing, song and names; add difficulties to it.")
+@click.option("--section", help="With --from: write only 1:05-1:20 of its charts anew.")
+@click.option("--keep", type=click.Choice(["rest"]), help="With --section: what stays as it is (always the rest).")
+@click.option("--difficulty", default="", help="With --section: only in the chart of this name.")
+@click.option("--timing", type=PATH, help="Timing to map on: a .timing.txt of `mania4k timing`, or a chart.")
+@click.option("--title", default="", help="Default: the song's tag, else its file name.")
+@click.option("--artist", default="", help="Default: the song's tag.")
+@click.option("--creator", default="", help="Name of the mapper shown in the game; default: mania4k.")
+@click.option("--audio-start", default=0.0, show_default=True, help="No note before this second of the song.")
+@click.option("--tolerance", default=0.05, show_default=True, help="Stars that a difficulty may be off.")
+@click.option("--guidance", default=1.0, show_default=True, help="More than 1: what is asked weighs more; slower.")
+@click.option("--fast", "effort", flag_value="fast", help=EFFORT_HELP["fast"])
+@click.option("--best", "effort", flag_value="best", help=EFFORT_HELP["best"])
+@click.option("--candidates", type=int, help="Takes of each difficulty that are written side by side (normally 3).")
+@click.option("--time-budget", type=float, help="Seconds after which the nearest that was found is taken.")
+@click.option("--checkpoint", type=PATH, help="A mapper trained by you, or its folder of `export`.")
+@click.option("--backend", type=click.Choice(["auto", "torch", "onnx"]), default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="Where the network hears: cpu, cuda, rocm, dml.")
+@click.option("--report", "report_path", type=PATH, help="Write what was asked and got as JSON (.json).")
+@click.option("--no-page", is_flag=True, help="Write no page to watch and play the charts on (a folder gets none).")
+@click.option("--workers", default=1, show_default=True, help="For a folder: songs at a time.")
+@click.option("--ray", default="", help="For a folder: address of a Ray cluster, HOST:PORT; folders must be shared.")
+def main(song: Path | None, report_path: Path | None, no_page: bool, workers: int, ray: str, **options: Any) -> None:
+    use_utf8()
+    from mapper.request.options import GenerateConfig, parse_patterns, parse_section
+
+    del options["keep"]
+    options["patterns"] = parse_patterns(options["patterns"]) if options["patterns"] else {}
+    options["section"] = parse_section(options["section"]) if options["section"] else None
+    chosen = {name: value for name, value in options.items() if value is not None}
+    if song is not None and song.is_dir() and chosen.get("out", Path()).suffix.lower() != ".osz":
+        from mapper.batch import generate_folder
+        from runtime.workers import Workers
+
+        generate_folder(song, chosen.pop("out", None), chosen, report_path, Workers(workers, ray))
+        return
+    if song is None and "from_map" not in chosen:
+        raise click.UsageError("no song: name an audio file, or a map with --from")
+    _one_song(GenerateConfig(song=song, **chosen), report_path, not no_page)
+
+
+def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
+    from mapper.generate import run
+    from mapper.output.report import print_table, warnings_of
+    from runtime.atomic_write import check_writable
+
+    if report_path is not None:
+        check_writable(report_path)
+    with stages({"hear": "Hearing the song", "write": "Writing charts", "pack": "Packing"}) as progress:
+        result = run(config, progress, with_reasons=with_page)
+    assert result.report is not None, "run always reports"
+    print_table(result.report)
+    for line in warnings_of(result.report):
+        click.echo(f"warning: {line}", err=True)
+    if report_path is not None:
+        result.report.save(report_path)
+    if with_page:
+        names = [one.name for one in result.report.difficulties]
+        stars = {one.name: one.asked_stars for one in result.report.difficulties}
+        _page_beside(result.path, stars, config.seed, dict(zip(names, result.reasons, strict=True)))
+    click.echo(result.path)
+
+
+def _page_beside(
+    path: Path, asked_stars: dict[str, float], seed: int, reasons: dict[str, ModelReasons] | None = None
+) -> None:
+    """Write the set's page; a set without its page is still a set. Both dictionaries are by difficulty's name."""
+    from eye.page import PageConfig, page_of_file
+
+    try:
+        click.echo(page_of_file(PageConfig(path, path.with_suffix(".html"), seed=seed), asked_stars, reasons))
+    except Mania4KError as error:
+        click.echo(f"warning: no page was written: {error}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Augmentation of training stretches: what may be changed in a chart, its song and its controls without a lie.
+
+Every function takes the arrays of `mapper.data.batches.Stretches.stretch` and a random generator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.model import KEYS
+from mapper.tokens.row_codes import (
+    HOLD_END,
+    HOLD_START,
+    SYMBOLS,
+    TAP,
+    hand_swapped_codes,
+    hand_swapped_states,
+    mirrored_codes,
+    mirrored_states,
+)
+
+MIRROR_CHANCE = 0.5
+GAIN = (0.85, 1.15)
+BAND_MASKS, WIDEST_BAND_MASK = 2, 12
+EQUALISER_KNOTS, EQUALISER_SPREAD = 5, 0.08
+"""Points of a random equaliser's curve over the bands; standard deviation in the units of the log-mel (about 0–1)."""
+PITCH_CHANCE, MOST_PITCH_BANDS = 0.5, 3
+SYNC_JITTER_FRAMES = 0.4
+"""Standard deviation, 4 ms: maps and their audio agree no better."""
+TEMPO_CHANCE, TEMPO_CHANGE = 0.4, 0.08
+DROP_CONTROL_CHANCE, DROP_ALL_CONTROLS_CHANCE = 0.2, 0.1
+NOISY_HISTORY_CHANCE, MOST_NOISE = 0.5, 0.15
+
+_HAS_HOLD = ((SYMBOLS == HOLD_START) | (SYMBOLS == HOLD_END)).any(-1)
+_TAPS = (SYMBOLS == TAP).sum(-1)
+
+
+def augmented(arrays: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
+    """The stretch seen in a mirror or with hands exchanged, louder or faster, with some controls left out."""
+    _mirror(arrays, random)
+    if arrays["mel"].shape[0]:
+        _change_sound(arrays, random)
+        if random.random() < TEMPO_CHANCE:
+            _change_tempo(arrays, float(np.exp(random.uniform(-TEMPO_CHANGE, TEMPO_CHANGE))))
+    _drop_controls(arrays["controls"], random)
+    return arrays
+
+
+def _mirror(arrays: dict[str, Any], random: np.random.Generator) -> None:
+    """Which of both was done is told: people's own left and right stay apart."""
+    tables = ((mirrored_codes(), mirrored_states()), (hand_swapped_codes(), hand_swapped_states()))
+    for number, (codes, states) in enumerate(tables):
+        if random.random() < MIRROR_CHANCE:
+            arrays["mirrored"][number] = 1.0
+            for name in ("code", "next_code"):
+                arrays[name] = codes[arrays[name]]
+            for name in ("held", "next_held"):
+                arrays[name] = states[arrays[name]]
+
+
+def _change_sound(arrays: dict[str, Any], random: np.random.Generator) -> None:
+    mel = arrays["mel"] * np.float32(random.uniform(*GAIN))
+    bands = np.arange(mel.shape[1])
+    knots = random.normal(0, EQUALISER_SPREAD, EQUALISER_KNOTS)
+    curve = np.interp(bands, np.linspace(0, bands[-1], EQUALISER_KNOTS), knots).astype(np.float32)
+    mel = np.where(mel > 0, np.maximum(mel + curve, 0), 0)  # silence stays silent
+    if random.random() < PITCH_CHANCE:
+        up = int(random.integers(-MOST_PITCH_BANDS, MOST_PITCH_BANDS + 1))
+        mel = mel[:, np.clip(bands - up, 0, bands[-1])]
+    for _ in range(BAND_MASKS):
+        low = random.integers(0, mel.shape[1] - WIDEST_BAND_MASK)
+        mel[:, low : low + random.integers(0, WIDEST_BAND_MASK + 1)] = 0
+    arrays["mel"] = mel
+    arrays["slot_frame"] = arrays["slot_frame"] + np.float32(random.normal(0, SYNC_JITTER_FRAMES))
+
+
+def _change_tempo(arrays: dict[str, Any], slower: float) -> None:
+    """Stretch the song by the factor `slower`; its pitch stays. Density falls with it, and the stars about as much."""
+    mel = arrays["mel"]
+    frames = round(mel.shape[0] * slower)
+    at = np.minimum(np.arange(frames) / slower, mel.shape[0] - 1.001)
+    before = at.astype(int)
+    share = (at - before)[:, None].astype(np.float32)
+    arrays["mel"] = mel[before] * (1 - share) + mel[np.minimum(before + 1, mel.shape[0] - 1)] * share
+    arrays["slot_frame"] = arrays["slot_frame"] * np.float32(slower)
+    arrays["beat_ms"] = arrays["beat_ms"] * np.float32(slower)
+    arrays["controls"][:2] /= slower  # stars and notes a second
+
+
+def _drop_controls(controls: NDArray[np.float32], random: np.random.Generator) -> None:
+    """Leave out some controls: stars, notes a second, hold share, style (index 3), pattern mix (from 4, as one)."""
+    drop = random.random(5) < DROP_CONTROL_CHANCE
+    if random.random() < DROP_ALL_CONTROLS_CHANCE:
+        drop[:] = True
+    controls[:3][drop[:3]] = np.nan
+    if drop[3]:
+        controls[3] = 0
+    if drop[4]:
+        controls[4:] = np.nan
+
+
+def noisy_history(
+    slot: NDArray[np.int64],
+    code: NDArray[np.int64],
+    held: NDArray[np.int64],
+    free_slots: NDArray[np.int64],
+    random: np.random.Generator,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(slot, code) of rows as an imperfect writer would have left them: some taps missing, moved or added.
+
+    What comes next is still the human's: so the mapper learns not to be led astray by its own mistakes. `held` [row]
+    is the held state after each row, `free_slots` where rows may be added. Holds stay, so held states do too.
+    """
+    noise = random.uniform(0, MOST_NOISE)
+    only_taps = ~_HAS_HOLD[code]
+    kept = ~(only_taps & (random.random(slot.size) < noise))
+    code = code.copy()
+    for row in np.flatnonzero(only_taps & kept & (random.random(slot.size) < noise)):
+        code[row] = _taps(int(_TAPS[code[row]]), int(held[row]), random)
+    added = np.sort(
+        random.choice(free_slots, min(random.binomial(slot.size, noise / 2), free_slots.size), replace=False)
+    )
+    before = np.searchsorted(slot, added)
+    held_there = np.where(before > 0, held[np.maximum(before - 1, 0)], 0)
+    added_code = np.array([_taps(1, int(state), random) for state in held_there], np.int64)
+    slots = np.concatenate((slot[kept], added[added_code > 0]))
+    codes = np.concatenate((code[kept], added_code[added_code > 0]))
+    order = np.argsort(slots, kind="stable")
+    return slots[order], codes[order]
+
+
+def _taps(count: int, held: int, random: np.random.Generator) -> int:
+    """Code of `count` taps in random columns that are not held; 0 when none is free."""
+    free = [column for column in range(KEYS) if not held >> column & 1]
+    columns = random.permutation(free)[:count]
+    return int(sum(TAP << (2 * int(column)) for column in columns))

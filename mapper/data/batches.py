@@ -1,0 +1,200 @@
+"""Stretches of charts as tensors for training and scoring.
+
+A stretch is `CELLS` consecutive cells of one chart with their audio and rows. Rows beyond `MAX_ROWS` are cut off, and
+with them the slots after the last row kept: they are not scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
+from mapper.data.augment import NOISY_HISTORY_CHANCE, augmented, noisy_history
+from mapper.data.corpus import Corpus
+from mapper.network.model import Cells, RowTokens, cells_of, elapsed_bucket
+from mapper.tokens.conditioning_vector import Controls
+from mapper.tokens.row_codes import STARTS_NOTE, Rows, held_states
+from mapper.tokens.window import CELLS, LONG_AGO_TICKS, MAX_ROWS, cell_arrays
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The human's rows of a stretch, each to be guessed from the state after the last row that was read before it."""
+
+    state: Tensor  # [batch, target], int64, index of that row in `RowTokens`
+    slot: Tensor  # [batch, target], int64
+    code: Tensor  # [batch, target], int64, 0 for padding
+    held: Tensor  # [batch, target], int64, held state before the row
+    elapsed: Tensor  # [batch, target], int64, bucket of the ticks since the row that was read
+
+    @property
+    def valid(self) -> Tensor:
+        """[batch, target], bool, false for padding."""
+        return self.code > 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Everything the loss needs. `previous_row`, `target` and `scored` are per slot: hazard supervision."""
+
+    cells: Cells
+    controls: Tensor  # [batch, CONTROL_FEATURES], `mapper.tokens.conditioning_vector.Controls.features`
+    rows: RowTokens
+    targets: Targets
+    previous_row: Tensor  # [batch, slot], int64, the last row read before the slot
+    elapsed: Tensor  # [batch, slot], int64, bucket of the ticks since that row
+    target: Tensor  # [batch, slot], bool, a row of the human falls here
+    scored: Tensor  # [batch, slot], bool
+    release_only: Tensor  # [batch, slot], bool, the row here holds no note head
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return _moved(self, device)
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return type(value)(**{field.name: _moved(getattr(value, field.name), device) for field in fields(value)})
+
+
+@dataclass(frozen=True)
+class PreparedChart:
+    """A chart of the corpus with what is derived from its rows."""
+
+    grid: Grid
+    rows: Rows
+    held: NDArray[np.int64]  # [row], held state after each row
+
+
+class Stretches:
+    """Cuts stretches out of a corpus; keeps the prepared charts it has seen."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.prepared = lru_cache(maxsize=None)(self._prepare)
+
+    def _prepare(self, chart: int) -> PreparedChart:
+        rows = self.corpus.chart_rows(chart)
+        return PreparedChart(self.corpus.grid(chart), rows, held_states(rows.code))
+
+    def playable_cells(self, chart: int) -> tuple[int, int]:
+        """First and last cell that a stretch should cover.
+
+        Of a chart with its song all of them, for people's choice to write nothing in an intro is learnt, too; else
+        from a bar before the first row to a bar after the last.
+        """
+        prepared = self.prepared(chart)
+        if self.corpus.songs[self.corpus.charts[chart].song].has_audio:
+            return 0, prepared.grid.cells
+        first, last = prepared.rows.slot[[0, -1]] // SLOTS_PER_CELL
+        return max(int(first) - 16, 0), min(int(last) + 16, prepared.grid.cells)
+
+    def cover(self, chart: int) -> list[int]:
+        """First cells of stretches that together cover the chart."""
+        first, last = self.playable_cells(chart)
+        return list(range(first, max(last - 8, first + 1), CELLS))
+
+    def stretch(self, chart: int, first_cell: int, augment: np.random.Generator | None = None) -> dict[str, Any]:
+        """One stretch as arrays; see `collate`. With `augment` it is changed as `mapper.data.augment` tells."""
+        prepared = self.prepared(chart)
+        grid, entry = prepared.grid, self.corpus.charts[chart]
+        song = self.corpus.songs[entry.song]
+        cells = slice(first_cell, min(first_cell + CELLS, grid.cells))
+        arrays = cell_arrays(grid, cells, self.corpus.features(chart) if song.has_audio else None, song.lag_ms)
+        noise = augment if augment is not None and augment.random() < NOISY_HISTORY_CHANCE else None
+        arrays |= _row_arrays(prepared, cells, noise)
+        controls = [entry.stars, entry.notes_per_s, entry.hold_share, entry.style, *entry.patterns]
+        arrays["controls"] = np.array(controls, np.float32)
+        arrays["mirrored"] = np.zeros(2, np.float32)
+        return augmented(arrays, augment) if augment is not None else arrays
+
+
+def _row_arrays(prepared: PreparedChart, cells: slice, noise: np.random.Generator | None) -> dict[str, Any]:
+    """Decoder input, row targets and hazard supervision of a stretch; with `noise` the rows read are not the human's."""
+    grid, rows = prepared.grid, prepared.rows
+    first_slot, end_slot = cells.start * SLOTS_PER_CELL, cells.stop * SLOTS_PER_CELL
+    first, last = np.searchsorted(rows.slot, [first_slot, end_slot])
+    slot, code = rows.slot[first:last], rows.code[first:last]
+    held = np.concatenate(([prepared.held[first - 1] if first else 0], prepared.held[first:last]))
+    read_slot, read_code = slot, code
+    if noise is not None and slot.size:
+        free = np.setdiff1d(np.arange(first_slot, end_slot, SLOTS_PER_CELL), slot)
+        read_slot, read_code = noisy_history(slot, code, held[1:], free[grid.usable[free]], noise)
+    if read_slot.size > MAX_ROWS - 1:
+        read_slot, read_code = read_slot[: MAX_ROWS - 1], read_code[: MAX_ROWS - 1]
+        end_slot = int(read_slot[-1]) + 1
+        slot, code = slot[slot < end_slot], code[slot < end_slot]
+    tick_before = grid.tick[rows.slot[first - 1]] if first else grid.tick[first_slot] - LONG_AGO_TICKS
+    tick = np.concatenate(([tick_before], grid.tick[read_slot]))
+    slots = np.arange(first_slot, cells.stop * SLOTS_PER_CELL)
+    previous, previous_of_target = np.searchsorted(read_slot, slots), np.searchsorted(read_slot, slot)
+    release_only = np.zeros(slots.size, bool)
+    release_only[slot - first_slot] = ~STARTS_NOTE[code]
+    return {
+        "code": np.concatenate(([0], read_code)),
+        "held": np.concatenate((held[:1], held[np.searchsorted(slot, read_slot, side="right")])),
+        "slot": np.concatenate(([0], read_slot - first_slot)),
+        "row_elapsed": np.concatenate(([LONG_AGO_TICKS], np.diff(tick))),
+        "beat": (np.concatenate(([grid.tick[first_slot]], tick[1:])) - grid.tick[first_slot]) / TICKS_PER_BEAT,
+        "next_state": previous_of_target,
+        "next_slot": slot - first_slot,
+        "next_code": code,
+        "next_held": held[: slot.size],
+        "next_elapsed": grid.tick[slot] - tick[previous_of_target],
+        "previous_row": previous,
+        "elapsed": grid.tick[slots] - tick[previous],
+        "target": np.isin(slots, slot),
+        "scored": grid.usable[slots] & (slots < end_slot),
+        "release_only": release_only,
+    }
+
+
+def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
+    """Pad stretches to a common size: [batch, …] tensors of one `Batch`."""
+    cells_valid = stacked([np.ones(stretch["quarter"].size, bool) for stretch in stretches])
+    padded = {name: stacked([stretch[name] for stretch in stretches]) for name in stretches[0]}
+    padded["beat_ms"] = torch.where(cells_valid, padded["beat_ms"], 400.0)
+    asked = padded["controls"].numpy()  # [batch, control], as `Stretches.stretch` has them
+    controls = Controls(asked[:, 0], asked[:, 1], asked[:, 2], asked[:, 3], asked[:, 4:], padded["mirrored"].numpy())
+    return Batch(
+        cells=cells_of(padded, cells_valid),
+        controls=torch.from_numpy(controls.features()),
+        rows=RowTokens(
+            code=padded["code"],
+            held=padded["held"],
+            slot=padded["slot"],
+            elapsed=elapsed_bucket(padded["row_elapsed"]),
+            beat=padded["beat"].float(),
+            index=torch.arange(padded["code"].shape[1]).expand(padded["code"].shape).float(),
+        ),
+        targets=Targets(
+            state=padded["next_state"],
+            slot=padded["next_slot"],
+            code=padded["next_code"],
+            held=padded["next_held"],
+            elapsed=elapsed_bucket(padded["next_elapsed"]),
+        ),
+        previous_row=padded["previous_row"],
+        elapsed=elapsed_bucket(padded["elapsed"]),
+        target=padded["target"],
+        scored=padded["scored"],
+        release_only=padded["release_only"],
+    )
+
+
+def stacked(arrays: Sequence[NDArray], length: int | None = None) -> Tensor:
+    """[array, length, …] with zeros behind the end of each; by default as long as the longest."""
+    length = length or max(array.shape[0] for array in arrays)
+    out = np.zeros((len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
+    for row, array in zip(out, arrays, strict=True):
+        row[: array.shape[0]] = array
+    return torch.from_numpy(out)

@@ -1,0 +1,189 @@
+"""Songs as training arrays: their audio's features, and each of their charts as rows on the beat grid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chart.analysis.pattern_mix import pattern_mix
+from chart.analysis.star_rating import stars
+from chart.formats.osu_read import read_osu
+from chart.formats.osz import read_osz
+from chart.model import Chart
+from ear.audio.decode import Audio, load_audio
+from ear.audio.onset import WIDE_SEARCH_MS, estimate_lag_ms, onset_strength
+from ear.song_timing import time_song
+from mapper.data.corpus import ChartEntry, grid_of_song
+from mapper.data.pattern_collection import read_collection
+from mapper.tokens.log_mel import BANDS, song_features
+from mapper.tokens.row_codes import rows_of
+from runtime.errors import ChartFileError
+
+MIN_NOTES = 40
+"""Charts with fewer notes are sketches."""
+MAX_UNSNAPPED_SHARE = 0.1
+"""Charts with more notes off the grid than this have broken timing or a gimmick."""
+PAD_SOURCES = frozenset({"sm", "ssc", "stepmania", "itg", "ddr"})
+"""Values of a map's Source field that mark charts made for feet."""
+KEYBOARD, PAD = 1, 2
+"""Indices into `mapper.network.model.STYLES`."""
+MIN_LAG_CONFIDENCE = 0.5
+MAX_PATTERN_STARS = 10.0
+"""Charts without audio above this are jokes more often than charts."""
+
+
+def song_arrays(path: Path, timing: str = "map") -> tuple[dict[str, Any], list[str]]:
+    """A part of a dataset from a map with audio, and what was skipped in it, one line each.
+
+    `timing` "map" keeps the charts' own red lines; "ear" lays the notes on the beats that the Ear hears.
+    The part: `mel` uint8 [frame, band], `rows` int32 [row, 2], and `meta`, the JSON of a list of (song's entry, its
+    charts' entries), whose frames and rows count from the part's first.
+    Raises ChartFileError or AudioFileError when nothing is left of the song.
+    """
+    charts, audio_source, skipped = _read_song(path)
+    if not charts:
+        raise ChartFileError(f"{path}: no 4K chart to learn from ({'; '.join(skipped) or 'none found'})")
+    audio = load_audio(audio_source, name=path.name)
+    lag_ms = _lag_ms(audio, charts)
+    if timing == "ear":
+        points = time_song(audio).timing.points
+        charts = [replace(chart.shifted(lag_ms), timing_points=points) for chart in charts]
+        lag_ms = 0.0
+    entries: list[dict[str, Any]] = []
+    rows: list[np.ndarray] = []
+    for chart in charts:
+        reason = _append_chart(chart, audio.duration_ms, lag_ms, entries, rows)
+        if reason:
+            skipped.append(f"{path.name} [{chart.metadata.version}]: {reason}")
+    if not entries:
+        raise ChartFileError(f"{path}: no usable chart ({'; '.join(skipped)})")
+    mel = song_features(audio)
+    song = {
+        "name": path.name,
+        "title": charts[0].metadata.title,
+        "artist": charts[0].metadata.artist,
+        "frames": (0, len(mel)),
+        "duration_ms": audio.duration_ms,
+        "lag_ms": lag_ms,
+    }
+    return {"mel": mel, "rows": np.concatenate(rows), "meta": json.dumps([(song, entries)])}, skipped
+
+
+def collection_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """A part of a dataset from a collection of charts without audio (mapper.data.pattern_collection); as `song_arrays`."""
+    songs: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    rows: list[np.ndarray] = []
+    skipped: list[str] = []
+    for number, chart in enumerate(read_collection(path)):
+        if isinstance(chart, str):
+            skipped.append(f"{path.name} {chart}")
+            continue
+        entries: list[dict[str, Any]] = []
+        duration_ms = chart.last_ms + 1000
+        reason = _append_chart(chart, duration_ms, 0.0, entries, rows, MAX_PATTERN_STARS)
+        if reason:
+            skipped.append(f"{path.name} chart {number}: {reason}")
+            continue
+        song = {"name": f"{path.name} {number}", "title": "", "artist": "", "frames": (0, 0)}
+        songs.append((song | {"duration_ms": duration_ms, "lag_ms": 0.0}, entries))
+    if not songs:
+        raise ChartFileError(f"{path}: no usable chart ({'; '.join(skipped[:5])})")
+    arrays = {"mel": np.zeros((0, BANDS), np.uint8), "rows": np.concatenate(rows), "meta": json.dumps(songs)}
+    return arrays, skipped
+
+
+def _append_chart(
+    chart: Chart,
+    duration_ms: float,
+    lag_ms: float,
+    entries: list[dict[str, Any]],
+    rows: list[np.ndarray],
+    max_stars: float = np.inf,
+) -> str:
+    """Add the chart's entry and rows; returns why not, or an empty string."""
+    reason, entry, chart_rows = _chart_arrays(chart, duration_ms, lag_ms)
+    if not reason and entry["stars"] > max_stars:
+        reason = f"{entry['stars']:.1f} stars: a joke"
+    start = sum(part.shape[0] for part in rows)
+    if not reason and any(np.array_equal(chart_rows, part) for part in rows[len(rows) - len(entries) :]):
+        reason = "the same notes as another difficulty"
+    if reason:
+        return reason
+    entries.append(entry | {"rows": (start, start + len(chart_rows))})
+    rows.append(chart_rows)
+    return ""
+
+
+def _chart_arrays(chart: Chart, duration_ms: float, lag_ms: float) -> tuple[str, dict[str, Any], np.ndarray]:
+    """(reason to skip it or "", its `ChartEntry` fields, rows [row, 2])."""
+    empty = np.empty((0, 2), np.int32)
+    if len(chart) < MIN_NOTES:
+        return f"only {len(chart)} notes", {}, empty
+    red_lines = [(line.time_ms, line.beat_length_ms, line.meter) for line in chart.red_lines]
+    try:
+        grid = grid_of_song(red_lines, duration_ms, lag_ms)
+    except ChartFileError as error:
+        return str(error), {}, empty
+    rows = rows_of(chart, grid)
+    if rows.unsnapped > MAX_UNSNAPPED_SHARE * len(chart):
+        return f"{rows.unsnapped} of {len(chart)} notes lie on no snap", {}, empty
+    style = PAD if chart.metadata.source.strip().lower() in PAD_SOURCES else KEYBOARD
+    span_s = max(chart.time_ms[-1] - chart.time_ms[0], 1.0) / 1000
+    entry = ChartEntry(
+        song=0,
+        name=chart.metadata.version,
+        stars=stars(chart),
+        style=style,
+        notes_per_s=len(chart) / span_s,
+        hold_share=float(chart.is_hold.mean()),
+        rows=(0, 0),
+        red_lines=tuple(red_lines),
+        unsnapped=rows.unsnapped,
+        patterns=tuple(pattern_mix(chart).tolist()),
+        snap_error_ms=float(np.mean(np.abs(grid.slot_ms[grid.nearest_slot(chart.time_ms)] - chart.time_ms))),
+    )
+    return "", asdict(entry), np.stack((rows.slot, rows.code), -1).astype(np.int32)
+
+
+def _read_song(path: Path) -> tuple[list[Chart], bytes | Path, list[str]]:
+    """(charts, audio, what was skipped) of an archive or of a folder with `.osu` files."""
+    if path.is_dir():
+        return _read_folder(path)
+    beatmapset = read_osz(path)
+    skipped = [f"{path.name} [{chart.name}]: {chart.reason}" for chart in beatmapset.skipped]
+    audio = beatmapset.read_audio() if beatmapset.charts else b""
+    same_audio = [chart for chart in beatmapset.charts if chart.audio_filename == beatmapset.audio_filename]
+    return same_audio, audio, skipped
+
+
+def _read_folder(folder: Path) -> tuple[list[Chart], bytes | Path, list[str]]:
+    charts, skipped = [], []
+    for file in sorted(folder.glob("*.osu")):
+        try:
+            charts.append(read_osu(file))
+        except ChartFileError as error:
+            skipped.append(str(error))
+    if not charts:
+        return [], b"", skipped
+    audio = (folder / charts[0].audio_filename).resolve()
+    if folder.resolve() not in audio.parents:
+        raise ChartFileError(
+            f"{folder}: the charts name an audio file outside their folder ({charts[0].audio_filename})"
+        )
+    return [chart for chart in charts if chart.audio_filename == charts[0].audio_filename], audio, skipped
+
+
+def _lag_ms(audio: Audio, charts: Sequence[Chart]) -> float:
+    """How long the song's sound comes after its notes as written, over all charts; 0 where it cannot be told."""
+    strength = onset_strength(audio.samples, audio.sample_rate)
+    notes_ms = np.unique(np.concatenate([chart.time_ms for chart in charts]))
+    near = estimate_lag_ms(strength, notes_ms)
+    if near.confidence >= MIN_LAG_CONFIDENCE:
+        return near.lag_ms
+    far = estimate_lag_ms(strength, notes_ms, search_ms=WIDE_SEARCH_MS)
+    return far.lag_ms if far.confidence >= MIN_LAG_CONFIDENCE else 0.0

@@ -1,0 +1,12 @@
+"""The mapper network: torch model, cached compiled decoder, ONNX graphs, checkpoints."""
+
+__all__ = [
+    "cached_decoder",
+    "checkpoint",
+    "interface",
+    "kernels",
+    "load",
+    "model",
+    "onnx_graphs",
+    "onnx_model",
+]

@@ -1,0 +1,113 @@
+"""Weights on disk: safetensors with the network's config in the header. Nothing in a checkpoint can run code.
+
+A released checkpoint is float16; a training run's own state (float32 weights, optimizer) is kept by `mapper.train`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from mapper.network.interface import Floats
+from mapper.tokens.vocabulary import ModelConfig, shapes_of
+from runtime.atomic_write import save_bytes
+from runtime.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mapper.network.model import Mapper
+
+FORMAT_VERSION = 3
+MAX_CHECKPOINT_BYTES = 1 << 30
+MAX_WIDTH, MAX_LAYERS = 4096, 64
+"""Bounds on what a stranger's checkpoint may make us allocate."""
+BUNDLED = Path(__file__).parents[1] / "weights" / "mapper.safetensors"
+"""The checkpoint that ships with the package, refined by play; docs/mapper.md is its model card."""
+PRETRAINED = Path(__file__).parents[1] / "weights" / "pretrained.safetensors"
+"""What it was refined from. In the repository only: players do not need it."""
+
+
+def checkpoint_named(name: str) -> Path:
+    """The checkpoint called `bundled` or `pretrained`, or else the file of that name."""
+    return {"bundled": BUNDLED, "pretrained": PRETRAINED}.get(name, Path(name))
+
+
+def save_mapper(model: Mapper, path: Path, weights: dict[str, Tensor] | None = None, notes: str = "") -> None:
+    """Write `weights` (default: the model's own) as float16 with the config, all or nothing."""
+    tensors = weights or model.state_dict()
+    arrays = {name: np.ascontiguousarray(tensor.detach().half().cpu().numpy()) for name, tensor in tensors.items()}
+    header = {"format_version": str(FORMAT_VERSION), "config": json.dumps(asdict(model.config)), "notes": notes}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_bytes(path, save(arrays, metadata=header))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds, without torch."""
+
+    config: ModelConfig
+    arrays: dict[str, Floats]  # by name, float32, of the shapes of `mapper.tokens.vocabulary.shapes_of`
+
+
+def read_checkpoint(path: Path | None = None) -> Checkpoint:
+    """The arrays of a checkpoint (default: the bundled one).
+
+    Raises CheckpointError when it is missing, damaged, of another format version or does not fit its own config.
+    """
+    path = path or BUNDLED
+    try:
+        if path.stat().st_size > MAX_CHECKPOINT_BYTES:
+            raise CheckpointError(
+                f"{path}: larger than {MAX_CHECKPOINT_BYTES >> 20} MB, so not a mapper of this project"
+            )
+        with safe_open(path, framework="np") as file:
+            config = _config(file.metadata() or {}, path)
+            arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: no checkpoint can be read there ({error.strerror or error}); train one with `mania4k train`"
+        ) from error
+    except (SafetensorError, TypeError) as error:  # TypeError: numbers that numpy does not know
+        raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
+    if {name: array.shape for name, array in arrays.items()} != shapes_of(config):
+        raise CheckpointError(f"{path}: the weights do not fit their own config; the file is damaged or from a fork")
+    return Checkpoint(config, arrays)
+
+
+def load_mapper(path: Path | None = None) -> Mapper:
+    """The network of a checkpoint (default: the bundled one) in torch, float32; raises as `read_checkpoint`."""
+    import torch
+
+    from mapper.network.model import Mapper
+
+    checkpoint = read_checkpoint(path)
+    model = Mapper(checkpoint.config)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in checkpoint.arrays.items()})
+    return model.eval()
+
+
+def _config(header: dict[str, str], path: Path) -> ModelConfig:
+    if header.get("format_version") != str(FORMAT_VERSION):
+        found = header.get("format_version", "none")
+        raise CheckpointError(f"{path}: checkpoint format {found}, this version reads {FORMAT_VERSION}")
+    try:
+        config = ModelConfig(**json.loads(header["config"]))
+        sane = 0 < config.width <= MAX_WIDTH and config.encoder_layers + config.decoder_layers <= MAX_LAYERS
+    except (KeyError, ValueError, TypeError, AssertionError) as error:
+        raise CheckpointError(f"{path}: the checkpoint's config cannot be read ({error})") from error
+    if not sane:
+        raise CheckpointError(f"{path}: the checkpoint's config is out of bounds")
+    return config
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    """Number of trained values."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,77 @@
+"""What generation needs of a network, whatever runs it: torch (mapper.network.model) or onnxruntime (mapper.network.onnx_model)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mapper.tokens.vocabulary import ModelConfig
+
+if TYPE_CHECKING:
+    from mapper.network.cached_decoder import ReadRows
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HeardWindow:
+    """What the encoder hears in a stretch, for each chart's controls."""
+
+    cell: Floats  # [chart, cell, width]
+    slot: Floats  # [chart, slot, hazard width]
+    onset_logit: Floats  # [chart, slot], that a row falls here, the rows before it unseen
+    decoder_control: Floats  # [chart, width], what the decoder is told
+
+
+class RowDecoder(Protocol):
+    """Caches of a batch of charts. `length[chart]` rows have been read."""
+
+    @property
+    def length(self) -> Ints:
+        """[chart], rows read."""
+
+    @property
+    def state(self) -> Floats:
+        """[chart, width], after the last row that each chart has read."""
+
+    def read(self, rows: ReadRows) -> None:
+        """Read rows; every chart's must fit its capacity."""
+
+    def forget(self, charts: Ints) -> None:
+        """Start these charts anew."""
+
+    def hazard_terms(self, charts: Ints) -> tuple[Floats, Floats]:
+        """[chart, hazard width] query and [chart, elapsed bucket] logits, after the last row of each."""
+
+    def row_logits(
+        self, charts: Ints, slot: Floats, cell: Floats, elapsed: Ints, held: Ints, earlier: Ints, alike: Floats
+    ) -> Floats:
+        """[chart, 256]: which row falls on the slot that each chart has come to.
+
+        `earlier` [chart, lag] are the codes a motif lag before, `alike` [chart, lag] as in `mapper.sampling.encode_song.Heard`.
+        """
+
+
+class Network(Protocol):
+    """A mapper ready to generate."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """Its sizes."""
+
+    @property
+    def runs_on(self) -> str:
+        """Back end and device in words."""
+
+    def hear_stretch(self, controls: Floats, stretch: dict[str, Any]) -> HeardWindow:
+        """Encode one stretch (`mapper.tokens.window.cell_arrays`) for all `controls` [chart, CONTROL_FEATURES]."""
+
+    def row_decoder(self, charts: int, capacity: int) -> RowDecoder:
+        """An empty decoder for so many charts of at most `capacity` rows."""
+
+    def arrays(self) -> dict[str, Floats]:
+        """Every array of its checkpoint by name, float32; `mapper.tokens.vocabulary.shapes_of` has their shapes."""

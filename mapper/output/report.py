@@ -1,0 +1,145 @@
+"""What came of a request: asked and got for every difficulty, as a table for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agents import accuracy_curve
+from agents.difficulty_curve import TARGET
+from chart.analysis.pattern_mix import FAMILIES, pattern_mix
+from chart.model import Chart
+from mapper.search.closed_loop import Written
+from mapper.search.unmet import shortfalls
+from reward.rules.check import check
+from runtime.atomic_write import save_bytes
+
+SHOWN_LEVELS = (2.0, 4.0, 6.0)
+"""Players whose expected accuracy the table shows; the report has all levels from 1 to 10."""
+DOUBTFUL_TIMING = 0.3
+"""Timing confidence below which the user is told to look."""
+PEAK_WINDOW_MS = 2000.0
+
+
+@dataclass(frozen=True)
+class DifficultyReport:
+    """One difficulty: what was asked, what it is, what is amiss."""
+
+    name: str
+    level: str
+    asked_stars: float
+    stars: float
+    notes: int
+    holds: float  # share of notes
+    notes_per_s: float
+    peak_notes_per_s: float  # in the densest two seconds
+    patterns: dict[str, float]  # family → share of rows
+    player_level: float  # whose players reach 96 %
+    accuracy: dict[str, float]  # player level → expected accuracy
+    findings: dict[str, int]  # rule → how often it fires, at the level asked
+    problems: int  # findings that must be mended
+    takes: int  # written for it
+    missed: tuple[str, ...]  # what was asked and is not met; empty when all is
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """A whole set."""
+
+    song: str
+    bpm: float
+    timing_confidence: float  # 0–1
+    difficulties: tuple[DifficultyReport, ...]
+    seconds: float  # it took
+    runs_on: str = ""  # back end and device of the network
+    notice: str = ""  # why it does not run where it was asked to; empty when it does
+
+    @property
+    def met(self) -> bool:
+        """Whether everything that was asked is there."""
+        return not any(one.missed for one in self.difficulties)
+
+    def as_json(self) -> str:
+        """Everything, for other programs."""
+        return json.dumps({"met": self.met, **asdict(self)}, ensure_ascii=False, indent=2) + "\n"
+
+    def save(self, path: Path) -> None:
+        """Write the JSON, all or nothing."""
+        save_bytes(path, self.as_json().encode("utf-8"))
+
+
+def report_difficulty(chart: Chart, written: Written, tolerance: float) -> DifficultyReport:
+    """Measure a finished chart; `written` says what was asked."""
+    found = check(chart, written.wish.level)
+    curve = accuracy_curve(chart)
+    span_s = max(chart.last_ms - chart.time_ms[0], 1000) / 1000
+    return DifficultyReport(
+        name=chart.metadata.version,
+        level=written.wish.level.name.lower(),
+        asked_stars=written.wish.stars,
+        stars=round(written.stars, 4),
+        notes=len(chart),
+        holds=round(float(chart.is_hold.mean()), 4),
+        notes_per_s=round(float(len(chart) / span_s), 2),
+        peak_notes_per_s=peak_density(chart),
+        patterns={name: round(float(share), 3) for name, share in zip(FAMILIES, pattern_mix(chart), strict=True)},
+        player_level=round(curve.level_for(TARGET), 2),
+        accuracy={f"{rung:g}": round(float(np.interp(rung, curve.level, curve.accuracy)), 4) for rung in range(1, 11)},
+        findings=dict(Counter(one.rule for one in found).most_common()),
+        problems=sum(one.severity == "problem" for one in found),
+        takes=written.takes,
+        missed=tuple(shortfalls(written.wish, chart, written, tolerance)),
+    )
+
+
+def peak_density(chart: Chart) -> float:
+    """Notes a second in the densest two seconds."""
+    until = np.searchsorted(chart.time_ms, chart.time_ms + PEAK_WINDOW_MS)
+    return float((until - np.arange(len(chart))).max() / (PEAK_WINDOW_MS / 1000))
+
+
+def print_table(report: SetReport) -> None:
+    """A table of the difficulties on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{report.bpm:.2f} BPM, timing confidence {report.timing_confidence:.0%}")
+    players = " ".join(f"{level:g}*" for level in SHOWN_LEVELS)
+    for heading in ("difficulty", "asked", "stars", "notes", "holds", "peak/s", f"acc. {players}", "rules"):
+        table.add_column(heading, justify="left" if heading == "difficulty" else "right")
+    for one in report.difficulties:
+        accuracy = " ".join(f"{one.accuracy[f'{level:g}']:.0%}" for level in SHOWN_LEVELS)
+        table.add_row(
+            one.name,
+            f"{one.asked_stars:.2f}",
+            f"{one.stars:.2f}",
+            f"{one.notes}",
+            f"{one.holds:.0%}",
+            f"{one.peak_notes_per_s:.0f}",
+            accuracy,
+            rules_in_short(one),
+        )
+    Console().print(table)
+
+
+def rules_in_short(one: DifficultyReport) -> str:
+    """Findings in a few characters: none, or how many, and how many of them must be mended."""
+    count = sum(one.findings.values())
+    if one.problems:
+        return f"{count} ({one.problems} bad)"
+    return f"{count}" if count else "ok"
+
+
+def warnings_of(report: SetReport) -> Sequence[str]:
+    """What the user should know before playing."""
+    lines = [report.notice] if report.notice else []
+    if report.timing_confidence < DOUBTFUL_TIMING:
+        lines.append("the beat was hard to find; check the timing in osu!'s editor before playing")
+    for one in report.difficulties:
+        lines += [f"{one.name}: {text}; the nearest that this song and effort gave" for text in one.missed]
+    return lines

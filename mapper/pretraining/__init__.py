@@ -1,0 +1,9 @@
+"""Supervised training: loss, evaluation, TensorBoard pictures and sounds."""
+
+__all__ = [
+    "evaluate",
+    "loss",
+    "piano_roll",
+    "sonify",
+    "tensorboard",
+]

@@ -1,0 +1,9 @@
+"""Requests of a user: options, the song with its timing, style references, difficulty levels."""
+
+__all__ = [
+    "levels",
+    "options",
+    "song",
+    "style_reference",
+    "timing_file",
+]

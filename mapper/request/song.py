@@ -1,0 +1,131 @@
+"""What charts are written for: a song with its timing and names, from an audio file or from a map that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from chart.formats.osz import read_osz
+from chart.formats.read import audio_beside, read_charts
+from chart.grid import make_grid
+from chart.model import MACHINE_MADE_TAGS, Chart, Metadata, TimingPoint
+from ear.audio.clock import OSU_CLOCK_MS
+from ear.audio.decode import Audio, load_audio, read_tags
+from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.song_timing import time_song
+from mapper.output.metadata import metadata_of
+from mapper.request.options import GenerateConfig
+from mapper.request.timing_file import read_timing
+from mapper.sampling.conditioning import Song
+from mapper.tokens.log_mel import song_features
+from runtime.errors import ConfigError
+
+MIN_MAPPED_MS = 1000.0
+"""At least this much of the song must remain behind --audio-start."""
+SURE_LAG = 0.5
+"""Confidence below which a map's own lag is not believed, and osu!'s taken."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A song ready to be mapped. The song's grid, and so every chart, is on the clock of the charts' format."""
+
+    song: Song
+    audio_path: Path
+    metadata: Metadata
+    bpm: float
+    confidence: float  # of the timing, 0–1; 1 where it was given
+    map_path: Path | None = None
+    map_charts: tuple[Chart, ...] = ()  # of `map_path`
+
+
+@contextmanager
+def open_source(config: GenerateConfig, report: Callable[[float], None] = lambda share: None) -> Iterator[Source]:
+    """Hear the song (or that of the map) and find or read its timing; its files are there until the block ends."""
+    if config.from_map is None:
+        assert config.song is not None, "checked by GenerateConfig"
+        yield _of_audio(config.song, config, report)
+        return
+    charts = tuple(read_charts(config.from_map))
+    if config.song is not None:
+        yield _of_map(charts, config.song, config, report)
+    elif config.from_map.suffix.lower() == ".osz":
+        with read_osz(config.from_map).audio_file() as path:
+            yield _of_map(charts, path, config, report)
+    else:
+        yield _of_map(charts, audio_beside(config.from_map, charts[0]), config, report)
+
+
+def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None]) -> Source:
+    audio = _load(path, config, report)
+    if config.timing is not None:
+        points, confidence = read_timing(config.timing), 1.0
+    else:
+        timing = time_song(audio).timing
+        points = tuple(replace(point, time_ms=point.time_ms + OSU_CLOCK_MS) for point in timing.points)
+        confidence = timing.confidence
+    tags = read_tags(path)
+    names = metadata_of(
+        config.title or tags.title or path.stem,
+        config.artist or tags.artist or "Unknown Artist",
+        config.creator or "mania4k",
+    )
+    report(0.7)
+    return _source(audio, path, points, -OSU_CLOCK_MS, names, confidence, config)
+
+
+def _of_map(charts: tuple[Chart, ...], path: Path, config: GenerateConfig, report: Callable[[float], None]) -> Source:
+    audio = _load(path, config, report)
+    first = charts[0]
+    lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), first.time_ms)
+    lag_ms = lag.lag_ms if lag.confidence >= SURE_LAG else -OSU_CLOCK_MS
+    names = metadata_of(
+        config.title or first.metadata.title_unicode or first.metadata.title,
+        config.artist or first.metadata.artist_unicode or first.metadata.artist,
+        config.creator or first.metadata.creator,
+    )
+    tags = dict.fromkeys((*first.metadata.tags, *MACHINE_MADE_TAGS))  # in order, each once
+    names = replace(names, source=first.metadata.source, tags=tuple(tags))
+    report(0.7)
+    source = _source(audio, path, first.red_lines, lag_ms, names, 1.0, config)
+    return replace(source, map_path=config.from_map, map_charts=charts)
+
+
+def _load(path: Path, config: GenerateConfig, report: Callable[[float], None]) -> Audio:
+    audio = load_audio(path)
+    if config.audio_start * 1000 > audio.duration_ms - MIN_MAPPED_MS:
+        raise ConfigError(
+            f"--audio-start {config.audio_start:g}: the song is only {audio.duration_ms / 1000:.1f} s long"
+        )
+    report(0.3)
+    return audio
+
+
+def _source(
+    audio: Audio,
+    path: Path,
+    points: tuple[TimingPoint, ...],
+    lag_ms: float,
+    metadata: Metadata,
+    confidence: float,
+    config: GenerateConfig,
+) -> Source:
+    """The source whose sound comes `lag_ms` after the grid's times."""
+    song = Song(
+        grid=make_grid(points, -lag_ms, audio.duration_ms - lag_ms),
+        timing_points=points,
+        features=song_features(audio),
+        lag_ms=lag_ms,
+        first_ms=config.audio_start * 1000 - lag_ms if config.audio_start else -np.inf,
+    )
+    return Source(song, path, metadata, _main_bpm(song), confidence)
+
+
+def _main_bpm(song: Song) -> float:
+    """Tempo of the red line that rules longest, as the song is felt."""
+    lengths, counts = np.unique(song.grid.beat_ms, return_counts=True)
+    return float(60_000 / lengths[np.argmax(counts * lengths)])

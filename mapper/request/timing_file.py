@@ -1,0 +1,31 @@
+"""Timing that the user gives: the text `mania4k timing` writes, or any chart that has the right timing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chart.formats.osu_read import Line, Sections, timing_points_of
+from chart.formats.parsing import decode_utf8, read_bytes, split_lines
+from chart.formats.read import CHART_SUFFIXES, read_charts
+from chart.model import TimingPoint
+from runtime.errors import ChartFileError
+
+HEADING = "[TimingPoints]"
+
+
+def read_timing(path: Path) -> tuple[TimingPoint, ...]:
+    """Red lines of a chart file, or of a text with lines as under [TimingPoints]; times are on osu!'s clock.
+
+    Raises ChartFileError with file, line and reason.
+    """
+    if path.suffix.lower() in CHART_SUFFIXES:
+        return read_charts(path)[0].red_lines
+    text = decode_utf8(read_bytes(path), str(path))
+    lines = [
+        Line(number, stripped)
+        for number, line in enumerate(split_lines(text), 1)
+        if (stripped := line.strip()) and stripped != HEADING and not stripped.startswith("//")
+    ]
+    if not lines:
+        raise ChartFileError(f"{path}: no timing in it; `mania4k timing SONG -o {path.name}` writes one")
+    return tuple(point for point in timing_points_of(Sections(str(path), {HEADING[1:-1]: lines})) if point.uninherited)

@@ -1,0 +1,9 @@
+"""Charts sampled from the network: encoding of the song, conditioning, compiled sampler."""
+
+__all__ = [
+    "conditioning",
+    "encode_song",
+    "kernels",
+    "motif_noise",
+    "sampler",
+]

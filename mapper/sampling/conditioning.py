@@ -1,0 +1,166 @@
+"""What a chart is asked to be like, as the network is told it and as its sampling is biased."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.analysis.pattern_mix import FAMILIES
+from chart.grid import Grid
+from chart.model import Chart, TimingPoint
+from mapper.network.interface import Network
+from mapper.sampling.encode_song import Heard, hear
+from mapper.sampling.kernels import NOTES_BEGUN
+from mapper.sampling.sampler import Sampling
+from mapper.tokens.conditioning_vector import Controls
+from mapper.tokens.row_codes import Rows, notes_of
+from mapper.tokens.vocabulary import STYLES
+
+HEARD_STARS = (0.5, 1.0, 1.5, *map(float, range(2, 10)))
+"""The song is heard for charts of these stars; what is heard for others lies between (rms .02 to .2 off in log-odds of
+rows on `train` songs), so that neighbouring difficulties share the hearing. The first and last are the fewest and most
+stars told."""
+DENSITY = {"keyboard": (3.29, -1.19), "pad": (2.49, -0.56)}
+"""Notes a second of human charts by style: slope and intercept over stars, least squares on the `train` charts."""
+MIN_NOTES_PER_S = 0.5
+HOLD_SHARE = 0.1
+"""Holds among the notes of a typical human chart (the mean of `train` charts is .08 to .16 at any stars)."""
+
+MAX_LEAN = 6.0
+STREAM_REPEATS = 2.0
+"""Log-odds taken from repeats for a whole share of rows that are missing from streams, in which no column repeats."""
+LEAN_PER_SHARE = 4.0
+"""Log-odds added for a whole share of rows that are missing from a family of bigger chords."""
+
+
+@dataclass(frozen=True)
+class Song:
+    """What the mapper needs of a song. Grid and timing points are in one time; sound comes `lag_ms` after it."""
+
+    grid: Grid
+    timing_points: tuple[TimingPoint, ...]
+    features: NDArray[np.uint8]  # [frame, band]
+    lag_ms: float = 0.0
+    first_ms: float = -np.inf  # no note before this
+
+    def chart_of(self, rows: Rows) -> Chart:
+        """The chart as the game will read it: times in whole ms, timing points exact."""
+        chart = Chart.from_notes(*notes_of(rows, self.grid), timing_points=self.timing_points)
+        return replace(chart, time_ms=np.round(chart.time_ms), end_ms=np.round(chart.end_ms))
+
+
+@dataclass(frozen=True)
+class Steering:
+    """What charts shall be like besides their stars."""
+
+    style: str = "keyboard"
+    hold_share: float | None = None  # None: `HOLD_SHARE`; how many come by themselves is chance (docs/LOG.md)
+    patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan: as it comes
+    density: float = 1.0  # notes a second, against human charts of the same stars
+    stars: float = 0.0  # of the chart that it was read from
+
+    @property
+    def kept_holds(self) -> float:
+        """Holds / notes that the mapper is told of, and that the sampler keeps to."""
+        return HOLD_SHARE if self.hold_share is None else self.hold_share
+
+
+class Listener:
+    """Hears the song for any controls, and remembers what it heard: hearing costs as much as writing."""
+
+    def __init__(self, model: Network, song: Song, most_slots: int) -> None:
+        self.model, self.song, self.most_slots = model, song, most_slots
+        self.known: dict[tuple[float, Steering], Heard] = {}  # told stars → what is heard for them, one chart each
+
+    def hear(self, wanted: Sequence[tuple[float, Steering]], guidance: float = 1.0) -> Heard:
+        """What charts hear that are told so many stars and steered so, in order; with guidance, then what shadows hear."""
+        value = np.clip([value for value, _ in wanted], HEARD_STARS[0], HEARD_STARS[-1])
+        low = np.clip(np.searchsorted(HEARD_STARS, value, side="right") - 1, 0, len(HEARD_STARS) - 2)
+        start, end = np.take(HEARD_STARS, low), np.take(HEARD_STARS, low + 1)
+        share = (value - start) / (end - start)
+        ends = [((float(a), one), (float(b), one)) for a, b, (_, one) in zip(start, end, wanted, strict=True)]
+        self._listen([told for pair, way in zip(ends, share, strict=True) for told in pair[: 1 + (way > 0)]])
+        heard = [
+            self.known[first].towards(self.known[last], float(way)) if way > 0 else self.known[first]
+            for (first, last), way in zip(ends, share, strict=True)
+        ]
+        if guidance != 1:
+            heard.append(self._unasked.repeated([0] * len(wanted)))
+        return Heard.joined(heard)
+
+    def _listen(self, told: Sequence[tuple[float, Steering]]) -> None:
+        """Hear what is not known yet."""
+        if len(self.known) * self.song.grid.slot_ms.size > self.most_slots:
+            self.known = {}
+        new = [one for one in dict.fromkeys(told) if one not in self.known]
+        if new:
+            heard = self._hear(controls_of(new))
+            self.known |= {one: heard.repeated([number]) for number, one in enumerate(new)}
+
+    @cached_property
+    def _unasked(self) -> Heard:
+        """What is heard when nothing is told, for one chart."""
+        return self._hear(Controls.free())
+
+    def _hear(self, controls: Controls) -> Heard:
+        song = self.song
+        return hear(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
+
+
+@dataclass(frozen=True)
+class Lean:
+    """Log-odds by which the sampling of a take leans towards what was asked; 0 is the network's own opinion."""
+
+    chords: float = 0.0  # for each note of a row beyond its first
+    repeats: float = 0.0  # for each column pressed again within half a beat
+
+    def corrected(self, steering: Steering, mix: NDArray[np.float64]) -> Lean:
+        """The lean of the next takes, when takes with this one had such a pattern mix [family]."""
+        asked = dict(zip(FAMILIES, steering.patterns, strict=True))
+        short = {
+            name: 0.0 if np.isnan(asked[name]) else asked[name] - got for name, got in zip(FAMILIES, mix, strict=True)
+        }
+        chords = short["jumpstream"] + 2 * short["handstream"] + short["chordjack"] - short["stream"]
+        repeats = -STREAM_REPEATS * sum(max(short[name], 0.0) for name in ("stream", "jumpstream", "handstream"))
+        for name, got in zip(FAMILIES, mix, strict=True):
+            if name in ("jack", "chordjack") and not np.isnan(asked[name]):
+                repeats += _log_odds(asked[name]) - _log_odds(float(got))
+        leans = (self.chords + LEAN_PER_SHARE * chords, self.repeats + repeats)
+        return Lean(*(float(np.clip(lean, -MAX_LEAN, MAX_LEAN)) for lean in leans))
+
+
+def _log_odds(share: float) -> float:
+    kept = min(max(share, 0.01), 0.99)
+    return float(np.log(kept / (1 - kept)))
+
+
+def sampling_of(
+    seed: int,
+    rate_bias: NDArray[np.float64],
+    steering: Sequence[Steering],
+    leans: Sequence[Lean],
+    luck: NDArray[np.float32] | None = None,
+    guidance: float = 1.0,
+) -> Sampling:
+    """How takes with these biases and leans are sampled, one steering each."""
+    chords = np.array([one.chords for one in leans])[:, None]
+    row_bias = chords * np.maximum(NOTES_BEGUN - 1, 0)
+    shares = np.array([one.kept_holds for one in steering])
+    repeats = np.array([one.repeats for one in leans])
+    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck, guidance=guidance)
+
+
+def controls_of(told: Sequence[tuple[float, Steering]]) -> Controls:
+    """Controls of charts with these stars: what was asked, the rest as in human charts with as many stars."""
+    density = [max(float(np.polyval(DENSITY[one.style], value)), MIN_NOTES_PER_S) * one.density for value, one in told]
+    return Controls(
+        stars=[value for value, _ in told],
+        notes_per_s=density,
+        hold_share=[one.kept_holds for _, one in told],
+        style=[STYLES.index(one.style) for _, one in told],
+        patterns=[one.patterns for _, one in told],
+    )

@@ -1,0 +1,112 @@
+"""Hears a whole song: the encoder in overlapping windows, and the slots where something sounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.grid import SLOTS_PER_CELL, Grid
+from mapper.network.interface import Floats, HeardWindow, Network
+from mapper.tokens.conditioning_vector import Controls
+from mapper.tokens.log_mel import MS_PER_FRAME
+from mapper.tokens.vocabulary import MOTIF_LAGS
+from mapper.tokens.window import CELLS, cell_arrays
+from runtime.errors import AudioFileError
+
+OVERLAP_CELLS = 80
+"""Cells that neighbouring encoder windows share; the half nearer to a window's edge is taken from the other."""
+SILENCE_LEVEL = 2
+"""Steps of the stored log-mel (mapper.tokens.log_mel); a slot whose surroundings are all below is silent."""
+SILENCE_FRAMES = 5
+"""Frames on both sides of a slot that count as its surroundings: ±50 ms."""
+
+
+@dataclass(frozen=True)
+class Heard(HeardWindow):
+    """A song as the encoder hears it for each chart of a batch, with where rows may fall; cells and slots are the song's."""
+
+    alike: Floats  # [chart, cell, motif lag] 0–1: how much each cell sounds like the one a lag before
+    grid: Grid
+    open_slots: NDArray[np.bool_]  # [slot], usable and not silent
+
+    def repeated(self, charts: list[int]) -> Heard:
+        """What is heard for each chart number, in this order; a chart may come more than once."""
+        return replace(self, **{name: getattr(self, name)[charts] for name in _OF_CHARTS})
+
+    @staticmethod
+    def joined(parts: list[Heard]) -> Heard:
+        """Several of one song as one batch, in this order."""
+        joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OF_CHARTS}
+        return replace(parts[0], **joined)
+
+    def towards(self, other: Heard, share: float) -> Heard:
+        """What lies between the two, so far on the way to the other: about what is heard for controls between theirs."""
+        parts = {name: (getattr(self, name), getattr(other, name)) for name in _OF_CHARTS}
+        return replace(self, **{name: one + np.float32(share) * (two - one) for name, (one, two) in parts.items()})
+
+    @cached_property
+    def last_slot(self) -> int:
+        """The last slot where anything may happen."""
+        return int(np.flatnonzero(self.open_slots)[-1])
+
+
+_OF_CHARTS = (*(field.name for field in fields(HeardWindow)), "alike")
+"""Fields of `Heard` with an entry a chart."""
+
+
+def hear(
+    model: Network,
+    grid: Grid,
+    features: NDArray[np.uint8],
+    lag_ms: float,
+    controls: Controls,
+    first_ms: float = -np.inf,
+) -> Heard:
+    """Encode the whole song for each set of controls, in overlapping windows.
+
+    No row may fall before `first_ms`, on the grid's time. Raises AudioFileError when nothing sounds there.
+    """
+    told = controls.features()
+    charts, slots = len(told), grid.cells * SLOTS_PER_CELL
+    cell = np.zeros((charts, grid.cells, model.config.width), np.float32)
+    slot = np.zeros((charts, slots, model.config.hazard_width), np.float32)
+    logit = np.zeros((charts, slots), np.float32)
+    for start in range(0, max(grid.cells - OVERLAP_CELLS, 1), CELLS - OVERLAP_CELLS):
+        window = slice(start, min(start + CELLS, grid.cells))
+        heard = model.hear_stretch(told, cell_arrays(grid, window, features, lag_ms))
+        first = start + (OVERLAP_CELLS // 2 if start else 0)  # the earlier window keeps its half of the overlap
+        skipped, within = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)
+        cell[:, first : window.stop] = heard.cell[:, skipped:]
+        slot[:, within] = heard.slot[:, skipped * SLOTS_PER_CELL :]
+        logit[:, within] = heard.onset_logit[:, skipped * SLOTS_PER_CELL :]
+    open_slots = grid.usable & (grid.slot_ms >= first_ms) & ~silent_slots(grid, features, lag_ms)
+    if not open_slots.any():
+        raise AudioFileError("nothing sounds where notes may be placed; check the song and --audio-start")
+    return Heard(cell, slot, logit, heard.decoder_control, alike(model.arrays(), cell), grid, open_slots)
+
+
+def alike(weights: dict[str, Floats], cell: Floats) -> Floats:
+    """[chart, cell, motif lag] of cells [chart, cell, width]; as `mapper.network.model.Motif.alike`."""
+    key = cell @ weights["motif.key.weight"].T + weights["motif.key.bias"]
+    key /= np.maximum(np.linalg.norm(key, axis=-1, keepdims=True), 1e-12)
+    found = np.zeros((*cell.shape[:2], len(MOTIF_LAGS)), np.float32)
+    for number, lag in enumerate(MOTIF_LAGS):
+        back = lag // SLOTS_PER_CELL
+        match = np.einsum("nck,nck->nc", key[:, back:], key[:, :-back])
+        odds = weights["motif.sharpness"][number] * match + weights["motif.bias"][number]
+        found[:, back:, number] = 1 / (1 + np.exp(-odds))
+    return found
+
+
+def silent_slots(grid: Grid, features: NDArray[np.uint8], lag_ms: float) -> NDArray[np.bool_]:
+    """[slot], true where nothing sounds within `SILENCE_FRAMES`, and outside the audio."""
+    loudest = np.zeros(features.shape[0] + 2 * SILENCE_FRAMES, np.uint8)
+    loudest[SILENCE_FRAMES : SILENCE_FRAMES + features.shape[0]] = features.max(axis=1)
+    around = np.lib.stride_tricks.sliding_window_view(loudest, 2 * SILENCE_FRAMES + 1).max(axis=1)
+    frame = np.round((grid.slot_ms + lag_ms) / MS_PER_FRAME).astype(int)
+    inside = (frame >= 0) & (frame < around.size)
+    return ~inside | (around[np.clip(frame, 0, around.size - 1)] < SILENCE_LEVEL)

@@ -1,0 +1,268 @@
+"""Sampling, compiled: when each chart's next row falls, and which of the legal rows it is.
+
+Randomness is a splitmix64 generator a chart, so that a chart does not depend on those written beside it. With guidance,
+every chart has a *shadow* that reads the same rows and is told nothing of what is asked; shadows have the numbers after
+those of the charts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from chart.grid import SLOTS_PER_CELL
+from chart.model import KEYS
+from mapper.network.cached_decoder import ELAPSED_BUCKET
+from mapper.tokens import vocabulary as architecture
+from mapper.tokens.row_codes import (
+    HELD_AFTER,
+    HOLD_START,
+    LEGAL,
+    MIN_COLUMN_GAP_MS,
+    NOTHING,
+    ROW_CODES,
+    STARTS_HOLD,
+    SYMBOLS,
+    TAP,
+)
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+REPEAT_TICKS = 24
+"""A column pressed again within half a beat is a repeat."""
+HOLD_GAIN = 0.3
+"""Log-odds that a missing hold adds to every later one: the mapper tends to many holds or none, whichever it began."""
+MAX_HOLD_LEAN = 8.0
+HOLDS_BEGUN = (SYMBOLS == HOLD_START).sum(-1)
+NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
+"""[code], holds and notes that a row begins."""
+
+_INCREMENT = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+MOTIF_LAGS = np.array(architecture.MOTIF_LAGS)
+_LAST_BUCKET = ELAPSED_BUCKET.size - 1
+
+
+class Ground(NamedTuple):
+    """Where rows may fall."""
+
+    slot_ms: Doubles  # [slot]
+    slot_tick: Ints  # [slot]
+    open_slots: Bools  # [slot]
+    end_slot: int  # first slot after what is written
+    last_hold_tick: int  # no hold begins after it
+    next_event_ms: Doubles  # [column], of what is kept after
+
+
+class Hearing(NamedTuple):
+    """What is heard for each chart, and with guidance for its shadow; as in `mapper.sampling.encode_song.Heard`."""
+
+    slot: Floats  # [chart, slot, hazard width]
+    onset: Floats  # [chart, slot]
+    alike: Floats  # [chart, cell, motif lag]
+
+
+class Asked(NamedTuple):
+    """How charts are sampled, as in `mapper.sampling.sampler.Sampling`."""
+
+    rate_bias: Doubles  # [chart]
+    row_bias: Doubles  # [chart, code]
+    repeat_bias: Doubles  # [chart]
+    hold_share: Doubles  # [chart], nan: as it comes
+    luck: Floats  # [chart, slot], uniform numbers to use for the hazard; empty for none
+    onset_weight: float
+    rhythm_weight: float
+    hazard_temperature: float
+    row_temperature: float
+    top_p: float
+    guidance: float  # 1: the network's own opinion; there are shadows if it is not
+
+
+class Written(NamedTuple):
+    """How far charts are."""
+
+    done: Bools  # [chart]
+    slot: Ints  # [chart], of the last row, or where to look on
+    tick: Ints  # [chart], of the last row
+    held: Ints  # [chart]
+    code: Ints  # [chart], of the last row
+    last_event_ms: Doubles  # [chart, column]
+    hold_lean: Doubles  # [chart], log-odds of a hold that keep to the share
+    random: NDArray[np.uint64]  # [chart], for the hazard
+    chance: NDArray[np.uint64]  # [chart, slot], for the rows: `mapper.sampling.motif_noise.chances`
+    code_at: NDArray[np.int16]  # [chart, slot], rows written or kept, 0 elsewhere
+
+
+@njit(cache=True, nogil=True)
+def uniform(random: NDArray[np.uint64], chart: int) -> float:
+    """The chart's next number in [0, 1)."""
+    random[chart] += _INCREMENT
+    return _mixed(random[chart])
+
+
+@njit(cache=True, nogil=True)
+def _mixed(z: np.uint64) -> float:
+    """A number in [0, 1) that neighbouring z give no hint of."""
+    z = (z ^ (z >> np.uint64(30))) * _FIRST
+    z = (z ^ (z >> np.uint64(27))) * _SECOND
+    return float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+
+
+@njit(cache=True, nogil=True)
+def find_slots(
+    charts: Ints,  # numbers of the charts to go on with
+    query: Floats,  # [chart and shadow of these, hazard width]
+    by_elapsed: Floats,  # [chart and shadow of these, bucket]
+    motif_rhythm: Floats,  # [lag, 2]
+    ground: Ground,
+    hearing: Hearing,
+    asked: Asked,
+    state: Written,
+) -> None:
+    """Ask each later slot in turn whether the next row falls there; `slot` is then where. Without one, a chart is done."""
+    shadows = query.shape[0] - charts.size
+    for number in range(charts.size):
+        chart, free = charts[number], number + shadows
+        state.done[chart] = True
+        for at in range(state.slot[chart] + 1, ground.end_slot):
+            if not _is_open(chart, at, ground, state):
+                continue
+            bucket = ELAPSED_BUCKET[min(ground.slot_tick[at] - state.tick[chart], _LAST_BUCKET)]
+            log_odds = asked.onset_weight * hearing.onset[chart, at]
+            if asked.rhythm_weight != 0:
+                wrote = _wrote(chart, at, motif_rhythm, hearing.alike[chart], state)
+                rhythm = by_elapsed[number, bucket] + _match(query[number], hearing.slot[chart, at]) + wrote
+                log_odds += asked.rhythm_weight * rhythm
+            if shadows:
+                shadow = chart + state.done.size
+                unasked = asked.onset_weight * hearing.onset[shadow, at]
+                if asked.rhythm_weight != 0:
+                    wrote = _wrote(chart, at, motif_rhythm, hearing.alike[shadow], state)
+                    rhythm = by_elapsed[free, bucket] + _match(query[free], hearing.slot[shadow, at]) + wrote
+                    unasked += asked.rhythm_weight * rhythm
+                log_odds += (asked.guidance - 1) * (log_odds - unasked)
+            chance = 1 / (1 + math.exp(-(log_odds + asked.rate_bias[chart]) / asked.hazard_temperature))
+            drawn = asked.luck[chart, at] if asked.luck.size else uniform(state.random, chart)
+            if drawn < chance:
+                state.slot[chart], state.done[chart] = at, False
+                break
+
+
+@njit(cache=True, nogil=True)
+def _is_free(slot_ms: float, last_event_ms: float, next_event_ms: float) -> bool:
+    """Whether an event at this time leaves the column its rest on both sides."""
+    return bool(slot_ms - last_event_ms >= MIN_COLUMN_GAP_MS and next_event_ms - slot_ms >= MIN_COLUMN_GAP_MS)
+
+
+@njit(cache=True, nogil=True)
+def _is_open(chart: int, at: int, ground: Ground, state: Written) -> bool:
+    """Whether any column may have an event at this slot."""
+    if not ground.open_slots[at]:
+        return False
+    for column in range(KEYS):
+        if _is_free(ground.slot_ms[at], state.last_event_ms[chart, column], ground.next_event_ms[column]):
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _match(query: Floats, slot: Floats) -> float:
+    total = np.float32(0)
+    for k in range(query.size):
+        total += query[k] * slot[k]
+    return float(total)
+
+
+@njit(cache=True, nogil=True)
+def _wrote(chart: int, slot: int, rhythm: Floats, alike: Floats, state: Written) -> float:
+    """As `mapper.network.model.Motif.rhythm_logit`; `alike` [cell, lag]."""
+    total = 0.0
+    for number in range(MOTIF_LAGS.size):
+        at = slot - MOTIF_LAGS[number]
+        wrote = 1 if at >= 0 and state.code_at[chart, at] > 0 else 0
+        total += alike[slot // SLOTS_PER_CELL, number] * rhythm[number, wrote]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def draw_codes(charts: Ints, logits: Floats, ground: Ground, asked: Asked, state: Written) -> None:
+    """Draw a legal row for each chart's slot and write it; where there is none, the chart is done.
+
+    `logits` [chart and shadow of these, code].
+    """
+    shadows = logits.shape[0] - charts.size
+    for number in range(charts.size):
+        score = logits[number].astype(np.float64)
+        if shadows:
+            score += (asked.guidance - 1) * (score - logits[number + shadows])
+        _write_row(charts[number], score, ground, asked, state)
+
+
+@njit(cache=True, nogil=True)
+def _write_row(chart: int, score: Doubles, ground: Ground, asked: Asked, state: Written) -> None:
+    """Draw a legal row for the chart's slot from the likeliest that make up `top_p`; without one, the chart is done."""
+    at = state.slot[chart]
+    tick, ms = ground.slot_tick[at], ground.slot_ms[at]
+    near, late = tick - state.tick[chart] <= REPEAT_TICKS, tick > ground.last_hold_tick
+    for code in range(ROW_CODES):
+        legal = LEGAL[state.held[chart], code] and not (late and STARTS_HOLD[code])
+        repeats = 0
+        for column in range(KEYS):
+            symbol = SYMBOLS[code, column]
+            if symbol == NOTHING:
+                continue
+            legal = legal and _is_free(ms, state.last_event_ms[chart, column], ground.next_event_ms[column])
+            before = SYMBOLS[state.code[chart], column]
+            if near and symbol <= HOLD_START and before != NOTHING and before <= HOLD_START:
+                repeats += 1
+        lean = state.hold_lean[chart] * HOLDS_BEGUN[code] + asked.repeat_bias[chart] * repeats
+        score[code] = (score[code] + asked.row_bias[chart, code] + lean) / asked.row_temperature if legal else -np.inf
+    code = _draw(score, asked.top_p, state.chance[chart, at])
+    if not code:
+        state.done[chart] = True
+        return
+    state.code[chart], state.held[chart] = code, HELD_AFTER[state.held[chart], code]
+    state.code_at[chart, at], state.tick[chart] = code, tick
+    for column in range(KEYS):
+        if SYMBOLS[code, column] != NOTHING:
+            state.last_event_ms[chart, column] = ms
+    if asked.hold_share[chart] >= 0:
+        state.hold_lean[chart] = next_hold_lean(state.hold_lean[chart], code, asked.hold_share[chart])
+
+
+@njit(cache=True, nogil=True)
+def next_hold_lean(lean: float, code: int, share: float) -> float:
+    """Log-odds of a hold after a row with this code, where it was `lean` before and holds are to be `share` of the notes."""
+    lean += HOLD_GAIN * (share * NOTES_BEGUN[code] - HOLDS_BEGUN[code])
+    return min(max(lean, -MAX_HOLD_LEAN), MAX_HOLD_LEAN)
+
+
+@njit(cache=True, nogil=True)
+def _draw(score: Doubles, top_p: float, chance: np.uint64) -> int:
+    """Index drawn from the softmax of the scores within its nucleus; 0 when every score is -inf.
+
+    By the largest score with Gumbel noise, so that equal chances draw the same row also from somewhat different scores.
+    """
+    highest = score.max()
+    if highest == -np.inf:
+        return 0
+    possible = np.flatnonzero(score > -np.inf)
+    mass = np.exp(score[possible] - highest)
+    order = np.argsort(-mass)
+    total, seen, best, drawn = mass.sum(), 0.0, np.inf, 0
+    for rank in order:
+        if seen >= top_p * total:
+            break
+        seen += mass[rank]
+        code = possible[rank]
+        wait = -math.log(1.0 - _mixed(chance + np.uint64(code) * _INCREMENT)) / mass[rank]  # exponential of rate mass
+        if wait < best:
+            best, drawn = wait, int(code)
+    return drawn

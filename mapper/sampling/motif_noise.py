@@ -1,0 +1,51 @@
+"""Where a chart repeats itself: some bars' rows are drawn by the same chance as those of an earlier bar that sounds alike.
+
+Where music comes again, people write some bars with the rows they had before, and the others with new ones.
+Sampling alone would hardly ever do so: the likeliest row of some tens has a chance of a third.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.grid import SLOTS_PER_CELL
+from mapper.network.interface import Floats
+from mapper.tokens.vocabulary import MOTIF_LAGS
+
+BAR_CELLS = 16
+"""Cells that repeat together: four beats."""
+NEAREST_BARS = 4
+"""A bar repeats one at least this far back: a phrase comes again, rather than a bar at once."""
+ALIKE = 0.5
+"""Mean likeness over a bar (`mapper.sampling.encode_song.Heard.alike`) from which it sounds like the earlier one."""
+REPEATED_SHARE = 0.2
+"""Of the bars that sound like an earlier one, those that take its chance; found on `train` charts (docs/LOG.md)."""
+
+
+def chances(alike: Floats, seed: int) -> NDArray[np.uint64]:
+    """[chart, slot] what the draw of a row at each slot hangs on, from `alike` [chart, cell, motif lag]."""
+    return np.stack([_of_chart(likeness, np.random.default_rng([seed, chart])) for chart, likeness in enumerate(alike)])
+
+
+def _of_chart(alike: Floats, random: np.random.Generator) -> NDArray[np.uint64]:
+    drawn = random.integers(0, 1 << 64, (len(alike), SLOTS_PER_CELL), np.uint64)  # [cell, slot]
+    earlier = earlier_bars(alike)
+    taken = (earlier != np.arange(earlier.size)) & (random.random(earlier.size) < REPEATED_SHARE)
+    for bar in np.flatnonzero(taken):
+        first, source = bar * BAR_CELLS, earlier[bar] * BAR_CELLS
+        drawn[first : first + BAR_CELLS] = drawn[source : source + BAR_CELLS]
+    return drawn.ravel()
+
+
+def earlier_bars(alike: Floats) -> NDArray[np.int64]:
+    """[bar] the earlier bar that it sounds most like, itself where it sounds like none; `alike` is [cell, motif lag]."""
+    bars = len(alike) // BAR_CELLS
+    likeness = alike[: bars * BAR_CELLS].reshape(bars, BAR_CELLS, -1).mean(1)  # [bar, lag]
+    source, best = np.arange(bars), np.full(bars, ALIKE)
+    for number, lag in enumerate(MOTIF_LAGS):
+        back = lag // (BAR_CELLS * SLOTS_PER_CELL)
+        if back >= NEAREST_BARS:
+            better = (likeness[:, number] > best) & (np.arange(bars) >= back)
+            source[better], best[better] = np.flatnonzero(better) - back, likeness[better, number]
+    return source

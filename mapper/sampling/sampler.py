@@ -1,0 +1,278 @@
+"""Writes charts row by row: hear the song once, then sample from the hazard and row heads with a cached decoder.
+
+Several charts of one song are written side by side; each has its own controls, biases and randomness. What is written
+is legal by construction: only legal rows are offered, a column rests `mapper.tokens.row_codes.MIN_COLUMN_GAP_MS` between events, and every hold
+ends before the song, or the span that is written, does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
+from chart.model import KEYS
+from mapper.network.cached_decoder import ReadRows, elapsed_buckets
+from mapper.network.interface import Network
+from mapper.sampling.encode_song import Heard
+from mapper.sampling.kernels import MOTIF_LAGS, Asked, Ground, Hearing, Written, draw_codes, find_slots
+from mapper.sampling.motif_noise import chances
+from mapper.tokens.row_codes import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states
+from mapper.tokens.vocabulary import ELAPSED_BUCKETS
+from mapper.tokens.window import LONG_AGO_TICKS
+
+CACHE_ROWS, KEPT_ROWS = 128, 48
+"""Rows that the decoder looks back on at most; when they are so many, it reads the last ones again. Further back it is
+worse, not only slower: stretches of 80 beats, on which it was taught, are mostly shorter (docs/LOG.md)."""
+LAST_HOLD_BEATS = 2
+"""No hold starts this close to the end."""
+CHARTS_A_THREAD = 3
+"""Fewer would not keep a thread busy: matrices are read from memory once for all of its charts."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a batch is sampled; arrays are per chart. Biases are log-odds added before the temperature divides."""
+
+    seed: int
+    rate_bias: NDArray[np.float64]  # [chart], to the hazard: more or fewer rows
+    row_bias: NDArray[np.float64] | None = None  # [chart, code], to each row code
+    repeat_bias: NDArray[np.float64] | None = None  # [chart], for each column pressed again within half a beat
+    hold_share: NDArray[np.float64] | None = None  # [chart], kept to while writing; nan or None: as it comes
+    luck: NDArray[np.float32] | None = None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
+    # the same luck have rows in the same places, as far as their hazards allow; None: each draws its own
+    onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
+    rhythm_weight: float = 0.0  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
+    hazard_temperature: float = 0.2
+    row_temperature: float = 1.0
+    top_p: float = 0.99  # of the row head
+    guidance: float = (
+        1.0  # how far to go from what would be written if nothing were asked; 1: as the network was taught
+    )
+
+    def asked(self) -> Asked:
+        """As the loops take it."""
+        charts = self.rate_bias.size
+        return Asked(
+            rate_bias=self.rate_bias,
+            row_bias=np.zeros((charts, ROW_CODES)) if self.row_bias is None else self.row_bias,
+            repeat_bias=np.zeros(charts) if self.repeat_bias is None else self.repeat_bias,
+            hold_share=np.full(charts, np.nan) if self.hold_share is None else self.hold_share,
+            luck=np.zeros((0, 0), np.float32) if self.luck is None else self.luck,
+            onset_weight=self.onset_weight,
+            rhythm_weight=self.rhythm_weight,
+            hazard_temperature=self.hazard_temperature,
+            row_temperature=self.row_temperature,
+            top_p=self.top_p,
+            guidance=self.guidance,
+        )
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of a song that is written, between what is kept; times are on the grid's clock."""
+
+    first_slot: int
+    end_slot: int  # the first slot after it
+    before: Rows  # what the mapper reads first: the rows before the span; no column held after them
+    last_event_ms: NDArray[np.float64]  # [column], end of what is kept before
+    next_event_ms: NDArray[np.float64]  # [column], start of what is kept after
+
+    @staticmethod
+    def whole(grid: Grid) -> Span:
+        """The whole song, with nothing kept."""
+        nothing = Rows(np.empty(0, np.int64), np.empty(0, np.int64))
+        return Span(0, grid.slot_ms.size, nothing, np.full(KEYS, -np.inf), np.full(KEYS, np.inf))
+
+
+def write_rows(
+    model: Network,
+    heard: Heard,
+    sampling: Sampling,
+    report: Callable[[float], None] = lambda share: None,
+    span: Span | None = None,
+) -> list[Rows]:
+    """Sample one chart for each set of controls that `heard` was encoded with; within the span if one is given.
+
+    `report` is told the share of the song that is written. The same arguments give the same rows on one machine.
+    """
+    writing = _Writing(model, heard, sampling, span or Span.whole(heard.grid))
+    writing.write(report)
+    return writing.rows()
+
+
+class _Writing:
+    """Charts being written. With guidance a chart has a shadow (mapper.sampling.kernels) that listens too; listeners are
+    all charts, then all shadows."""
+
+    def __init__(self, model: Network, heard: Heard, sampling: Sampling, span: Span) -> None:
+        self.heard, self.grid, self.span = heard, heard.grid, span
+        self.charts, listeners = sampling.rate_bias.size, len(heard.cell)
+        assert listeners == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
+        self.shadows = listeners > self.charts
+        self.decoder, self.motif_rhythm = model.row_decoder(listeners, CACHE_ROWS), model.arrays()["motif.rhythm"]
+        self.last_slot = _last_slot(heard, span)
+        self.ground = Ground(
+            self.grid.slot_ms,
+            self.grid.tick,
+            heard.open_slots,
+            min(span.end_slot, self.last_slot + 1),
+            int(self.grid.tick[self.last_slot]) - LAST_HOLD_BEATS * TICKS_PER_BEAT,
+            span.next_event_ms,
+        )
+        self.hearing = Hearing(heard.slot, heard.onset_logit, heard.alike)
+        self.asked = sampling.asked()
+        self.state = self._at_first(sampling.seed)
+        for listener in range(listeners):
+            self._read_last_rows(listener)
+
+    def _at_first(self, seed: int) -> Written:
+        """Nothing written behind the rows that are kept before the span."""
+        charts, before, tick = self.charts, self.span.before, self.grid.tick
+        code_at = np.zeros((charts, tick.size), np.int16)
+        code_at[:, before.slot] = before.code
+        return Written(
+            done=np.zeros(charts, np.bool_),
+            slot=np.full(charts, max(self.span.first_slot - 1, before.slot[-1] if len(before) else -1)),
+            tick=np.full(charts, tick[before.slot[-1]] if len(before) else tick[0] - LONG_AGO_TICKS),
+            held=np.zeros(charts, np.int64),
+            code=np.full(charts, before.code[-1] if len(before) else 0),
+            last_event_ms=np.tile(self.span.last_event_ms, (charts, 1)),
+            hold_lean=np.zeros(charts),
+            random=np.random.SeedSequence(seed).generate_state(charts, np.uint64).astype(np.uint64),
+            chance=chances(self.heard.alike[:charts], seed),
+            code_at=code_at,
+        )
+
+    def write(self, report: Callable[[float], None]) -> None:
+        """Write all charts to the end, some in each thread; what is written does not depend on how many there are."""
+        threads = max(min(os.cpu_count() or 1, self.charts // CHARTS_A_THREAD), 1)
+        groups = [np.arange(first, self.charts, threads) for first in range(threads)]
+        with ThreadPoolExecutor(threads) as pool:
+            others = [pool.submit(self._write_group, group) for group in groups[1:]]
+            self._write_group(groups[0], report)
+            for other in others:
+                other.result()
+
+    def _write_group(self, charts: NDArray[np.int64], report: Callable[[float], None] = lambda share: None) -> None:
+        while charts.size:
+            charts = self._advance(charts)
+            report(self._share_done(charts))
+
+    def _share_done(self, charts: NDArray[np.int64]) -> float:
+        """Of the span, by the chart that is furthest behind."""
+        at = self.state.slot[charts].min(initial=self.span.end_slot)
+        return float(at - self.span.first_slot) / max(self.span.end_slot - self.span.first_slot, 1)
+
+    def _advance(self, charts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """One more row for each of these charts; returns those that have not come to their end."""
+        state, grid = self.state, self.grid
+        query, by_elapsed = self._rhythm_terms(self._listeners(charts))
+        find_slots(charts, query, by_elapsed, self.motif_rhythm, self.ground, self.hearing, self.asked, state)
+        charts = charts[~state.done[charts]]
+        slot = state.slot[charts]
+        elapsed = elapsed_buckets(grid.tick[slot] - state.tick[charts])
+        draw_codes(charts, self._row_logits(charts, slot, elapsed), self.ground, self.asked, state)
+        goes_on = ~state.done[charts]
+        charts, slot, elapsed = charts[goes_on], slot[goes_on], elapsed[goes_on]
+        full = self.decoder.length[charts] == CACHE_ROWS
+        for listener in self._listeners(charts[full]):
+            self.decoder.forget(np.array([listener]))
+            self._read_last_rows(int(listener))
+        listeners, kept = self._listeners(charts[~full]), ~full
+        self._read(
+            listeners, *(self._twice(one[kept]) for one in (slot, state.code[charts], state.held[charts], elapsed))
+        )
+        return charts
+
+    def _listeners(self, charts: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.concatenate((charts, charts + self.charts)) if self.shadows else charts
+
+    def _twice(self, of_charts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[listener] from [chart]."""
+        return np.concatenate((of_charts, of_charts)) if self.shadows else of_charts
+
+    def _rhythm_terms(self, listeners: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the rows so far say of the next one's place; nothing where nobody listens to it."""
+        if self.asked.rhythm_weight:
+            return self.decoder.hazard_terms(listeners)
+        nothing = np.zeros((listeners.size, 1), np.float32)
+        return nothing, nothing
+
+    def _row_logits(
+        self, charts: NDArray[np.int64], slot: NDArray[np.int64], elapsed: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """[listener, code] for each chart's slot."""
+        back = slot[:, None] - MOTIF_LAGS
+        earlier = np.where(back >= 0, self.state.code_at[charts[:, None], np.maximum(back, 0)], 0)
+        listeners, slot = self._listeners(charts), self._twice(slot)
+        cell = slot // SLOTS_PER_CELL
+        return self.decoder.row_logits(
+            listeners,
+            self.heard.slot[listeners, slot],
+            self.heard.cell[listeners, cell],
+            self._twice(elapsed),
+            self._twice(self.state.held[charts]),
+            self._twice(earlier),
+            self.heard.alike[listeners, cell],
+        )
+
+    def _read(self, listeners: NDArray, slot: NDArray, code: NDArray, held: NDArray, elapsed: NDArray) -> None:
+        self.decoder.read(
+            ReadRows(
+                chart=listeners,
+                code=code,
+                held=held,
+                elapsed=elapsed,
+                beat=(self.grid.tick[slot] / TICKS_PER_BEAT).astype(np.float32),
+                cell=self.heard.cell[listeners, slot // SLOTS_PER_CELL],
+                slot=self.heard.slot[listeners, slot],
+                control=self.heard.decoder_control[listeners],
+            )
+        )
+
+    def _read_last_rows(self, listener: int) -> None:
+        """Read the chart's last rows behind a start token, as in training; it stands for the row before them."""
+        code_at = self.state.code_at[listener % self.charts]
+        slot = np.append(0, np.flatnonzero(code_at))
+        code = code_at[slot].astype(np.int64)
+        code[0] = 0  # slot 0 stands for the song's beginning
+        held = np.append(0, held_states(code[1:]))
+        kept = slice(-KEPT_ROWS - 1, None)
+        slot, code, held = slot[kept], code[kept], held[kept]
+        code[0] = 0
+        elapsed = np.concatenate(([ELAPSED_BUCKETS - 1], elapsed_buckets(np.diff(self.grid.tick[slot]))))
+        self._read(np.full(slot.size, listener), slot, code, held, elapsed)
+
+    def rows(self) -> list[Rows]:
+        """What was written for each chart, every hold ended."""
+        written = []
+        for codes in self.state.code_at:
+            slot = np.flatnonzero(codes)
+            slot = slot[np.isin(slot, self.span.before.slot, invert=True)]
+            written.append(_with_every_hold_ended(Rows(slot, codes[slot].astype(np.int64)), self.last_slot))
+        return written
+
+
+def _last_slot(heard: Heard, span: Span) -> int:
+    """The last slot of the span where a hold may end, at rest from what is kept after."""
+    rested = heard.grid.slot_ms <= span.next_event_ms.min() - MIN_COLUMN_GAP_MS
+    slots = np.flatnonzero(heard.open_slots & rested)
+    slots = slots[(slots >= span.first_slot) & (slots < span.end_slot)]
+    return int(slots[-1]) if slots.size else span.first_slot - 1
+
+
+def _with_every_hold_ended(rows: Rows, last_slot: int) -> Rows:
+    """Release what is still held at the last slot that sounds."""
+    state = int(held_states(rows.code)[-1]) if len(rows) else 0
+    if not state:
+        return rows
+    release = sum(HOLD_END << (2 * column) for column in range(KEYS) if state >> column & 1)
+    if rows.slot[-1] < last_slot:
+        return Rows(np.append(rows.slot, last_slot), np.append(rows.code, release))
+    return Rows(rows.slot, np.append(rows.code[:-1], rows.code[-1] | release))

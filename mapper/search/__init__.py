@@ -1,0 +1,11 @@
+"""The closed loop that meets a target: candidates, objective, splicing, inpainting."""
+
+__all__ = [
+    "candidates",
+    "closed_loop",
+    "inpaint",
+    "objective",
+    "splice",
+    "splice_kernels",
+    "unmet",
+]

@@ -1,0 +1,283 @@
+"""Writes charts until each is what was asked: official stars, the level's ranking criteria, hold share, pattern mix.
+
+In rounds: several *takes* of every difficulty are written side by side, and the best bars of each are joined
+(mapper.search.splice). Most difficulties are met by the first round, because the takes lie on both sides of what is asked.
+For those that are not, the next round tells the mapper more or fewer stars (a *push*), and where that is not enough adds
+a *bias* to the hazard's log-odds, more or fewer rows. Notes are never deleted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.analysis.pattern_mix import pattern_mix
+from chart.analysis.star_rating import stars
+from chart.model import KEYS, Chart
+from chart.problems import find_problems
+from mapper.network.interface import Network
+from mapper.sampling.conditioning import Lean, Listener, Song, Steering, sampling_of
+from mapper.sampling.sampler import write_rows
+from mapper.search.candidates import Takes
+from mapper.search.objective import Wish
+from mapper.search.splice import Spliced, Splicer
+from mapper.search.unmet import FINDINGS_ALLOWED, shortfalls
+from mapper.tokens.row_codes import Rows
+from runtime.errors import AudioFileError
+
+SPREAD = 0.5
+"""The first takes are told up to this many stars more and less than asked; later ones half as many."""
+REPEAT_SPREAD = 0.7
+"""Log-odds of a repeated column by which the takes differ where a pattern mix is asked."""
+CHORD_SPREAD, CHORD_STEP, MAX_CHORD_LEAN = 0.4, 0.5, 2.0
+"""Log-odds of each note beyond a row's first: by how much takes differ, and how much less it becomes from round to round
+where the level's rules, most of which are about chords, are broken too often."""
+LUCK = 1
+"""Names the stream of random numbers that decides where rows fall."""
+MAX_PUSH = 1.2
+"""Told more stars than hard charts with audio have, the mapper hardly writes more: the bias does then (docs/LOG.md)."""
+MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.4, 1.5
+"""Effect of a push that is believed when a line is laid through few noisy charts."""
+STARS_PER_BIAS = 0.8
+MAX_BIAS = 3.0
+NEAR_STARS = 1.0
+"""Takes of other difficulties this near to the stars asked may be used too."""
+HOPELESS = 0.9
+"""A round that leaves more than this of what a chart costs is its difficulty's last."""
+MAX_SPLICED = 48
+"""Takes that are spliced at most, the nearest: memory grows with their square."""
+MAX_BATCH_SLOTS = 700_000
+"""Slots times charts written side by side: what is heard of 18 charts of 3 minutes is 200 MB."""
+
+
+@dataclass(frozen=True)
+class AimConfig:
+    """What is asked of all charts of a set, and how hard to try."""
+
+    seed: int = 0
+    steering: tuple[Steering, ...] = (Steering(),)  # each chart follows the one with the nearest stars
+    tolerance: float = 0.05  # stars
+    takes: int = 3  # of each difficulty and round
+    rounds: int = 4
+    guidance: float = 1.0  # as in mapper.sampling.sampler.Sampling
+    deadline_s: float = np.inf  # of `time.perf_counter`; no round but the first begins after it
+
+    def steering_for(self, value: float) -> Steering:
+        """What a chart of so many stars shall be like."""
+        return min(self.steering, key=lambda one: abs(one.stars - value))
+
+    def wish(self, value: float) -> Wish:
+        """What a difficulty of so many stars shall be like, as far as it is measured."""
+        steering = self.steering_for(value)
+        return Wish.of(value, hold_share=steering.hold_share, patterns=steering.patterns)
+
+
+@dataclass(frozen=True)
+class Written:
+    """The chart of one difficulty and how it came about."""
+
+    wish: Wish
+    chart: Chart
+    rows: Rows
+    stars: float
+    findings: float  # warnings for 1,000 notes; a problem counts as several
+    player_level: float  # whose players reach 96 %
+    density_miss: float  # share of notes that lie in other bars than is usual
+    takes: int  # that were written for it
+
+    @staticmethod
+    def of(wish: Wish, best: Spliced, takes: int) -> Written:
+        """What was found for a wish, in so many takes."""
+        measured = (best.stars, best.findings, best.player_level, best.density_miss)
+        return Written(wish, best.chart, best.rows, *measured, takes)
+
+
+@dataclass(frozen=True)
+class Take:
+    """A chart to write, or written, for the difficulty with this index."""
+
+    index: int
+    number: int  # among the takes of its difficulty
+    push: float
+    bias: float
+    lean: Lean
+    rows: Rows | None = None
+    stars: float = 0.0
+    mix: NDArray[np.float64] | None = None  # [family], pattern mix
+
+
+def write_charts(
+    model: Network,
+    song: Song,
+    targets: Sequence[float],
+    config: AimConfig,
+    report: Callable[[float], None] = lambda share: None,
+) -> list[Written]:
+    """One chart for each target, easiest first; the k-th easiest belongs to the k-th lowest target.
+
+    A target that the song does not allow gets the nearest chart that was found. `report` is told the share done.
+    """
+    wishes = [config.wish(target) for target in sorted(targets)]
+    takes: list[Take] = []
+    found: list[Spliced | None] = [None] * len(wishes)
+    given_up: set[int] = set()
+    listener = Listener(model, song, MAX_BATCH_SLOTS)
+    for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
+        unmet = [index for index, best in enumerate(found) if not is_met(wishes[index], best, config.tolerance)]
+        open_wishes = [index for index in unmet if index not in given_up]
+        if not open_wishes or (number and time.perf_counter() > config.deadline_s):
+            break
+        wanted = [
+            take for index in open_wishes for take in _next_takes(index, wishes[index], takes, found[index], config)
+        ]
+        takes += _record(listener, config, wishes, wanted, int(seed), _share_of_round(report, number, config.rounds))
+        for index in open_wishes:
+            before, found[index] = found[index], _best(song, wishes, index, takes, found[index])
+            if _is_hopeless(before, found[index]):
+                given_up.add(index)
+    report(1.0)
+    return _in_order(wishes, found, takes)
+
+
+def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -> Callable[[float], None]:
+    """Rounds mostly end with the first, so each gets half of what is left of the bar."""
+    done = 1 - 0.5**number
+    last = number + 1 == rounds
+    return lambda share: report(done + share * (1 - done) * (1.0 if last else 0.5))
+
+
+def _is_hopeless(before: Spliced | None, best: Spliced | None) -> bool:
+    """Whether a further round brought so little that the next will not bring what is missing."""
+    return before is not None and best is not None and best.cost > HOPELESS * before.cost
+
+
+def is_met(wish: Wish, best: Spliced | None, tolerance: float) -> bool:
+    """Whether a chart has everything that was asked."""
+    return best is not None and is_whole(best.chart) and not shortfalls(wish, best.chart, best, tolerance)
+
+
+def is_whole(chart: Chart) -> bool:
+    """Whether the chart is valid and uses every column."""
+    return len(np.unique(chart.column)) == KEYS and not find_problems(chart)
+
+
+def _next_takes(index: int, wish: Wish, takes: Sequence[Take], best: Spliced | None, config: AimConfig) -> list[Take]:
+    """The takes to write next, after all those that were tried for the difficulty."""
+    tried = [take for take in takes if take.index == index]
+    count, free = config.takes, not np.isfinite(wish.patterns).any()
+    offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
+    lean, centre, bias, spread = Lean(), 0.0, 0.0, SPREAD
+    if tried:
+        centre, bias = _settings(wish, tried, count)
+        lean, spread = _lean(config.steering_for(wish.stars), tried[-count:]), SPREAD / 2
+    if free and best is not None and best.findings > FINDINGS_ALLOWED[wish.level]:
+        lean = replace(lean, chords=max(lean.chords - CHORD_STEP, -MAX_CHORD_LEAN))
+    push = np.clip(centre + spread * offsets, -MAX_PUSH, MAX_PUSH)
+    # What differs besides the push must not go along with it, or the splicer could not have one without the other.
+    chords = CHORD_SPREAD * np.roll(offsets, 2)
+    repeats = REPEAT_SPREAD * np.roll(offsets, 1) * (not free)
+    return [
+        Take(
+            index,
+            len(tried) + number,
+            float(push[number]),
+            bias,
+            Lean(lean.chords + float(chords[number]), lean.repeats + float(repeats[number])),
+        )
+        for number in range(count)
+    ]
+
+
+def _settings(wish: Wish, tried: Sequence[Take], count: int) -> tuple[float, float]:
+    """(push, bias) at which the stars should be right, by a line through the takes that were tried."""
+    push = np.array([take.push for take in tried])
+    got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried])
+    slope = float(np.polyfit(push, got, 1)[0]) if np.ptp(push) > 0 else 1.0
+    slope = float(np.clip(slope, MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH))
+    needed = wish.stars - float(np.mean((got - slope * push)[-count:]))
+    centre = float(np.clip(needed / slope, -MAX_PUSH, MAX_PUSH))
+    return centre, float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
+
+
+def _lean(steering: Steering, last: Sequence[Take]) -> Lean:
+    """The middle of the last takes' leans, corrected by how far they were from what was asked."""
+    middle = Lean(*(float(np.mean([getattr(take.lean, field.name) for take in last])) for field in fields(Lean)))
+    mixes = [take.mix for take in last if take.mix is not None]
+    return middle.corrected(steering, np.mean(mixes, axis=0))
+
+
+def _record(
+    listener: Listener,
+    config: AimConfig,
+    wishes: Sequence[Wish],
+    wanted: Sequence[Take],
+    seed: int,
+    report: Callable[[float], None],
+) -> list[Take]:
+    """Write the wanted takes, as many at a time as memory allows."""
+    song, written = listener.song, []
+    size = max(MAX_BATCH_SLOTS // song.grid.slot_ms.size, 1)
+    for first in range(0, len(wanted), size):
+        some = wanted[first : first + size]
+        steering = [config.steering_for(wishes[take.index].stars) for take in some]
+        told = [wishes[take.index].stars + take.push for take in some]
+        heard = listener.hear(list(zip(told, steering, strict=True)), config.guidance)
+        sampling = sampling_of(
+            seed + first,
+            np.array([take.bias for take in some]),
+            steering,
+            [take.lean for take in some],
+            _luck(song, config, some),
+            config.guidance,
+        )
+        share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
+        rows = write_rows(listener.model, heard, sampling, share)
+        charts = [song.chart_of(one) for one in rows]
+        written += [
+            replace(take, rows=one, stars=stars(chart), mix=pattern_mix(chart))
+            for take, one, chart in zip(some, rows, charts, strict=True)
+            if len(chart)
+        ]
+    return written
+
+
+def _luck(song: Song, config: AimConfig, takes: Sequence[Take]) -> NDArray[np.float32]:
+    """[take, slot]: takes of one number share their luck, so that easier difficulties keep the rhythm of harder ones."""
+    numbers = [take.number for take in takes]
+    random = np.random.default_rng([config.seed, LUCK])
+    streams = random.random((max(numbers) + 1, song.grid.slot_ms.size), np.float32)
+    luck: NDArray[np.float32] = streams[numbers]
+    return luck
+
+
+def _best(
+    song: Song, wishes: Sequence[Wish], index: int, takes: Sequence[Take], before: Spliced | None
+) -> Spliced | None:
+    """The best chart for the difficulty from its own takes and those of others that are near."""
+    wish = wishes[index]
+    near = [
+        take
+        for take in takes
+        if take.index == index
+        or (wishes[take.index].stars != wish.stars and abs(take.stars - wish.stars) <= NEAR_STARS)
+    ]
+    near.sort(key=lambda take: abs(take.stars - wish.stars))
+    rows = [take.rows for take in near[:MAX_SPLICED] if take.rows is not None]
+    if not rows:
+        return before
+    best = Splicer(Takes(song.grid, rows), song.chart_of).splice(wish)
+    return best if before is None or best.cost < before.cost else before
+
+
+def _in_order(wishes: Sequence[Wish], found: Sequence[Spliced | None], takes: Sequence[Take]) -> list[Written]:
+    """The charts handed out so that harder targets never get easier charts."""
+    whole = [best for best in found if best is not None and is_whole(best.chart)]
+    if len(whole) < len(wishes):
+        raise AudioFileError("the song leaves too little room for a chart; is it mostly silent, or very short?")
+    whole.sort(key=lambda best: best.stars)
+    counts = [sum(take.index == index for take in takes) for index in range(len(wishes))]
+    return [Written.of(wish, best, count) for wish, best, count in zip(wishes, whole, counts, strict=True)]

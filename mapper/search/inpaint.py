@@ -1,0 +1,178 @@
+"""Writes a section of existing charts anew and leaves every other note as it is.
+
+The section begins and ends on beats where no hold of the chart is down, so that no note outside it is touched; the
+mapper reads what comes before it. Several takes of the section are written, and joined as in mapper.search.closed_loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.analysis.rows import ROW_TOLERANCE_MS
+from chart.analysis.star_rating import stars
+from chart.grid import SLOTS_PER_CELL, Grid, make_grid
+from chart.model import KEYS, Chart
+from mapper.network.interface import Network
+from mapper.request.options import GenerateConfig
+from mapper.request.song import Source
+from mapper.sampling.conditioning import Lean, Listener, Song, sampling_of
+from mapper.sampling.encode_song import Heard
+from mapper.sampling.sampler import Span, write_rows
+from mapper.search.candidates import Takes
+from mapper.search.closed_loop import MAX_BATCH_SLOTS, SPREAD, AimConfig, Written, is_met
+from mapper.search.objective import Wish
+from mapper.search.splice import Splicer
+from mapper.tokens.row_codes import Rows, notes_of, rows_of
+from runtime.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a chart that is written anew, and the rest, which is kept."""
+
+    chart: Chart  # as it was
+    kept: Chart  # without the notes of the section
+    grid: Grid
+    span: Span
+    after: Rows  # the chart's rows behind the section
+
+    @property
+    def bounds_ms(self) -> tuple[float, float]:
+        """First time of the section, and first after it."""
+        slot_ms = self.grid.slot_ms
+        end = self.span.end_slot
+        return float(slot_ms[self.span.first_slot]), float(slot_ms[end]) if end < slot_ms.size else np.inf
+
+    def whole(self, inside: Rows) -> Rows:
+        """The rows of the whole chart, as far as they are on the grid, with these inside the section."""
+        parts = (self.span.before, inside, self.after)
+        return Rows(np.concatenate([part.slot for part in parts]), np.concatenate([part.code for part in parts]))
+
+    def chart_of(self, rows: Rows) -> Chart:
+        """The kept notes as they are, with those that the rows have inside the section."""
+        inside = (rows.slot >= self.span.first_slot) & (rows.slot < self.span.end_slot)
+        time_ms, column, end_ms = notes_of(Rows(rows.slot[inside], rows.code[inside]), self.grid)
+        joined = Chart.from_notes(
+            np.concatenate([self.kept.time_ms, np.round(time_ms)]),
+            np.concatenate([self.kept.column, column]),
+            np.concatenate([self.kept.end_ms, np.round(end_ms)]),
+        )
+        return replace(self.chart, time_ms=joined.time_ms, column=joined.column, end_ms=joined.end_ms)
+
+
+def reroll(
+    model: Network,
+    source: Source,
+    config: GenerateConfig,
+    aim: AimConfig,
+    report: Callable[[float], None] = lambda share: None,
+) -> list[Written]:
+    """The map's charts, or the one named, with the section written anew; stars stay as they are unless asked for."""
+    assert config.section is not None, "checked by the caller"
+    charts = [chart for chart in source.map_charts if config.difficulty in ("", chart.metadata.version)]
+    if not charts:
+        names = ", ".join(f"“{chart.metadata.version}”" for chart in source.map_charts)
+        raise ConfigError(f"--difficulty {config.difficulty}: not in the map; it has {names}")
+    if config.stars and len(config.stars) != len(charts):
+        raise ConfigError(f"--stars: give one for each of the {len(charts)} charts whose section is written anew")
+    written = []
+    for number, chart in enumerate(charts):
+        song = replace(source.song, grid=_grid_of(chart, source.song), timing_points=chart.timing_points)
+        section = cut_out(chart, song.grid, *config.section)
+        wish = aim.wish(config.stars[number] if config.stars else stars(chart))
+        share = lambda done, number=number: report((number + done) / len(charts))  # noqa: E731
+        written.append(_rewritten(model, song, section, wish, replace(aim, seed=aim.seed + number), share))
+    return written
+
+
+def _grid_of(chart: Chart, song: Song) -> Grid:
+    """The song's grid, or one of the chart's own where its timing differs."""
+    if chart.red_lines == tuple(point for point in song.timing_points if point.uninherited):
+        return song.grid
+    return make_grid(chart.red_lines, float(song.grid.slot_ms[0]), float(song.grid.slot_ms[-1]))
+
+
+def cut_out(chart: Chart, grid: Grid, start_ms: float, end_ms: float) -> Section:
+    """Cut the section out of the chart, at the first and last beats of it where no hold is down.
+
+    Raises ConfigError where there are none.
+    """
+    cells = np.arange(grid.cells)
+    beats = cells[(grid.quarter == 0) & grid.usable[cells * SLOTS_PER_CELL]] * SLOTS_PER_CELL
+    beat_ms = grid.slot_ms[beats]
+    free = beats[(beat_ms >= start_ms) & (beat_ms <= end_ms) & ~_is_held(chart, beat_ms)]
+    released = grid.nearest_slot(chart.end_ms[chart.is_hold])
+    starts = free[~np.isin(free, released)]  # a kept hold's release on the first slot would be the section's
+    if not starts.size or free[-1] == starts[0]:
+        raise ConfigError(
+            f"--section: between {start_ms / 1000:g} and {end_ms / 1000:g} s “{chart.metadata.version}” has no two beats"
+            " on which no hold is down; choose a longer section, within the song"
+        )
+    first, end = int(starts[0]), int(free[-1])
+    inside = (chart.time_ms >= grid.slot_ms[first] - ROW_TOLERANCE_MS) & (
+        chart.time_ms < grid.slot_ms[end] - ROW_TOLERANCE_MS
+    )
+    kept = replace(chart, time_ms=chart.time_ms[~inside], column=chart.column[~inside], end_ms=chart.end_ms[~inside])
+    rows = rows_of(kept, grid)
+    before, after = rows.slot < first, rows.slot >= end  # kept notes that snap into the section are no rows of it
+    last_event_ms, next_event_ms = _neighbours(kept, float(grid.slot_ms[first]))
+    span = Span(first, end, Rows(rows.slot[before], rows.code[before]), last_event_ms, next_event_ms)
+    return Section(chart, kept, grid, span, Rows(rows.slot[after], rows.code[after]))
+
+
+def _is_held(chart: Chart, time_ms: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """[time], whether a hold that began before lasts beyond it."""
+    start, end = chart.time_ms[chart.is_hold], np.sort(chart.end_ms[chart.is_hold])
+    begun = np.searchsorted(start, time_ms - ROW_TOLERANCE_MS)
+    ended = np.searchsorted(end, time_ms + ROW_TOLERANCE_MS, side="right")
+    held: NDArray[np.bool_] = begun > ended
+    return held
+
+
+def _neighbours(kept: Chart, start_ms: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """[column] end of the last kept note before the section; start of the first after it."""
+    last, following = np.full(KEYS, -np.inf), np.full(KEYS, np.inf)
+    for column in range(KEYS):
+        mine = kept.column == column
+        before = mine & (kept.time_ms < start_ms - ROW_TOLERANCE_MS)
+        after = mine & ~before
+        if before.any():
+            last[column] = np.fmax(kept.time_ms[before], kept.end_ms[before]).max()
+        if after.any():
+            following[column] = kept.time_ms[after].min()
+    return last, following
+
+
+def _rewritten(
+    model: Network, song: Song, section: Section, wish: Wish, aim: AimConfig, report: Callable[[float], None]
+) -> Written:
+    """Rounds of takes of the section until the chart is what it shall be."""
+    listener, steering = Listener(model, song, MAX_BATCH_SLOTS), aim.steering_for(wish.stars)
+    rows: list[Rows] = []
+    for number, seed in enumerate(np.random.SeedSequence([aim.seed, 1]).generate_state(aim.rounds)):
+        spread = SPREAD * (1 + number) if aim.takes > 1 else 0.0
+        told = wish.stars + np.linspace(-spread, spread, aim.takes)
+        heard = _outside_breaks(listener.hear([(float(value), steering) for value in told], aim.guidance), section)
+        sampling = sampling_of(
+            int(seed), np.zeros(aim.takes), [steering] * aim.takes, [Lean()] * aim.takes, guidance=aim.guidance
+        )
+        rows += [section.whole(one) for one in write_rows(model, heard, sampling, span=section.span)]
+        best = Splicer(Takes(song.grid, rows), section.chart_of).splice(wish)
+        report((number + 1) / aim.rounds)
+        if is_met(wish, best, aim.tolerance) or time.perf_counter() > aim.deadline_s:
+            break
+    report(1.0)
+    return Written.of(wish, best, len(rows))
+
+
+def _outside_breaks(heard: Heard, section: Section) -> Heard:
+    """Nothing is written in the chart's breaks: what is kept says where they are."""
+    open_slots = heard.open_slots.copy()
+    for start, end in section.chart.breaks:
+        open_slots &= (section.grid.slot_ms < start) | (section.grid.slot_ms > end)
+    return replace(heard, open_slots=open_slots)

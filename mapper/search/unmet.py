@@ -1,0 +1,67 @@
+"""What of a wish a chart does not have: the bounds within which it counts as met, and the words for what is missing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chart.analysis.pattern_mix import FAMILIES
+from chart.model import Chart
+from mapper.search.objective import Wish, playtest_miss
+from reward.rules.criteria import Level
+
+FINDINGS_ALLOWED = {
+    Level.EASY: 49.0,
+    Level.NORMAL: 43.0,
+    Level.HARD: 47.0,
+    Level.INSANE: 5.4,
+    Level.EXPERT: 2.0,
+    Level.EXPERT_PLUS: 2.0,
+}
+"""Warnings for 1,000 notes of human osu!mania charts of the level (`train` songs; Expert's .1 rounded up to what one
+finding in a short chart is)."""
+HOLDS_ALLOWED, PATTERNS_ALLOWED = 0.02, 0.1
+"""How far hold share and a family's share of rows may be from what was asked."""
+
+DENSITY_ALLOWED = 0.2
+"""Share of notes that may lie in other bars than is usual for the song and the stars: takes of one request are at .04 to
+.13, spliced charts of three `train` songs at .03 to .15."""
+
+
+class Measured(Protocol):
+    """What is known of a chart that was written."""
+
+    @property
+    def stars(self) -> float:
+        """Official stars."""
+
+    @property
+    def findings(self) -> float:
+        """Warnings for 1,000 notes."""
+
+    @property
+    def player_level(self) -> float:
+        """Whose players reach 96 %."""
+
+    @property
+    def density_miss(self) -> float:
+        """Share of notes that lie in other bars than is usual."""
+
+
+def shortfalls(wish: Wish, chart: Chart, best: Measured, tolerance: float) -> list[str]:
+    """What of the wish a chart does not have, in words; empty when it has all."""
+    missing = []
+    if abs(best.stars - wish.stars) > tolerance:
+        missing.append(f"{best.stars:.2f} stars instead of {wish.stars:.2f}")
+    if best.findings > FINDINGS_ALLOWED[wish.level]:
+        missing.append(f"{best.findings:.0f} rule findings for 1,000 notes (people: {FINDINGS_ALLOWED[wish.level]:g})")
+    if not missing and playtest_miss(best.player_level, best.stars) > 0:
+        missing.append(f"plays like {best.player_level:.1f} stars, far from {best.stars:.2f}")
+    if best.density_miss > DENSITY_ALLOWED:
+        missing.append(f"{best.density_miss:.0%} of the notes in other bars than the song suggests")
+    share = float(chart.is_hold.mean()) if len(chart) else 0.0
+    if wish.hold_share is not None and abs(share - wish.hold_share) > HOLDS_ALLOWED:
+        missing.append(f"{share:.0%} holds instead of {wish.hold_share:.0%}")
+    for name, asked, got in zip(FAMILIES, wish.patterns, wish.mix_of(chart), strict=True):
+        if abs(got - asked) > PATTERNS_ALLOWED:
+            missing.append(f"{got:.0%} {name} instead of {asked:.0%}")
+    return missing

@@ -1,0 +1,200 @@
+"""Known-bad charts made from good ones: what the reward must tell apart in every release.
+
+A probe takes a chart and a generator and gives a corrupted chart that is still a chart: columns do not collide and
+holds do not overlap, unless that is the corruption, so that no probe is caught by a technicality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chart.analysis.rows import row_starts
+from chart.analysis.snap import beats_at
+from chart.model import KEYS, Chart
+from reward.core.song import Song
+
+SHORT_HOLD_MS = 20.0
+JITTER_MS = 15.0
+MIN_GAP_MS = 40.0
+"""Probes that move notes keep this distance within a column, so that rules about collisions stay silent."""
+RANDOM_DIVISORS = (3, 4, 5, 6, 7, 8, 9, 12, 16)
+JACK_COLUMN_BEATS = 8
+QUIET_SHARE = 0.25
+QUIET_WINDOW_MS = 4_000.0
+
+Probe = Callable[[Chart, np.random.Generator], Chart]
+
+
+def _with_notes(chart: Chart, time_ms: NDArray, column: NDArray, end_ms: NDArray | None = None) -> Chart:
+    """The chart with other notes; times rounded as a file would, notes too close in a column dropped, holds cut."""
+    time_ms, column = np.round(np.asarray(time_ms, np.float64)), np.asarray(column, np.int64)
+    end_ms = np.full(time_ms.size, np.nan) if end_ms is None else np.round(end_ms)
+    keep, new_end = [], end_ms.copy()
+    for key in range(KEYS):
+        mine = np.flatnonzero(column == key)
+        mine = mine[np.argsort(time_ms[mine], kind="stable")]
+        last = -1
+        for index in mine.tolist():
+            if last >= 0 and time_ms[index] - time_ms[last] < MIN_GAP_MS:
+                continue
+            if last >= 0 and new_end[last] > time_ms[index] - MIN_GAP_MS:
+                cut = time_ms[index] - MIN_GAP_MS
+                new_end[last] = cut if cut - time_ms[last] > MIN_GAP_MS else np.nan
+            keep.append(index)
+            last = index
+    chosen = np.array(sorted(keep), np.int64)
+    notes = Chart.from_notes(time_ms[chosen], column[chosen].astype(np.int8), new_end[chosen])
+    return replace(chart, time_ms=notes.time_ms, column=notes.column, end_ms=notes.end_ms)
+
+
+def _row_of_note(chart: Chart) -> NDArray[np.int64]:
+    return np.cumsum(row_starts(chart.time_ms)) - 1
+
+
+def jack_wall(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Every beat that had a note becomes four notes at 1/4 in one column, which changes every eight beats."""
+    beats = beats_at(chart.time_ms, chart.red_lines)
+    beat, first = np.unique(np.floor(beats.beat + 0.01).astype(np.int64), return_index=True)
+    start = chart.time_ms[first] - (beats.beat[first] - beat) * beats.beat_ms[first]
+    time_ms = (start[:, None] + beats.beat_ms[first][:, None] * np.arange(4) / 4).ravel()
+    order = rng.permutation(KEYS)
+    return _with_notes(chart, time_ms, np.repeat(order[beat // JACK_COLUMN_BEATS % KEYS], 4))
+
+
+def quad_spam(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Every row becomes a chord of four."""
+    time_ms = chart.time_ms[row_starts(chart.time_ms)]
+    return _with_notes(chart, np.repeat(time_ms, KEYS), np.tile(np.arange(KEYS), time_ms.size))
+
+
+def short_holds(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Every note becomes a hold of 20 ms."""
+    return replace(chart, end_ms=chart.time_ms + SHORT_HOLD_MS)
+
+
+def one_hand(chart: Chart, rng: np.random.Generator) -> Chart:
+    """The right hand's notes move to the left hand."""
+    return _with_notes(chart, chart.time_ms, chart.column % 2, chart.end_ms)
+
+
+def one_column(chart: Chart, rng: np.random.Generator) -> Chart:
+    """All notes in the first column."""
+    return _with_notes(chart, chart.time_ms, np.zeros(len(chart)), chart.end_ms)
+
+
+def random_snaps(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Every row moves to a random snap of a random divisor within its beat."""
+    row, begins = _row_of_note(chart), row_starts(chart.time_ms)
+    beats = beats_at(chart.time_ms[begins], chart.red_lines)
+    divisor = rng.choice(RANDOM_DIVISORS, beats.beat.size)
+    target = (np.floor(beats.phase + 0.01) + rng.integers(0, divisor) / divisor - beats.phase) * beats.beat_ms
+    return _with_notes(chart, chart.time_ms + target[row], chart.column, chart.end_ms + target[row])
+
+
+def shuffled_columns(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Each row's notes go to random columns; rhythm, chord sizes and hold lengths stay."""
+    row = _row_of_note(chart)
+    order = np.argsort(rng.random((int(row[-1]) + 1, KEYS)), axis=1)
+    return _with_notes(chart, chart.time_ms, order[row, chart.column], chart.end_ms)
+
+
+def jittered(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Each row moves by a normal error of 15 ms; chords stay whole."""
+    shift = np.round(rng.normal(0.0, JITTER_MS, len(chart)))[_row_of_note(chart)]
+    return _with_notes(chart, chart.time_ms + shift, chart.column, chart.end_ms + shift)
+
+
+def halved(chart: Chart, rng: np.random.Generator) -> Chart:
+    """A random half of the notes is gone."""
+    keep = np.sort(rng.permutation(len(chart))[: len(chart) // 2])
+    return _with_notes(chart, chart.time_ms[keep], chart.column[keep], chart.end_ms[keep])
+
+
+def second_half_empty(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Nothing in the second half of the charted time."""
+    keep = np.flatnonzero(chart.time_ms <= (chart.time_ms[0] + chart.time_ms[-1]) / 2)
+    return _with_notes(chart, chart.time_ms[keep], chart.column[keep], chart.end_ms[keep])
+
+
+def time_mirrored(chart: Chart, rng: np.random.Generator) -> Chart:
+    """The chart runs backwards; the mirror lies on a bar line, so that notes stay on the beat grid."""
+    last = float(np.nanmax(np.where(np.isnan(chart.end_ms), chart.time_ms, chart.end_ms)))
+    edge = beats_at(np.array([chart.time_ms[0], last]), chart.red_lines).beat
+    total = 4.0 * np.round(edge.sum() / 4.0)
+    end = np.where(np.isnan(chart.end_ms), chart.time_ms, chart.end_ms)
+    start_ms = _beat_to_ms(chart, total - beats_at(end, chart.red_lines).beat)
+    end_ms = _beat_to_ms(chart, total - beats_at(chart.time_ms, chart.red_lines).beat)
+    return _with_notes(chart, start_ms, chart.column, np.where(np.isnan(chart.end_ms), np.nan, end_ms))
+
+
+def _beat_to_ms(chart: Chart, beat: NDArray[np.float64]) -> NDArray[np.float64]:
+    lines = np.array([line.time_ms for line in chart.red_lines])
+    length = np.array([line.beat_length_ms for line in chart.red_lines])
+    at = np.concatenate([[0.0], np.cumsum(np.diff(lines) / length[:-1])])
+    line = np.maximum(np.searchsorted(at, beat + 1e-6, side="right") - 1, 0)
+    return lines[line] + (beat - at[line]) * length[line]
+
+
+def empty(chart: Chart, rng: np.random.Generator) -> Chart:
+    """No notes at all."""
+    return _with_notes(chart, np.zeros(0), np.zeros(0), np.zeros(0))
+
+
+PROBES: dict[str, Probe] = {
+    "jack_wall": jack_wall,
+    "quad_spam": quad_spam,
+    "short_holds": short_holds,
+    "one_hand": one_hand,
+    "one_column": one_column,
+    "random_snaps": random_snaps,
+    "shuffled_columns": shuffled_columns,
+    "jittered": jittered,
+    "halved": halved,
+    "second_half_empty": second_half_empty,
+    "time_mirrored": time_mirrored,
+    "empty": empty,
+}
+"""Probes that need the chart alone. `quiet_doubled` needs the song's loudness, `other_song` another chart."""
+
+
+def quiet_doubled(chart: Chart, rng: np.random.Generator, song: Song | None = None) -> Chart:
+    """In the quietest quarter of the charted song a row is added halfway between every two rows."""
+    time_ms = chart.time_ms[row_starts(chart.time_ms)]
+    if time_ms.size < 2:
+        return chart
+    window = np.arange(time_ms[0], time_ms[-1] + 1, QUIET_WINDOW_MS)
+    if song is None:  # the sparsest windows stand for the quietest
+        loudness = np.histogram(time_ms, np.append(window, np.inf))[0].astype(np.float64)
+    else:
+        frames = song.frames(window + QUIET_WINDOW_MS / 2)
+        loudness = np.interp(frames, np.arange(song.loudness.size), song.loudness)
+    quiet = np.argsort(loudness, kind="stable")[: max(round(QUIET_SHARE * window.size), 1)]
+    # Rows and window ends: a window without notes is filled as well, at a beat of half a second.
+    filler = [np.arange(window[k], min(window[k] + QUIET_WINDOW_MS, time_ms[-1]), 500.0) for k in quiet]
+    sparse = [
+        part
+        for part in filler
+        if part.size and not ((time_ms >= part[0]) & (time_ms < part[0] + QUIET_WINDOW_MS)).any()
+    ]
+    middle = (time_ms[1:] + time_ms[:-1]) / 2
+    chosen = np.isin(np.searchsorted(window, middle, side="right") - 1, quiet) & (np.diff(time_ms) < QUIET_WINDOW_MS)
+    added = np.concatenate([middle[chosen], *sparse])
+    columns = rng.integers(0, KEYS, added.size)
+    return _with_notes(
+        chart,
+        np.concatenate([chart.time_ms, added]),
+        np.concatenate([chart.column, columns]),
+        np.concatenate([chart.end_ms, np.full(added.size, np.nan)]),
+    )
+
+
+def other_song(chart: Chart, other: Chart) -> Chart:
+    """Another song's chart under this song's audio, with its own timing, begun where this chart begins."""
+    if not len(chart) or not len(other):
+        return other
+    moved = other.shifted(float(chart.time_ms[0] - other.time_ms[0]))
+    return replace(moved, difficulty=chart.difficulty, metadata=chart.metadata)

@@ -1,0 +1,208 @@
+"""How every command of the project behaves at its edge: one-line errors, exit statuses, progress on stderr."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from runtime.errors import Mania4KError
+
+T = TypeVar("T")
+
+EXTRAS = {
+    **dict.fromkeys(("torch", "gymnasium", "stable_baselines3", "beat_this", "onnx", "tensorboard", "PIL"), "train"),
+    "onnxruntime": "infer",
+    "matplotlib": "dev",
+    "ray": "ray",
+}
+"""Module of a package that not every installation has → the extra of pyproject.toml that brings it."""
+
+
+class Command(click.Command):
+    """A click command that prints a `Mania4KError` as one line and exits 1; `--debug` shows the traceback.
+
+    Exit status: 0 done, 1 expected failure, 2 wrong usage (click's own).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--debug"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                help="Show tracebacks.",
+                callback=lambda context, _, value: context.meta.__setitem__("debug", value),
+            )
+        )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for param in self.params:
+            if isinstance(param, ManyOption):
+                args = param.joined(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Mania4KError as error:
+            if ctx.meta.get("debug"):
+                raise
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+        except ModuleNotFoundError as error:
+            if ctx.meta.get("debug") or not is_optional(error):
+                raise
+            click.echo(f"error: {missing_package(error)}", err=True)
+            ctx.exit(1)
+
+
+def is_optional(error: ModuleNotFoundError) -> bool:
+    """Whether the module belongs to a package that a small installation does without."""
+    return _package(error) in EXTRAS
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """What to tell the user of such a module."""
+    package = _package(error)
+    return f'{package} is not installed, and this needs it: pip install "mania4k[{EXTRAS[package]}]"'
+
+
+def _package(error: ModuleNotFoundError) -> str:
+    return (error.name or "").split(".")[0]
+
+
+class ManyOption(click.Option):
+    """An option that takes all the values that follow it."""
+
+    def joined(self, args: list[str]) -> list[str]:
+        """The arguments with the values behind this option in one, as click expects."""
+        rest, joined = list(args), []
+        while rest:
+            joined.append(rest.pop(0))
+            if joined[-1] in self.opts and rest:
+                values = [rest.pop(0)]
+                while rest and self.goes_on(rest[0]):
+                    values.append(rest.pop(0))
+                joined.append(" ".join(values))
+        return joined
+
+    def goes_on(self, text: str) -> bool:
+        """Whether an argument behind a value of the option is one more value of it."""
+        raise NotImplementedError
+
+
+class NumbersOption(ManyOption):
+    """An option that takes all the numbers that follow it: `--stars 2 3.5 5`; commas do as well."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "type": _Numbers()})
+
+    def goes_on(self, text: str) -> bool:
+        return _is_number(text)
+
+
+class ChoicesOption(ManyOption):
+    """An option that takes all the words of a list that follow it: `--set easy hard`; commas do as well."""
+
+    def __init__(self, *args: Any, choices: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "type": _Words()})
+        self.choices = choices
+
+    def goes_on(self, text: str) -> bool:
+        return text.casefold() in self.choices
+
+
+class _Words(click.ParamType):
+    name = "words"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(value.replace(",", " ").split())
+
+
+class _Numbers(click.ParamType):
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        parts = value if isinstance(value, tuple) else value.replace(",", " ").split()
+        if not parts or not all(_is_number(str(part)) for part in parts):
+            self.fail(f"{value!r} is not a list of numbers such as 2 3.5 5", param, ctx)
+        return tuple(float(part) for part in parts)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def use_utf8() -> None:
+    """Write UTF-8 whatever the console's code page is, so that Unicode titles never stop a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Yield `items` while a progress bar on stderr counts them."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with _bars(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task(description, total=total)
+        for item in items:
+            yield item
+            bar.advance(task)
+
+
+@contextmanager
+def stages(names: dict[str, str]) -> Iterator[Callable[[str, float], None]]:
+    """Progress bars on stderr for work that is done in stages; the block gets `report(stage, share done)`.
+
+    `names` maps a stage to what is shown; a bar appears when its stage begins.
+    """
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    width = max(map(len, names.values()))
+    with _bars(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()) as bar:
+        tasks = {
+            stage: bar.add_task(f"{name:{width}}", total=1.0, visible=False, start=False)
+            for stage, name in names.items()
+        }
+
+        def report(stage: str, share: float) -> None:
+            if not bar.tasks[tasks[stage]].started:
+                bar.start_task(tasks[stage])
+            bar.update(tasks[stage], completed=share, visible=True)
+
+        yield report
+
+
+def _bars(*columns: Any) -> Any:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def make_callable(module: str, home: str, function: str) -> None:
+    """Let a command's module be called as the function of its name, which lives in the module `home`.
+
+    Importing `agents.play` binds that name in `agents` to the module, over the function `agents.play`.
+    """
+
+    class CallableModule(types.ModuleType):
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            return getattr(importlib.import_module(home), function)(*args, **options)
+
+    sys.modules[module].__class__ = CallableModule

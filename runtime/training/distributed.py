@@ -1,0 +1,77 @@
+"""Training on several processes or hosts under `torchrun`: who takes which share, and how gradients come together.
+
+A step takes the same stretches however many processes share it, so a run's curves do not depend on their number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from runtime.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a run; this one is number `rank` of `size`."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process validates, logs and saves."""
+        return self.rank == 0
+
+    def share(self, work: Sequence[T]) -> Sequence[T]:
+        """This process's part of the work."""
+        return work[self.rank :: self.size]
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum of a value over the team."""
+        value = value.clone()
+        if self.size > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Make every process's gradients the sum of all."""
+        if self.size == 1:
+            return
+        used = [parameter for parameter in parameters if parameter.requires_grad]
+        flat = torch.cat([torch.zeros_like(one).ravel() if one.grad is None else one.grad.ravel() for one in used])
+        distributed.all_reduce(flat)
+        for parameter, summed in zip(used, flat.split([one.numel() for one in used]), strict=True):
+            parameter.grad = summed.view_as(parameter)
+
+    def agree(self, leaders_word: bool, device: torch.device) -> bool:
+        """What the leading process says, on every process."""
+        return bool(self.total(torch.tensor(float(leaders_word and self.leads), device=device)) > 0)
+
+    def leave(self) -> None:
+        """End the team's communication, all at once: who is still connected to one that has gone is aborted."""
+        if self.size > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()
+
+
+def join_team(device: torch.device) -> Team:
+    """The team that `torchrun` started, or a team of one. NCCL joins GPUs, gloo anything else."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return Team()
+    try:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"cannot join the other processes of torchrun ({str(error).splitlines()[0]}); "
+            "do all hosts reach the --rdzv-endpoint?"
+        ) from error
+    return Team(distributed.get_rank(), size)

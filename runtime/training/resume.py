@@ -1,0 +1,53 @@
+"""The state of a training run on disk, to go on from after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runtime.atomic_write import replacing
+from runtime.errors import CheckpointError
+
+STATE = "state.pt"
+
+
+def save_state(out: Path, state: dict[str, Any]) -> None:
+    """Write the state so that a crash at any moment leaves a whole one."""
+    with replacing(out / STATE) as file:
+        torch.save(state, file)
+
+
+def load_state(
+    out: Path, device: torch.device | str, needed: Collection[str], kind: str = "training run"
+) -> dict[str, Any] | None:
+    """The state to go on from, None for a fresh run; CheckpointError when it is damaged or lacks what is `needed`."""
+    path = out / STATE
+    if not path.is_file():
+        return None
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises pickle.UnpicklingError, RuntimeError, EOFError, … on damaged files
+        raise CheckpointError(
+            f"{path}: damaged ({str(error).splitlines()[0][:100]}); remove it to start anew"
+        ) from error
+    missing = set(needed) - set(saved)
+    if missing:
+        raise _another_run(out, f"not a {kind}'s state (no {', '.join(sorted(missing))})")
+    return saved
+
+
+@contextmanager
+def fitting(out: Path) -> Iterator[None]:
+    """Around taking over a loaded state: what does not fit is told as a CheckpointError."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise _another_run(out, str(error).splitlines()[0]) from error
+
+
+def _another_run(out: Path, reason: str) -> CheckpointError:
+    return CheckpointError(f"{out / STATE}: is of another run; give another folder with -o, or remove it: {reason}")
