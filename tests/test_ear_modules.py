@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-import ear.corpora.openmpt
+from ear.corpora import openmpt
 from ear.corpora.module_beats import choose_rows_per_beat, module_beats
 from ear.corpora.openmpt import MAX_MODULE_BYTES, ModuleError, PlayedModule, opened_module, play_module
 from ear.corpora.render_modules import main as render_command
@@ -116,7 +116,7 @@ def mod_file(patterns: int = 4, speed: int = 6, tempo: int = 150) -> bytes:
 def library_is_missing() -> bool:
     """Whether libopenmpt is not there; what needs it is skipped then."""
     try:
-        ear.openmpt._library()
+        openmpt._library()
     except ConfigError:
         return True
     return False
@@ -175,8 +175,8 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
     def missing(name: str) -> None:
         raise OSError(name)
 
-    monkeypatch.setattr(ear.openmpt.ctypes, "CDLL", missing)
-    ear.openmpt._library.cache_clear()
+    monkeypatch.setattr(openmpt.ctypes, "CDLL", missing)
+    openmpt._library.cache_clear()
     with pytest.raises(ConfigError, match="Debian: libopenmpt0"):
-        ear.openmpt._library()
-    ear.openmpt._library.cache_clear()
+        openmpt._library()
+    openmpt._library.cache_clear()
