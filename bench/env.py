@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from bench.report import print_json
 from env.gym_api.vec_env import ChartVecEnv
 from env.monitor.evaluate import write_piece
-from env.policy.action_heads import Judge, PolicySampling
+from env.policy.action_heads import ActionHeads, PolicySampling
 from env.ppo.ppo import SectionPPO, Settings, frozen_copy
-from env.ppo.rollout import earn, write
+from env.ppo.rollout import section_returns, write
 from env.returns.chart_return import value_charts
 from env.returns.section_return import Scorer, ScoringConfig
 from env.task import dynamics as core
 from env.task.episodes import SectionConfig, draw_section
 from env.task.kernels import OFFSETS
-from env.task.songs import Library, demo_library, library_of
+from env.task.songs import SongSet, demo_songs, song_set_of
 from mapper.network.model import Mapper
 from runtime.command import Command, use_utf8
 from runtime.workers import Workers, all_results
@@ -63,7 +63,7 @@ def quick_actions(mask: NDArray, random: np.random.Generator) -> NDArray[np.int6
     return np.stack([offset, code], 1)
 
 
-def without_reward(library: Library, count: int, steps: int) -> Callable[[], None]:
+def without_reward(library: SongSet, count: int, steps: int) -> Callable[[], None]:
     random = np.random.default_rng(0)
     sections = [draw_section(library, SectionConfig(), random) for _ in range(count)]
     state = core.initial(library, sections)
@@ -78,7 +78,7 @@ def without_reward(library: Library, count: int, steps: int) -> Callable[[], Non
     return work
 
 
-def as_vec_env(library: Library, count: int, steps: int) -> Callable[[], None]:
+def as_vec_env(library: SongSet, count: int, steps: int) -> Callable[[], None]:
     vector = ChartVecEnv(library, count)
     seen, random = vector.reset(), np.random.default_rng(0)
 
@@ -106,32 +106,36 @@ def vec_env_rate(job: VecEnvJob) -> float:
     return job.envs * job.steps / cost_of(as_vec_env(library, job.envs, job.steps)).wall_s
 
 
-def library_of_data(data: Path | None) -> Library:
+def library_of_data(data: Path | None) -> SongSet:
     """Some songs of a dataset, or the synthetic one."""
     from mapper.data.corpus import open_corpus
 
     if data is None:
-        return demo_library()
+        return demo_songs()
     corpus = open_corpus(data)
-    return library_of(corpus, corpus.split("train")[::12])
+    return song_set_of(corpus, corpus.split("train")[::12])
 
 
-def with_the_mapper(library: Library, model: Mapper, groups: int, versions: int) -> dict[str, object]:
+def with_the_mapper(library: SongSet, model: Mapper, groups: int, versions: int) -> dict[str, object]:
     """Sections written by the policy in batch, and what playing and valuing them takes when they are written."""
-    random, judge, scorer = np.random.default_rng(1), Judge(model, PolicySampling()), Scorer(library, ScoringConfig())
+    random, judge, scorer = (
+        np.random.default_rng(1),
+        ActionHeads(model, PolicySampling()),
+        Scorer(library, ScoringConfig()),
+    )
     seeds = np.repeat(np.arange(groups), versions)
     found: dict[str, object] = {}
     for _ in range(2):  # the first time compiles
         sections = [draw_section(library, SectionConfig(), random) for _ in range(groups)]
         kept: list = []
         rollout = cost_of(partial(_keep, kept, write, library, judge, sections, versions, [1]))
-        play = cost_of(partial(_keep, kept, earn, scorer, kept[0].state, seeds))
+        play = cost_of(partial(_keep, kept, section_returns, scorer, kept[0].state, seeds))
         steps = int(kept[0].steps.sum())
         found = {"mapper_rollout": rollout.rate(steps), "valued_when_written": play.rate(steps), "steps": steps}
     return found
 
 
-def training_parts(library: Library, model: Mapper) -> dict[str, object]:
+def training_parts(library: SongSet, model: Mapper) -> dict[str, object]:
     """Costs of the parts of one training step on whole charts, with the settings of `env.refine`."""
     from stable_baselines3.common.logger import configure
 

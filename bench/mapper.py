@@ -26,7 +26,7 @@ from ear.song_timing import time_song
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import load_mapper
 from mapper.network.model import Mapper
-from mapper.sampling.encode_song import Heard, hear
+from mapper.sampling.encode_song import SongEncoding, encode_song
 from mapper.sampling.sampler import Sampling, write_rows
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import Rows
@@ -71,7 +71,7 @@ def score_song(
         np.full(len(entries), np.nan),
         [entry.style for entry in entries],
     )
-    heard = hear(model, timing.grid, features, timing.sound_after_ms, controls)
+    heard = encode_song(model, timing.grid, features, timing.sound_after_ms, controls)
     humans = [heads_ms(corpus.chart_rows(chart), corpus.grid(chart)) - timing.notes_after_ms for chart in charts]
     nearest = at_density(model, heard, [len(human_ms) for human_ms in humans], seed)
     return [
@@ -80,7 +80,7 @@ def score_song(
     ]
 
 
-def at_density(model: Mapper, heard: Heard, wanted: list[int], seed: int) -> list[Rows]:
+def at_density(model: Mapper, heard: SongEncoding, wanted: list[int], seed: int) -> list[Rows]:
     """One chart for each of those heard, with as nearly `wanted` rows with note heads as two rounds of biases give."""
     tried = _try_biases(model, heard, np.zeros(len(wanted)), BIASES[0], seed)
     second = _try_biases(model, heard, _biases_for(tried, wanted), BIASES[1], seed + 1)
@@ -90,13 +90,13 @@ def at_density(model: Mapper, heard: Heard, wanted: list[int], seed: int) -> lis
     ]
 
 
-def biases_at_density(model: Mapper, heard: Heard, wanted: list[int], seed: int) -> NDArray[np.float64]:
+def biases_at_density(model: Mapper, heard: SongEncoding, wanted: list[int], seed: int) -> NDArray[np.float64]:
     """[chart] rate biases at which charts have about `wanted` rows with note heads."""
     return _biases_for(_try_biases(model, heard, np.zeros(len(wanted)), BIASES[0], seed), wanted)
 
 
 def _try_biases(
-    model: Mapper, heard: Heard, middle: NDArray, offsets: NDArray, seed: int
+    model: Mapper, heard: SongEncoding, middle: NDArray, offsets: NDArray, seed: int
 ) -> list[list[tuple[float, Rows]]]:
     """[chart] what is written at each of the biases around the chart's `middle`."""
     chart = np.repeat(np.arange(middle.size), offsets.size)

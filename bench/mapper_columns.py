@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.column_ngrams import RowNGrams
 from bench.report import print_json
-from mapper.data.batches import Stretches, collate
+from mapper.data.batches import WindowSampler, collate
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import load_mapper
 from mapper.network.model import Mapper
@@ -30,7 +30,7 @@ HARD_STARS = 4.0
 
 
 @torch.no_grad()
-def mapper_scores(model: Mapper, stretches: Stretches, chart: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def mapper_scores(model: Mapper, stretches: WindowSampler, chart: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """([row] nats, [row] guessed right) of a chart's rows under the mapper."""
     nats, right = [], []
     for start in stretches.cover(chart):
@@ -56,7 +56,7 @@ def n_grams(corpus: Corpus) -> dict[str, RowNGrams]:
 
 def measure(model: Mapper, corpus: Corpus) -> dict[str, dict[str, dict[str, float]]]:
     """Group of charts → model → perplexity and accuracy."""
-    stretches, baselines = Stretches(corpus), n_grams(corpus)
+    stretches, baselines = WindowSampler(corpus), n_grams(corpus)
     pooled: dict[tuple[str, str], list[tuple[NDArray, NDArray]]] = defaultdict(list)
     for chart in progress(corpus.split("val"), "columns"):
         entry, codes = corpus.charts[chart], corpus.chart_rows(chart).code

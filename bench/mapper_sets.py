@@ -28,7 +28,7 @@ from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import load_mapper
 from mapper.network.model import Mapper
-from mapper.sampling.encode_song import hear, silent_slots
+from mapper.sampling.encode_song import encode_song, silent_slots
 from mapper.sampling.sampler import Sampling, write_rows
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.log_mel import MS_PER_FRAME
@@ -150,7 +150,7 @@ def write_set(model: Mapper, corpus: Corpus, chart: int, size: int, seed: int) -
     entry = corpus.charts[chart]
     controls = Controls([entry.stars], [entry.notes_per_s], [entry.hold_share], [entry.style])
     lag_ms = corpus.songs[entry.song].lag_ms
-    heard = hear(model, corpus.grid(chart), corpus.features(chart), lag_ms, controls)
+    heard = encode_song(model, corpus.grid(chart), corpus.features(chart), lag_ms, controls)
     rows_wanted = int(STARTS_NOTE[corpus.chart_rows(chart).code].sum())
     bias = biases_at_density(model, heard, [rows_wanted], seed + chart).repeat(size)
     began = time.perf_counter()

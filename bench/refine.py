@@ -26,7 +26,7 @@ from bench.report import print_json
 from chart.model import KEYS, Chart
 from env.monitor.evaluate import KEYBOARD, chart_from, measure_chart, write_piece
 from env.refine import split_songs
-from env.task.songs import HumanChart, Library, Piece, library_of
+from env.task.songs import ChartedSong, HumanChart, SongSet, song_set_of
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import BUNDLED, PRETRAINED, load_mapper
 from mapper.tokens.row_codes import notes_of
@@ -63,7 +63,7 @@ KEPT = {
 class Case:
     """A chart to be written of a song."""
 
-    piece: Piece
+    piece: ChartedSong
     stars: float
     style: int
     human: HumanChart | None  # a person's at these stars
@@ -74,7 +74,7 @@ class Case:
         return self.piece.name
 
 
-def cases_of(library: Library, stars: tuple[float, float], most: int) -> list[Case]:
+def cases_of(library: SongSet, stars: tuple[float, float], most: int) -> list[Case]:
     """Of each song up to `most` of people's charts whose stars lie in the range, spread over the stars."""
     by_song: dict[str, list[Case]] = defaultdict(list)
     for piece in library.pieces:
@@ -89,7 +89,7 @@ def cases_of(library: Library, stars: tuple[float, float], most: int) -> list[Ca
     return chosen
 
 
-def even_cases(library: Library, stars: tuple[float, float], count: int) -> list[Case]:
+def even_cases(library: SongSet, stars: tuple[float, float], count: int) -> list[Case]:
     """`count` targets for each song, spread evenly, in the style of its charts."""
     first = {piece.name: piece for piece in reversed(library.pieces)}
     return [
@@ -274,7 +274,7 @@ def main(
     if versions < BEST_OF:
         raise ConfigError(f"--versions is {versions}; give at least {BEST_OF}, of which the best is taken")
     corpus = open_corpus(data)
-    library = library_of(corpus, charts_of(corpus, split))
+    library = song_set_of(corpus, charts_of(corpus, split))
     cases = even_cases(library, stars, targets) + cases_of(library, stars, charts)
     names = list(dict.fromkeys(case.song for case in cases))[:songs]
     cases = [case for case in cases if case.song in names]

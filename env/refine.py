@@ -82,17 +82,17 @@ def refine(config: RefineConfig) -> dict[str, float]:
     """Refine until `updates` or an alarm; returns the last held-out figures."""
     from stable_baselines3.common.logger import configure
 
-    from env.monitor.callback import Watch
-    from runtime.training.resume import fitting, load_state
+    from env.monitor.callback import RefinementCallback
+    from runtime.training.resume import checkpoint_errors, load_state
 
     out = Path(config.out)
     ppo, heldout = prepare(config)
     save_config(out, config)
     ppo.set_logger(configure(str(out), ["tensorboard"]))
-    watch = Watch(config, heldout, out)
+    watch = RefinementCallback(config, heldout, out)
     saved = load_state(out, ppo.device, {**ppo.state(), **watch.state()}, "refinement run")
     if saved is not None:
-        with fitting(out):
+        with checkpoint_errors(out):
             ppo.restore(saved)
             watch.restore(saved)
     if ppo.updates < config.updates:
@@ -103,12 +103,12 @@ def refine(config: RefineConfig) -> dict[str, float]:
 def prepare(config: RefineConfig) -> tuple[Any, Any]:
     """(SectionPPO, HeldOut) of a run, before any state is restored."""
     from env.gym_api.vec_env import ChartVecEnv
-    from env.monitor.evaluate import HeldOut
+    from env.monitor.evaluate import EvaluationSet
     from env.policy.action_heads import PolicySampling
     from env.ppo.ppo import SectionPPO, Settings, frozen_copy
     from env.returns.section_return import ScoringConfig
     from env.task.episodes import SectionConfig
-    from env.task.songs import library_of
+    from env.task.songs import song_set_of
     from mapper.data.corpus import open_corpus
     from mapper.network.checkpoint import checkpoint_named, load_mapper
     from runtime.training.device import pick_device
@@ -120,7 +120,7 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
     if not train or not held:
         raise ConfigError(f"{config.songs}: refinement needs at least {HELD_OUT_EVERY} songs in the train split")
     sections = SectionConfig(phrases=config.phrases, edit=config.rollout == "edits")
-    env = ChartVecEnv(library_of(corpus, train), 2, sections, ScoringConfig(players=config.players), config.seed)
+    env = ChartVecEnv(song_set_of(corpus, train), 2, sections, ScoringConfig(players=config.players), config.seed)
     settings = Settings(
         groups=config.groups,
         versions=config.versions,
@@ -137,7 +137,7 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
 
     torch.manual_seed(config.seed)
     ppo = SectionPPO(env, mapper, frozen_copy(mapper), settings, PolicySampling())
-    heldout = HeldOut(library_of(corpus, held), config.heldout_sections, charts=config.heldout_charts)
+    heldout = EvaluationSet(song_set_of(corpus, held), config.heldout_sections, charts=config.heldout_charts)
     return ppo, heldout
 
 

@@ -33,10 +33,10 @@ from mapper.output.metadata import finish, kiai_spans, preview_point_ms
 from mapper.output.package import add_to_osz, playable_audio
 from mapper.output.report import SetReport, report_difficulty
 from mapper.request.options import GenerateConfig
-from mapper.request.song import Source, open_source
-from mapper.request.style_reference import steering_of
-from mapper.search.closed_loop import AimConfig, Written, write_charts
-from mapper.search.inpaint import reroll
+from mapper.request.song import GenerationInput, open_input
+from mapper.request.style_reference import conditioning_of
+from mapper.search.closed_loop import SearchConfig, SearchResult, write_charts
+from mapper.search.inpaint import regenerate
 from runtime.atomic_write import check_writable
 from runtime.errors import ConfigError
 
@@ -82,7 +82,7 @@ def run(
     check_writable(out)
     opened = OpenedNetwork(model) if model else open_network(config.checkpoint, config.backend, config.device)
     model = opened.network
-    with open_source(config, lambda share: report("hear", share)) as source, _Audio(source) as audio:
+    with open_input(config, lambda share: report("hear", share)) as source, _Audio(source) as audio:
         report("hear", 1.0)
         deadline_s = began + (config.time_budget or np.inf)
         charts, written = _charts(config, source, model, deadline_s, lambda share: report("write", share))
@@ -109,7 +109,7 @@ def run(
 class _Audio:
     """The song as osu! plays it, made ready beside the writing: encoding takes seconds, and needs no Python."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: GenerationInput) -> None:
         self.source = source
 
     def __enter__(self) -> _Audio:
@@ -129,19 +129,19 @@ class _Audio:
 
 
 def _charts(
-    config: GenerateConfig, source: Source, model: Network, deadline_s: float, report: Callable[[float], None]
-) -> tuple[list[Chart], list[Written]]:
+    config: GenerateConfig, source: GenerationInput, model: Network, deadline_s: float, report: Callable[[float], None]
+) -> tuple[list[Chart], list[SearchResult]]:
     """The charts of the set as they are packed, and what was written for each."""
-    steering, effort = steering_of(config), (config.takes, config.rounds)
-    aim = AimConfig(config.seed, steering, config.tolerance, *effort, config.guidance, deadline_s)
+    steering, effort = conditioning_of(config), (config.takes, config.rounds)
+    aim = SearchConfig(config.seed, steering, config.tolerance, *effort, config.guidance, deadline_s)
     if config.section is not None:
-        written = reroll(model, source, config, aim, report)
+        written = regenerate(model, source, config, aim, report)
         return [one.chart for one in written], written
     written = write_charts(model, source.song, config.asked_stars, aim, report)
     return _finished(source, written), written
 
 
-def _finished(source: Source, written: Sequence[Written]) -> list[Chart]:
+def _finished(source: GenerationInput, written: Sequence[SearchResult]) -> list[Chart]:
     """The charts with names, settings, preview point, breaks and kiai."""
     song, downbeats = source.song, downbeats_ms(source.song.grid)
     ratings, charts = [one.stars for one in written], [one.chart for one in written]
@@ -176,7 +176,7 @@ def downbeats_ms(grid: Grid) -> NDArray[np.float64]:
     return first_slots[(grid.beat_in_bar == 0) & (grid.quarter == 0)]
 
 
-def _pack(config: GenerateConfig, source: Source, charts: Sequence[Chart], audio: _Audio, out: Path) -> None:
+def _pack(config: GenerateConfig, source: GenerationInput, charts: Sequence[Chart], audio: _Audio, out: Path) -> None:
     """Write the set: a new one, or the map's with the charts added or its section exchanged."""
     if source.map_path is not None and source.map_path.suffix.lower() == ".osz":
         add_to_osz(source.map_path, charts, config.section, out)

@@ -12,19 +12,19 @@ from torch import Tensor
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, make_grid
 from chart.model import TimingPoint
-from mapper.network.cached_decoder import ReadRows, elapsed_buckets
+from mapper.network.cached_decoder import DecoderInput, time_gap_bins
 from mapper.network.interface import Floats, Ints
 from mapper.network.model import Encoding, Mapper, RowTokens
 from mapper.network.onnx_model import OnnxMapper
 from mapper.sampling.conditioning import Song
-from mapper.sampling.encode_song import Heard, hear
+from mapper.sampling.encode_song import SongEncoding, encode_song
 from mapper.sampling.sampler import Sampling, write_rows
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.log_mel import BANDS, FRAMES_PER_SECOND
 from mapper.tokens.row_codes import Rows, held_states
 from mapper.tokens.window import LONG_AGO_TICKS, MAX_ROWS
 
-TOLD_STARS = (1.5, 2.5, 3.5, 4.5, 5.5)
+PARITY_STARS = (1.5, 2.5, 3.5, 4.5, 5.5)
 PULSE_MS, PULSE_S = 375.0, 60.0
 SEEDS = (0, 1, 2, 3)
 
@@ -65,11 +65,11 @@ def pulse_song(seconds: float = PULSE_S, seed: int = 0) -> Song:
 
 def compare(model: Mapper, graphs: OnnxMapper, song: Song) -> Parity:
     """Let both hear the song, write charts with the same seeds, and read a chart of torch's row by row."""
-    nothing = np.full(len(TOLD_STARS), np.nan)
-    controls = Controls(TOLD_STARS, nothing, nothing, np.zeros(len(TOLD_STARS), np.int64))
-    heard, torch_s = _timed(lambda: hear(model, song.grid, song.features, song.lag_ms, controls))
-    other, onnx_s = _timed(lambda: hear(graphs, song.grid, song.features, song.lag_ms, controls))
-    bias, same, count = np.zeros(len(TOLD_STARS)), 0, 0
+    nothing = np.full(len(PARITY_STARS), np.nan)
+    controls = Controls(PARITY_STARS, nothing, nothing, np.zeros(len(PARITY_STARS), np.int64))
+    heard, torch_s = _timed(lambda: encode_song(model, song.grid, song.features, song.lag_ms, controls))
+    other, onnx_s = _timed(lambda: encode_song(graphs, song.grid, song.features, song.lag_ms, controls))
+    bias, same, count = np.zeros(len(PARITY_STARS)), 0, 0
     for seed in SEEDS:
         written = write_rows(model, heard, Sampling(seed, bias))
         again = write_rows(graphs, other, Sampling(seed, bias))
@@ -88,7 +88,7 @@ def compare(model: Mapper, graphs: OnnxMapper, song: Song) -> Parity:
     )
 
 
-def _timed(work: Callable[[], Heard]) -> tuple[Heard, float]:
+def _timed(work: Callable[[], SongEncoding]) -> tuple[SongEncoding, float]:
     """The result, and the processor seconds of the better of two tries."""
     seconds = []
     for _ in range(2):
@@ -107,7 +107,7 @@ def _largest(one: Floats, two: Floats) -> float:
 
 
 @torch.inference_mode()
-def _reading(model: Mapper, graphs: OnnxMapper, heard: Heard, rows: Rows) -> dict[str, float]:
+def _reading(model: Mapper, graphs: OnnxMapper, heard: SongEncoding, rows: Rows) -> dict[str, float]:
     """Largest differences of what the decoder and its heads say after each of the same rows; `heard` is of one chart."""
     slot = np.concatenate(([0], rows.slot))[:MAX_ROWS]
     read = _as_read(heard, Rows(rows.slot[: MAX_ROWS - 1], rows.code[: MAX_ROWS - 1]))
@@ -115,7 +115,7 @@ def _reading(model: Mapper, graphs: OnnxMapper, heard: Heard, rows: Rows) -> dic
     earlier = np.tile(np.roll(read.code, 1)[:, None], (1, alike.shape[1]))  # any codes will do for a comparison
     decoder, found = graphs.row_decoder(1, MAX_ROWS), []
     for at in range(slot.size):
-        row = ReadRows._make(column[at : at + 1] for column in read)
+        row = DecoderInput._make(column[at : at + 1] for column in read)
         decoder.read(row)
         inputs = (row.slot, row.cell, row.elapsed, row.held, earlier[at : at + 1], alike[at : at + 1])
         heads = (*decoder.hazard_terms(row.chart), decoder.row_logits(row.chart, *inputs))
@@ -127,7 +127,7 @@ def _reading(model: Mapper, graphs: OnnxMapper, heard: Heard, rows: Rows) -> dic
 
 
 def _by_torch(
-    model: Mapper, heard: Heard, read: ReadRows, slot: Ints, motifs: tuple[Ints, Floats]
+    model: Mapper, heard: SongEncoding, read: DecoderInput, slot: Ints, motifs: tuple[Ints, Floats]
 ) -> tuple[Tensor, ...]:
     """[row, …] states, hazard queries, hazard logits and row logits; `motifs` are earlier codes and likenesses."""
     order = np.arange(slot.size, dtype=np.float32)
@@ -142,15 +142,15 @@ def _by_torch(
     return state, terms.query, terms.by_elapsed, model.row_logits(state, heard_slot, cell, elapsed, held, motif)
 
 
-def _as_read(heard: Heard, rows: Rows) -> ReadRows:
+def _as_read(heard: SongEncoding, rows: Rows) -> DecoderInput:
     """A start token and the rows, of the only chart that is heard."""
     slot = np.concatenate(([0], rows.slot))
     tick = heard.grid.tick[slot]
-    return ReadRows(
+    return DecoderInput(
         chart=np.zeros(slot.size, np.int64),
         code=np.concatenate(([0], rows.code)),
         held=np.concatenate(([0], held_states(rows.code))),
-        elapsed=elapsed_buckets(np.concatenate(([LONG_AGO_TICKS], np.diff(tick)))),
+        elapsed=time_gap_bins(np.concatenate(([LONG_AGO_TICKS], np.diff(tick)))),
         beat=(tick / TICKS_PER_BEAT).astype(np.float32),
         cell=heard.cell[0, slot // SLOTS_PER_CELL],
         slot=heard.slot[0, slot],

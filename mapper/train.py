@@ -29,20 +29,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mapper.data.batches import CELLS, Batch, Stretches, collate
+from mapper.data.batches import CELLS, Batch, WindowSampler, collate
 from mapper.data.corpus import open_corpus
 from mapper.network.checkpoint import load_mapper, parameter_count, save_mapper
 from mapper.network.model import Mapper, ModelConfig
 from mapper.pretraining.evaluate import Validation, validate
-from mapper.pretraining.loss import hearing_losses, losses
+from mapper.pretraining.loss import encoder_losses, losses
 from mapper.pretraining.tensorboard import Log
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
 from runtime.training.device import pick_device
-from runtime.training.distributed import Team, join_team
-from runtime.training.ema import copy_of, follow
+from runtime.training.distributed import ProcessGroup, join_process_group
+from runtime.training.ema import init_ema, update_ema
 from runtime.training.muon import muon_and_adamw
-from runtime.training.resume import fitting, load_state, save_state
+from runtime.training.resume import checkpoint_errors, load_state, save_state
 from runtime.training.run_config import require_positive
 
 LEFT_TO_ADAMW = (
@@ -122,12 +122,12 @@ def train(config: TrainConfig) -> Validation:
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     device = pick_device(config.device)
-    team = join_team(device)
+    team = join_process_group(device)
     if config.batch < team.size:
         raise ConfigError(f"--batch {config.batch} is too small to share among {team.size} processes")
     state = start_or_resume(config, out, device)
-    stretches = Stretches(corpus)
-    log = Log(out, config, state.step) if team.leads else None
+    stretches = WindowSampler(corpus)
+    log = Log(out, config, state.step) if team.is_main else None
     print(
         f"{parameter_count(state.model):,} parameters, {len(charts['train'])} charts and {len(silent)} without audio, "
         f"from step {state.step}, {device}, process {team.rank + 1} of {team.size}"
@@ -146,7 +146,7 @@ def train(config: TrainConfig) -> Validation:
             if log:
                 validation = check_validation(state, stretches, charts["val"], out, log, config.tune == "hearing")
                 print(f"step {state.step}: train {figures['loss/total']:.3f} {validation.line()}", flush=True)
-            if team.agree(state.since_best >= config.patience, device):
+            if team.any_on_main(state.since_best >= config.patience, device):
                 print(f"stopped early: no better validation for {config.patience} rounds")
                 break
     if log:
@@ -166,16 +166,16 @@ def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> Sta
         model.train_only(config.tune)
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimizers = muon_and_adamw(trained, LEFT_TO_ADAMW, config.learning_rate, config.weight_decay)
-    state = State(model, copy_of(model), optimizers)
+    state = State(model, init_ema(model), optimizers)
     saved = load_state(out, device, state.saved())
     if saved is not None:
-        with fitting(out):
+        with checkpoint_errors(out):
             state.restore(saved)
     return state
 
 
 def batches(
-    stretches: Stretches, charts: list[int], size: int, config: TrainConfig, first_step: int, team: Team
+    stretches: WindowSampler, charts: list[int], size: int, config: TrainConfig, first_step: int, team: ProcessGroup
 ) -> Iterator[Batch | None]:
     """This process's share of random stretches, longer charts more often; None where it has none.
 
@@ -194,7 +194,7 @@ def batches(
         yield collate(cut) if cut else None
 
 
-def take_step(state: State, parts: list[Batch], config: TrainConfig, team: Team) -> dict[str, float]:
+def take_step(state: State, parts: list[Batch], config: TrainConfig, team: ProcessGroup) -> dict[str, float]:
     """One optimizer step of the team on all parts together; returns the scalars to log, `loss/…` those with audio."""
     began = time.perf_counter()
     state.model.train()
@@ -206,7 +206,7 @@ def take_step(state: State, parts: list[Batch], config: TrainConfig, team: Team)
     total_rows = team.total(sum((part.targets.valid.sum() for part in parts), torch.tensor(0)).float())
     for part in parts:  # one graph at a time, to save memory
         with torch.autocast(part.targets.code.device.type, torch.bfloat16, enabled=config.bf16):
-            result = (hearing_losses if config.tune == "hearing" else losses)(state.model, part)
+            result = (encoder_losses if config.tune == "hearing" else losses)(state.model, part)
         (result.total * result.rows / total_rows).backward()
         scored.append(result.per_row())
     team.sum_gradients(state.model.parameters())
@@ -214,7 +214,7 @@ def take_step(state: State, parts: list[Batch], config: TrainConfig, team: Team)
     for optimizer in state.optimizers:
         optimizer.step()
     state.step += 1
-    follow(state.average, state.model, config.average, state.step)
+    update_ema(state.average, state.model, config.average, state.step)
     figures = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": float(norm)}
     for prefix, heads in zip(("loss", "loss_without_audio"), scored, strict=False):
         figures |= {f"{prefix}/{name}": value for name, value in heads.items()}
@@ -230,7 +230,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def check_validation(
-    state: State, stretches: Stretches, charts: list[int], out: Path, log: Log, hearing: bool
+    state: State, stretches: WindowSampler, charts: list[int], out: Path, log: Log, hearing: bool
 ) -> Validation:
     """Validate the averaged weights, log, and keep them when they are the best so far."""
     averaged = Mapper(state.model.config).to(next(state.model.parameters()).device)

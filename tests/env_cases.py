@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from env.task.kernels import OFFSETS
-from env.task.songs import Library, demo_library
+from env.task.songs import SongSet, demo_songs
 from mapper.network.model import Mapper
 from mapper.tokens.vocabulary import ModelConfig
 
@@ -17,10 +17,10 @@ TINY = ModelConfig(stem_width=16, width=48, heads=2, encoder_layers=1, decoder_l
 
 
 @lru_cache(maxsize=1)
-def library() -> Library:
+def library() -> SongSet:
     """Two synthetic songs at two tempi."""
-    one, two = demo_library(0), demo_library(1, bpm=180.0)
-    return Library.of([*one.pieces, *two.pieces])
+    one, two = demo_songs(0), demo_songs(1, bpm=180.0)
+    return SongSet.of([*one.pieces, *two.pieces])
 
 
 def tiny_mapper(seed: int = 0) -> Mapper:

@@ -11,17 +11,17 @@ import torch
 
 from chart.model import Chart
 from env.monitor.evaluate import chart_from, sampling_for, write_piece
-from env.policy.action_heads import Judge, PolicySampling
-from env.ppo.chart_rollout import Charts, chart_with, earn_in_charts, write_charts
-from env.ppo.density_bias import DRAWN
-from env.ppo.rollout import Written, write
+from env.policy.action_heads import ActionHeads, PolicySampling
+from env.ppo.chart_rollout import Charts, chart_returns, chart_with, write_charts
+from env.ppo.density_bias import DENSITY_PERTURBATION
+from env.ppo.rollout import WrittenSections, write
 from env.returns.chart_return import value_charts
 from env.task import dynamics as core
 from env.task import kernels
 from env.task.episodes import SectionConfig, Target, section_at
-from env.task.songs import Library
+from env.task.songs import SongSet
 from mapper.network.model import Mapper
-from mapper.sampling.kernels import next_hold_lean
+from mapper.sampling.kernels import next_hold_bias
 from mapper.tokens.row_codes import STARTS_HOLD, Rows
 from reward.total import Weights
 from runtime.errors import ConfigError
@@ -43,8 +43,8 @@ def charts() -> Charts:
     return write_charts(library(), mapper(), 2, 4, ONE_PHRASE, np.random.default_rng(0))
 
 
-def rewritten(found: Charts, versions: int = 3) -> Written:
-    judge = Judge(mapper(), PolicySampling())
+def rewritten(found: Charts, versions: int = 3) -> WrittenSections:
+    judge = ActionHeads(mapper(), PolicySampling())
     return write(library(), judge, found.sections, versions, [0], going_on=found.going_on)
 
 
@@ -52,7 +52,7 @@ def test_charts_lean_both_ways_and_tell_how_far_they_are_off() -> None:
     found, again = charts(), charts.__wrapped__()
     leanings = found.leanings
     half = leanings.lean.reshape(2, 2, 2)
-    np.testing.assert_allclose(half[:, 0] - half[:, 1], 2 * DRAWN, atol=1e-6)
+    np.testing.assert_allclose(half[:, 0] - half[:, 1], 2 * DENSITY_PERTURBATION, atol=1e-6)
     np.testing.assert_array_equal(leanings.heard[0], leanings.heard[3])
     np.testing.assert_array_equal(leanings.off, again.leanings.off)
     np.testing.assert_allclose(leanings.off, np.concatenate([one.off for one in found.values]), rtol=1e-6)
@@ -94,7 +94,7 @@ def test_a_section_written_anew_leaves_the_rest_of_its_chart() -> None:
 def test_versions_earn_against_their_siblings_what_their_charts_are_worth() -> None:
     found = charts()
     written = rewritten(found)
-    reward, total = earn_in_charts(library(), found, written.state, 3, Weights())
+    reward, total = chart_returns(library(), found, written.state, 3, Weights())
     assert reward.shape == (24, 4)
     np.testing.assert_allclose(reward.reshape(8, 3, 4).sum(1), 0.0, atol=1e-9)
     assert np.abs(reward[:, 3]).max() > 0
@@ -118,8 +118,8 @@ def test_the_policy_keeps_the_share_of_holds_as_the_sampler_does() -> None:
     for step in range(steps):
         assert written.hold_lean[env, step] == pytest.approx(lean, abs=1e-4)
         if wrote[step]:
-            lean = next_hold_lean(lean, int(written.decisions.code[env, step]), 0.1)
-    assert next_hold_lean(0.0, 1, 0.1) > 0 > next_hold_lean(0.0, 2, 0.1), "missing holds become likelier"
+            lean = next_hold_bias(lean, int(written.decisions.code[env, step]), 0.1)
+    assert next_hold_bias(0.0, 1, 0.1) > 0 > next_hold_bias(0.0, 2, 0.1), "missing holds become likelier"
 
 
 def test_a_hold_lean_makes_holds_likelier_to_the_policy() -> None:
@@ -128,7 +128,7 @@ def test_a_hold_lean_makes_holds_likelier_to_the_policy() -> None:
     few = found.going_on.hold_lean - np.float32(20.0)
     shares = []
     for lean in (many, few):
-        judge = Judge(mapper(), PolicySampling())
+        judge = ActionHeads(mapper(), PolicySampling())
         going_on = replace(found.going_on, hold_lean=lean)
         written = write(library(), judge, found.sections, 3, [0], going_on=going_on)
         first = written.decisions.code[:, 0][written.decisions.offset[:, 0] < 96]
@@ -178,6 +178,6 @@ def test_a_section_with_nothing_in_it_is_a_gap_in_its_chart() -> None:
 
 def test_too_short_songs_are_refused() -> None:
     first = library().pieces[0]
-    short = Library.of([replace(first, phrases=first.phrases[:, :2])])
+    short = SongSet.of([replace(first, phrases=first.phrases[:, :2])])
     with pytest.raises(ConfigError, match="no song of the library has room for sections of 2 phrases"):
         write_charts(short, mapper(), 1, 2, SectionConfig(phrases=2), np.random.default_rng(0))

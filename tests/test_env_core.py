@@ -184,7 +184,7 @@ def test_settings_that_make_no_sense_are_refused(options: dict, message: str) ->
 
 
 def test_a_library_of_short_songs_is_refused() -> None:
-    from env.task.songs import demo_library
+    from env.task.songs import demo_songs
 
     with pytest.raises(ConfigError, match="no song of the library has room for sections of 4 phrases"):
-        draw_section(demo_library(beats=20), SectionConfig(phrases=4), np.random.default_rng(0))
+        draw_section(demo_songs(beats=20), SectionConfig(phrases=4), np.random.default_rng(0))

@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from env.ppo.density_bias import DRAWN, LEVELS_PER_STAR, MOST_CHANGE, RATE, Leanings, LeanLearner
+from env.ppo.density_bias import (
+    DENSITY_PERTURBATION,
+    LEVELS_PER_STAR,
+    MOST_CHANGE,
+    RATE,
+    DensityBiasRegression,
+    DensityBiasSamples,
+)
 
 
 def lean_of(width: int = 4) -> nn.Linear:
@@ -17,21 +24,21 @@ def lean_of(width: int = 4) -> nn.Linear:
     return lean
 
 
-def learn_from(learner: LeanLearner, wanted, count: int) -> None:  # type: ignore[no-untyped-def]
+def learn_from(learner: DensityBiasRegression, wanted, count: int) -> None:  # type: ignore[no-untyped-def]
     """Charts heard as (6, 5 · stars - 15, …) that miss by what their lean is off the `wanted` one, and by chance."""
     random = torch.Generator().manual_seed(0)
     for _ in range(count):
         stars = 1.5 + 4.5 * torch.rand(12, generator=random)
         heard = 3 * torch.randn(12, 4, generator=random)
         heard[:, 0], heard[:, 1] = 6.0, 5 * stars - 15
-        lean = learner.lean(heard).squeeze(-1) + torch.tensor([DRAWN, -DRAWN] * 6)
+        lean = learner.lean(heard).squeeze(-1) + torch.tensor([DENSITY_PERTURBATION, -DENSITY_PERTURBATION] * 6)
         off = (lean - wanted(heard)) * LEVELS_PER_STAR * stars + 0.4 * torch.randn(12, generator=random)
-        learner.learn(Leanings(*(one.detach().numpy() for one in (heard, lean, stars, off))))
+        learner.learn(DensityBiasSamples(*(one.detach().numpy() for one in (heard, lean, stars, off))))
 
 
 def test_the_lean_comes_to_what_each_song_and_target_wants() -> None:
     lean = lean_of()
-    learn_from(LeanLearner(lean), lambda heard: 0.4 + 0.04 * heard[:, 1] + 0.1 * heard[:, 2], 60)
+    learn_from(DensityBiasRegression(lean), lambda heard: 0.4 + 0.04 * heard[:, 1] + 0.1 * heard[:, 2], 60)
     for stars, song in ((2.0, 0.0), (5.0, 0.0), (5.0, 4.0), (3.0, -4.0)):
         found = lean(torch.tensor([[6.0, 5 * stars - 15, song, 0.0]])).item()
         assert found == pytest.approx(0.4 + 0.04 * (5 * stars - 15) + 0.1 * song, abs=0.12)
@@ -40,30 +47,32 @@ def test_the_lean_comes_to_what_each_song_and_target_wants() -> None:
 def test_charts_on_target_move_nothing() -> None:
     lean = lean_of()
     heard, none = np.full((2, 4), 3, np.float32), np.zeros(2, np.float32)
-    assert LeanLearner(lean).learn(Leanings(heard, none, np.full(2, 4.0, np.float32), none)) == 0.0
+    assert DensityBiasRegression(lean).learn(DensityBiasSamples(heard, none, np.full(2, 4.0, np.float32), none)) == 0.0
     assert not lean.weight.any()
 
 
 def test_one_update_moves_only_so_far() -> None:
     lean = lean_of()
     heard, stars = np.full((8, 4), 100, np.float32), np.full(8, 5.0, np.float32)
-    found = LeanLearner(lean).learn(Leanings(heard, np.zeros(8, np.float32), stars, np.full(8, -9.0, np.float32)))
+    found = DensityBiasRegression(lean).learn(
+        DensityBiasSamples(heard, np.zeros(8, np.float32), stars, np.full(8, -9.0, np.float32))
+    )
     assert found == MOST_CHANGE
     assert lean(torch.from_numpy(heard[:1])).item() == pytest.approx(MOST_CHANGE, rel=1e-4), "too easy: more rows"
 
 
 def test_it_goes_as_far_as_told() -> None:
     heard, stars = np.eye(4, dtype=np.float32) * 9, np.full(4, 5.0, np.float32)
-    charts = Leanings(heard, np.zeros(4, np.float32), stars, np.array([0.1, -0.2, 0.1, 0.0], np.float32))
+    charts = DensityBiasSamples(heard, np.zeros(4, np.float32), stars, np.array([0.1, -0.2, 0.1, 0.0], np.float32))
     none, slow, fast = lean_of(), lean_of(), lean_of()
     for lean, rate in ((none, 0.0), (slow, RATE), (fast, 2 * RATE)):
-        LeanLearner(lean).learn(charts, rate)
+        DensityBiasRegression(lean).learn(charts, rate)
     assert not none.weight.any()
     torch.testing.assert_close(fast.weight, 2 * slow.weight)
 
 
 def test_what_was_seen_goes_on_with_a_run() -> None:
-    first, second = LeanLearner(lean_of()), LeanLearner(lean_of())
+    first, second = DensityBiasRegression(lean_of()), DensityBiasRegression(lean_of())
     learn_from(first, lambda heard: heard[:, 1], 3)
     second.restore(first.state())
     second.lean.load_state_dict(first.lean.state_dict())

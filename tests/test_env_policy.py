@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from env.gym_api.chart_env import action_space, observation_space
-from env.policy.action_heads import Judge, PolicySampling, Reading, codes_at, states_of
+from env.policy.action_heads import ActionHeads, DecisionBatch, PolicySampling, codes_at, states_of
 from env.policy.actions import WINDOW_SLOTS
 from env.policy.distributions import NEVER, code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from env.policy.sb3_policy import MapperPolicy
@@ -19,7 +19,7 @@ from env.task import kernels
 from env.task.episodes import SectionConfig, draw_section
 from env.task.kernels import OFFSETS
 from mapper.network.checkpoint import load_mapper, save_mapper
-from mapper.network.model import Mapper, elapsed_bucket
+from mapper.network.model import Mapper, time_gap_bin
 from mapper.tokens.row_codes import LEGAL, STARTS_HOLD, SYMBOLS
 from tests.env_cases import library, tiny_mapper
 
@@ -29,12 +29,12 @@ LIKELIHOOD = PolicySampling(1.0, 1.0, 1.0, 1.0)
 def written(model: Mapper, sampling: PolicySampling | None = None, versions: int = 2):  # type: ignore[no-untyped-def]
     random = np.random.default_rng(3)
     sections = [draw_section(library(), SectionConfig(), random) for _ in range(3)]
-    return write(library(), Judge(model, sampling or PolicySampling()), sections, versions, [1, 2])
+    return write(library(), ActionHeads(model, sampling or PolicySampling()), sections, versions, [1, 2])
 
 
 def read_again(model: Mapper, one, sampling: PolicySampling):  # type: ignore[no-untyped-def]
     decisions = one.decisions.tensors()
-    reading = Reading(
+    reading = DecisionBatch(
         decisions,
         one.windows,
         one.group,
@@ -44,7 +44,7 @@ def read_again(model: Mapper, one, sampling: PolicySampling):  # type: ignore[no
     )
     tokens = torch.from_numpy(one.state.tokens[:, : int(one.state.tokens_known.max())])
     state = states_of(model, one.windows.picked(one.group), tokens, decisions.token)
-    return Judge(model, sampling).judge(reading, state), np.arange(one.log_prob.shape[1]) < one.steps[:, None]
+    return ActionHeads(model, sampling).judge(reading, state), np.arange(one.log_prob.shape[1]) < one.steps[:, None]
 
 
 def test_a_rollouts_log_probabilities_are_those_of_training() -> None:
@@ -79,7 +79,7 @@ def _likelihood(model: Mapper, one, env: int) -> float:  # type: ignore[no-untyp
     previous = torch.searchsorted(row_slot[1:].contiguous(), slots)  # the last row before each slot
     tick = ticks_of(slots)
     last_tick = torch.where(previous > 0, ticks_of(row_slot)[previous], _tick_before(one, env))
-    elapsed = elapsed_bucket(tick - last_tick)
+    elapsed = time_gap_bin(tick - last_tick)
     rhythm = model.hazard_terms(state).rhythm(previous[None], windows.encoding.slot[:, slots], elapsed[None])
     assert windows.encoding.alike is not None
     code_at = torch.zeros(1, WINDOW_SLOTS, dtype=torch.int64)
@@ -196,7 +196,7 @@ def test_predicted_actions_are_possible_and_hang_on_the_seed() -> None:
 def test_a_seed_writes_the_same_and_another_does_not() -> None:
     model, random = tiny_mapper(), np.random.default_rng(3)
     sections = [draw_section(library(), SectionConfig(), random)]
-    judge = Judge(model, PolicySampling())
+    judge = ActionHeads(model, PolicySampling())
     one, same, other = (write(library(), judge, sections, 3, seed).state.tokens for seed in ([1], [1], [2]))
     assert (one == same).all()
     assert (one != other).any()

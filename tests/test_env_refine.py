@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from env.gym_api.vec_env import ChartVecEnv
-from env.monitor.evaluate import STARS, HeldOut, evaluate_charts
+from env.monitor.evaluate import STARS, EvaluationSet, evaluate_charts
 from env.plot_curves import draw_curves, read_curves
 from env.policy.action_heads import PolicySampling
 from env.ppo.ppo import SectionPPO, Settings, frozen_copy
@@ -45,7 +45,7 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
             seed=config.seed,
         )
         ppo = SectionPPO(vector, model, frozen_copy(model), settings, PolicySampling())
-        return ppo, HeldOut(library(), sections=2, versions=2, charts=1)
+        return ppo, EvaluationSet(library(), sections=2, versions=2, charts=1)
 
     monkeypatch.setattr("env.refine.prepare", prepared)
 
@@ -147,7 +147,7 @@ def test_too_few_songs_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_whole_charts_are_measured_on_every_side() -> None:
-    figures, charts = evaluate_charts(HeldOut(library(), charts=1), tiny_mapper(), seed=0)
+    figures, charts = evaluate_charts(EvaluationSet(library(), charts=1), tiny_mapper(), seed=0)
     assert len(charts) == len(STARS)
     assert 0 <= figures["charts/total"] <= 1
     assert figures["charts/notes"] > 0

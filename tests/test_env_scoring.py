@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chart.model import Chart
-from env.ppo.rollout import against_siblings, earn, per_step, potential
+from env.ppo.rollout import leave_one_out_advantage, per_step, potential, section_returns
 from env.returns import slot_musicality as following
 from env.returns.section_return import (
     TERM_NAMES,
@@ -66,7 +66,7 @@ def test_song_terms_are_the_rewards_own(seed: int) -> None:
     theirs = [measure(view, Inputs(np.array([3.0]), [piece.song])).section[at] for measure in MEASURES]
     tokens = state.tokens[0, 1 : state.tokens_known[0]]
     heads = (tokens[STARTS_NOTE[tokens[:, 0]], 1] + state.sections[0].window_slot).astype(np.int64)
-    ours = following.follow(piece, following.offer_of(piece), heads, start, end)
+    ours = following.follow(piece, following.onset_features(piece), heads, start, end)
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
@@ -81,7 +81,7 @@ def test_the_potential_is_bounded_and_sums_to_the_sections_value() -> None:
 
 def test_siblings_are_compared_bar_by_bar() -> None:
     reward = np.array([[1.0, 0.0], [0.0, 0.0], [5.0, 1.0], [5.0, 3.0]])
-    assert against_siblings(reward, 2).tolist() == [[1.0, 0.0], [-1.0, 0.0], [0.0, -2.0], [0.0, 2.0]]
+    assert leave_one_out_advantage(reward, 2).tolist() == [[1.0, 0.0], [-1.0, 0.0], [0.0, -2.0], [0.0, 2.0]]
 
 
 def test_a_bars_reward_comes_with_the_step_that_ends_it() -> None:
@@ -93,7 +93,7 @@ def test_a_bars_reward_comes_with_the_step_that_ends_it() -> None:
 def value_of(slots: np.ndarray, codes: np.ndarray, stars: float = 1.5) -> float:
     """The value of both phrases for a target that the plain stream of half beats meets."""
     scorer = Scorer(library(), ScoringConfig(players=16))
-    return float(earn(scorer, state_with(slots, codes, stars), np.array([1])).total[0])
+    return float(section_returns(scorer, state_with(slots, codes, stars), np.array([1])).total[0])
 
 
 ODD = np.sort(np.random.default_rng(0).choice([slot for slot in range(32 * 24) if slot % 6 in (1, 2, 4, 5)], 64, False))

@@ -11,13 +11,13 @@ import torch
 from stable_baselines3.common.logger import configure
 
 from env.gym_api.vec_env import ChartVecEnv
-from env.monitor.reward_hacking import holds_kept, worsened
+from env.monitor.reward_hacking import degraded_metrics, holds_kept
 from env.policy.action_heads import PolicySampling
 from env.ppo.buffer import EpisodeBuffer, generalised_advantage
-from env.ppo.hold_penalty import hold_drift, holds_and_notes
-from env.ppo.kl_control import Leash
+from env.ppo.hold_penalty import hold_rate_kl, holds_and_notes
+from env.ppo.kl_control import AdaptiveKL
 from env.ppo.ppo import SectionPPO, Settings, frozen_copy
-from env.ppo.rollout import Earned
+from env.ppo.rollout import Returns
 from env.refine import RefineConfig
 from env.returns.section_return import ScoringConfig
 from env.task import dynamics as core
@@ -59,7 +59,7 @@ def test_advantages_are_the_hand_formula() -> None:
 
 
 def test_the_leash_tightens_when_too_far_and_loosens_when_near() -> None:
-    leash = Leash(0.02, 1.0)
+    leash = AdaptiveKL(0.02, 1.0)
     leash.adapt(0.1)
     assert leash.coefficient > 1.0
     tight = leash.coefficient
@@ -68,7 +68,7 @@ def test_the_leash_tightens_when_too_far_and_loosens_when_near() -> None:
     leash.adapt(0.001)
     assert leash.coefficient < tight
     with pytest.raises(ConfigError, match="--leash is 0; give the nats"):
-        Leash(0)
+        AdaptiveKL(0)
 
 
 def test_the_guard_sees_holds_become_likelier_and_pushes_back() -> None:
@@ -76,8 +76,8 @@ def test_the_guard_sees_holds_become_likelier_and_pushes_back() -> None:
     logits = torch.zeros(2, 256)
     logits[0, 2], logits[1, 1] = 9.0, 9.0  # likelier a hold in one row, less likely in the other: the mean is kept
     logits.requires_grad_(True)
-    drift = hold_drift(logits.log_softmax(1), usual)
-    assert float(hold_drift(usual, usual)) == 0.0
+    drift = hold_rate_kl(logits.log_softmax(1), usual)
+    assert float(hold_rate_kl(usual, usual)) == 0.0
     assert float(drift.detach()) > 0.2
     drift.backward()
     assert logits.grad is not None
@@ -90,7 +90,7 @@ def test_the_drift_is_the_divergence_of_two_coins() -> None:
     for row, chance in ((one, 0.1), (two, 0.05)):
         row[0, 2], row[0, 1] = np.log(chance), np.log(1 - chance)
     expected = 0.1 * np.log(2) + 0.9 * np.log(0.9 / 0.95)
-    assert float(hold_drift(one, two)) == pytest.approx(expected, rel=1e-3)
+    assert float(hold_rate_kl(one, two)) == pytest.approx(expected, rel=1e-3)
 
 
 def test_holds_and_notes_that_were_written_are_counted() -> None:
@@ -136,14 +136,14 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
     """Paid for notes in column 0 alone, the mapper learns to write there."""
     share: list[float] = []
 
-    def paid(scorer, state, seeds) -> Earned:  # type: ignore[no-untyped-def]
+    def paid(scorer, state, seeds) -> Returns:  # type: ignore[no-untyped-def]
         tokens, known, first = state.tokens, state.tokens_known, state.numbers[:, kernels.FIRST_COUNT]
         written = [tokens[env, first[env] : known[env], kernels.CODE] for env in range(len(known))]
         part = np.array([(codes & 3 == 1).sum() / max(codes.size, 1) for codes in written])
         share.append(float(part.mean()))
         reward = np.zeros((len(known), 4))
         reward[:, -1] = part
-        return Earned(reward, {}, {})
+        return Returns(reward, {}, {})
 
     monkeypatch.setattr("env.ppo.ppo.earn", paid)
     ppo = algorithm(Settings(songs=0, groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
@@ -195,11 +195,11 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path) -> None:
 
 def test_the_alarm_hears_auditors_that_get_worse_while_the_reward_rises() -> None:
     before = {"held_out/reward": 0.9, "auditors/ngram_bits": 2.8, "charts/hold_share": 0.1}
-    assert worsened(before, before | {"held_out/reward": 0.95}) == []
+    assert degraded_metrics(before, before | {"held_out/reward": 0.95}) == []
     worse = before | {"held_out/reward": 0.95, "auditors/ngram_bits": 3.2, "charts/hold_share": 0.04}
-    found = worsened(before, worse)
+    found = degraded_metrics(before, worse)
     assert [text.split()[0] for text in found] == ["auditors/ngram_bits", "charts/hold_share"]
-    assert worsened(before, worse | {"held_out/reward": 0.9}) == [], "no rise, nothing gamed"
+    assert degraded_metrics(before, worse | {"held_out/reward": 0.9}) == [], "no rise, nothing gamed"
 
 
 def test_a_checkpoint_that_sells_holds_is_not_kept() -> None:

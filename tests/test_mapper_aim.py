@@ -7,20 +7,20 @@ import pytest
 
 from chart.analysis.pattern_mix import FAMILIES
 from chart.model import Chart, TimingPoint
-from mapper.sampling.conditioning import Lean, Steering
-from mapper.search.closed_loop import MAX_BIAS, MAX_PUSH, AimConfig, Take, _next_takes
-from mapper.search.objective import Wish
+from mapper.sampling.conditioning import LogitBias, StyleConditioning
+from mapper.search.closed_loop import MAX_BIAS, MAX_STAR_OFFSET, Candidate, SearchConfig, _next_takes
+from mapper.search.objective import Objective
 from mapper.search.splice import Spliced
-from mapper.search.unmet import FINDINGS_ALLOWED, shortfalls
+from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
 from mapper.tokens.row_codes import Rows
 from reward.rules.criteria import Level
 
 NOTHING = Rows(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-def take(push: float, stars: float, **fields: object) -> Take:
+def take(push: float, stars: float, **fields: object) -> Candidate:
     mix = np.zeros(len(FAMILIES))
-    return Take(0, 0, push, 0.0, Lean(), NOTHING, stars, mix=mix, **fields)  # type: ignore[arg-type]
+    return Candidate(0, 0, push, 0.0, LogitBias(), NOTHING, stars, mix=mix, **fields)  # type: ignore[arg-type]
 
 
 def spliced(stars: float, findings: float = 0.0, level: float = np.nan) -> Spliced:
@@ -28,39 +28,41 @@ def spliced(stars: float, findings: float = 0.0, level: float = np.nan) -> Splic
     return Spliced(chart, NOTHING, stars, findings, 5.0, level)
 
 
-def pushes(takes: list[Take]) -> list[float]:
+def pushes(takes: list[Candidate]) -> list[float]:
     return [one.push for one in takes]
 
 
 def test_the_first_takes_lie_on_both_sides():
-    first = _next_takes(0, Wish.of(3.0), [], None, AimConfig())
+    first = _next_takes(0, Objective.of(3.0), [], None, SearchConfig())
     assert pushes(first) == [-0.5, 0.0, 0.5]
     assert len({one.lean.chords for one in first}) == 3, "takes differ in chords too"
     assert len({one.lean.repeats for one in first}) == 1
-    asked = AimConfig(steering=(Steering(patterns=(0.3,) * len(FAMILIES)),))
+    asked = SearchConfig(steering=(StyleConditioning(patterns=(0.3,) * len(FAMILIES)),))
     assert len({one.lean.repeats for one in _next_takes(0, asked.wish(3.0), [], None, asked)}) == 3
 
 
 def test_later_takes_are_told_what_the_first_were_short_of():
     tried = [take(-0.5, 2.0), take(0.0, 2.5), take(0.5, 3.0)]
-    later = _next_takes(0, Wish.of(3.3), tried, spliced(3.0), AimConfig())
+    later = _next_takes(0, Objective.of(3.3), tried, spliced(3.0), SearchConfig())
     assert np.mean(pushes(later)) == pytest.approx(0.8)
     assert all(one.bias == 0 for one in later)
-    far = _next_takes(0, Wish.of(9.0), tried, spliced(3.0), AimConfig())
-    assert max(pushes(far)) == MAX_PUSH
+    far = _next_takes(0, Objective.of(9.0), tried, spliced(3.0), SearchConfig())
+    assert max(pushes(far)) == MAX_STAR_OFFSET
     assert far[0].bias == MAX_BIAS
 
 
 def test_broken_rules_make_fewer_chords():
     tried = [take(-0.5, 2.0), take(0.0, 2.5), take(0.5, 3.0)]
     clean, broken = (
-        _next_takes(0, Wish.of(2.5), tried, spliced(2.5, findings), AimConfig()) for findings in (0.0, 400.0)
+        _next_takes(0, Objective.of(2.5), tried, spliced(2.5, findings), SearchConfig()) for findings in (0.0, 400.0)
     )
     assert np.mean([one.lean.chords for one in broken]) < np.mean([one.lean.chords for one in clean])
 
 
 def test_each_chart_follows_the_map_s_chart_with_the_nearest_stars():
-    config = AimConfig(steering=(Steering(hold_share=0.1, stars=2.0), Steering(hold_share=0.5, stars=5.0)))
+    config = SearchConfig(
+        steering=(StyleConditioning(hold_share=0.1, stars=2.0), StyleConditioning(hold_share=0.5, stars=5.0))
+    )
     assert (config.wish(2.4).hold_share, config.wish(4.4).hold_share) == (0.1, 0.5)
 
 
@@ -75,22 +77,22 @@ class Known:
 @pytest.mark.parametrize(
     ("wish", "known", "words"),
     [
-        (Wish.of(3.0), Known(), []),
-        (Wish.of(3.04), Known(), []),
-        (Wish.of(3.1), Known(), ["3.00 stars instead of 3.10"]),
-        (Wish.of(3.0), Known(findings=99), [f"(people: {FINDINGS_ALLOWED[Level.HARD]:g})"]),
-        (Wish.of(3.0), Known(player_level=1.0), ["plays like 1.0 stars, far from 3.00"]),
-        (Wish.of(3.0), Known(density_miss=0.25), ["25% of the notes in other bars"]),
-        (Wish.of(3.0, hold_share=0.5), Known(), ["0% holds instead of 50%"]),
+        (Objective.of(3.0), Known(), []),
+        (Objective.of(3.04), Known(), []),
+        (Objective.of(3.1), Known(), ["3.00 stars instead of 3.10"]),
+        (Objective.of(3.0), Known(findings=99), [f"(people: {FINDINGS_ALLOWED[Level.HARD]:g})"]),
+        (Objective.of(3.0), Known(player_level=1.0), ["plays like 1.0 stars, far from 3.00"]),
+        (Objective.of(3.0), Known(density_miss=0.25), ["25% of the notes in other bars"]),
+        (Objective.of(3.0, hold_share=0.5), Known(), ["0% holds instead of 50%"]),
         (
-            Wish.of(3.0, patterns=tuple(0.5 if name == "jack" else np.nan for name in FAMILIES)),
+            Objective.of(3.0, patterns=tuple(0.5 if name == "jack" else np.nan for name in FAMILIES)),
             Known(),
             ["0% jack instead of 50%"],
         ),
     ],
 )
 def test_what_is_missing_is_said(wish, known, words):
-    said = shortfalls(wish, spliced(3.0).chart, known, 0.05)
+    said = unmet_constraints(wish, spliced(3.0).chart, known, 0.05)
     assert len(said) == len(words)
     for text, word in zip(said, words, strict=True):
         assert word in text

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from mapper.data.batches import Stretches, _row_arrays, collate
+from mapper.data.batches import WindowSampler, _row_arrays, collate
 from mapper.data.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
-from mapper.network.cached_decoder import ReadRows, Stepper, elapsed_buckets
+from mapper.network.cached_decoder import CachedDecoder, DecoderInput, time_gap_bins
 from mapper.network.kernels import gelu, multiply_add, soften
-from mapper.network.model import Mapper, elapsed_bucket
+from mapper.network.model import Mapper, time_gap_bin
 from mapper.pretraining.loss import codes_at, losses
-from mapper.sampling.conditioning import Listener, Song, Steering, controls_of
-from mapper.sampling.encode_song import Heard, alike, hear
-from mapper.sampling.kernels import Ground, Hearing, Written, find_slots
+from mapper.sampling.conditioning import CachedEncoder, Song, StyleConditioning, controls_of
+from mapper.sampling.encode_song import SongEncoding, alike, encode_song
+from mapper.sampling.kernels import SamplerState, SlotEncoding, SlotGrid, find_slots
 from mapper.sampling.sampler import CACHE_ROWS, Sampling, Span, write_rows
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import (
@@ -78,7 +78,7 @@ def scores(model: Mapper, batch: object) -> tuple[torch.Tensor, torch.Tensor]:
 
 @torch.no_grad()
 def test_a_row_sees_no_later_row(model, corpus):
-    batch = collate([Stretches(corpus).stretch(0, 0)])
+    batch = collate([WindowSampler(corpus).stretch(0, 0)])
     state, _ = scores(model, batch)
     batch.rows.code[0, 40:] = 85
     changed, _ = scores(model, batch)
@@ -88,7 +88,7 @@ def test_a_row_sees_no_later_row(model, corpus):
 
 @torch.no_grad()
 def test_padding_changes_nothing(model, corpus):
-    stretches = Stretches(corpus)
+    stretches = WindowSampler(corpus)
     short = stretches.stretch(0, stretches.prepared(0).grid.cells - 60)
     alone = losses(model, collate([short]))
     beside = collate([short, stretches.stretch(0, 0)])
@@ -98,7 +98,7 @@ def test_padding_changes_nothing(model, corpus):
 
 
 def test_stretches_supervise_every_slot_of_the_song_once(corpus):
-    stretches = Stretches(corpus)
+    stretches = WindowSampler(corpus)
     arrays = stretches.stretch(0, 0)
     rows = stretches.prepared(0).rows
     first = rows.slot[rows.slot < CELLS * 6]
@@ -109,7 +109,7 @@ def test_stretches_supervise_every_slot_of_the_song_once(corpus):
 
 
 def test_stretches_cover_the_whole_song_and_know_its_ends(corpus):
-    stretches = Stretches(corpus)
+    stretches = WindowSampler(corpus)
     prepared, frames = stretches.prepared(0), len(corpus.features(0))
     assert stretches.playable_cells(0) == (0, prepared.grid.cells)
     assert stretches.cover(0)[0] == 0
@@ -122,17 +122,17 @@ def test_stretches_cover_the_whole_song_and_know_its_ends(corpus):
 @torch.no_grad()
 def test_the_stepper_is_the_decoder(model, corpus):
     """Read row by row, several at once or anew, the states and both heads are those of the network."""
-    batch = collate([Stretches(corpus).stretch(0, 0)])
+    batch = collate([WindowSampler(corpus).stretch(0, 0)])
     rows = batch.rows
     encoder_control, control = model.control_vectors(batch.controls)
     encoding = model.encode(batch.cells, encoder_control)
     state = model.decode(rows, encoding, control)
-    stepper = Stepper(model, 3, 64)
+    stepper = CachedDecoder(model, 3, 64)
 
     def read(chart: int, first: int, last: int) -> None:
         slot = rows.slot[0, first:last]
         stepper.read(
-            ReadRows(
+            DecoderInput(
                 chart=np.full(last - first, chart),
                 code=rows.code[0, first:last].numpy(),
                 held=rows.held[0, first:last].numpy(),
@@ -175,28 +175,28 @@ def test_the_stepper_is_the_decoder(model, corpus):
 def test_the_hazard_of_writing_is_that_of_training(model, corpus):
     """Chances read off many draws of the first slot agree with the loss's log-odds, motifs included."""
     model.motif.rhythm.copy_(torch.tensor([[-0.4, 0.8]] * 6))
-    arrays = Stretches(corpus).stretch(0, 0)
+    arrays = WindowSampler(corpus).stretch(0, 0)
     batch = collate([arrays])
     encoder_control, _ = model.control_vectors(batch.controls)
     encoding = model.encode(batch.cells, encoder_control)
     earlier = model.motif.earlier(codes_at(batch))
     state, plain = scores(model, batch)
     log_odds = plain + model.motif.rhythm_logit(earlier, encoding.alike.repeat_interleave(6, 1))
-    row, grid = 40, Stretches(corpus).prepared(0).grid
+    row, grid = 40, WindowSampler(corpus).prepared(0).grid
     last = int(arrays["slot"][row])
     code_at = np.zeros((1, CELLS * 6), np.int16)
     code_at[0, arrays["slot"][1 : row + 1]] = arrays["code"][1 : row + 1]
     terms = model.hazard_terms(state[:, row : row + 1])
-    hearing = Hearing(encoding.slot.numpy(), encoding.onset_logit.numpy(), encoding.alike.numpy())
+    hearing = SlotEncoding(encoding.slot.numpy(), encoding.onset_logit.numpy(), encoding.alike.numpy())
     only = np.arange(grid.slot_ms.size) == last + 12
-    ground = Ground(grid.slot_ms, grid.tick, only, last + 13, 0, np.full(4, np.inf))
+    ground = SlotGrid(grid.slot_ms, grid.tick, only, last + 13, 0, np.full(4, np.inf))
     asked = Sampling(0, np.zeros(1), onset_weight=1.0, rhythm_weight=1.0, hazard_temperature=1.0).asked()
     draws, first = 4000, 0
     for draw in range(draws):
         one = np.zeros(1, np.int64)
         random = np.array([draw * 7919], np.uint64)
         done, last_ms = np.zeros(1, np.bool_), np.full((1, 4), -np.inf)
-        state = Written(
+        state = SamplerState(
             done=done,
             slot=one + last,
             tick=one + grid.tick[last],
@@ -240,12 +240,12 @@ def test_gelu_is_the_exact_one():
 
 def test_buckets_of_elapsed_ticks_are_the_same_everywhere():
     ticks = np.arange(20_000)
-    np.testing.assert_array_equal(elapsed_buckets(ticks), elapsed_bucket(torch.from_numpy(ticks)))
+    np.testing.assert_array_equal(time_gap_bins(ticks), time_gap_bin(torch.from_numpy(ticks)))
 
 
 def test_a_chart_without_audio_trains_what_writes_and_leaves_the_ears_alone(model, corpus):
     silent = Corpus((replace(corpus.songs[0], frames=(0, 0)),), corpus.charts, corpus.mel, corpus.rows)
-    result = losses(model, collate([Stretches(silent).stretch(0, 0)]))
+    result = losses(model, collate([WindowSampler(silent).stretch(0, 0)]))
     result.total.backward()
     assert model.code.weight.grad.abs().sum() > 0
     assert model.unheard_cell.grad.abs().sum() > 0
@@ -253,7 +253,7 @@ def test_a_chart_without_audio_trains_what_writes_and_leaves_the_ears_alone(mode
 
 
 def test_noise_in_what_is_read_leaves_the_targets_alone(corpus):
-    stretches = Stretches(corpus)
+    stretches = WindowSampler(corpus)
     plain = stretches.stretch(0, 0)
     noisy = _row_arrays(stretches.prepared(0), slice(0, CELLS), np.random.default_rng(0))
     assert not np.array_equal(plain["code"], noisy["code"])
@@ -268,7 +268,7 @@ def test_noise_in_what_is_read_leaves_the_targets_alone(corpus):
 
 def test_elapsed_buckets_are_exact_within_a_beat_and_rise():
     ticks = torch.arange(0, 5000)
-    buckets = elapsed_bucket(ticks)
+    buckets = time_gap_bin(ticks)
     assert buckets[:49].tolist() == list(range(49))
     assert (buckets.diff() >= 0).all()
     assert int(buckets.max()) == 63
@@ -284,7 +284,7 @@ def test_it_learns_one_batch(corpus):
     """The columns are drawn at random, ln 4 = 1.39 nats a row and more: less is only possible by learning them."""
     torch.manual_seed(0)
     model = Mapper(SMALL)
-    stretches = Stretches(corpus)
+    stretches = WindowSampler(corpus)
     batch = collate([stretches.stretch(0, stretches.prepared(0).grid.cells - 170)])
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(200):
@@ -297,10 +297,10 @@ def test_it_learns_one_batch(corpus):
 
 
 def test_written_charts_are_legal_end_every_hold_and_repeat_with_the_seed(model, corpus):
-    stretches = Stretches(corpus)
+    stretches = WindowSampler(corpus)
     controls = Controls([2.0] * 3, *[[np.nan] * 3] * 2, [1] * 3)
     grid = stretches.prepared(0).grid
-    heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
+    heard = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
     bias = np.array([-1.0, -0.5, 0.0])
     first = write_rows(model, heard, Sampling(7, bias))
     again = write_rows(model, heard, Sampling(7, bias))
@@ -322,8 +322,8 @@ def test_nothing_is_written_where_the_song_is_silent(model, corpus):
     features = corpus.features(0).copy()
     features[1000:2000] = 0
     controls = Controls([2.0], [np.nan], [np.nan], [1])
-    grid = Stretches(corpus).prepared(0).grid
-    rows = write_rows(model, hear(model, grid, features, LAG_MS, controls), Sampling(1, np.array([0.0])))[0]
+    grid = WindowSampler(corpus).prepared(0).grid
+    rows = write_rows(model, encode_song(model, grid, features, LAG_MS, controls), Sampling(1, np.array([0.0])))[0]
     sound_ms = grid.slot_ms[rows.slot] + LAG_MS
     assert ((sound_ms > 9_000) & (sound_ms < 10_000)).any()
     assert not ((sound_ms > 10_060) & (sound_ms < 19_940)).any()
@@ -332,10 +332,10 @@ def test_nothing_is_written_where_the_song_is_silent(model, corpus):
 @torch.no_grad()
 def test_a_span_is_written_between_what_is_kept(model, corpus):
     """Every row lies in the span and rests from the events kept on both sides; no hold runs out of it."""
-    stretches = Stretches(corpus)
+    stretches = WindowSampler(corpus)
     grid, kept = stretches.prepared(0).grid, stretches.prepared(0).rows
     controls = Controls([4.0] * 4, *[[np.nan] * 4] * 2, [1] * 4)
-    heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
+    heard = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
     first, end = 30 * 24, 50 * 24
     before = Rows(kept.slot[kept.slot < first], kept.code[kept.slot < first])
     last_ms, next_ms = np.full(4, grid.slot_ms[first] + 90.0), np.full(4, grid.slot_ms[end] - 90.0)
@@ -356,8 +356,8 @@ def test_a_span_is_written_between_what_is_kept(model, corpus):
 @torch.no_grad()
 def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
     controls = Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2)
-    grid = Stretches(corpus).prepared(0).grid
-    heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
+    grid = WindowSampler(corpus).prepared(0).grid
+    heard = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
     bias = np.zeros((2, 256))
     bias[1, STARTS_HOLD] = 2
     plain, held = write_rows(model, heard, Sampling(1, np.zeros(2), row_bias=bias))
@@ -374,9 +374,9 @@ def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
 @torch.no_grad()
 def test_a_long_chart_reads_again_and_goes_on(model, corpus):
     """More rows than the cache holds: the chart is still legal, and does not depend on those written beside it."""
-    grid = Stretches(corpus).prepared(0).grid
+    grid = WindowSampler(corpus).prepared(0).grid
     controls = Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2)
-    heard = hear(model, grid, corpus.features(0), LAG_MS, controls)
+    heard = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
     both = write_rows(model, heard, Sampling(5, np.array([3.0, 0.0])))
     alone = write_rows(model, heard.repeated([0]), Sampling(5, np.array([3.0])))
     assert len(both[0]) > 2 * CACHE_ROWS
@@ -390,8 +390,8 @@ def test_a_long_chart_reads_again_and_goes_on(model, corpus):
 
 @torch.no_grad()
 def test_the_number_of_threads_changes_nothing(model, corpus, monkeypatch):
-    grid = Stretches(corpus).prepared(0).grid
-    heard = hear(model, grid, corpus.features(0), LAG_MS, Controls([3.0] * 7, *[[np.nan] * 7] * 2, [1] * 7))
+    grid = WindowSampler(corpus).prepared(0).grid
+    heard = encode_song(model, grid, corpus.features(0), LAG_MS, Controls([3.0] * 7, *[[np.nan] * 7] * 2, [1] * 7))
     written = []
     for cores in (1, 2, 3):
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
@@ -403,19 +403,19 @@ def test_the_number_of_threads_changes_nothing(model, corpus, monkeypatch):
 @torch.no_grad()
 def test_guidance_goes_further_from_what_nobody_asked_for(model, corpus):
     """Its own opinion of the shadow cancels at guidance 1; beyond, controls that add rows add more of them."""
-    grid = Stretches(corpus).prepared(0).grid
+    grid = WindowSampler(corpus).prepared(0).grid
     heard, free = (
-        hear(model, grid, corpus.features(0), LAG_MS, controls)
+        encode_song(model, grid, corpus.features(0), LAG_MS, controls)
         for controls in (Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2), Controls.free(2))
     )
     for one, more in ((heard, 1.0), (free, -1.0)):
         one.onset_logit[:] = more  # what was asked adds rows everywhere
     lengths = {}
     for guidance in (0.5, 1.0, 2.0):
-        told = heard if guidance == 1 else Heard.joined([heard, free])
+        told = heard if guidance == 1 else SongEncoding.joined([heard, free])
         lengths[guidance] = sum(map(len, write_rows(model, told, Sampling(3, np.full(2, -1.0), guidance=guidance))))
     assert lengths[0.5] < lengths[1.0] < lengths[2.0]
-    nearly = write_rows(model, Heard.joined([heard, heard]), Sampling(3, np.full(2, -1.0), guidance=3.0))
+    nearly = write_rows(model, SongEncoding.joined([heard, heard]), Sampling(3, np.full(2, -1.0), guidance=3.0))
     plain = write_rows(model, heard, Sampling(3, np.full(2, -1.0)))
     assert [one.slot.tolist() for one in nearly] == [one.slot.tolist() for one in plain], "a shadow that hears the same"
 
@@ -445,16 +445,18 @@ def test_softmax_is_the_exact_one():
 def test_what_is_heard_between_two_star_ratings_lies_between(model, corpus):
     for layer in (0, 2):
         model.controls[layer].weight.mul_(10)  # an untaught network hardly minds what it is told
-    grid = Stretches(corpus).prepared(0).grid
+    grid = WindowSampler(corpus).prepared(0).grid
     song = Song(grid, (), corpus.features(0), LAG_MS)
-    listener, steering = Listener(model, song, 10**7), Steering()
-    heard = listener.hear([(value, steering) for value in (3.0, 3.25, 4.0, 0.1, 12.0)])
-    exact = hear(model, grid, song.features, LAG_MS, controls_of([(value, steering) for value in (3.0, 4.0, 0.5, 9.0)]))
+    listener, steering = CachedEncoder(model, song, 10**7), StyleConditioning()
+    heard = listener.encode([(value, steering) for value in (3.0, 3.25, 4.0, 0.1, 12.0)])
+    exact = encode_song(
+        model, grid, song.features, LAG_MS, controls_of([(value, steering) for value in (3.0, 4.0, 0.5, 9.0)])
+    )
     for name in ("cell", "slot", "onset_logit", "alike", "decoder_control"):
         got, wanted = getattr(heard, name), getattr(exact, name)
         np.testing.assert_allclose(got[[0, 2, 3, 4]], wanted, atol=1e-4)
         np.testing.assert_allclose(got[1], 0.75 * wanted[0] + 0.25 * wanted[1], atol=1e-4)
     assert np.abs(heard.cell[0] - heard.cell[2]).max() > 0.01
-    guided = listener.hear([(3.0, steering)], guidance=2.0)
-    unasked = hear(model, grid, song.features, LAG_MS, Controls.free())
+    guided = listener.encode([(3.0, steering)], guidance=2.0)
+    unasked = encode_song(model, grid, song.features, LAG_MS, Controls.free())
     np.testing.assert_allclose(guided.onset_logit, [heard.onset_logit[0], unasked.onset_logit[0]], atol=1e-4)

@@ -20,7 +20,7 @@ from mapper.network.model import Mapper
 from mapper.network.onnx_graphs import GRAPHS
 from mapper.network.onnx_model import OnnxMapper
 from mapper.onnx_parity import compare, pulse_song
-from mapper.sampling.encode_song import hear
+from mapper.sampling.encode_song import encode_song
 from mapper.sampling.sampler import CACHE_ROWS, Sampling, write_rows
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.vocabulary import ModelConfig
@@ -91,7 +91,7 @@ def test_the_bundled_network_hears_and_writes_the_same_on_both():
     song, controls = pulse_song(20), Controls([2.0, 4.0], [np.nan, 5.0], [0.1, np.nan], [1, 2])
     written = []
     for network in (load_mapper(), OnnxMapper(device="cpu")):
-        heard = hear(network, song.grid, song.features, song.lag_ms, controls)
+        heard = encode_song(network, song.grid, song.features, song.lag_ms, controls)
         written.append((heard, write_rows(network, heard, Sampling(1, np.zeros(2)))))
     (torch_heard, torch_rows), (onnx_heard, onnx_rows) = written
     np.testing.assert_allclose(onnx_heard.onset_logit, torch_heard.onset_logit, atol=MAX_LOGIT_DIFFERENCE)
@@ -107,7 +107,7 @@ def test_an_exported_folder_generates_and_its_report_tells_how_true_it_is(checkp
     assert json.loads((tmp_path / "graphs" / "report.json").read_text(encoding="utf-8")) == report
     song, controls = pulse_song(12), Controls.free()
     one, two = (open_network(path, "onnx").network for path in (tmp_path / "graphs", checkpoint))
-    heard = [hear(network, song.grid, song.features, 0.0, controls).onset_logit for network in (one, two)]
+    heard = [encode_song(network, song.grid, song.features, 0.0, controls).onset_logit for network in (one, two)]
     np.testing.assert_array_equal(*heard)
     with pytest.raises(ConfigError, match="is an exported folder, which torch cannot run"):
         open_network(tmp_path / "graphs", "torch")

@@ -10,9 +10,9 @@ from chart.formats.osu_read import format_osu
 from chart.model import Chart, TimingPoint
 from mapper.request.levels import names_of, stars_of_names
 from mapper.request.options import EFFORTS, GenerateConfig, parse_patterns, parse_section
-from mapper.request.style_reference import steering_like, steering_of
+from mapper.request.style_reference import conditioning_like, conditioning_of
 from mapper.request.timing_file import read_timing
-from mapper.sampling.conditioning import Lean, Steering
+from mapper.sampling.conditioning import LogitBias, StyleConditioning
 from runtime.errors import ChartFileError, ConfigError
 from tests.builders import ChartBuilder
 
@@ -102,28 +102,28 @@ def test_like_takes_what_a_map_is_like_and_options_go_before(tmp_path):
         builder.hold(400 * beat + 200, 400 * beat + 300, (beat + 2) % 4)
     path = tmp_path / "like.osu"
     path.write_text(format_osu(builder.build()), encoding="utf-8")
-    (like,) = steering_like(path)
+    (like,) = conditioning_like(path)
     assert like.hold_share == pytest.approx(1 / 3)
     assert like.style == "keyboard"
     assert np.isfinite(like.patterns).all()
-    (asked,) = steering_of(GenerateConfig(SONG, like=path, holds=0.1, style="pad", patterns={"jack": 0.4}))
+    (asked,) = conditioning_of(GenerateConfig(SONG, like=path, holds=0.1, style="pad", patterns={"jack": 0.4}))
     assert (asked.hold_share, asked.style) == (0.1, "pad")
     jack = list(FAMILIES).index("jack")
     assert asked.patterns[jack] == 0.4
     assert asked.patterns[:jack] == like.patterns[:jack]
     path.write_text(format_osu(Chart.from_notes([0], [0], timing_points=(TimingPoint(0, 500),))), encoding="utf-8")
     with pytest.raises(ChartFileError, match="nothing to follow"):
-        steering_like(path)
+        conditioning_like(path)
 
 
 def test_the_lean_goes_to_where_something_is_missing():
     families = list(FAMILIES)
     none = np.zeros(len(families))
-    asked = Steering(patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
-    lean = Lean().corrected(asked, none)
+    asked = StyleConditioning(patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
+    lean = LogitBias().corrected(asked, none)
     assert lean.chords > 0
     assert lean.repeats < 0, "columns that repeat break streams"
-    jacks = Steering(patterns=tuple(0.3 if name == "jack" else np.nan for name in families))
-    assert Lean().corrected(jacks, none).repeats > 0
-    assert Lean().corrected(jacks, none + 0.6).repeats < 0
-    assert Lean().corrected(Steering(), none) == Lean()
+    jacks = StyleConditioning(patterns=tuple(0.3 if name == "jack" else np.nan for name in families))
+    assert LogitBias().corrected(jacks, none).repeats > 0
+    assert LogitBias().corrected(jacks, none + 0.6).repeats < 0
+    assert LogitBias().corrected(StyleConditioning(), none) == LogitBias()

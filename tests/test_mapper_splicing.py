@@ -12,9 +12,9 @@ from chart.formats.osu_read import format_osu
 from chart.grid import SLOTS_PER_CELL, make_grid
 from chart.model import Chart, TimingPoint
 from chart.problems import find_problems
-from mapper.search.candidates import Takes, bar_starts
-from mapper.search.objective import Wish, playtest_miss
-from mapper.search.splice import Splicer
+from mapper.search.candidates import CandidateSet, bar_starts
+from mapper.search.objective import Objective, playtest_miss
+from mapper.search.splice import CandidateSplicer
 from mapper.search.splice_kernels import PEAK_WEIGHT, STARS_PER_STRAIN, exchanged_stars
 from mapper.tokens.row_codes import LEGAL, MIN_COLUMN_GAP_MS, Rows, held_states, notes_of, rows_of
 from reward.rules.criteria import Level
@@ -44,7 +44,7 @@ def chart_of(rows: Rows) -> Chart:
     return Chart.from_notes(*notes_of(rows, GRID), timing_points=(RED,))
 
 
-TAKES = Takes(GRID, [take(seed, rows) for seed, rows in enumerate((1.0, 1.6, 2.2, 3.0, 3.6))])
+TAKES = CandidateSet(GRID, [take(seed, rows) for seed, rows in enumerate((1.0, 1.6, 2.2, 3.0, 3.6))])
 
 
 @given(st.lists(st.integers(0, 4), min_size=TAKES.bars.size, max_size=TAKES.bars.size))
@@ -92,16 +92,16 @@ def test_bars_begin_at_the_song_and_at_each_downbeat():
 
 @pytest.mark.parametrize("wanted", [1.6, 1.9, 2.4])
 def test_the_spliced_chart_has_the_stars_asked(wanted):
-    splicer = Splicer(TAKES, chart_of)
+    splicer = CandidateSplicer(TAKES, chart_of)
     assert splicer.stars.min() < wanted < splicer.stars.max()
-    found = splicer.splice(Wish.of(wanted))
+    found = splicer.splice(Objective.of(wanted))
     assert found.stars == pytest.approx(wanted, abs=0.05)
     text = format_osu(found.chart)
     assert rosu.Difficulty().calculate(rosu.Beatmap(content=text)).stars == pytest.approx(found.stars, abs=1e-3)
 
 
 def test_the_spliced_chart_is_nearer_to_the_wish_than_any_take():
-    splicer, wish = Splicer(TAKES, chart_of), Wish(2.0, Level.EASY)
+    splicer, wish = CandidateSplicer(TAKES, chart_of), Objective(2.0, Level.EASY)
     alone = [splicer.measure(rows, wish) for rows in TAKES.rows]
     found = splicer.splice(wish)
     assert found.cost < min(one.cost for one in alone)
@@ -109,29 +109,29 @@ def test_the_spliced_chart_is_nearer_to_the_wish_than_any_take():
 
 
 def test_density_is_missed_by_the_notes_in_other_bars():
-    splicer = Splicer(TAKES, chart_of)
-    alone = splicer.splice(Wish.of(2.0), usable=[2])
+    splicer = CandidateSplicer(TAKES, chart_of)
+    alone = splicer.splice(Objective.of(2.0), usable=[2])
     assert alone.density_miss == pytest.approx(0, abs=1e-9), "a take alone is what is usual"
-    beside = splicer.splice(Wish(float(splicer.stars[2]), Level.EXPERT), usable=[2, 4])
+    beside = splicer.splice(Objective(float(splicer.stars[2]), Level.EXPERT), usable=[2, 4])
     assert 0 < beside.density_miss < 0.5
 
 
 def test_hold_share_and_pattern_mix_move_to_what_is_asked():
-    takes = Takes(GRID, [take(seed, 2.5, share) for seed, share in enumerate((0.0, 0.1, 0.4, 0.5))])
-    splicer = Splicer(takes, chart_of)
+    takes = CandidateSet(GRID, [take(seed, 2.5, share) for seed, share in enumerate((0.0, 0.1, 0.4, 0.5))])
+    splicer = CandidateSplicer(takes, chart_of)
     for share in (0.1, 0.3):
-        found = splicer.splice(Wish(2.0, Level.EXPERT, hold_share=share))
+        found = splicer.splice(Objective(2.0, Level.EXPERT, hold_share=share))
         assert float(found.chart.is_hold.mean()) == pytest.approx(share, abs=0.03)
     mixes = []
     for asked in (0.0, 1.0):
         patterns = tuple(asked if name == "stream" else np.nan for name in FAMILIES)
-        wish = Wish(2.0, Level.EXPERT, patterns=patterns)
+        wish = Objective(2.0, Level.EXPERT, patterns=patterns)
         mixes.append(float(wish.mix_of(splicer.splice(wish).chart)[0]))
     assert mixes[1] > mixes[0]
 
 
 def test_equal_takes_give_equal_charts():
-    first, again = (Splicer(TAKES, chart_of).splice(Wish.of(1.9)) for _ in range(2))
+    first, again = (CandidateSplicer(TAKES, chart_of).splice(Objective.of(1.9)) for _ in range(2))
     assert first.chart == again.chart
 
 
@@ -157,7 +157,9 @@ def test_exchanged_stars_are_those_of_the_exchanged_peaks(peaks, data):
 
 def test_peaks_sum_to_the_official_stars():
     chart = chart_of(TAKES.rows[3])
-    assert slow_stars(strain_curve(chart).peak.tolist()) == pytest.approx(Splicer(TAKES, chart_of).stars[3], abs=1e-3)
+    assert slow_stars(strain_curve(chart).peak.tolist()) == pytest.approx(
+        CandidateSplicer(TAKES, chart_of).stars[3], abs=1e-3
+    )
 
 
 def test_playing_like_people_s_charts_costs_nothing():

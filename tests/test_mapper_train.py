@@ -19,10 +19,10 @@ from mapper.dataset import build
 from mapper.network.checkpoint import load_mapper, save_mapper
 from mapper.network.model import Mapper
 from mapper.pretraining.tensorboard import Log
-from mapper.tokens.vocabulary import HEARING_PARTS, ModelConfig
+from mapper.tokens.vocabulary import ENCODER_PARTS, ModelConfig
 from mapper.train import TrainConfig, train
 from runtime.errors import CheckpointError, ConfigError
-from runtime.training.distributed import Team
+from runtime.training.distributed import ProcessGroup
 from runtime.workers import Workers
 from tests.builders import ChartBuilder
 
@@ -137,7 +137,7 @@ def test_tuning_one_half_leaves_the_other_as_it_is(data, tmp_path, monkeypatch, 
     train(config(data, tmp_path / "tuned", init=str(tmp_path / "init.safetensors"), tune=tune, steps=3))
     tuned = torch.load(tmp_path / "tuned" / "state.pt", weights_only=True)["model"]
     same = {name for name in start if torch.equal(start[name], tuned[name])}
-    hears = {name for name in start if name.split(".")[0] in HEARING_PARTS}
+    hears = {name for name in start if name.split(".")[0] in ENCODER_PARTS}
     assert stays <= same
     assert same >= (hears if tune == "writing" else set(start) - hears)
     assert learns.isdisjoint(same)
@@ -187,7 +187,7 @@ def test_two_processes_train_as_one_does(data, tmp_path, monkeypatch):
 
 
 def test_a_team_larger_than_the_batch_is_refused(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("mapper.train.join_team", lambda device: Team(0, 4))
+    monkeypatch.setattr("mapper.train.join_team", lambda device: ProcessGroup(0, 4))
     with pytest.raises(ConfigError, match="--batch 2 is too small to share among 4 processes"):
         train(config(data, tmp_path))
 

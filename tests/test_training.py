@@ -10,8 +10,8 @@ import torch
 
 from runtime.errors import CheckpointError, ConfigError
 from runtime.training.device import pick_device
-from runtime.training.ema import copy_of, follow
-from runtime.training.resume import fitting, load_state, save_state
+from runtime.training.ema import init_ema, update_ema
+from runtime.training.resume import checkpoint_errors, load_state, save_state
 from runtime.training.run_config import require_positive
 
 
@@ -34,7 +34,10 @@ def test_a_damaged_state_is_refused_with_a_reason(tmp_path: Path) -> None:
 
 def test_a_state_of_another_run_is_told_as_such(tmp_path: Path) -> None:
     network = torch.nn.Linear(2, 2)
-    with pytest.raises(CheckpointError, match=r"state\.pt: is of another run; give another folder"), fitting(tmp_path):
+    with (
+        pytest.raises(CheckpointError, match=r"state\.pt: is of another run; give another folder"),
+        checkpoint_errors(tmp_path),
+    ):
         network.load_state_dict(torch.nn.Linear(3, 2).state_dict())
 
 
@@ -48,15 +51,15 @@ def test_a_failed_write_leaves_the_state_before(tmp_path: Path) -> None:
 
 def test_the_average_follows_at_once_and_then_slowly() -> None:
     network = torch.nn.BatchNorm1d(1)
-    average = copy_of(network)
+    average = init_ema(network)
     with torch.no_grad():
         network.weight.fill_(3.0)
         network.num_batches_tracked.fill_(7)
-    follow(average, network, 0.998, step=1)
+    update_ema(average, network, 0.998, step=1)
     assert average["weight"].item() == pytest.approx(1 + 2 * (1 - 2 / 11))
     assert average["num_batches_tracked"].item() == 7
     before = average["weight"].item()
-    follow(average, network, 0.998, step=100_000)
+    update_ema(average, network, 0.998, step=100_000)
     assert average["weight"].item() == pytest.approx(before + 0.002 * (3 - before))
 
 

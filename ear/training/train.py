@@ -32,9 +32,9 @@ from ear.training.loss import beat_loss
 from ear.training.store import BeatPiece, as_mel, read_index, read_piece
 from runtime.errors import ConfigError
 from runtime.training.device import pick_device
-from runtime.training.ema import copy_of, follow
+from runtime.training.ema import init_ema, update_ema
 from runtime.training.muon import muon_and_adamw
-from runtime.training.resume import fitting, load_state, save_state
+from runtime.training.resume import checkpoint_errors, load_state, save_state
 from runtime.training.run_config import require_positive, save_config
 
 SMALL: dict[str, Any] = {
@@ -191,11 +191,11 @@ def start_or_resume(config: TrainConfig, out: Path) -> tuple[dict[str, Any], Sta
             parameter.requires_grad_(False)
     trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
     state = State(
-        network, copy_of(network), muon_and_adamw(trained, ["task_heads"], config.learning_rate, config.weight_decay)
+        network, init_ema(network), muon_and_adamw(trained, ["task_heads"], config.learning_rate, config.weight_decay)
     )
     saved = load_state(out, device, state.saved())
     if saved is not None:
-        with fitting(out):
+        with checkpoint_errors(out):
             state.restore(saved)
     return model_config, state
 
@@ -223,7 +223,7 @@ def take_step(state: State, batch: BeatBatch, config: TrainConfig) -> dict[str, 
         for optimizer in state.optimizers:
             optimizer.step()
     state.step += 1
-    follow(state.average, network, config.average, state.step)
+    update_ema(state.average, network, config.average, state.step)
     return {
         "loss/total": total.item(),
         "loss/beat": losses["beat"].item(),

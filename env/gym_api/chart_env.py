@@ -15,7 +15,7 @@ from env.task import dynamics as core
 from env.task.dynamics import AHEAD, MASK_SIZE
 from env.task.episodes import MAX_TOKENS, PHRASE_BARS, SectionConfig
 from env.task.kernels import OFFSETS, TOKEN
-from env.task.songs import Library, demo_library
+from env.task.songs import SongSet, demo_songs
 from mapper.pretraining.piano_roll import piano_roll
 from mapper.tokens.row_codes import ROW_CODES
 
@@ -110,14 +110,14 @@ class ChartEnv(gymnasium.Env):
 
     def __init__(
         self,
-        library: Library | None = None,
+        library: SongSet | None = None,
         sections: SectionConfig | None = None,
         scoring: ScoringConfig | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.render_mode = render_mode
         self.observation_space, self.action_space = observation_space(), action_space()
-        self.library = library or demo_library()
+        self.library = library or demo_songs()
         self.session = Session(self.library, Scorer(self.library, scoring), sections or SectionConfig(), 1)
 
     def reset(

@@ -13,7 +13,7 @@ from env.returns.section_return import TERM_NAMES, Job, Scorer, Valued
 from env.task import dynamics as core
 from env.task import kernels
 from env.task.episodes import PHRASE_BARS, Rows, Section, SectionConfig, draw_section
-from env.task.songs import Library
+from env.task.songs import SongSet
 
 MEASURE_NAMES = tuple(f"measure/{name}" for name in TERM_NAMES)
 ILLEGAL_PENALTY = 0.01
@@ -33,7 +33,7 @@ class Stepped:
 class Session:
     """Some environments on one library. Invariant: `potential[e]` is that of environment e after its last whole bar."""
 
-    def __init__(self, library: Library, scorer: Scorer, config: SectionConfig, count: int) -> None:
+    def __init__(self, library: SongSet, scorer: Scorer, config: SectionConfig, count: int) -> None:
         self.library, self.scorer, self.config = library, scorer, config
         self.random = [np.random.default_rng(env) for env in range(count)]
         self.state: core.State | None = None

@@ -15,7 +15,7 @@ from env.gym_api.session import Session, seeded
 from env.returns.section_return import Scorer, ScoringConfig
 from env.task import dynamics as core
 from env.task.episodes import SectionConfig
-from env.task.songs import Library
+from env.task.songs import SongSet
 
 
 class ChartVecEnv(VecEnv):
@@ -23,7 +23,7 @@ class ChartVecEnv(VecEnv):
 
     def __init__(
         self,
-        library: Library,
+        library: SongSet,
         count: int,
         sections: SectionConfig | None = None,
         scoring: ScoringConfig | None = None,

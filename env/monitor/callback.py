@@ -13,8 +13,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import TensorBoardOutputFormat
 
 from chart.model import Chart
-from env.monitor.evaluate import SKILL_WEIGHT, HeldOut, evaluate_charts, evaluate_sections
-from env.monitor.reward_hacking import holds_kept, worsened
+from env.monitor.evaluate import SKILL_WEIGHT, EvaluationSet, evaluate_charts, evaluate_sections
+from env.monitor.reward_hacking import degraded_metrics, holds_kept
 from env.ppo.ppo import SectionPPO, frozen_copy
 from env.returns.section_return import Scorer, ScoringConfig
 from env.task.episodes import SectionConfig
@@ -34,10 +34,10 @@ ALARMS_TO_STOP = 2
 """Whole-chart evaluations in a row with an alarm after which a run stops."""
 
 
-class Watch(BaseCallback):
+class RefinementCallback(BaseCallback):
     """A stable-baselines3 callback; its unit is the update, not the step."""
 
-    def __init__(self, config: RefineConfig, heldout: HeldOut, out: Path) -> None:
+    def __init__(self, config: RefineConfig, heldout: EvaluationSet, out: Path) -> None:
         super().__init__()
         self.config, self.heldout, self.out = config, heldout, out
         self.scorer = Scorer(heldout.library, ScoringConfig(players=config.players))
@@ -128,7 +128,7 @@ class Watch(BaseCallback):
 
     def _listen_for_alarm(self, figures: Mapping[str, float]) -> None:
         if self.before:
-            bad = worsened(self.before, figures)
+            bad = degraded_metrics(self.before, figures)
             self.alarms = self.alarms + 1 if bad else 0
             self.logger.record("auditors/alarm", float(len(bad)))
             if bad:

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.model import Chart
-from env.policy.action_heads import Judge
+from env.policy.action_heads import ActionHeads
 from env.policy.torch_decoder import controls_of
 from env.ppo.hold_penalty import holds_and_notes, written_codes
-from env.ppo.rollout import earn, write
+from env.ppo.rollout import section_returns, write
 from env.returns.section_return import Scorer, settings_of
 from env.task.episodes import SectionConfig, Target, draw_section
-from env.task.songs import Library, Piece
+from env.task.songs import ChartedSong, SongSet
 from mapper.network.model import Mapper
-from mapper.sampling.encode_song import hear
+from mapper.sampling.encode_song import encode_song
 from mapper.sampling.sampler import Sampling, write_rows
 from mapper.tokens.row_codes import STARTS_NOTE, Rows, notes_of
 from mapper.tokens.vocabulary import STYLES
@@ -40,29 +40,31 @@ SKILL_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class EvaluationSet:
     """What is evaluated."""
 
-    library: Library
+    library: SongSet
     sections: int = 24
     versions: int = 4
     charts: int = 4  # pieces of which whole charts are written
 
 
-def middle(band: Band, stars: float) -> float:
+def band_midpoint(band: Band, stars: float) -> float:
     """Middle of a two-sided band at these stars: what people's charts have."""
     return float(np.interp(stars, STAR_KNOTS, (np.array(band.low) + np.array(band.high)) / 2))
 
 
-def evaluate_sections(heldout: HeldOut, judge: Judge, scorer: Scorer, config: SectionConfig) -> dict[str, float]:
+def evaluate_sections(
+    heldout: EvaluationSet, judge: ActionHeads, scorer: Scorer, config: SectionConfig
+) -> dict[str, float]:
     """Means over held-out sections: the reward, every term, the skill error and what is written."""
     random = np.random.default_rng(SECTION_SEED)
     sections = [draw_section(heldout.library, config, random) for _ in range(heldout.sections)]
     written = write(heldout.library, judge, sections, heldout.versions, [SECTION_SEED])
     seeds = np.repeat(random.integers(2**31, size=heldout.sections), heldout.versions)
-    earned = earn(scorer, written.state, seeds)
+    earned = section_returns(scorer, written.state, seeds)
     stars = np.array([section.target.stars for section in written.state.sections])
-    wanted = np.array([middle(SECTION_BANDS["fairness/level"], star) for star in stars])
+    wanted = np.array([band_midpoint(SECTION_BANDS["fairness/level"], star) for star in stars])
     holds, notes = (found.sum() for found in holds_and_notes(written.state))
     found = {
         "held_out/reward": float(earned.total.mean()),
@@ -84,11 +86,13 @@ def mean_known(values: NDArray[np.float64]) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def write_piece(model: Mapper, piece: Piece, stars: Sequence[float], seed: int, style: int = KEYBOARD) -> list[Chart]:
+def write_piece(
+    model: Mapper, piece: ChartedSong, stars: Sequence[float], seed: int, style: int = KEYBOARD
+) -> list[Chart]:
     """One whole chart for each target, as the mapper writes it when told the target; equal targets are heard once."""
     told = sorted(set(stars))
     targets = {star: Target.typical(star, style) for star in told}
-    heard = hear(model, piece.grid, piece.features, piece.lag_ms, controls_of(list(targets.values())))
+    heard = encode_song(model, piece.grid, piece.features, piece.lag_ms, controls_of(list(targets.values())))
     heard = heard.repeated([told.index(star) for star in stars])
     written = write_rows(model, heard, sampling_for([targets[star] for star in stars], seed))
     return [chart_from(rows, piece, star) for rows, star in zip(written, stars, strict=True)]
@@ -99,16 +103,16 @@ def sampling_for(targets: Sequence[Target], seed: int) -> Sampling:
     return Sampling(seed, np.zeros(len(targets)), hold_share=np.array([one.hold_share for one in targets]))
 
 
-def chart_from(rows: Rows, piece: Piece, stars: float) -> Chart:
+def chart_from(rows: Rows, piece: ChartedSong, stars: float) -> Chart:
     """Rows of a piece as a chart with the settings of these stars."""
     notes = notes_of(rows, piece.grid)
     return Chart.from_notes(*notes, timing_points=piece.timing_points, difficulty=settings_of(stars))
 
 
-def measure_chart(chart: Chart, piece: Piece, stars: float, seed: int = 0) -> dict[str, float]:
+def measure_chart(chart: Chart, piece: ChartedSong, stars: float, seed: int = 0) -> dict[str, float]:
     """The whole reward, its terms and measures, the auditors, and errors against the target."""
     result = score(chart, stars, piece.song, seed=seed).flat()
-    wanted = middle(CHART_BANDS["fairness/level"], stars)
+    wanted = band_midpoint(CHART_BANDS["fairness/level"], stars)
     seen = audit(chart, piece.song)
     findings = check(chart, level_of(stars))
     # the scroll speed follows the timing; packing evens it out with green lines (mapper.output.metadata)
@@ -127,10 +131,12 @@ def measure_chart(chart: Chart, piece: Piece, stars: float, seed: int = 0) -> di
     )
 
 
-def evaluate_charts(heldout: HeldOut, model: Mapper, seed: int) -> tuple[dict[str, float], list[tuple[Piece, Chart]]]:
+def evaluate_charts(
+    heldout: EvaluationSet, model: Mapper, seed: int
+) -> tuple[dict[str, float], list[tuple[ChartedSong, Chart]]]:
     """(means over whole charts of held-out pieces, the charts)."""
     found: list[dict[str, float]] = []
-    charts: list[tuple[Piece, Chart]] = []
+    charts: list[tuple[ChartedSong, Chart]] = []
     for number, piece in enumerate(heldout.library.pieces[: heldout.charts]):
         for stars, chart in zip(STARS, write_piece(model, piece, STARS, seed + number), strict=True):
             found.append(measure_chart(chart, piece, stars))

@@ -26,7 +26,7 @@ def holds_kept(before: Mapping[str, float], now: Mapping[str, float]) -> bool:
     return abs(now[name] - before.get(name, now[name])) <= MAX_HOLDS_OFF
 
 
-def worsened(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:
+def degraded_metrics(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:
     """Auditors that have become worse while the held-out reward rose, each with its figures."""
     if now["held_out/reward"] - before["held_out/reward"] < NOTABLE_RISE:
         return []

@@ -16,7 +16,7 @@ from env.policy.actions import WINDOW_SLOTS, DecisionTensors
 from env.policy.distributions import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from env.policy.torch_decoder import Windows, row_tokens, ticks_of
 from env.task import kernels
-from mapper.network.model import MOTIF_LAGS, Encoding, Mapper, elapsed_bucket
+from mapper.network.model import MOTIF_LAGS, Encoding, Mapper, time_gap_bin
 from mapper.sampling.kernels import HOLDS_BEGUN
 from mapper.sampling.sampler import Sampling
 
@@ -32,7 +32,7 @@ class PolicySampling:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ActionEvaluation:
     """What a network says of decisions; arrays are [env, step] and log-probabilities [env, step, choice]."""
 
     log_prob: Tensor  # of the action
@@ -44,7 +44,7 @@ class Judged:
         """[env, step] nats: of the offset, and of the row where one was written."""
         return _with_rows(entropy(self.offsets), self.wrote, entropy(self.codes))
 
-    def kl(self, other: Judged) -> Tensor:
+    def kl(self, other: ActionEvaluation) -> Tensor:
         """[env, step] nats from `other`, exact for the offset and, given the offset, for the row."""
         return _with_rows(kl(self.offsets, other.offsets), self.wrote, kl(self.codes, other.codes))
 
@@ -56,7 +56,7 @@ def _with_rows(offsets: Tensor, wrote: Tensor, codes: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Reading:
+class DecisionBatch:
     """Sections with what was decided in them, as the network reads them."""
 
     decisions: DecisionTensors  # [env, step]
@@ -77,7 +77,7 @@ def states_of(model: Mapper, windows: Windows, tokens: Tensor, token: Tensor) ->
     return state.gather(1, token[..., None].expand(-1, -1, state.shape[-1]))
 
 
-def hazard_logits(model: Mapper, reading: Reading, state: Tensor, sampling: PolicySampling) -> Tensor:
+def hazard_logits(model: Mapper, reading: DecisionBatch, state: Tensor, sampling: PolicySampling) -> Tensor:
     """[env, step, offset] log-odds that the next row falls on each slot asked; `state` is [env, step, width]."""
     encoding, window = reading.windows.encoding, reading.window
     asked = reading.decisions.slots.clamp(max=encoding.slot.shape[1] - 1)
@@ -89,7 +89,7 @@ def hazard_logits(model: Mapper, reading: Reading, state: Tensor, sampling: Poli
     return logit / sampling.hazard_temperature
 
 
-def _rhythm_logits(model: Mapper, reading: Reading, state: Tensor, asked: Tensor) -> Tensor:
+def _rhythm_logits(model: Mapper, reading: DecisionBatch, state: Tensor, asked: Tensor) -> Tensor:
     """[env, step, offset] what the rows so far say for a row on each of the slots `asked` of the window."""
     slots, encoding, window = reading.decisions.slots, reading.windows.encoding, reading.window
     terms = model.hazard_terms(state)
@@ -99,13 +99,13 @@ def _rhythm_logits(model: Mapper, reading: Reading, state: Tensor, asked: Tensor
         first = int(asked.min())
         near = encoding.slot[:, first : int(asked.max()) + 1][window]  # [env, slot, hazard width]
         match = (terms.query @ near.transpose(1, 2)).gather(2, asked - first)
-    elapsed = elapsed_bucket((ticks_of(slots) - reading.decisions.last_tick[..., None]).clamp(min=0))
+    elapsed = time_gap_bin((ticks_of(slots) - reading.decisions.last_tick[..., None]).clamp(min=0))
     earlier = _earlier(reading, slots)
     alike = _alike(encoding, window[:, None, None], asked)
     return match + terms.by_elapsed.gather(2, elapsed) + model.motif.rhythm_logit(earlier, alike)
 
 
-def row_logits(model: Mapper, reading: Reading, state: Tensor, wrote: Tensor, sampling: PolicySampling) -> Tensor:
+def row_logits(model: Mapper, reading: DecisionBatch, state: Tensor, wrote: Tensor, sampling: PolicySampling) -> Tensor:
     """[row, code] logits of the decisions that `wrote` [env, step] picks, in order; `state` is [env, step, width]."""
     decisions, encoding = reading.decisions, reading.windows.encoding
     window = reading.window[torch.nonzero(wrote, as_tuple=True)[0]]
@@ -114,7 +114,7 @@ def row_logits(model: Mapper, reading: Reading, state: Tensor, wrote: Tensor, sa
         state[wrote],
         encoding.slot[window, slot],
         encoding.cell[window, slot // SLOTS_PER_CELL],
-        elapsed_bucket(ticks_of(slot) - decisions.last_tick[wrote]),
+        time_gap_bin(ticks_of(slot) - decisions.last_tick[wrote]),
         decisions.held[wrote],
         model.motif.row_vector(
             _earlier(reading, torch.where(wrote, decisions.slot, 0)[..., None])[wrote][:, 0],
@@ -128,7 +128,7 @@ def row_logits(model: Mapper, reading: Reading, state: Tensor, wrote: Tensor, sa
     return logits / sampling.row_temperature
 
 
-def _earlier(reading: Reading, slots: Tensor) -> Tensor:
+def _earlier(reading: DecisionBatch, slots: Tensor) -> Tensor:
     """[env, step, offset, lag] codes of the rows a motif lag before `slots` [env, step, offset], as known at the step."""
     back = slots[..., None] - torch.tensor(MOTIF_LAGS, device=slots.device)
     known = (back >= 0) & (back <= reading.decisions.scan[..., None, None])
@@ -149,14 +149,14 @@ def codes_at(tokens: Tensor) -> Tensor:
     return nothing.scatter_reduce(1, slot, tokens[..., kernels.CODE].long(), "amax")
 
 
-class Judge:
+class ActionHeads:
     """A mapper with a way of sampling: gives the distribution of decisions, and draws them."""
 
     def __init__(self, model: Mapper, sampling: PolicySampling) -> None:
         self.model, self.sampling = model, sampling
         self.legal = legal_table().to(next(model.parameters()).device)
 
-    def judge(self, reading: Reading, state: Tensor) -> Judged:
+    def judge(self, reading: DecisionBatch, state: Tensor) -> ActionEvaluation:
         """Log-probabilities of the decisions, from the decoder's states [env, step, width] before them."""
         decisions = reading.decisions
         logit = hazard_logits(self.model, reading, state, self.sampling)
@@ -167,16 +167,16 @@ class Judge:
         )
         chosen = offsets.gather(2, decisions.offset[..., None]).squeeze(-1)
         rows = codes.gather(1, decisions.code[wrote][:, None]).squeeze(-1)
-        return Judged(_with_rows(chosen, wrote, rows), offsets, codes, wrote)
+        return ActionEvaluation(_with_rows(chosen, wrote, rows), offsets, codes, wrote)
 
-    def draw_offsets(self, reading: Reading, state: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_offsets(self, reading: DecisionBatch, state: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """([env] offsets, [env] their log-probabilities) for one step, from [env] numbers in 0–1."""
         logit = hazard_logits(self.model, reading, state, self.sampling)
         log_probs = offset_log_probs(logit, reading.decisions.open(reading.open_slots))[:, 0]
         offset = draw(log_probs, uniform)
         return offset, log_probs.gather(1, offset[:, None]).squeeze(1)
 
-    def draw_codes(self, reading: Reading, state: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    def draw_codes(self, reading: DecisionBatch, state: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """([env] codes, [env] their log-probabilities) for one step; 0 where no row is written."""
         wrote = reading.decisions.wrote
         code, log_prob = torch.zeros_like(uniform, dtype=torch.int64), torch.zeros_like(uniform, dtype=torch.float32)

@@ -16,7 +16,7 @@ from chart.grid import SLOTS_PER_CELL
 from env.task import kernels
 from env.task.dynamics import State
 from env.task.kernels import OFFSETS
-from env.task.songs import Library
+from env.task.songs import SongSet
 from mapper.data.batches import CELLS
 from mapper.tokens.row_codes import MIN_COLUMN_GAP_MS
 
@@ -84,7 +84,7 @@ class DecisionTensors:
         return self.scan + 1 + torch.where(self.wrote, self.offset, 0)
 
 
-def decisions_of(library: Library, state: State, envs: NDArray[np.int64]) -> Decisions:
+def decisions_of(library: SongSet, state: State, envs: NDArray[np.int64]) -> Decisions:
     """Decisions of these environments before they are made: offset none, no code, no column resting."""
     numbers = state.numbers[envs]
     window = numbers[:, kernels.WINDOW_SLOT]
@@ -110,7 +110,7 @@ def decisions_of(library: Library, state: State, envs: NDArray[np.int64]) -> Dec
 
 
 def resting_columns(
-    library: Library, state: State, envs: NDArray[np.int64], offset: NDArray[np.int64]
+    library: SongSet, state: State, envs: NDArray[np.int64], offset: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """[env] bit mask of the columns that still rest at the chosen offsets."""
     slot = np.minimum(state.numbers[envs, kernels.SCAN] + 1 + offset, library.slot_ms.size - 1)
@@ -118,7 +118,7 @@ def resting_columns(
     return (rests * (1 << np.arange(4))).sum(1)
 
 
-def open_slots_of(library: Library, state: State) -> NDArray[np.bool_]:
+def open_slots_of(library: SongSet, state: State) -> NDArray[np.bool_]:
     """[env, slot of the window] whether a row may fall there at all."""
     slots = state.numbers[:, kernels.WINDOW_SLOT][:, None] + np.arange(WINDOW_SLOTS)
     return library.open_slots[np.minimum(slots, library.open_slots.size - 1)]

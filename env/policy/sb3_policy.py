@@ -17,14 +17,14 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from env.policy.action_heads import Judge, PolicySampling, Reading, codes_at, states_of
+from env.policy.action_heads import ActionHeads, DecisionBatch, PolicySampling, codes_at, states_of
 from env.policy.actions import WINDOW_SLOTS, DecisionTensors
 from env.policy.torch_decoder import Windows, hear
 from env.task import kernels
 from env.task.dynamics import AHEAD
 from env.task.episodes import MAX_TOKENS, Section, Target
 from env.task.kernels import OFFSETS
-from env.task.songs import Library
+from env.task.songs import SongSet
 from mapper.network.model import Mapper
 from mapper.tokens.row_codes import MIN_COLUMN_GAP_MS, Rows
 
@@ -61,7 +61,7 @@ class MapperPolicy(ActorCriticPolicy):
         action_space: spaces.Space,
         lr_schedule: Schedule,
         mapper: Mapper,
-        library: Library,
+        library: SongSet,
         sampling: PolicySampling | None = None,
         tune: str = "writing",
         **options: Any,
@@ -77,7 +77,7 @@ class MapperPolicy(ActorCriticPolicy):
             self.mapper.onset.requires_grad_(True)  # what is heard stays; whether a row falls there is learnt
         self.mapper.lean.requires_grad_(False)  # learnt by `env.ppo.density_bias`
         self.value_head = ValueHead(self.mapper.config.width)
-        self.judge = Judge(self.mapper, sampling)
+        self.judge = ActionHeads(self.mapper, sampling)
         self._windows: OrderedDict[tuple, Windows] = OrderedDict()
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(trained, lr=lr_schedule(1), eps=1e-5)
@@ -114,7 +114,7 @@ class MapperPolicy(ActorCriticPolicy):
         assert isinstance(obs, dict)
         return self.value_head(state, 1 - obs["progress"].float(), obs["target"][:, :1].float())[:, 0]
 
-    def _read(self, obs: PyTorchObs, actions: Tensor | None) -> tuple[Reading, Tensor]:
+    def _read(self, obs: PyTorchObs, actions: Tensor | None) -> tuple[DecisionBatch, Tensor]:
         """The observations as sections of one decision each, with the decoder's state before it [env, 1, width]."""
         assert isinstance(obs, dict)
         place, known = obs["place"].long(), obs["known"].long()
@@ -140,7 +140,7 @@ class MapperPolicy(ActorCriticPolicy):
             rests=(rests << torch.arange(4, device=known.device)).sum(1, keepdim=True),
         )
         windows = self._hear(place, obs["target"])
-        reading = Reading(
+        reading = DecisionBatch(
             decisions,
             windows,
             torch.arange(len(known), device=known.device),

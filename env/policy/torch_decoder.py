@@ -18,10 +18,10 @@ from torch.nn import functional
 from chart.grid import SLOT_TICKS, SLOTS_PER_CELL, TICKS_PER_BEAT, TICKS_PER_CELL
 from env.task import kernels
 from env.task.episodes import MAX_TOKENS, Section, Target
-from env.task.songs import Library
+from env.task.songs import SongSet
 from mapper.data.batches import stacked
-from mapper.network.model import Encoding, Mapper, RowTokens, cells_of, elapsed_bucket
-from mapper.sampling.encode_song import Heard
+from mapper.network.model import Encoding, Mapper, RowTokens, cells_of, time_gap_bin
+from mapper.sampling.encode_song import SongEncoding
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.window import CELLS, cell_arrays
 
@@ -61,7 +61,7 @@ def _tensors(encoding: Encoding) -> list[Tensor]:
     return [encoding.cell, encoding.slot, encoding.onset_logit, encoding.alike, encoding.whole]
 
 
-def windows_of(heard: Heard, sections: Sequence[Section], device: torch.device) -> Windows:
+def windows_of(heard: SongEncoding, sections: Sequence[Section], device: torch.device) -> Windows:
     """What a mapper heard of the whole song around sections of it, [section]; `heard` is of one chart."""
     parts = [_part(heard, section.window_slot // SLOTS_PER_CELL) for section in sections]
     tensors = [torch.from_numpy(np.stack(one)).to(device) for one in zip(*parts, strict=True)]
@@ -69,7 +69,7 @@ def windows_of(heard: Heard, sections: Sequence[Section], device: torch.device) 
     return Windows(Encoding(*tensors), control.expand(len(sections), -1, -1))
 
 
-def _part(heard: Heard, first: int) -> list[NDArray[np.float32]]:
+def _part(heard: SongEncoding, first: int) -> list[NDArray[np.float32]]:
     """Cells, slots, log-odds of rows, likeness and mean of the window from this cell on; nothing behind the song's end."""
     cells, slots = slice(first, first + CELLS), slice(first * SLOTS_PER_CELL, (first + CELLS) * SLOTS_PER_CELL)
     arrays = (heard.cell[0, cells], heard.slot[0, slots], heard.onset_logit[0, slots], heard.alike[0, cells])
@@ -82,14 +82,14 @@ def _part(heard: Heard, first: int) -> list[NDArray[np.float32]]:
 
 
 @torch.no_grad()
-def hear(model: Mapper, library: Library, sections: Sequence[Section]) -> Windows:
+def hear(model: Mapper, library: SongSet, sections: Sequence[Section]) -> Windows:
     """Encode the window of each section: half a minute from the first row that the decoder reads on."""
     return Windows.joined(
         [_hear(model, library, sections[at : at + WINDOWS_AT_ONCE]) for at in range(0, len(sections), WINDOWS_AT_ONCE)]
     )
 
 
-def _hear(model: Mapper, library: Library, sections: Sequence[Section]) -> Windows:
+def _hear(model: Mapper, library: SongSet, sections: Sequence[Section]) -> Windows:
     arrays = []
     for section in sections:
         piece = library.pieces[section.piece]
@@ -137,7 +137,7 @@ def row_tokens(tokens: NDArray[np.int32] | Tensor, first_index: Tensor | None = 
         code=rows[..., kernels.CODE],
         held=rows[..., kernels.HELD_AFTER_ROW],
         slot=slot,
-        elapsed=elapsed_bucket(rows[..., kernels.ELAPSED]),
+        elapsed=time_gap_bin(rows[..., kernels.ELAPSED]),
         beat=ticks_of(slot).float() / TICKS_PER_BEAT,
         index=index.float(),
     )

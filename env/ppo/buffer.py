@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from torch import Tensor
 
-from env.policy.action_heads import Reading, codes_at
+from env.policy.action_heads import DecisionBatch, codes_at
 from env.policy.actions import Decisions
-from env.ppo.rollout import Written, left_and_stars, per_step
+from env.ppo.rollout import WrittenSections, left_and_stars, per_step
 
 LENGTH_JITTER = 0.15
 """Spread of the factor by which lengths are off when episodes of about one length are put together."""
@@ -29,7 +29,7 @@ class Episodes:
 
     numbers: Tensor  # [env], of the buffer's environments
     tokens: Tensor  # [env, token, kernels.TOKEN]
-    reading: Reading  # its windows are those of these environments
+    reading: DecisionBatch  # its windows are those of these environments
     taken: Tensor  # bool, false behind an episode's last step
     log_prob: Tensor  # when the action was drawn
     advantage: Tensor
@@ -41,13 +41,13 @@ class Episodes:
 class EpisodeBuffer(RolloutBuffer):
     """Holds the episodes of one rollout."""
 
-    written: Written | None = None
+    written: WrittenSections | None = None
 
     def reset(self) -> None:
         """Forget everything; nothing is allocated ahead."""
         self.written, self.full, self.pos = None, False, 0
 
-    def fill(self, written: Written, reward: NDArray[np.float64]) -> None:
+    def fill(self, written: WrittenSections, reward: NDArray[np.float64]) -> None:
         """Take the episodes of a rollout with their rewards against siblings [env, bar]; advantages are also against values."""
         self.written, self.full = written, True
         by_step = per_step(reward, written.bars_done, written.steps)
@@ -84,7 +84,7 @@ class EpisodeBuffer(RolloutBuffer):
         return Episodes(
             numbers=at,
             tokens=tokens,
-            reading=Reading(
+            reading=DecisionBatch(
                 decisions.tensors(device),
                 windows,
                 torch.arange(len(numbers), device=device),

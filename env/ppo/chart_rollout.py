@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from chart.model import Chart
 from env.monitor.evaluate import chart_from, sampling_for
 from env.policy.torch_decoder import Windows, controls_of, windows_of
-from env.ppo.density_bias import DRAWN, Leanings
-from env.ppo.rollout import GoingOn, against_siblings
+from env.ppo.density_bias import DENSITY_PERTURBATION, DensityBiasSamples
+from env.ppo.rollout import GoingOn, leave_one_out_advantage
 from env.returns.chart_return import ChartValues, value_charts
 from env.returns.section_return import chart_of_tokens
 from env.task import kernels
 from env.task.dynamics import State
-from env.task.episodes import PHRASE_BARS, Section, SectionConfig, Target, draw_piece, section_at
-from env.task.songs import Library, Piece
+from env.task.episodes import PHRASE_BARS, Section, SectionConfig, Target, draw_song, section_at
+from env.task.songs import ChartedSong, SongSet
 from mapper.network.model import Mapper
-from mapper.sampling.encode_song import hear
-from mapper.sampling.kernels import next_hold_lean
+from mapper.sampling.encode_song import encode_song
+from mapper.sampling.kernels import next_hold_bias
 from mapper.sampling.sampler import write_rows
 from mapper.tokens.row_codes import Rows
 from reward.total import Weights
@@ -45,16 +45,16 @@ class Charts:
     sections: list[Section]  # [chart]
     seeds: NDArray[np.int64]  # [chart], of the players
     going_on: GoingOn
-    leanings: Leanings
+    leanings: DensityBiasSamples
     values: list[ChartValues]  # [song]
 
 
 @torch.no_grad()
 def write_charts(
-    library: Library, model: Mapper, songs: int, charts: int, drawing: SectionConfig, random: np.random.Generator
+    library: SongSet, model: Mapper, songs: int, charts: int, drawing: SectionConfig, random: np.random.Generator
 ) -> Charts:
     """Write and value `charts` charts (an even number) of each of so many songs, at random targets."""
-    of_song = np.repeat(np.array([DRAWN, -DRAWN], np.float32), charts // 2)
+    of_song = np.repeat(np.array([DENSITY_PERTURBATION, -DENSITY_PERTURBATION], np.float32), charts // 2)
     parts = [_write_song(library, model, of_song, drawing, random) for _ in range(songs)]
     drawn = np.tile(of_song, songs)
     rows = [one for part in parts for one in part.rows]
@@ -66,7 +66,7 @@ def write_charts(
     off = np.concatenate([part.values.off for part in parts]).astype(np.float32)
     stars = np.array([section.target.stars for section in sections], np.float32)
     own = model.lean(torch.from_numpy(heard).to(model.lean.weight)).squeeze(-1).cpu().numpy()
-    leanings = Leanings(heard, own + drawn, stars, off)
+    leanings = DensityBiasSamples(heard, own + drawn, stars, off)
     seeds = np.repeat([part.seed for part in parts], charts)
     return Charts(rows, sections, seeds, GoingOn(windows, lean, holds), leanings, [part.values for part in parts])
 
@@ -84,15 +84,15 @@ class _Song:
 
 
 def _write_song(
-    library: Library, model: Mapper, drawn: NDArray[np.float32], drawing: SectionConfig, random: np.random.Generator
+    library: SongSet, model: Mapper, drawn: NDArray[np.float32], drawing: SectionConfig, random: np.random.Generator
 ) -> _Song:
     """Charts of a random song at a random target, one for each lean `drawn`."""
-    number, phrases = draw_piece(library, drawing.phrases, random)
+    number, phrases = draw_song(library, drawing.phrases, random)
     piece, charts = library.pieces[number], drawn.size
     stars = float(random.uniform(drawing.min_stars, drawing.max_stars))
     style = piece.humans[int(random.integers(len(piece.humans)))].style
     target, seed = Target.typical(stars, style), int(random.integers(2**31))
-    heard = hear(model, piece.grid, piece.features, piece.lag_ms, controls_of([target]))
+    heard = encode_song(model, piece.grid, piece.features, piece.lag_ms, controls_of([target]))
     each = heard.repeated([0] * charts)
     leaning = replace(each, onset_logit=each.onset_logit + drawn[:, None])
     rows = write_rows(model, leaning, sampling_for([target] * charts, seed))
@@ -110,12 +110,12 @@ def _hold_lean(rows: Rows, section: Section) -> float:
     """Log-odds of a hold that the sampler had come to when the section began."""
     lean = 0.0
     for code in rows.code[rows.slot < section.first_slot].tolist():
-        lean = next_hold_lean(lean, code, section.target.hold_share)
+        lean = next_hold_bias(lean, code, section.target.hold_share)
     return lean
 
 
-def earn_in_charts(
-    library: Library, charts: Charts, state: State, versions: int, weights: Weights
+def chart_returns(
+    library: SongSet, charts: Charts, state: State, versions: int, weights: Weights
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """([env, bar] what each version of a section is worth against its siblings, [env] whole reward of its chart).
 
@@ -137,11 +137,11 @@ def earn_in_charts(
         values = value_charts(spliced, piece, section.target.stars, int(charts.seeds[number]), weights)
         reward.append(_by_bar(values, section, piece))
         total.append(values.total)
-    return against_siblings(np.concatenate(reward), versions), np.concatenate(total)
+    return leave_one_out_advantage(np.concatenate(reward), versions), np.concatenate(total)
 
 
-def _by_bar(values: ChartValues, section: Section, piece: Piece) -> NDArray[np.float64]:
-    """[version, bar] see `earn_in_charts`."""
+def _by_bar(values: ChartValues, section: Section, piece: ChartedSong) -> NDArray[np.float64]:
+    """[version, bar] see `chart_returns`."""
     phrases, all_phrases = section.bars // PHRASE_BARS, piece.phrases.shape[1]
     first = int(np.argmin(np.abs(piece.phrases[0] - section.bar_ms[0])))
     reward = np.zeros((len(values.whole), section.bars))
@@ -150,7 +150,7 @@ def _by_bar(values: ChartValues, section: Section, piece: Piece) -> NDArray[np.f
     return reward
 
 
-def chart_with(rows: Rows, section: Section, piece: Piece, tokens: NDArray[np.int32]) -> Chart:
+def chart_with(rows: Rows, section: Section, piece: ChartedSong, tokens: NDArray[np.int32]) -> Chart:
     """The chart with the rows of `tokens` [row, kernels.TOKEN], which count from the window, in the section's place."""
     before, after = rows.slot < section.first_slot, rows.slot >= section.end_slot
     slot = np.concatenate((rows.slot[before], tokens[:, kernels.SLOT] + section.window_slot, rows.slot[after]))

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-DRAWN = 0.4
+DENSITY_PERTURBATION = 0.4
 """Log-odds by which the two charts of a pair lean to more rows and to fewer: about ±6 % of the notes."""
 LEVELS_PER_STAR = 0.2
 """Levels that a unit of lean brings, for each star: measured on 384 pairs .30 at 1.9 stars, .41 at 3.4, 1.04 at 4.9, 1.25 at 5.6."""
@@ -37,7 +37,7 @@ MOST_CHANGE = 0.15
 
 
 @dataclass(frozen=True)
-class Leanings:
+class DensityBiasSamples:
     """Whole charts that were written, and what came of it."""
 
     heard: NDArray[np.float32]  # [chart, width], mean of the cells
@@ -46,7 +46,7 @@ class Leanings:
     off: NDArray[np.float32]  # [chart], levels above the target, signed
 
 
-class LeanLearner:
+class DensityBiasRegression:
     """Moves `Mapper.lean`; what it has seen is part of a run's state."""
 
     def __init__(self, lean: nn.Linear) -> None:
@@ -56,7 +56,7 @@ class LeanLearner:
         self.pull = torch.zeros(size, device=device)  # sum of weight · heard · lean it would have taken
 
     @torch.no_grad()
-    def learn(self, charts: Leanings, rate: float = RATE, memory: float = MEMORY) -> float:
+    def learn(self, charts: DensityBiasSamples, rate: float = RATE, memory: float = MEMORY) -> float:
         """Learn from charts and go `rate` of the way; returns the root mean square of the change of their lean, log-odds."""
         device = self.lean.weight.device
         heard, lean, stars, off = (

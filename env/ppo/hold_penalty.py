@@ -22,14 +22,14 @@ SURE = 1e-6
 """Chances are kept this far from 0 and 1 before their logarithm."""
 
 
-def hold_chance(codes: Tensor) -> Tensor:
+def hold_rate(codes: Tensor) -> Tensor:
     """[row] chance that a row begins a hold, from [row, code] log-probabilities."""
     return codes.exp()[:, BEGINS_HOLD.to(codes.device)].sum(1).clamp(SURE, 1 - SURE)
 
 
-def hold_drift(codes: Tensor, pretrained: Tensor) -> Tensor:
+def hold_rate_kl(codes: Tensor, pretrained: Tensor) -> Tensor:
     """Mean nats by which the chance of a hold differs, from [row, code] log-probabilities; .02 for .1 instead of .05."""
-    mine, usual = hold_chance(codes), hold_chance(pretrained)
+    mine, usual = hold_rate(codes), hold_rate(pretrained)
     begins = mine * (mine / usual).log()
     return (begins + (1 - mine) * ((1 - mine) / (1 - usual)).log()).mean()
 

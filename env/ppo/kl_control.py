@@ -14,7 +14,7 @@ MIN_COEFFICIENT, MAX_COEFFICIENT = 0.01, 100.0
 
 
 @dataclass
-class Leash:
+class AdaptiveKL:
     """Adaptive KL penalty (Schulman et al. 2017, section 4): tighter when too far away, looser when near."""
 
     target: float  # nats a step

@@ -23,14 +23,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from env.gym_api.vec_env import ChartVecEnv
-from env.policy.action_heads import Judge, Judged, PolicySampling, states_of
+from env.policy.action_heads import ActionEvaluation, ActionHeads, PolicySampling, states_of
 from env.policy.sb3_policy import MapperPolicy
 from env.ppo.buffer import EpisodeBuffer, Episodes
-from env.ppo.chart_rollout import earn_in_charts, write_charts
-from env.ppo.density_bias import MEMORY, RATE, RATE_AT_ONCE, Leanings, LeanLearner
-from env.ppo.hold_penalty import hold_drift, holds_and_notes
-from env.ppo.kl_control import Leash
-from env.ppo.rollout import Written, against_siblings, earn, write
+from env.ppo.chart_rollout import chart_returns, write_charts
+from env.ppo.density_bias import MEMORY, RATE, RATE_AT_ONCE, DensityBiasRegression, DensityBiasSamples
+from env.ppo.hold_penalty import hold_rate_kl, holds_and_notes
+from env.ppo.kl_control import AdaptiveKL
+from env.ppo.rollout import WrittenSections, leave_one_out_advantage, section_returns, write
 from env.task.episodes import draw_section
 from mapper.network.model import Mapper
 
@@ -69,10 +69,10 @@ class SectionPPO(PPO):
     def __init__(
         self, env: ChartVecEnv, mapper: Mapper, reference: Mapper, settings: Settings, sampling: PolicySampling
     ) -> None:
-        self.settings, self.leash, self.updates, self.finished = settings, Leash(settings.leash), 0, False
-        self.reference = Judge(reference.eval(), sampling)
+        self.settings, self.leash, self.updates, self.finished = settings, AdaptiveKL(settings.leash), 0, False
+        self.reference = ActionHeads(reference.eval(), sampling)
         self.chart_env = env
-        self.leanings: Leanings | None = None  # of the last rollout
+        self.leanings: DensityBiasSamples | None = None  # of the last rollout
         super().__init__(
             MapperPolicy,
             env,
@@ -89,7 +89,7 @@ class SectionPPO(PPO):
             seed=None,
             device=next(mapper.parameters()).device,
         )
-        self.leaning = LeanLearner(self.policy.mapper.lean)
+        self.leaning = DensityBiasRegression(self.policy.mapper.lean)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -114,7 +114,7 @@ class SectionPPO(PPO):
         callback.on_rollout_end()
         return going_on
 
-    def _write_charts(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written | None:
+    def _write_charts(self, buffer: EpisodeBuffer, random: np.random.Generator) -> WrittenSections | None:
         """Write whole charts and fill the buffer with sections of them written anew; for the density, charts alone."""
         settings, session, library = self.settings, self.chart_env.session, self.chart_env.library
         charts = write_charts(library, self.policy.mapper, settings.songs, settings.charts, session.config, random)
@@ -136,21 +136,21 @@ class SectionPPO(PPO):
             charts.going_on,
         )
         weights = session.scorer.config.weights
-        reward, total = earn_in_charts(library, charts, written.state, settings.versions, weights)
+        reward, total = chart_returns(library, charts, written.state, settings.versions, weights)
         buffer.fill(written, reward)
         terms = {name: np.concatenate([one.terms[name] for one in charts.values]) for name in charts.values[0].terms}
         self._log_rollout(total, terms)
         return written
 
-    def _write_sections(self, buffer: EpisodeBuffer, random: np.random.Generator) -> Written:
+    def _write_sections(self, buffer: EpisodeBuffer, random: np.random.Generator) -> WrittenSections:
         """Fill the buffer with sections as the environment has them."""
         settings, session, library = self.settings, self.chart_env.session, self.chart_env.library
         sections = [draw_section(library, session.config, random) for _ in range(settings.groups)]
         seed = [settings.seed, self.updates, 1]
         written = write(library, self.policy.judge, sections, settings.versions, seed, self.policy.value_head)
         seeds = np.repeat(random.integers(2**31, size=settings.groups), settings.versions)
-        earned = earn(session.scorer, written.state, seeds)
-        buffer.fill(written, against_siblings(earned.reward, settings.versions))
+        earned = section_returns(session.scorer, written.state, seeds)
+        buffer.fill(written, leave_one_out_advantage(earned.reward, settings.versions))
         self._log_rollout(earned.total, earned.terms)
         return written
 
@@ -213,7 +213,7 @@ class SectionPPO(PPO):
         usual = self._refer(episodes)
         divergence = judged.kl(usual)[taken].mean()
         wrote = taken[judged.wrote]  # [row], not behind an episode's end
-        drift = hold_drift(judged.codes[wrote], usual.codes[wrote])
+        drift = hold_rate_kl(judged.codes[wrote], usual.codes[wrote])
         entropy = judged.entropy()[taken].mean()
         loss = -gain.mean() + self.vf_coef * value_loss - self.ent_coef * entropy
         loss = loss + self.leash.coefficient * divergence + HOLD_WEIGHT * drift
@@ -233,7 +233,7 @@ class SectionPPO(PPO):
         }
 
     @torch.no_grad()
-    def _refer(self, episodes: Episodes) -> Judged:
+    def _refer(self, episodes: Episodes) -> ActionEvaluation:
         """What the frozen mapper says of the same decisions."""
         windows, token = episodes.reading.windows, episodes.reading.decisions.token
         return self.reference.judge(episodes.reading, states_of(self.reference.model, windows, episodes.tokens, token))

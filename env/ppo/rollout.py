@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from env.policy.action_heads import Judge, Reading, codes_at
+from env.policy.action_heads import ActionHeads, DecisionBatch, codes_at
 from env.policy.actions import Decisions, decisions_of, open_slots_of, resting_columns
 from env.policy.sb3_policy import ValueHead
 from env.policy.torch_decoder import Decoder, Windows, hear
@@ -24,15 +24,15 @@ from env.task import dynamics as core
 from env.task import kernels
 from env.task.dynamics import State
 from env.task.episodes import PHRASE_BARS, Section
-from env.task.songs import Library
-from mapper.sampling.kernels import next_hold_lean
+from env.task.songs import SongSet
+from mapper.sampling.kernels import next_hold_bias
 
 COMPACT_BELOW = 0.8
 """Share of environments still writing below which the decoder forgets those that are done."""
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenSections:
     """Sections written by the policy, from their begin to their end."""
 
     state: State  # at the end
@@ -59,14 +59,14 @@ class GoingOn:
 
 @torch.no_grad()
 def write(
-    library: Library,
-    judge: Judge,
+    library: SongSet,
+    judge: ActionHeads,
     sections: Sequence[Section],
     versions: int,
     seed: Sequence[int],
     value_head: ValueHead | None = None,
     going_on: GoingOn | None = None,
-) -> Written:
+) -> WrittenSections:
     """Write each section `versions` times; version v of section s is environment `s · versions + v`.
 
     `going_on` tells of the charts that the sections are parts of; without it windows are heard by themselves, and holds come
@@ -103,8 +103,8 @@ class _Writer:
 
     def __init__(
         self,
-        library: Library,
-        judge: Judge,
+        library: SongSet,
+        judge: ActionHeads,
         state: State,
         heard: Windows,
         group: Tensor,
@@ -151,7 +151,7 @@ class _Writer:
             for env in envs.tolist():
                 code = int(self.state.tokens[env, self.state.tokens_known[env] - 1, kernels.CODE])
                 share = self.state.sections[env].target.hold_share
-                self.hold_lean[env] = next_hold_lean(self.hold_lean[env], code, share)
+                self.hold_lean[env] = next_hold_bias(self.hold_lean[env], code, share)
         newest = (
             torch.from_numpy(self.state.tokens[envs, self.state.tokens_known[envs] - 1]).long().to(self.group.device)
         )
@@ -179,11 +179,11 @@ class _Writer:
             holds,
         )
         uniform = torch.rand(2, len(envs), generator=self.random, device=device)
-        reading = Reading(_one_step(decisions, device), *place)
+        reading = DecisionBatch(_one_step(decisions, device), *place)
         offset, offset_prob = self.judge.draw_offsets(reading, hidden, uniform[0])
         chosen = offset.cpu().numpy()
         decisions = _with(decisions, offset=chosen, rests=resting_columns(library, state, envs, chosen))
-        reading = Reading(_one_step(decisions, device), *place)
+        reading = DecisionBatch(_one_step(decisions, device), *place)
         code, code_prob = self.judge.draw_codes(reading, hidden, uniform[1])
         return _with(decisions, code=code.cpu().numpy()), (offset_prob + code_prob).cpu().numpy()
 
@@ -203,7 +203,7 @@ def _joined(
     lean: Tensor,
     open_slots: NDArray[np.bool_],
     taken: list[_Taken],
-) -> Written:
+) -> WrittenSections:
     """Steps of all environments as [env, step] arrays."""
     count = len(state.sections)
     decisions = {one.name: np.zeros((count, len(taken)), np.int64) for one in fields(Decisions)}
@@ -215,7 +215,7 @@ def _joined(
         log_prob[one.envs, step], bars[one.envs, step:] = one.log_prob, one.bars_done[:, None]
         value[one.envs, step], hold_lean[one.envs, step] = one.value, one.hold_lean
         steps[one.envs] += 1
-    return Written(
+    return WrittenSections(
         state, heard, group, open_slots, Decisions(**decisions), steps, log_prob, value, lean, bars, hold_lean
     )
 
@@ -228,7 +228,7 @@ def left_and_stars(state: State) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 
 @dataclass(frozen=True)
-class Earned:
+class Returns:
     """What versions earned."""
 
     reward: NDArray[np.float64]  # [env, bar], rise of the potential
@@ -241,7 +241,7 @@ class Earned:
         return self.reward.sum(1)
 
 
-def earn(scorer: Scorer, state: State, player_seeds: NDArray[np.int64]) -> Earned:
+def section_returns(scorer: Scorer, state: State, player_seeds: NDArray[np.int64]) -> Returns:
     """Value every bar of every version; `player_seeds` [env] are equal within a group."""
     count, bars = len(state.sections), state.sections[0].bars
     jobs = [
@@ -252,7 +252,7 @@ def earn(scorer: Scorer, state: State, player_seeds: NDArray[np.int64]) -> Earne
     valued = [scorer.value(state, jobs[bar * count : (bar + 1) * count]) for bar in range(bars)]
     reward = np.diff(potential(np.stack([one.value for one in valued], axis=1)), axis=1)
     ends = [valued[bar] for bar in range(PHRASE_BARS - 1, bars, PHRASE_BARS)]
-    return Earned(reward, _by_name(ends, "terms"), _by_name(ends, "measures"))
+    return Returns(reward, _by_name(ends, "terms"), _by_name(ends, "measures"))
 
 
 def _by_name(valued: list[Valued], which: str) -> dict[str, NDArray[np.float64]]:
@@ -269,7 +269,7 @@ def potential(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate((np.zeros((len(value), 1)), (before + share * value) / phrases), axis=1)
 
 
-def against_siblings(reward: NDArray[np.float64], versions: int) -> NDArray[np.float64]:
+def leave_one_out_advantage(reward: NDArray[np.float64], versions: int) -> NDArray[np.float64]:
     """[env, bar] rewards less the mean of the siblings' rewards in the same bar."""
     grouped = reward.reshape(-1, versions, reward.shape[1])
     others = (grouped.sum(1, keepdims=True) - grouped) / max(versions - 1, 1)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.model import Chart
-from env.monitor.evaluate import middle
+from env.monitor.evaluate import band_midpoint
 from env.returns.section_return import value_of
-from env.task.songs import Piece
+from env.task.songs import ChartedSong
 from reward.band_table import CHART_BANDS
 from reward.terms import fairness
 from reward.total import Score, Weights, score_batch
@@ -44,14 +44,14 @@ class ChartValues:
 
 
 def value_charts(
-    charts: Sequence[Chart], piece: Piece, stars: float, seed: int, weights: Weights | None = None
+    charts: Sequence[Chart], piece: ChartedSong, stars: float, seed: int, weights: Weights | None = None
 ) -> ChartValues:
     """Let players drawn from the seed play all charts, and value them; `weights` are those of the phrases' terms."""
     aim = np.full(len(charts), stars)
     plays = [fairness.playtest(chart, stars, seed) for chart in charts]
     found = score_batch(charts, aim.tolist(), [piece.song] * len(charts), plays=plays)
     lost = fairness.lost_of(found.view, aim, plays)
-    off = np.nan_to_num(lost.chart_level, nan=UNPLAYED_LEVELS) - middle(CHART_BANDS["fairness/level"], stars)
+    off = np.nan_to_num(lost.chart_level, nan=UNPLAYED_LEVELS) - band_midpoint(CHART_BANDS["fairness/level"], stars)
     wanted = -float(np.clip(off.mean(), -MOST_OFF, MOST_OFF))
     usual = np.nanmean(np.append(lost.section_level, 0.0))  # the 0 is for charts in which no phrase can be read
     harder = np.nan_to_num(lost.section_level - usual)
@@ -67,7 +67,7 @@ def _section_values(found: Score, weights: Weights) -> NDArray[np.float64]:
     return value_of(np.stack(list(found.section_terms.values())), weight)
 
 
-def _by_phrase(found: Score, value: NDArray[np.float64], piece: Piece) -> NDArray[np.float64]:
+def _by_phrase(found: Score, value: NDArray[np.float64], piece: ChartedSong) -> NDArray[np.float64]:
     """[version, phrase] the values of the sections that are the piece's phrases; a chart may begin before the first."""
     view = found.view
     start_ms, beat_ms = piece.phrases

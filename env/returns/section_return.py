@@ -28,7 +28,7 @@ from env.returns import slot_musicality as following
 from env.task import kernels
 from env.task.dynamics import State
 from env.task.episodes import PHRASE_BARS
-from env.task.songs import Library, Piece
+from env.task.songs import ChartedSong, SongSet
 from mapper.output.metadata import SETTINGS
 from mapper.tokens.row_codes import MIN_COLUMN_GAP_MS, STARTS_NOTE
 from reward.band_table import SECTION_BANDS
@@ -107,9 +107,9 @@ class Valued:
 class Scorer:
     """Values phrases of environments that write on a library."""
 
-    def __init__(self, library: Library, config: ScoringConfig | None = None) -> None:
+    def __init__(self, library: SongSet, config: ScoringConfig | None = None) -> None:
         self.library, self.config = library, config or ScoringConfig()
-        self.offers = [following.offer_of(piece) for piece in library.pieces]
+        self.offers = [following.onset_features(piece) for piece in library.pieces]
         self.bands = _at_the_target(Bands.of(SECTION_BANDS, TERM_NAMES))
         self.weight = np.array([self.config.weights.of(name) for name in TERM_NAMES])
 
@@ -190,7 +190,7 @@ def phrase_ms(state: State, job: Job) -> tuple[float, float]:
     return float(bar_ms[first]), float(bar_ms[first + job.bars])
 
 
-def chart_of(library: Library, state: State, job: Job, whole_section: bool = False) -> Chart:
+def chart_of(library: SongSet, state: State, job: Job, whole_section: bool = False) -> Chart:
     """The phrase as far as it is written, with a phrase of what stands before it; edited, also with what stands behind."""
     section = state.sections[job.env]
     piece = library.pieces[section.piece]
@@ -209,7 +209,7 @@ def chart_of(library: Library, state: State, job: Job, whole_section: bool = Fal
 
 
 def chart_of_tokens(
-    tokens: NDArray[np.int32], end_ms: float, slot_ms: NDArray[np.float64], piece: Piece, stars: float
+    tokens: NDArray[np.int32], end_ms: float, slot_ms: NDArray[np.float64], piece: ChartedSong, stars: float
 ) -> Chart:
     """Rows [row, kernels.TOKEN] as a chart of these stars; holds that are not released end at `end_ms`.
 

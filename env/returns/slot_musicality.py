@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from env.task.songs import Piece
+from env.task.songs import ChartedSong
 from reward.core.batch_view import SECTION_BEATS
 from reward.terms.local_musicality import SLOTS_PER_BEAT
 from reward.terms.musicality import COVER_MS, MAX_STRENGTH, MIN_ROWS, WEAK_SHARE
@@ -31,7 +31,7 @@ QUARTERS = SECTION_BEATS * SLOTS_PER_BEAT
 
 
 @dataclass(frozen=True)
-class Offer:
+class OnsetFeatures:
     """What a piece offers: its slots and its onsets."""
 
     slot: NDArray[np.float64]  # [slot, 3], capped onset strength, 1 where it is weak, 1 where the song is silent
@@ -39,7 +39,7 @@ class Offer:
     peak_strength: NDArray[np.float64]  # [peak], capped
 
 
-def offer_of(piece: Piece) -> Offer:
+def onset_features(piece: ChartedSong) -> OnsetFeatures:
     """Everything that does not depend on what is written."""
     song, note_ms = piece.song, piece.grid.slot_ms
     frames, axis = song.frames(note_ms), np.arange(song.strength.size)
@@ -49,12 +49,14 @@ def offer_of(piece: Piece) -> Offer:
     outside = (nearest < 0) | (nearest >= song.silent.size)
     silent = outside | song.silent[np.clip(nearest, 0, song.silent.size - 1)]
     peaks = np.minimum(song.strength[song.peaks], MAX_STRENGTH).astype(np.float64)
-    return Offer(
+    return OnsetFeatures(
         np.stack([strength, weak, silent], axis=1), song.peaks.astype(np.float64) * song.hop_ms - song.lag_ms, peaks
     )
 
 
-def follow(piece: Piece, offer: Offer, heads: NDArray[np.int64], start_ms: float, end_ms: float) -> NDArray[np.float64]:
+def follow(
+    piece: ChartedSong, offer: OnsetFeatures, heads: NDArray[np.int64], start_ms: float, end_ms: float
+) -> NDArray[np.float64]:
     """[term] measures of the phrase from `start_ms` to `end_ms` with note heads on the slots `heads`."""
     song = piece.song
     first, last = np.searchsorted(offer.peak_ms, [start_ms, end_ms])

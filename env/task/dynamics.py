@@ -21,13 +21,13 @@ from chart.model import KEYS
 from env.task import kernels
 from env.task.episodes import MAX_TOKENS, SLOT_TOLERANCE_MS, Section
 from env.task.kernels import OFFSETS
-from env.task.songs import HEARD, Library
+from env.task.songs import SLOT_FEATURES, SongSet
 from mapper.data.batches import LONG_AGO_TICKS
 from mapper.sampling.sampler import LAST_HOLD_BEATS
 from mapper.tokens.row_codes import ROW_CODES, SYMBOLS, held_states
 
 MASK_SIZE = OFFSETS + 1 + ROW_CODES
-AHEAD = 2 + HEARD
+AHEAD = 2 + SLOT_FEATURES
 """Numbers told of each slot ahead: seconds until it, whether it is open, and what the library tells of it."""
 LONG_IDLE_MS = 10_000.0
 
@@ -58,7 +58,7 @@ class State:
         return self.numbers[:, kernels.COUNT]
 
 
-def initial(library: Library, sections: Sequence[Section]) -> State:
+def initial(library: SongSet, sections: Sequence[Section]) -> State:
     """Environments at the begin of their sections, which all have the same number of bars."""
     count = len(sections)
     state = State(
@@ -73,7 +73,7 @@ def initial(library: Library, sections: Sequence[Section]) -> State:
     return state
 
 
-def put(library: Library, state: State, env: int, section: Section) -> None:
+def put(library: SongSet, state: State, env: int, section: Section) -> None:
     """Let environment `env` begin anew, at this section."""
     state.sections[env] = section
     piece, base = library.pieces[section.piece], int(library.slot_base[section.piece])
@@ -110,7 +110,7 @@ def _held_from(held: int, code: NDArray[np.int64]) -> NDArray[np.int64]:
     return held_states(np.concatenate(([starts], code)))[1:]
 
 
-def step(library: Library, state: State, offset: NDArray[np.int64], code: NDArray[np.int64]) -> NDArray[np.int64]:
+def step(library: SongSet, state: State, offset: NDArray[np.int64], code: NDArray[np.int64]) -> NDArray[np.int64]:
     """Act in every environment that is not over; `offset`, `code` are [env]. [env] what each action did (kernels)."""
     result = np.empty(len(state.sections), np.int64)
     kernels.advance(
@@ -131,7 +131,7 @@ def ends_song(state: State) -> NDArray[np.bool_]:
     return state.numbers[:, kernels.END_SLOT] > state.numbers[:, kernels.LAST_SLOT]
 
 
-def observe(library: Library, state: State) -> dict[str, NDArray]:
+def observe(library: SongSet, state: State) -> dict[str, NDArray]:
     """What each environment shows; `env.gym_api.chart_env.ChartEnv` documents it. The arrays are new ones."""
     count = len(state.sections)
     mask = np.empty((count, MASK_SIZE), np.int8)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL
-from env.task.songs import Library, Piece
+from env.task.songs import ChartedSong, SongSet
 from mapper.data.batches import CELLS, LONG_AGO_TICKS
 from mapper.sampling.conditioning import DENSITY, HOLD_SHARE
 from mapper.tokens.row_codes import Rows, held_states
@@ -89,7 +89,7 @@ class SectionConfig:
             raise ConfigError(f"--min-stars {self.min_stars} and --max-stars {self.max_stars} are no range of stars")
 
 
-def possible_starts(piece: Piece, phrases: int) -> NDArray[np.int64]:
+def possible_starts(piece: ChartedSong, phrases: int) -> NDArray[np.int64]:
     """Phrases at which a section of so many phrases may begin: it sounds throughout, and lies on the grid."""
     start, beat = piece.phrases
     if start.size < phrases + 1:
@@ -106,7 +106,7 @@ MAX_DRAWS = 1000
 """Draws after which a library is taken to have no song that fits."""
 
 
-def draw_piece(library: Library, phrases: int, random: np.random.Generator) -> tuple[int, NDArray[np.int64]]:
+def draw_song(library: SongSet, phrases: int, random: np.random.Generator) -> tuple[int, NDArray[np.int64]]:
     """(a random piece with room for so many phrases, those at which they may begin); raises ConfigError if there is none."""
     for _ in range(MAX_DRAWS):
         number = int(random.integers(len(library.pieces)))
@@ -116,10 +116,10 @@ def draw_piece(library: Library, phrases: int, random: np.random.Generator) -> t
     raise ConfigError(f"no song of the library has room for sections of {phrases} phrases; give longer songs")
 
 
-def draw_section(library: Library, config: SectionConfig, random: np.random.Generator) -> Section:
+def draw_section(library: SongSet, config: SectionConfig, random: np.random.Generator) -> Section:
     """A random section: each piece with room for one is as likely as any other."""
     for _ in range(MAX_DRAWS):
-        number, starts = draw_piece(library, config.phrases, random)
+        number, starts = draw_song(library, config.phrases, random)
         piece = library.pieces[number]
         phrase = int(random.choice(starts))
         wanted = [one for one in piece.humans if config.min_stars <= one.stars <= config.max_stars]
@@ -136,7 +136,7 @@ def draw_section(library: Library, config: SectionConfig, random: np.random.Gene
 
 
 def section_at(
-    library: Library,
+    library: SongSet,
     number: int,
     phrase: int,
     phrases: int,
@@ -171,7 +171,7 @@ def _between(rows: Rows, first: int, end: int) -> Rows:
     return Rows(rows.slot[inside], rows.code[inside])
 
 
-def _context(piece: Piece, rows: Rows, window: int, first: int) -> tuple[int, Rows, int, int]:
+def _context(piece: ChartedSong, rows: Rows, window: int, first: int) -> tuple[int, Rows, int, int]:
     """(window's begin, rows in it before the section, held state at its begin, tick of the row before it)."""
     last = int(np.searchsorted(rows.slot, first))
     begin = max(int(np.searchsorted(rows.slot, window)), last - CONTEXT_ROWS)

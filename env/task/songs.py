@@ -23,9 +23,9 @@ from mapper.tokens.row_codes import HOLD_START, SYMBOLS, TAP, Rows, held_states
 from reward.core.batch_view import view_of
 from reward.core.song import Song, song_of_mel
 
-HEARD = 5
+SLOT_FEATURES = 5
 """What is told of a slot: phase in its beat (0–1); onset strength in three bands and loudness, about 1 on average."""
-MAX_HEARD = 8.0
+MAX_SLOT_FEATURE = 8.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class HumanChart:
 
 
 @dataclass(frozen=True)
-class Piece:
+class ChartedSong:
     """A song with one timing."""
 
     name: str
@@ -59,10 +59,10 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Library:
+class SongSet:
     """Pieces, and their slots as flat arrays."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ChartedSong, ...]
     slot_base: NDArray[np.int64]  # [piece], first row of its slots below
     slot_ms: NDArray[np.float64]  # [slot], chart time
     tick: NDArray[np.int64]  # [slot], 48 a beat
@@ -70,11 +70,11 @@ class Library:
     heard: NDArray[np.float32]  # [slot, HEARD]
 
     @staticmethod
-    def of(pieces: Sequence[Piece]) -> Library:
+    def of(pieces: Sequence[ChartedSong]) -> SongSet:
         """Lay the pieces' slots one behind another."""
         assert pieces, "a library needs a piece"
         sizes = [piece.grid.slot_ms.size for piece in pieces]
-        return Library(
+        return SongSet(
             pieces=tuple(pieces),
             slot_base=np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64),
             slot_ms=np.concatenate([piece.grid.slot_ms for piece in pieces]),
@@ -84,26 +84,26 @@ class Library:
         )
 
 
-def _heard(piece: Piece) -> NDArray[np.float32]:
+def _heard(piece: ChartedSong) -> NDArray[np.float32]:
     song = piece.song
     frame = np.round(song.frames(piece.grid.slot_ms)).astype(np.int64)
     inside = (frame >= 0) & (frame < song.loudness.size)
     frame = np.clip(frame, 0, max(song.loudness.size - 1, 0))
     columns = [*song.near_bands[frame].T, song.loudness[frame]]
     scaled = np.stack([column / max(float(column[inside].mean()), 1e-6) for column in columns], axis=1)
-    heard = np.where(inside[:, None], np.minimum(scaled, MAX_HEARD), 0.0)
+    heard = np.where(inside[:, None], np.minimum(scaled, MAX_SLOT_FEATURE), 0.0)
     return np.column_stack((piece.grid.beat_tick / TICKS_PER_BEAT, heard)).astype(np.float32)
 
 
-def library_of(corpus: Corpus, charts: Sequence[int]) -> Library:
+def song_set_of(corpus: Corpus, charts: Sequence[int]) -> SongSet:
     """The pieces of these charts; charts with the same song and timing share one."""
     together: dict[tuple, list[int]] = defaultdict(list)
     for chart in charts:
         together[corpus.charts[chart].song, corpus.charts[chart].red_lines].append(chart)
-    return Library.of([_piece(corpus, group) for group in together.values()])
+    return SongSet.of([_piece(corpus, group) for group in together.values()])
 
 
-def _piece(corpus: Corpus, charts: list[int]) -> Piece:
+def _piece(corpus: Corpus, charts: list[int]) -> ChartedSong:
     first = corpus.charts[charts[0]]
     song = corpus.songs[first.song]
     humans = []
@@ -111,19 +111,19 @@ def _piece(corpus: Corpus, charts: list[int]) -> Piece:
         rows, entry = corpus.chart_rows(chart), corpus.charts[chart]
         humans.append(HumanChart(rows, held_states(rows.code), entry.stars, entry.style))
     points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in first.red_lines)
-    return piece_of(
+    return charted_song(
         song.name, corpus.grid(charts[0]), points, np.asarray(corpus.features(charts[0])), song.lag_ms, humans
     )
 
 
-def piece_of(
+def charted_song(
     name: str,
     grid: Grid,
     timing_points: tuple[TimingPoint, ...],
     features: NDArray[np.uint8],
     lag_ms: float,
     humans: Sequence[HumanChart] = (),
-) -> Piece:
+) -> ChartedSong:
     """A piece from its timing and features."""
     log_mel = as_network_input(features) * np.float32(NETWORK_SCALE)
     song = song_of_mel(log_mel, FRAMES_PER_SECOND, lag_ms)
@@ -131,10 +131,10 @@ def piece_of(
     view = view_of([nothing], [song.span_ms])
     phrases = np.stack([view.section_start_ms - view.offset_ms[0], view.section_beat_ms])
     open_slots = grid.usable & ~silent_slots(grid, features, lag_ms)
-    return Piece(name, grid, timing_points, features, lag_ms, song, open_slots, phrases, tuple(humans))
+    return ChartedSong(name, grid, timing_points, features, lag_ms, song, open_slots, phrases, tuple(humans))
 
 
-def demo_library(seed: int = 0, beats: int = 160, bpm: float = 150.0) -> Library:
+def demo_songs(seed: int = 0, beats: int = 160, bpm: float = 150.0) -> SongSet:
     """One synthetic song of drum-like bursts with a simple chart: an environment that needs no data."""
     random = np.random.default_rng(seed)
     points = (TimingPoint(500.0, 60_000 / bpm),)
@@ -154,4 +154,6 @@ def demo_library(seed: int = 0, beats: int = 160, bpm: float = 150.0) -> Library
     code[holds + 1] = (3 << (2 * columns[holds])) | (TAP << (2 * ((columns[holds] + 1) % 4)))
     rows = Rows(slots, code)
     assert (SYMBOLS[code] != 0).any(-1).all()
-    return Library.of([piece_of("demo", grid, points, features, 0.0, [HumanChart(rows, held_states(code), 2.5, 1)])])
+    return SongSet.of(
+        [charted_song("demo", grid, points, features, 0.0, [HumanChart(rows, held_states(code), 2.5, 1)])]
+    )

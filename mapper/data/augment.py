@@ -1,6 +1,6 @@
 """Augmentation of training stretches: what may be changed in a chart, its song and its controls without a lie.
 
-Every function takes the arrays of `mapper.data.batches.Stretches.stretch` and a random generator.
+Every function takes the arrays of `mapper.data.batches.WindowSampler.stretch` and a random generator.
 """
 
 from __future__ import annotations

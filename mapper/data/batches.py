@@ -19,7 +19,7 @@ from torch import Tensor
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from mapper.data.augment import NOISY_HISTORY_CHANCE, augmented, noisy_history
 from mapper.data.corpus import Corpus
-from mapper.network.model import Cells, RowTokens, cells_of, elapsed_bucket
+from mapper.network.model import Cells, RowTokens, cells_of, time_gap_bin
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import STARTS_NOTE, Rows, held_states
 from mapper.tokens.window import CELLS, LONG_AGO_TICKS, MAX_ROWS, cell_arrays
@@ -75,7 +75,7 @@ class PreparedChart:
     held: NDArray[np.int64]  # [row], held state after each row
 
 
-class Stretches:
+class WindowSampler:
     """Cuts stretches out of a corpus; keeps the prepared charts it has seen."""
 
     def __init__(self, corpus: Corpus) -> None:
@@ -172,7 +172,7 @@ def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
             code=padded["code"],
             held=padded["held"],
             slot=padded["slot"],
-            elapsed=elapsed_bucket(padded["row_elapsed"]),
+            elapsed=time_gap_bin(padded["row_elapsed"]),
             beat=padded["beat"].float(),
             index=torch.arange(padded["code"].shape[1]).expand(padded["code"].shape).float(),
         ),
@@ -181,10 +181,10 @@ def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
             slot=padded["next_slot"],
             code=padded["next_code"],
             held=padded["next_held"],
-            elapsed=elapsed_bucket(padded["next_elapsed"]),
+            elapsed=time_gap_bin(padded["next_elapsed"]),
         ),
         previous_row=padded["previous_row"],
-        elapsed=elapsed_bucket(padded["elapsed"]),
+        elapsed=time_gap_bin(padded["elapsed"]),
         target=padded["target"],
         scored=padded["scored"],
         release_only=padded["release_only"],

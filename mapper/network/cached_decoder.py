@@ -14,7 +14,7 @@ from numba import njit
 from chart.model import KEYS
 from mapper.network.kernels import Floats, Ints, attend, gelu, layer_norm, multiply_add
 from mapper.tokens.row_codes import SYMBOLS
-from mapper.tokens.vocabulary import ELAPSED_BUCKETS, LONGEST_PERIOD_LOG2, MOTIF_LAGS, SYMBOLS_PER_COLUMN, ModelConfig
+from mapper.tokens.vocabulary import LONGEST_PERIOD_LOG2, MOTIF_LAGS, SYMBOLS_PER_COLUMN, TIME_GAP_BINS, ModelConfig
 
 if TYPE_CHECKING:
     from mapper.network.interface import Network
@@ -24,20 +24,20 @@ LONGEST_EXACT_TICKS = 48
 
 
 def _elapsed_buckets() -> Ints:
-    """[ticks] → bucket, up to where the last one begins; equals `mapper.network.model.elapsed_bucket`."""
-    ticks = np.arange(LONGEST_EXACT_TICKS * 2 ** (ELAPSED_BUCKETS / 10), dtype=np.float32)
+    """[ticks] → bucket, up to where the last one begins; equals `mapper.network.model.time_gap_bin`."""
+    ticks = np.arange(LONGEST_EXACT_TICKS * 2 ** (TIME_GAP_BINS / 10), dtype=np.float32)
     coarse = np.ceil(np.log2(np.maximum(ticks, LONGEST_EXACT_TICKS) / LONGEST_EXACT_TICKS) * np.float32(3.5))
     bucket = np.minimum(ticks, LONGEST_EXACT_TICKS) + coarse
-    return np.minimum(bucket, ELAPSED_BUCKETS - 1).astype(np.int64)
+    return np.minimum(bucket, TIME_GAP_BINS - 1).astype(np.int64)
 
 
-ELAPSED_BUCKET = _elapsed_buckets()
+TIME_GAP_BIN = _elapsed_buckets()
 """[ticks] → bucket; more ticks than it is long belong to the last bucket."""
 
 
-def elapsed_buckets(ticks: Ints) -> Ints:
+def time_gap_bins(ticks: Ints) -> Ints:
     """Buckets of any number of ticks."""
-    return ELAPSED_BUCKET[np.minimum(ticks, ELAPSED_BUCKET.size - 1)]
+    return TIME_GAP_BIN[np.minimum(ticks, TIME_GAP_BIN.size - 1)]
 
 
 class Linear(NamedTuple):
@@ -99,7 +99,7 @@ class Cache(NamedTuple):
     state: Floats  # [chart, width], after the last of them
 
 
-class ReadRows(NamedTuple):
+class DecoderInput(NamedTuple):
     """Rows to read, one array entry each; those of one chart in order. Fields as in `mapper.network.model.RowTokens`."""
 
     chart: Ints  # which of the cache's charts reads it
@@ -112,7 +112,7 @@ class ReadRows(NamedTuple):
     control: Floats  # [row, width], the chart's `decoder_control`
 
 
-class Stepper:
+class CachedDecoder:
     """A decoder of a batch of charts; a `mapper.network.interface.RowDecoder`. Threads may use it for different charts."""
 
     def __init__(self, model: Network, charts: int, capacity: int) -> None:
@@ -132,7 +132,7 @@ class Stepper:
         """Start these charts anew."""
         self.cache.length[charts] = 0
 
-    def read(self, rows: ReadRows) -> None:
+    def read(self, rows: DecoderInput) -> None:
         """Read rows; every chart's must fit its capacity."""
         read(self.weights, self.cache, rows)
 
@@ -226,7 +226,7 @@ def add_affine(layer: Linear, x: Floats, out: Floats) -> None:
 
 
 @njit(cache=True, nogil=True)
-def read(weights: Weights, cache: Cache, rows: ReadRows) -> None:
+def read(weights: Weights, cache: Cache, rows: DecoderInput) -> None:
     """Read rows; every chart's must fit the capacity."""
     items = rows.chart.size
     position = np.empty(items, np.int64)

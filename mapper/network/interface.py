@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from mapper.tokens.vocabulary import ModelConfig
 
 if TYPE_CHECKING:
-    from mapper.network.cached_decoder import ReadRows
+    from mapper.network.cached_decoder import DecoderInput
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class HeardWindow:
+class EncodedWindow:
     """What the encoder hears in a stretch, for each chart's controls."""
 
     cell: Floats  # [chart, cell, width]
@@ -38,7 +38,7 @@ class RowDecoder(Protocol):
     def state(self) -> Floats:
         """[chart, width], after the last row that each chart has read."""
 
-    def read(self, rows: ReadRows) -> None:
+    def read(self, rows: DecoderInput) -> None:
         """Read rows; every chart's must fit its capacity."""
 
     def forget(self, charts: Ints) -> None:
@@ -52,7 +52,7 @@ class RowDecoder(Protocol):
     ) -> Floats:
         """[chart, 256]: which row falls on the slot that each chart has come to.
 
-        `earlier` [chart, lag] are the codes a motif lag before, `alike` [chart, lag] as in `mapper.sampling.encode_song.Heard`.
+        `earlier` [chart, lag] are the codes a motif lag before, `alike` [chart, lag] as in `mapper.sampling.encode_song.SongEncoding`.
         """
 
 
@@ -67,7 +67,7 @@ class Network(Protocol):
     def runs_on(self) -> str:
         """Back end and device in words."""
 
-    def hear_stretch(self, controls: Floats, stretch: dict[str, Any]) -> HeardWindow:
+    def encode_window(self, controls: Floats, stretch: dict[str, Any]) -> EncodedWindow:
         """Encode one stretch (`mapper.tokens.window.cell_arrays`) for all `controls` [chart, CONTROL_FEATURES]."""
 
     def row_decoder(self, charts: int, capacity: int) -> RowDecoder:

@@ -19,20 +19,20 @@ from torch.nn import functional
 
 from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
-from mapper.network.cached_decoder import Stepper
-from mapper.network.interface import HeardWindow, RowDecoder
+from mapper.network.cached_decoder import CachedDecoder
+from mapper.network.interface import EncodedWindow, RowDecoder
 from mapper.tokens.row_codes import HELD_STATES, ROW_CODES, SYMBOLS
 from mapper.tokens.vocabulary import (
     BARS_OF_PHRASE,
     CONTROL_FEATURES,
     EDGE_SECONDS,
-    ELAPSED_BUCKETS,
-    HEARING_PARTS,
+    ENCODER_PARTS,
     LONGEST_PERIOD_LOG2,
     MAX_BEATS_OF_BAR,
     MOTIF_KEY_WIDTH,
     MOTIF_LAGS,
     SYMBOLS_PER_COLUMN,
+    TIME_GAP_BINS,
     ModelConfig,
 )
 
@@ -75,7 +75,7 @@ class RowTokens:
     code: Tensor  # [batch, row], int64
     held: Tensor  # [batch, row], int64, held state after the row
     slot: Tensor  # [batch, row], int64, slot within the stretch
-    elapsed: Tensor  # [batch, row], int64, `elapsed_bucket` of the ticks since the row before
+    elapsed: Tensor  # [batch, row], int64, `time_gap_bin` of the ticks since the row before
     beat: Tensor  # [batch, row], float, position in beats, for the rotation
     index: Tensor  # [batch, row], float, number of the row, for the rotation
 
@@ -98,11 +98,11 @@ class HazardTerms:
         return match + self.by_elapsed[batch, row, elapsed]
 
 
-def elapsed_bucket(ticks: Tensor) -> Tensor:
+def time_gap_bin(ticks: Tensor) -> Tensor:
     """Ticks (48 a beat) → 0–63: exact to a 16th or a 12th within a beat, coarser to 16 beats and more."""
     fine = ticks.clamp(0, 48)  # 0–48
     coarse = torch.log2(ticks.clamp(min=48).float() / 48) * 3.5
-    return (fine + coarse.ceil().long()).clamp(max=ELAPSED_BUCKETS - 1)
+    return (fine + coarse.ceil().long()).clamp(max=TIME_GAP_BINS - 1)
 
 
 class Block(nn.Module):
@@ -262,18 +262,18 @@ class Mapper(nn.Module):
         self.code = nn.Embedding(ROW_CODES, width)
         self.symbol = nn.Embedding(KEYS * SYMBOLS_PER_COLUMN, width)
         self.held = nn.Embedding(HELD_STATES, width)
-        self.elapsed = nn.Embedding(ELAPSED_BUCKETS, width)
+        self.elapsed = nn.Embedding(TIME_GAP_BINS, width)
         self.row_from_cell = nn.Linear(width, width)
         self.row_from_slot = nn.Linear(config.hazard_width, width)
         blocks = [Block(width, config.heads, config.dropout) for _ in range(config.decoder_layers)]
         self.decoder = nn.ModuleList(blocks)
         self.decoder_norm = nn.LayerNorm(width)
         self.hazard_query = nn.Linear(width, config.hazard_width)
-        self.hazard_elapsed = nn.Linear(width, ELAPSED_BUCKETS)
+        self.hazard_elapsed = nn.Linear(width, TIME_GAP_BINS)
         self.next_from_state = nn.Linear(width, width)
         self.next_from_slot = nn.Linear(config.hazard_width, width)
         self.next_from_cell = nn.Linear(width, width)
-        self.next_elapsed = nn.Embedding(ELAPSED_BUCKETS, width)
+        self.next_elapsed = nn.Embedding(TIME_GAP_BINS, width)
         self.next_held = nn.Embedding(HELD_STATES, width)
         self.next_row = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU())
         self.motif = Motif(width)
@@ -287,7 +287,7 @@ class Mapper(nn.Module):
     def train_only(self, what: str) -> None:
         """Train only what writes rows ("writing") or what hears the song ("hearing")."""
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_((name.split(".")[0] in HEARING_PARTS) == (what == "hearing"))
+            parameter.requires_grad_((name.split(".")[0] in ENCODER_PARTS) == (what == "hearing"))
 
     def set_dropout(self, share: float) -> None:
         """Drop this share of what each block adds while training."""
@@ -318,7 +318,7 @@ class Mapper(nn.Module):
         return self._encoding(self.encoder_norm(x), self.slot_from_stem(heard), cells.valid)
 
     @torch.inference_mode()
-    def hear_stretch(self, controls: NDArray[np.float32], stretch: dict[str, Any]) -> HeardWindow:
+    def encode_window(self, controls: NDArray[np.float32], stretch: dict[str, Any]) -> EncodedWindow:
         """As `mapper.network.interface.Network.hear_stretch`, on the device where the weights are."""
         device = self.unheard_cell.device
         tensors = {name: torch.from_numpy(array)[None].to(device) for name, array in stretch.items()}
@@ -326,11 +326,11 @@ class Mapper(nn.Module):
         encoder_control, decoder_control = self.control_vectors(torch.from_numpy(controls).to(device))
         heard = self.encode(cells_of(tensors, valid), encoder_control)  # one sound, as many controls as charts
         results = (heard.cell, heard.slot, heard.onset_logit, decoder_control[:, 0])
-        return HeardWindow(*(tensor.float().cpu().numpy() for tensor in results))
+        return EncodedWindow(*(tensor.float().cpu().numpy() for tensor in results))
 
     def row_decoder(self, charts: int, capacity: int) -> RowDecoder:
         """As `mapper.network.interface.Network.row_decoder`: torch's overhead a call is larger than the work of a row."""
-        return Stepper(self, charts, capacity)
+        return CachedDecoder(self, charts, capacity)
 
     @property
     def runs_on(self) -> str:

@@ -37,7 +37,7 @@ def encoder_graph(checkpoint: Checkpoint) -> Graph:
     graph = net.graph
     told = net.gelu(net.linear("controls.0", graph.input("controls", "float32", ["chart", CONTROL_FEATURES])))
     control, decoder_control = graph.split("Split", 2, net.linear("controls.2", told), axis=-1)
-    heard = _heard_slots(net, config.bands)
+    heard = _encoded_slots(net, config.bands)
     cells = net.linear("cell_in", net.reshape(heard, -1, SLOTS_PER_CELL * config.stem_width))
     x = net.add(net.unsqueeze(control, 1), net.add(cells, _place(net)))  # [chart, cell, width]
     beats = net.times(graph.op("Cast", net.count(net.size(x, 1)), to=FLOAT), 0.25)
@@ -56,7 +56,7 @@ def encoder_graph(checkpoint: Checkpoint) -> Graph:
     return graph
 
 
-def _heard_slots(net: Layers, bands: int) -> str:
+def _encoded_slots(net: Layers, bands: int) -> str:
     """[slot, stem width]: the convolutions, read off at each slot's time."""
     graph = net.graph
     mel = graph.input("mel", "float32", ["frames", bands])

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from mapper.network.cached_decoder import ReadRows, Stepper
+from mapper.network.cached_decoder import CachedDecoder, DecoderInput
 from mapper.network.checkpoint import read_checkpoint
-from mapper.network.interface import Floats, HeardWindow, Ints, RowDecoder
+from mapper.network.interface import EncodedWindow, Floats, Ints, RowDecoder
 from mapper.network.onnx_graphs import GRAPHS
 from mapper.tokens.vocabulary import ModelConfig
 from runtime.errors import CheckpointError
 from runtime.onnx.session import Session, open_session
 
-HEARD = ("cell", "slot", "onset_logit", "decoder_control")
-"""Outputs of the encoder, fields of `HeardWindow`."""
+ENCODER_OUTPUTS = ("cell", "slot", "onset_logit", "decoder_control")
+"""Outputs of the encoder, fields of `EncodedWindow`."""
 WEIGHTS_FILE = "mapper.safetensors"
 """The checkpoint beside the graphs in an exported folder."""
 MAX_GRAPH_BYTES = 1 << 31
@@ -65,22 +65,22 @@ class OnnxMapper:
         """What the user should know of the device, or nothing."""
         return self.encoder.notice
 
-    def hear_stretch(self, controls: Floats, stretch: dict[str, Any]) -> HeardWindow:
+    def encode_window(self, controls: Floats, stretch: dict[str, Any]) -> EncodedWindow:
         inputs = {name: stretch[name] for name in ("mel", "slot_frame", "beat_ms", "song_edges")}
         inputs |= {name: np.asarray(stretch[name], np.int64) for name in ("quarter", "beat_in_bar", "bar")}
-        return HeardWindow(*self.encoder.run(list(HEARD), {"controls": controls, **inputs}))
+        return EncodedWindow(*self.encoder.run(list(ENCODER_OUTPUTS), {"controls": controls, **inputs}))
 
     def row_decoder(self, charts: int, capacity: int) -> RowDecoder:
         if self.graphs:
             return OnnxDecoder(self.config, self.graphs, charts, capacity)
-        return Stepper(self, charts, capacity)
+        return CachedDecoder(self, charts, capacity)
 
     def arrays(self) -> dict[str, Floats]:
         return self.checkpoint.arrays
 
 
 class OnnxDecoder:
-    """As `mapper.network.cached_decoder.Stepper`, by the decoder's graphs; `graphs` are those of decoder, hazard and row."""
+    """As `mapper.network.cached_decoder.CachedDecoder`, by the decoder's graphs; `graphs` are those of decoder, hazard and row."""
 
     def __init__(self, config: ModelConfig, graphs: dict[str, Session], charts: int, capacity: int) -> None:
         self.graphs = graphs
@@ -92,14 +92,14 @@ class OnnxDecoder:
     def forget(self, charts: Ints) -> None:
         self.length[charts] = 0
 
-    def read(self, rows: ReadRows) -> None:
+    def read(self, rows: DecoderInput) -> None:
         waiting = np.arange(rows.chart.size)
         while waiting.size:  # a chart's rows one after another
             _, first = np.unique(rows.chart[waiting], return_index=True)
             self._read_one_each(rows, waiting[np.sort(first)])
             waiting = np.delete(waiting, first)
 
-    def _read_one_each(self, rows: ReadRows, items: Ints) -> None:
+    def _read_one_each(self, rows: DecoderInput, items: Ints) -> None:
         charts = rows.chart[items]
         length = self.length[charts]
         seen = int(length.max())

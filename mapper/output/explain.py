@@ -12,7 +12,7 @@ from chart.model import Chart
 from eye.critique.explanation import ModelReasons
 from mapper.network.interface import Network
 from mapper.sampling.conditioning import Song
-from mapper.sampling.encode_song import Heard, hear
+from mapper.sampling.encode_song import SongEncoding, encode_song
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import rows_of
 from mapper.tokens.vocabulary import MOTIF_LAGS
@@ -26,11 +26,11 @@ def reasons_of(model: Network, song: Song, charts: Sequence[Chart], targets: Seq
 
     The evidence is what the encoder hears when it is told nothing of the chart's stars or density.
     """
-    heard = hear(model, song.grid, song.features, song.lag_ms, Controls.free(), song.first_ms)
+    heard = encode_song(model, song.grid, song.features, song.lag_ms, Controls.free(), song.first_ms)
     return [_reasons(song, heard, chart, target) for chart, target in zip(charts, targets, strict=True)]
 
 
-def _reasons(song: Song, heard: Heard, chart: Chart, target: str) -> ModelReasons:
+def _reasons(song: Song, heard: SongEncoding, chart: Chart, target: str) -> ModelReasons:
     slot = song.grid.nearest_slot(chart.time_ms)
     onset = 1 / (1 + np.exp(-heard.onset_logit[0].astype(np.float64)))
     repeats_ms = _repeats_ms(song, heard.alike[0], chart)

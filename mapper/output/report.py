@@ -14,8 +14,8 @@ from agents import accuracy_curve
 from agents.difficulty_curve import TARGET
 from chart.analysis.pattern_mix import FAMILIES, pattern_mix
 from chart.model import Chart
-from mapper.search.closed_loop import Written
-from mapper.search.unmet import shortfalls
+from mapper.search.closed_loop import SearchResult
+from mapper.search.unmet import unmet_constraints
 from reward.rules.check import check
 from runtime.atomic_write import save_bytes
 
@@ -73,7 +73,7 @@ class SetReport:
         save_bytes(path, self.as_json().encode("utf-8"))
 
 
-def report_difficulty(chart: Chart, written: Written, tolerance: float) -> DifficultyReport:
+def report_difficulty(chart: Chart, written: SearchResult, tolerance: float) -> DifficultyReport:
     """Measure a finished chart; `written` says what was asked."""
     found = check(chart, written.wish.level)
     curve = accuracy_curve(chart)
@@ -93,7 +93,7 @@ def report_difficulty(chart: Chart, written: Written, tolerance: float) -> Diffi
         findings=dict(Counter(one.rule for one in found).most_common()),
         problems=sum(one.severity == "problem" for one in found),
         takes=written.takes,
-        missed=tuple(shortfalls(written.wish, chart, written, tolerance)),
+        missed=tuple(unmet_constraints(written.wish, chart, written, tolerance)),
     )
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mapper.data.batches import Stretches, collate
+from mapper.data.batches import WindowSampler, collate
 from mapper.network.model import Mapper
-from mapper.pretraining.loss import hearing_losses, losses
+from mapper.pretraining.loss import encoder_losses, losses
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Validation:
 
 @torch.no_grad()
 def validate(
-    model: Mapper, stretches: Stretches, charts: list[int], batch_size: int = 8, hearing: bool = False
+    model: Mapper, stretches: WindowSampler, charts: list[int], batch_size: int = 8, hearing: bool = False
 ) -> Validation:
     """Score every row of the charts, with their own stars, density, hold share and style as controls.
 
@@ -61,7 +61,7 @@ def validate(
     logits: dict[int, list[np.ndarray]] = {chart: [] for chart in charts}
     targets: dict[int, list[np.ndarray]] = {chart: [] for chart in charts}
     sums = np.zeros(5)
-    score = hearing_losses if hearing else losses
+    score = encoder_losses if hearing else losses
     for at in range(0, len(work), batch_size):
         part = work[at : at + batch_size]
         batch = collate([stretches.stretch(chart, start) for chart, start in part]).to(device)

@@ -63,7 +63,7 @@ def losses(model: Mapper, batch: Batch) -> Losses:
     )
 
 
-def hearing_losses(model: Mapper, batch: Batch) -> Losses:
+def encoder_losses(model: Mapper, batch: Batch) -> Losses:
     """As `losses`, of the encoder's own guess alone: a third of the work, for training what hears."""
     encoding = model.encode(batch.cells, model.control_vectors(batch.controls)[0])
     nothing = torch.zeros((), device=encoding.onset_logit.device)

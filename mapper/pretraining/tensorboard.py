@@ -13,14 +13,14 @@ from chart.analysis.pattern_mix import FAMILIES, pattern_mix
 from chart.formats.osz import read_osz
 from chart.model import Chart, TimingPoint
 from ear.audio.decode import load_audio
-from mapper.data.batches import Stretches
+from mapper.data.batches import WindowSampler
 from mapper.data.corpus import SongEntry
 from mapper.network.model import Mapper
 from mapper.pretraining.evaluate import Validation
 from mapper.pretraining.piano_roll import piano_roll, stacked
 from mapper.pretraining.sonify import with_clicks
-from mapper.sampling.conditioning import Song, Steering
-from mapper.search.closed_loop import AimConfig, write_charts
+from mapper.sampling.conditioning import Song, StyleConditioning
+from mapper.search.closed_loop import SearchConfig, write_charts
 from mapper.tokens.row_codes import notes_of
 from mapper.tokens.vocabulary import STYLES
 from runtime.errors import Mania4KError
@@ -50,7 +50,7 @@ class Log:
             self.board.add_scalar(tag, value, step)
 
     def validation(
-        self, validation: Validation, model: Mapper, stretches: Stretches, charts: list[int], step: int
+        self, validation: Validation, model: Mapper, stretches: WindowSampler, charts: list[int], step: int
     ) -> None:
         """A validation's scalars, and for a few of its charts what the mapper writes beside what the human wrote."""
         self.step(validation.scalars(), step)
@@ -58,12 +58,12 @@ class Log:
             self._excerpt(model, stretches, number, step)
         self.board.flush()
 
-    def _excerpt(self, model: Mapper, stretches: Stretches, number: int, step: int) -> None:
+    def _excerpt(self, model: Mapper, stretches: WindowSampler, number: int, step: int) -> None:
         entry, prepared = stretches.corpus.charts[number], stretches.prepared(number)
         song_entry = stretches.corpus.songs[entry.song]
         points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
         song = Song(prepared.grid, points, stretches.corpus.features(number), song_entry.lag_ms)
-        config = AimConfig(seed=step, steering=(Steering(STYLES[entry.style]),), rounds=1)
+        config = SearchConfig(seed=step, steering=(StyleConditioning(STYLES[entry.style]),), rounds=1)
         try:
             written = write_charts(model.cpu(), song, [entry.stars], config)[0].chart
         except Mania4KError:  # a network that has hardly learnt may write nothing

@@ -31,7 +31,7 @@ SURE_LAG = 0.5
 
 
 @dataclass(frozen=True)
-class Source:
+class GenerationInput:
     """A song ready to be mapped. The song's grid, and so every chart, is on the clock of the charts' format."""
 
     song: Song
@@ -44,7 +44,9 @@ class Source:
 
 
 @contextmanager
-def open_source(config: GenerateConfig, report: Callable[[float], None] = lambda share: None) -> Iterator[Source]:
+def open_input(
+    config: GenerateConfig, report: Callable[[float], None] = lambda share: None
+) -> Iterator[GenerationInput]:
     """Hear the song (or that of the map) and find or read its timing; its files are there until the block ends."""
     if config.from_map is None:
         assert config.song is not None, "checked by GenerateConfig"
@@ -60,7 +62,7 @@ def open_source(config: GenerateConfig, report: Callable[[float], None] = lambda
         yield _of_map(charts, audio_beside(config.from_map, charts[0]), config, report)
 
 
-def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None]) -> Source:
+def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None]) -> GenerationInput:
     audio = _load(path, config, report)
     if config.timing is not None:
         points, confidence = read_timing(config.timing), 1.0
@@ -78,7 +80,9 @@ def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None
     return _source(audio, path, points, -OSU_CLOCK_MS, names, confidence, config)
 
 
-def _of_map(charts: tuple[Chart, ...], path: Path, config: GenerateConfig, report: Callable[[float], None]) -> Source:
+def _of_map(
+    charts: tuple[Chart, ...], path: Path, config: GenerateConfig, report: Callable[[float], None]
+) -> GenerationInput:
     audio = _load(path, config, report)
     first = charts[0]
     lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), first.time_ms)
@@ -113,7 +117,7 @@ def _source(
     metadata: Metadata,
     confidence: float,
     config: GenerateConfig,
-) -> Source:
+) -> GenerationInput:
     """The source whose sound comes `lag_ms` after the grid's times."""
     song = Song(
         grid=make_grid(points, -lag_ms, audio.duration_ms - lag_ms),
@@ -122,7 +126,7 @@ def _source(
         lag_ms=lag_ms,
         first_ms=config.audio_start * 1000 - lag_ms if config.audio_start else -np.inf,
     )
-    return Source(song, path, metadata, _main_bpm(song), confidence)
+    return GenerationInput(song, path, metadata, _main_bpm(song), confidence)
 
 
 def _main_bpm(song: Song) -> float:

@@ -13,7 +13,7 @@ from chart.formats.read import read_charts
 from chart.model import Chart
 from mapper.data.build import PAD_SOURCES
 from mapper.request.options import MAX_HOLDS, GenerateConfig
-from mapper.sampling.conditioning import DENSITY, MIN_NOTES_PER_S, Steering
+from mapper.sampling.conditioning import DENSITY, MIN_NOTES_PER_S, StyleConditioning
 from runtime.errors import ChartFileError
 
 MIN_NOTES = 30
@@ -22,9 +22,9 @@ DENSITY_RANGE = (0.5, 1.6)
 """Notes a second against human charts of the same stars; further off, the network has heard nothing like it."""
 
 
-def steering_of(config: GenerateConfig) -> tuple[Steering, ...]:
+def conditioning_of(config: GenerateConfig) -> tuple[StyleConditioning, ...]:
     """One steering, or with `like` one for each of its charts; what the options say themselves goes before."""
-    followed = steering_like(config.like) if config.like is not None else (Steering(),)
+    followed = conditioning_like(config.like) if config.like is not None else (StyleConditioning(),)
     asked = config.pattern_shares
     return tuple(
         replace(
@@ -37,7 +37,7 @@ def steering_of(config: GenerateConfig) -> tuple[Steering, ...]:
     )
 
 
-def steering_like(path: Path) -> tuple[Steering, ...]:
+def conditioning_like(path: Path) -> tuple[StyleConditioning, ...]:
     """Style, hold share, pattern mix and density of each chart of a map."""
     charts = [chart for chart in read_charts(path) if len(chart) >= MIN_NOTES]
     if not charts:
@@ -45,12 +45,12 @@ def steering_like(path: Path) -> tuple[Steering, ...]:
     return tuple(_steering(chart, path) for chart in charts)
 
 
-def _steering(chart: Chart, path: Path) -> Steering:
+def _steering(chart: Chart, path: Path) -> StyleConditioning:
     pad = path.suffix.lower() in (".sm", ".ssc") or chart.metadata.source.strip().lower() in PAD_SOURCES
     style, rating = "pad" if pad else "keyboard", stars(chart)
     notes_per_s = len(chart) / max((chart.last_ms - chart.time_ms[0]) / 1000, 1)
     typical = max(float(np.polyval(DENSITY[style], rating)), MIN_NOTES_PER_S)
-    return Steering(
+    return StyleConditioning(
         style=style,
         hold_share=min(float(chart.is_hold.mean()), MAX_HOLDS),
         patterns=tuple(pattern_mix(chart).tolist()),

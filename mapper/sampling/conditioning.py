@@ -13,14 +13,14 @@ from chart.analysis.pattern_mix import FAMILIES
 from chart.grid import Grid
 from chart.model import Chart, TimingPoint
 from mapper.network.interface import Network
-from mapper.sampling.encode_song import Heard, hear
+from mapper.sampling.encode_song import SongEncoding, encode_song
 from mapper.sampling.kernels import NOTES_BEGUN
 from mapper.sampling.sampler import Sampling
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import Rows, notes_of
 from mapper.tokens.vocabulary import STYLES
 
-HEARD_STARS = (0.5, 1.0, 1.5, *map(float, range(2, 10)))
+ENCODED_STARS = (0.5, 1.0, 1.5, *map(float, range(2, 10)))
 """The song is heard for charts of these stars; what is heard for others lies between (rms .02 to .2 off in log-odds of
 rows on `train` songs), so that neighbouring difficulties share the hearing. The first and last are the fewest and most
 stars told."""
@@ -30,10 +30,10 @@ MIN_NOTES_PER_S = 0.5
 HOLD_SHARE = 0.1
 """Holds among the notes of a typical human chart (the mean of `train` charts is .08 to .16 at any stars)."""
 
-MAX_LEAN = 6.0
+MAX_LOGIT_BIAS = 6.0
 STREAM_REPEATS = 2.0
 """Log-odds taken from repeats for a whole share of rows that are missing from streams, in which no column repeats."""
-LEAN_PER_SHARE = 4.0
+LOGIT_BIAS_PER_RATIO = 4.0
 """Log-odds added for a whole share of rows that are missing from a family of bigger chords."""
 
 
@@ -54,7 +54,7 @@ class Song:
 
 
 @dataclass(frozen=True)
-class Steering:
+class StyleConditioning:
     """What charts shall be like besides their stars."""
 
     style: str = "keyboard"
@@ -69,18 +69,20 @@ class Steering:
         return HOLD_SHARE if self.hold_share is None else self.hold_share
 
 
-class Listener:
+class CachedEncoder:
     """Hears the song for any controls, and remembers what it heard: hearing costs as much as writing."""
 
     def __init__(self, model: Network, song: Song, most_slots: int) -> None:
         self.model, self.song, self.most_slots = model, song, most_slots
-        self.known: dict[tuple[float, Steering], Heard] = {}  # told stars → what is heard for them, one chart each
+        self.known: dict[
+            tuple[float, StyleConditioning], SongEncoding
+        ] = {}  # told stars → what is heard for them, one chart each
 
-    def hear(self, wanted: Sequence[tuple[float, Steering]], guidance: float = 1.0) -> Heard:
+    def encode(self, wanted: Sequence[tuple[float, StyleConditioning]], guidance: float = 1.0) -> SongEncoding:
         """What charts hear that are told so many stars and steered so, in order; with guidance, then what shadows hear."""
-        value = np.clip([value for value, _ in wanted], HEARD_STARS[0], HEARD_STARS[-1])
-        low = np.clip(np.searchsorted(HEARD_STARS, value, side="right") - 1, 0, len(HEARD_STARS) - 2)
-        start, end = np.take(HEARD_STARS, low), np.take(HEARD_STARS, low + 1)
+        value = np.clip([value for value, _ in wanted], ENCODED_STARS[0], ENCODED_STARS[-1])
+        low = np.clip(np.searchsorted(ENCODED_STARS, value, side="right") - 1, 0, len(ENCODED_STARS) - 2)
+        start, end = np.take(ENCODED_STARS, low), np.take(ENCODED_STARS, low + 1)
         share = (value - start) / (end - start)
         ends = [((float(a), one), (float(b), one)) for a, b, (_, one) in zip(start, end, wanted, strict=True)]
         self._listen([told for pair, way in zip(ends, share, strict=True) for told in pair[: 1 + (way > 0)]])
@@ -90,9 +92,9 @@ class Listener:
         ]
         if guidance != 1:
             heard.append(self._unasked.repeated([0] * len(wanted)))
-        return Heard.joined(heard)
+        return SongEncoding.joined(heard)
 
-    def _listen(self, told: Sequence[tuple[float, Steering]]) -> None:
+    def _listen(self, told: Sequence[tuple[float, StyleConditioning]]) -> None:
         """Hear what is not known yet."""
         if len(self.known) * self.song.grid.slot_ms.size > self.most_slots:
             self.known = {}
@@ -102,23 +104,23 @@ class Listener:
             self.known |= {one: heard.repeated([number]) for number, one in enumerate(new)}
 
     @cached_property
-    def _unasked(self) -> Heard:
+    def _unasked(self) -> SongEncoding:
         """What is heard when nothing is told, for one chart."""
         return self._hear(Controls.free())
 
-    def _hear(self, controls: Controls) -> Heard:
+    def _hear(self, controls: Controls) -> SongEncoding:
         song = self.song
-        return hear(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
+        return encode_song(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
 
 
 @dataclass(frozen=True)
-class Lean:
+class LogitBias:
     """Log-odds by which the sampling of a take leans towards what was asked; 0 is the network's own opinion."""
 
     chords: float = 0.0  # for each note of a row beyond its first
     repeats: float = 0.0  # for each column pressed again within half a beat
 
-    def corrected(self, steering: Steering, mix: NDArray[np.float64]) -> Lean:
+    def corrected(self, steering: StyleConditioning, mix: NDArray[np.float64]) -> LogitBias:
         """The lean of the next takes, when takes with this one had such a pattern mix [family]."""
         asked = dict(zip(FAMILIES, steering.patterns, strict=True))
         short = {
@@ -129,8 +131,8 @@ class Lean:
         for name, got in zip(FAMILIES, mix, strict=True):
             if name in ("jack", "chordjack") and not np.isnan(asked[name]):
                 repeats += _log_odds(asked[name]) - _log_odds(float(got))
-        leans = (self.chords + LEAN_PER_SHARE * chords, self.repeats + repeats)
-        return Lean(*(float(np.clip(lean, -MAX_LEAN, MAX_LEAN)) for lean in leans))
+        leans = (self.chords + LOGIT_BIAS_PER_RATIO * chords, self.repeats + repeats)
+        return LogitBias(*(float(np.clip(lean, -MAX_LOGIT_BIAS, MAX_LOGIT_BIAS)) for lean in leans))
 
 
 def _log_odds(share: float) -> float:
@@ -141,8 +143,8 @@ def _log_odds(share: float) -> float:
 def sampling_of(
     seed: int,
     rate_bias: NDArray[np.float64],
-    steering: Sequence[Steering],
-    leans: Sequence[Lean],
+    steering: Sequence[StyleConditioning],
+    leans: Sequence[LogitBias],
     luck: NDArray[np.float32] | None = None,
     guidance: float = 1.0,
 ) -> Sampling:
@@ -154,7 +156,7 @@ def sampling_of(
     return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck, guidance=guidance)
 
 
-def controls_of(told: Sequence[tuple[float, Steering]]) -> Controls:
+def controls_of(told: Sequence[tuple[float, StyleConditioning]]) -> Controls:
     """Controls of charts with these stars: what was asked, the rest as in human charts with as many stars."""
     density = [max(float(np.polyval(DENSITY[one.style], value)), MIN_NOTES_PER_S) * one.density for value, one in told]
     return Controls(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, Grid
-from mapper.network.interface import Floats, HeardWindow, Network
+from mapper.network.interface import EncodedWindow, Floats, Network
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.log_mel import MS_PER_FRAME
 from mapper.tokens.vocabulary import MOTIF_LAGS
@@ -26,24 +26,24 @@ SILENCE_FRAMES = 5
 
 
 @dataclass(frozen=True)
-class Heard(HeardWindow):
+class SongEncoding(EncodedWindow):
     """A song as the encoder hears it for each chart of a batch, with where rows may fall; cells and slots are the song's."""
 
     alike: Floats  # [chart, cell, motif lag] 0–1: how much each cell sounds like the one a lag before
     grid: Grid
     open_slots: NDArray[np.bool_]  # [slot], usable and not silent
 
-    def repeated(self, charts: list[int]) -> Heard:
+    def repeated(self, charts: list[int]) -> SongEncoding:
         """What is heard for each chart number, in this order; a chart may come more than once."""
         return replace(self, **{name: getattr(self, name)[charts] for name in _OF_CHARTS})
 
     @staticmethod
-    def joined(parts: list[Heard]) -> Heard:
+    def joined(parts: list[SongEncoding]) -> SongEncoding:
         """Several of one song as one batch, in this order."""
         joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OF_CHARTS}
         return replace(parts[0], **joined)
 
-    def towards(self, other: Heard, share: float) -> Heard:
+    def towards(self, other: SongEncoding, share: float) -> SongEncoding:
         """What lies between the two, so far on the way to the other: about what is heard for controls between theirs."""
         parts = {name: (getattr(self, name), getattr(other, name)) for name in _OF_CHARTS}
         return replace(self, **{name: one + np.float32(share) * (two - one) for name, (one, two) in parts.items()})
@@ -54,18 +54,18 @@ class Heard(HeardWindow):
         return int(np.flatnonzero(self.open_slots)[-1])
 
 
-_OF_CHARTS = (*(field.name for field in fields(HeardWindow)), "alike")
-"""Fields of `Heard` with an entry a chart."""
+_OF_CHARTS = (*(field.name for field in fields(EncodedWindow)), "alike")
+"""Fields of `SongEncoding` with an entry a chart."""
 
 
-def hear(
+def encode_song(
     model: Network,
     grid: Grid,
     features: NDArray[np.uint8],
     lag_ms: float,
     controls: Controls,
     first_ms: float = -np.inf,
-) -> Heard:
+) -> SongEncoding:
     """Encode the whole song for each set of controls, in overlapping windows.
 
     No row may fall before `first_ms`, on the grid's time. Raises AudioFileError when nothing sounds there.
@@ -77,7 +77,7 @@ def hear(
     logit = np.zeros((charts, slots), np.float32)
     for start in range(0, max(grid.cells - OVERLAP_CELLS, 1), CELLS - OVERLAP_CELLS):
         window = slice(start, min(start + CELLS, grid.cells))
-        heard = model.hear_stretch(told, cell_arrays(grid, window, features, lag_ms))
+        heard = model.encode_window(told, cell_arrays(grid, window, features, lag_ms))
         first = start + (OVERLAP_CELLS // 2 if start else 0)  # the earlier window keeps its half of the overlap
         skipped, within = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)
         cell[:, first : window.stop] = heard.cell[:, skipped:]
@@ -86,7 +86,7 @@ def hear(
     open_slots = grid.usable & (grid.slot_ms >= first_ms) & ~silent_slots(grid, features, lag_ms)
     if not open_slots.any():
         raise AudioFileError("nothing sounds where notes may be placed; check the song and --audio-start")
-    return Heard(cell, slot, logit, heard.decoder_control, alike(model.arrays(), cell), grid, open_slots)
+    return SongEncoding(cell, slot, logit, heard.decoder_control, alike(model.arrays(), cell), grid, open_slots)
 
 
 def alike(weights: dict[str, Floats], cell: Floats) -> Floats:

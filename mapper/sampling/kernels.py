@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
-from mapper.network.cached_decoder import ELAPSED_BUCKET
+from mapper.network.cached_decoder import TIME_GAP_BIN
 from mapper.tokens import vocabulary as architecture
 from mapper.tokens.row_codes import (
     HELD_AFTER,
@@ -39,7 +39,7 @@ REPEAT_TICKS = 24
 """A column pressed again within half a beat is a repeat."""
 HOLD_GAIN = 0.3
 """Log-odds that a missing hold adds to every later one: the mapper tends to many holds or none, whichever it began."""
-MAX_HOLD_LEAN = 8.0
+MAX_HOLD_BIAS = 8.0
 HOLDS_BEGUN = (SYMBOLS == HOLD_START).sum(-1)
 NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
 """[code], holds and notes that a row begins."""
@@ -47,10 +47,10 @@ NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 MOTIF_LAGS = np.array(architecture.MOTIF_LAGS)
-_LAST_BUCKET = ELAPSED_BUCKET.size - 1
+_LAST_BUCKET = TIME_GAP_BIN.size - 1
 
 
-class Ground(NamedTuple):
+class SlotGrid(NamedTuple):
     """Where rows may fall."""
 
     slot_ms: Doubles  # [slot]
@@ -61,15 +61,15 @@ class Ground(NamedTuple):
     next_event_ms: Doubles  # [column], of what is kept after
 
 
-class Hearing(NamedTuple):
-    """What is heard for each chart, and with guidance for its shadow; as in `mapper.sampling.encode_song.Heard`."""
+class SlotEncoding(NamedTuple):
+    """What is heard for each chart, and with guidance for its shadow; as in `mapper.sampling.encode_song.SongEncoding`."""
 
     slot: Floats  # [chart, slot, hazard width]
     onset: Floats  # [chart, slot]
     alike: Floats  # [chart, cell, motif lag]
 
 
-class Asked(NamedTuple):
+class SamplerParams(NamedTuple):
     """How charts are sampled, as in `mapper.sampling.sampler.Sampling`."""
 
     rate_bias: Doubles  # [chart]
@@ -85,7 +85,7 @@ class Asked(NamedTuple):
     guidance: float  # 1: the network's own opinion; there are shadows if it is not
 
 
-class Written(NamedTuple):
+class SamplerState(NamedTuple):
     """How far charts are."""
 
     done: Bools  # [chart]
@@ -96,7 +96,7 @@ class Written(NamedTuple):
     last_event_ms: Doubles  # [chart, column]
     hold_lean: Doubles  # [chart], log-odds of a hold that keep to the share
     random: NDArray[np.uint64]  # [chart], for the hazard
-    chance: NDArray[np.uint64]  # [chart, slot], for the rows: `mapper.sampling.motif_noise.chances`
+    chance: NDArray[np.uint64]  # [chart, slot], for the rows: `mapper.sampling.motif_noise.gumbel_seeds`
     code_at: NDArray[np.int16]  # [chart, slot], rows written or kept, 0 elsewhere
 
 
@@ -121,10 +121,10 @@ def find_slots(
     query: Floats,  # [chart and shadow of these, hazard width]
     by_elapsed: Floats,  # [chart and shadow of these, bucket]
     motif_rhythm: Floats,  # [lag, 2]
-    ground: Ground,
-    hearing: Hearing,
-    asked: Asked,
-    state: Written,
+    ground: SlotGrid,
+    hearing: SlotEncoding,
+    asked: SamplerParams,
+    state: SamplerState,
 ) -> None:
     """Ask each later slot in turn whether the next row falls there; `slot` is then where. Without one, a chart is done."""
     shadows = query.shape[0] - charts.size
@@ -134,7 +134,7 @@ def find_slots(
         for at in range(state.slot[chart] + 1, ground.end_slot):
             if not _is_open(chart, at, ground, state):
                 continue
-            bucket = ELAPSED_BUCKET[min(ground.slot_tick[at] - state.tick[chart], _LAST_BUCKET)]
+            bucket = TIME_GAP_BIN[min(ground.slot_tick[at] - state.tick[chart], _LAST_BUCKET)]
             log_odds = asked.onset_weight * hearing.onset[chart, at]
             if asked.rhythm_weight != 0:
                 wrote = _wrote(chart, at, motif_rhythm, hearing.alike[chart], state)
@@ -162,7 +162,7 @@ def _is_free(slot_ms: float, last_event_ms: float, next_event_ms: float) -> bool
 
 
 @njit(cache=True, nogil=True)
-def _is_open(chart: int, at: int, ground: Ground, state: Written) -> bool:
+def _is_open(chart: int, at: int, ground: SlotGrid, state: SamplerState) -> bool:
     """Whether any column may have an event at this slot."""
     if not ground.open_slots[at]:
         return False
@@ -181,7 +181,7 @@ def _match(query: Floats, slot: Floats) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _wrote(chart: int, slot: int, rhythm: Floats, alike: Floats, state: Written) -> float:
+def _wrote(chart: int, slot: int, rhythm: Floats, alike: Floats, state: SamplerState) -> float:
     """As `mapper.network.model.Motif.rhythm_logit`; `alike` [cell, lag]."""
     total = 0.0
     for number in range(MOTIF_LAGS.size):
@@ -192,7 +192,7 @@ def _wrote(chart: int, slot: int, rhythm: Floats, alike: Floats, state: Written)
 
 
 @njit(cache=True, nogil=True)
-def draw_codes(charts: Ints, logits: Floats, ground: Ground, asked: Asked, state: Written) -> None:
+def draw_codes(charts: Ints, logits: Floats, ground: SlotGrid, asked: SamplerParams, state: SamplerState) -> None:
     """Draw a legal row for each chart's slot and write it; where there is none, the chart is done.
 
     `logits` [chart and shadow of these, code].
@@ -206,7 +206,7 @@ def draw_codes(charts: Ints, logits: Floats, ground: Ground, asked: Asked, state
 
 
 @njit(cache=True, nogil=True)
-def _write_row(chart: int, score: Doubles, ground: Ground, asked: Asked, state: Written) -> None:
+def _write_row(chart: int, score: Doubles, ground: SlotGrid, asked: SamplerParams, state: SamplerState) -> None:
     """Draw a legal row for the chart's slot from the likeliest that make up `top_p`; without one, the chart is done."""
     at = state.slot[chart]
     tick, ms = ground.slot_tick[at], ground.slot_ms[at]
@@ -234,14 +234,14 @@ def _write_row(chart: int, score: Doubles, ground: Ground, asked: Asked, state: 
         if SYMBOLS[code, column] != NOTHING:
             state.last_event_ms[chart, column] = ms
     if asked.hold_share[chart] >= 0:
-        state.hold_lean[chart] = next_hold_lean(state.hold_lean[chart], code, asked.hold_share[chart])
+        state.hold_lean[chart] = next_hold_bias(state.hold_lean[chart], code, asked.hold_share[chart])
 
 
 @njit(cache=True, nogil=True)
-def next_hold_lean(lean: float, code: int, share: float) -> float:
+def next_hold_bias(lean: float, code: int, share: float) -> float:
     """Log-odds of a hold after a row with this code, where it was `lean` before and holds are to be `share` of the notes."""
     lean += HOLD_GAIN * (share * NOTES_BEGUN[code] - HOLDS_BEGUN[code])
-    return min(max(lean, -MAX_HOLD_LEAN), MAX_HOLD_LEAN)
+    return min(max(lean, -MAX_HOLD_BIAS), MAX_HOLD_BIAS)
 
 
 @njit(cache=True, nogil=True)

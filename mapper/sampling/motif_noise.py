@@ -18,12 +18,12 @@ BAR_CELLS = 16
 NEAREST_BARS = 4
 """A bar repeats one at least this far back: a phrase comes again, rather than a bar at once."""
 ALIKE = 0.5
-"""Mean likeness over a bar (`mapper.sampling.encode_song.Heard.alike`) from which it sounds like the earlier one."""
+"""Mean likeness over a bar (`mapper.sampling.encode_song.SongEncoding.alike`) from which it sounds like the earlier one."""
 REPEATED_SHARE = 0.2
 """Of the bars that sound like an earlier one, those that take its chance; found on `train` charts (docs/LOG.md)."""
 
 
-def chances(alike: Floats, seed: int) -> NDArray[np.uint64]:
+def gumbel_seeds(alike: Floats, seed: int) -> NDArray[np.uint64]:
     """[chart, slot] what the draw of a row at each slot hangs on, from `alike` [chart, cell, motif lag]."""
     return np.stack([_of_chart(likeness, np.random.default_rng([seed, chart])) for chart, likeness in enumerate(alike)])
 

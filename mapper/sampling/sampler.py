@@ -17,13 +17,21 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
-from mapper.network.cached_decoder import ReadRows, elapsed_buckets
+from mapper.network.cached_decoder import DecoderInput, time_gap_bins
 from mapper.network.interface import Network
-from mapper.sampling.encode_song import Heard
-from mapper.sampling.kernels import MOTIF_LAGS, Asked, Ground, Hearing, Written, draw_codes, find_slots
-from mapper.sampling.motif_noise import chances
+from mapper.sampling.encode_song import SongEncoding
+from mapper.sampling.kernels import (
+    MOTIF_LAGS,
+    SamplerParams,
+    SamplerState,
+    SlotEncoding,
+    SlotGrid,
+    draw_codes,
+    find_slots,
+)
+from mapper.sampling.motif_noise import gumbel_seeds
 from mapper.tokens.row_codes import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states
-from mapper.tokens.vocabulary import ELAPSED_BUCKETS
+from mapper.tokens.vocabulary import TIME_GAP_BINS
 from mapper.tokens.window import LONG_AGO_TICKS
 
 CACHE_ROWS, KEPT_ROWS = 128, 48
@@ -55,10 +63,10 @@ class Sampling:
         1.0  # how far to go from what would be written if nothing were asked; 1: as the network was taught
     )
 
-    def asked(self) -> Asked:
+    def asked(self) -> SamplerParams:
         """As the loops take it."""
         charts = self.rate_bias.size
-        return Asked(
+        return SamplerParams(
             rate_bias=self.rate_bias,
             row_bias=np.zeros((charts, ROW_CODES)) if self.row_bias is None else self.row_bias,
             repeat_bias=np.zeros(charts) if self.repeat_bias is None else self.repeat_bias,
@@ -92,7 +100,7 @@ class Span:
 
 def write_rows(
     model: Network,
-    heard: Heard,
+    heard: SongEncoding,
     sampling: Sampling,
     report: Callable[[float], None] = lambda share: None,
     span: Span | None = None,
@@ -110,14 +118,14 @@ class _Writing:
     """Charts being written. With guidance a chart has a shadow (mapper.sampling.kernels) that listens too; listeners are
     all charts, then all shadows."""
 
-    def __init__(self, model: Network, heard: Heard, sampling: Sampling, span: Span) -> None:
+    def __init__(self, model: Network, heard: SongEncoding, sampling: Sampling, span: Span) -> None:
         self.heard, self.grid, self.span = heard, heard.grid, span
         self.charts, listeners = sampling.rate_bias.size, len(heard.cell)
         assert listeners == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
         self.shadows = listeners > self.charts
         self.decoder, self.motif_rhythm = model.row_decoder(listeners, CACHE_ROWS), model.arrays()["motif.rhythm"]
         self.last_slot = _last_slot(heard, span)
-        self.ground = Ground(
+        self.ground = SlotGrid(
             self.grid.slot_ms,
             self.grid.tick,
             heard.open_slots,
@@ -125,18 +133,18 @@ class _Writing:
             int(self.grid.tick[self.last_slot]) - LAST_HOLD_BEATS * TICKS_PER_BEAT,
             span.next_event_ms,
         )
-        self.hearing = Hearing(heard.slot, heard.onset_logit, heard.alike)
+        self.hearing = SlotEncoding(heard.slot, heard.onset_logit, heard.alike)
         self.asked = sampling.asked()
         self.state = self._at_first(sampling.seed)
         for listener in range(listeners):
             self._read_last_rows(listener)
 
-    def _at_first(self, seed: int) -> Written:
+    def _at_first(self, seed: int) -> SamplerState:
         """Nothing written behind the rows that are kept before the span."""
         charts, before, tick = self.charts, self.span.before, self.grid.tick
         code_at = np.zeros((charts, tick.size), np.int16)
         code_at[:, before.slot] = before.code
-        return Written(
+        return SamplerState(
             done=np.zeros(charts, np.bool_),
             slot=np.full(charts, max(self.span.first_slot - 1, before.slot[-1] if len(before) else -1)),
             tick=np.full(charts, tick[before.slot[-1]] if len(before) else tick[0] - LONG_AGO_TICKS),
@@ -145,7 +153,7 @@ class _Writing:
             last_event_ms=np.tile(self.span.last_event_ms, (charts, 1)),
             hold_lean=np.zeros(charts),
             random=np.random.SeedSequence(seed).generate_state(charts, np.uint64).astype(np.uint64),
-            chance=chances(self.heard.alike[:charts], seed),
+            chance=gumbel_seeds(self.heard.alike[:charts], seed),
             code_at=code_at,
         )
 
@@ -176,7 +184,7 @@ class _Writing:
         find_slots(charts, query, by_elapsed, self.motif_rhythm, self.ground, self.hearing, self.asked, state)
         charts = charts[~state.done[charts]]
         slot = state.slot[charts]
-        elapsed = elapsed_buckets(grid.tick[slot] - state.tick[charts])
+        elapsed = time_gap_bins(grid.tick[slot] - state.tick[charts])
         draw_codes(charts, self._row_logits(charts, slot, elapsed), self.ground, self.asked, state)
         goes_on = ~state.done[charts]
         charts, slot, elapsed = charts[goes_on], slot[goes_on], elapsed[goes_on]
@@ -224,7 +232,7 @@ class _Writing:
 
     def _read(self, listeners: NDArray, slot: NDArray, code: NDArray, held: NDArray, elapsed: NDArray) -> None:
         self.decoder.read(
-            ReadRows(
+            DecoderInput(
                 chart=listeners,
                 code=code,
                 held=held,
@@ -246,7 +254,7 @@ class _Writing:
         kept = slice(-KEPT_ROWS - 1, None)
         slot, code, held = slot[kept], code[kept], held[kept]
         code[0] = 0
-        elapsed = np.concatenate(([ELAPSED_BUCKETS - 1], elapsed_buckets(np.diff(self.grid.tick[slot]))))
+        elapsed = np.concatenate(([TIME_GAP_BINS - 1], time_gap_bins(np.diff(self.grid.tick[slot]))))
         self._read(np.full(slot.size, listener), slot, code, held, elapsed)
 
     def rows(self) -> list[Rows]:
@@ -259,7 +267,7 @@ class _Writing:
         return written
 
 
-def _last_slot(heard: Heard, span: Span) -> int:
+def _last_slot(heard: SongEncoding, span: Span) -> int:
     """The last slot of the span where a hold may end, at rest from what is kept after."""
     rested = heard.grid.slot_ms <= span.next_event_ms.min() - MIN_COLUMN_GAP_MS
     slots = np.flatnonzero(heard.open_slots & rested)

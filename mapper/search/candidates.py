@@ -39,7 +39,7 @@ class Edge:
     head_mask: NDArray[np.int64]  # [take, cut], columns of that row
 
 
-class Takes:
+class CandidateSet:
     """Charts of one song on one grid, with where one may go over into another."""
 
     def __init__(self, grid: Grid, rows: Sequence[Rows]) -> None:

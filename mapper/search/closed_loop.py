@@ -20,12 +20,12 @@ from chart.analysis.star_rating import stars
 from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from mapper.network.interface import Network
-from mapper.sampling.conditioning import Lean, Listener, Song, Steering, sampling_of
+from mapper.sampling.conditioning import CachedEncoder, LogitBias, Song, StyleConditioning, sampling_of
 from mapper.sampling.sampler import write_rows
-from mapper.search.candidates import Takes
-from mapper.search.objective import Wish
-from mapper.search.splice import Spliced, Splicer
-from mapper.search.unmet import FINDINGS_ALLOWED, shortfalls
+from mapper.search.candidates import CandidateSet
+from mapper.search.objective import Objective
+from mapper.search.splice import CandidateSplicer, Spliced
+from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
 from mapper.tokens.row_codes import Rows
 from runtime.errors import AudioFileError
 
@@ -38,7 +38,7 @@ CHORD_SPREAD, CHORD_STEP, MAX_CHORD_LEAN = 0.4, 0.5, 2.0
 where the level's rules, most of which are about chords, are broken too often."""
 LUCK = 1
 """Names the stream of random numbers that decides where rows fall."""
-MAX_PUSH = 1.2
+MAX_STAR_OFFSET = 1.2
 """Told more stars than hard charts with audio have, the mapper hardly writes more: the bias does then (docs/LOG.md)."""
 MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.4, 1.5
 """Effect of a push that is believed when a line is laid through few noisy charts."""
@@ -46,7 +46,7 @@ STARS_PER_BIAS = 0.8
 MAX_BIAS = 3.0
 NEAR_STARS = 1.0
 """Takes of other difficulties this near to the stars asked may be used too."""
-HOPELESS = 0.9
+STALLED_RATIO = 0.9
 """A round that leaves more than this of what a chart costs is its difficulty's last."""
 MAX_SPLICED = 48
 """Takes that are spliced at most, the nearest: memory grows with their square."""
@@ -55,32 +55,34 @@ MAX_BATCH_SLOTS = 700_000
 
 
 @dataclass(frozen=True)
-class AimConfig:
+class SearchConfig:
     """What is asked of all charts of a set, and how hard to try."""
 
     seed: int = 0
-    steering: tuple[Steering, ...] = (Steering(),)  # each chart follows the one with the nearest stars
+    steering: tuple[StyleConditioning, ...] = (
+        StyleConditioning(),
+    )  # each chart follows the one with the nearest stars
     tolerance: float = 0.05  # stars
     takes: int = 3  # of each difficulty and round
     rounds: int = 4
     guidance: float = 1.0  # as in mapper.sampling.sampler.Sampling
     deadline_s: float = np.inf  # of `time.perf_counter`; no round but the first begins after it
 
-    def steering_for(self, value: float) -> Steering:
+    def steering_for(self, value: float) -> StyleConditioning:
         """What a chart of so many stars shall be like."""
         return min(self.steering, key=lambda one: abs(one.stars - value))
 
-    def wish(self, value: float) -> Wish:
+    def wish(self, value: float) -> Objective:
         """What a difficulty of so many stars shall be like, as far as it is measured."""
         steering = self.steering_for(value)
-        return Wish.of(value, hold_share=steering.hold_share, patterns=steering.patterns)
+        return Objective.of(value, hold_share=steering.hold_share, patterns=steering.patterns)
 
 
 @dataclass(frozen=True)
-class Written:
+class SearchResult:
     """The chart of one difficulty and how it came about."""
 
-    wish: Wish
+    wish: Objective
     chart: Chart
     rows: Rows
     stars: float
@@ -90,21 +92,21 @@ class Written:
     takes: int  # that were written for it
 
     @staticmethod
-    def of(wish: Wish, best: Spliced, takes: int) -> Written:
+    def of(wish: Objective, best: Spliced, takes: int) -> SearchResult:
         """What was found for a wish, in so many takes."""
         measured = (best.stars, best.findings, best.player_level, best.density_miss)
-        return Written(wish, best.chart, best.rows, *measured, takes)
+        return SearchResult(wish, best.chart, best.rows, *measured, takes)
 
 
 @dataclass(frozen=True)
-class Take:
+class Candidate:
     """A chart to write, or written, for the difficulty with this index."""
 
     index: int
     number: int  # among the takes of its difficulty
     push: float
     bias: float
-    lean: Lean
+    lean: LogitBias
     rows: Rows | None = None
     stars: float = 0.0
     mix: NDArray[np.float64] | None = None  # [family], pattern mix
@@ -114,18 +116,18 @@ def write_charts(
     model: Network,
     song: Song,
     targets: Sequence[float],
-    config: AimConfig,
+    config: SearchConfig,
     report: Callable[[float], None] = lambda share: None,
-) -> list[Written]:
+) -> list[SearchResult]:
     """One chart for each target, easiest first; the k-th easiest belongs to the k-th lowest target.
 
     A target that the song does not allow gets the nearest chart that was found. `report` is told the share done.
     """
     wishes = [config.wish(target) for target in sorted(targets)]
-    takes: list[Take] = []
+    takes: list[Candidate] = []
     found: list[Spliced | None] = [None] * len(wishes)
     given_up: set[int] = set()
-    listener = Listener(model, song, MAX_BATCH_SLOTS)
+    listener = CachedEncoder(model, song, MAX_BATCH_SLOTS)
     for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
         unmet = [index for index, best in enumerate(found) if not is_met(wishes[index], best, config.tolerance)]
         open_wishes = [index for index in unmet if index not in given_up]
@@ -137,7 +139,7 @@ def write_charts(
         takes += _record(listener, config, wishes, wanted, int(seed), _share_of_round(report, number, config.rounds))
         for index in open_wishes:
             before, found[index] = found[index], _best(song, wishes, index, takes, found[index])
-            if _is_hopeless(before, found[index]):
+            if _is_stalled(before, found[index]):
                 given_up.add(index)
     report(1.0)
     return _in_order(wishes, found, takes)
@@ -150,14 +152,14 @@ def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -
     return lambda share: report(done + share * (1 - done) * (1.0 if last else 0.5))
 
 
-def _is_hopeless(before: Spliced | None, best: Spliced | None) -> bool:
+def _is_stalled(before: Spliced | None, best: Spliced | None) -> bool:
     """Whether a further round brought so little that the next will not bring what is missing."""
-    return before is not None and best is not None and best.cost > HOPELESS * before.cost
+    return before is not None and best is not None and best.cost > STALLED_RATIO * before.cost
 
 
-def is_met(wish: Wish, best: Spliced | None, tolerance: float) -> bool:
+def is_met(wish: Objective, best: Spliced | None, tolerance: float) -> bool:
     """Whether a chart has everything that was asked."""
-    return best is not None and is_whole(best.chart) and not shortfalls(wish, best.chart, best, tolerance)
+    return best is not None and is_whole(best.chart) and not unmet_constraints(wish, best.chart, best, tolerance)
 
 
 def is_whole(chart: Chart) -> bool:
@@ -165,59 +167,63 @@ def is_whole(chart: Chart) -> bool:
     return len(np.unique(chart.column)) == KEYS and not find_problems(chart)
 
 
-def _next_takes(index: int, wish: Wish, takes: Sequence[Take], best: Spliced | None, config: AimConfig) -> list[Take]:
+def _next_takes(
+    index: int, wish: Objective, takes: Sequence[Candidate], best: Spliced | None, config: SearchConfig
+) -> list[Candidate]:
     """The takes to write next, after all those that were tried for the difficulty."""
     tried = [take for take in takes if take.index == index]
     count, free = config.takes, not np.isfinite(wish.patterns).any()
     offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
-    lean, centre, bias, spread = Lean(), 0.0, 0.0, SPREAD
+    lean, centre, bias, spread = LogitBias(), 0.0, 0.0, SPREAD
     if tried:
         centre, bias = _settings(wish, tried, count)
         lean, spread = _lean(config.steering_for(wish.stars), tried[-count:]), SPREAD / 2
     if free and best is not None and best.findings > FINDINGS_ALLOWED[wish.level]:
         lean = replace(lean, chords=max(lean.chords - CHORD_STEP, -MAX_CHORD_LEAN))
-    push = np.clip(centre + spread * offsets, -MAX_PUSH, MAX_PUSH)
+    push = np.clip(centre + spread * offsets, -MAX_STAR_OFFSET, MAX_STAR_OFFSET)
     # What differs besides the push must not go along with it, or the splicer could not have one without the other.
     chords = CHORD_SPREAD * np.roll(offsets, 2)
     repeats = REPEAT_SPREAD * np.roll(offsets, 1) * (not free)
     return [
-        Take(
+        Candidate(
             index,
             len(tried) + number,
             float(push[number]),
             bias,
-            Lean(lean.chords + float(chords[number]), lean.repeats + float(repeats[number])),
+            LogitBias(lean.chords + float(chords[number]), lean.repeats + float(repeats[number])),
         )
         for number in range(count)
     ]
 
 
-def _settings(wish: Wish, tried: Sequence[Take], count: int) -> tuple[float, float]:
+def _settings(wish: Objective, tried: Sequence[Candidate], count: int) -> tuple[float, float]:
     """(push, bias) at which the stars should be right, by a line through the takes that were tried."""
     push = np.array([take.push for take in tried])
     got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried])
     slope = float(np.polyfit(push, got, 1)[0]) if np.ptp(push) > 0 else 1.0
     slope = float(np.clip(slope, MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH))
     needed = wish.stars - float(np.mean((got - slope * push)[-count:]))
-    centre = float(np.clip(needed / slope, -MAX_PUSH, MAX_PUSH))
+    centre = float(np.clip(needed / slope, -MAX_STAR_OFFSET, MAX_STAR_OFFSET))
     return centre, float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
 
 
-def _lean(steering: Steering, last: Sequence[Take]) -> Lean:
+def _lean(steering: StyleConditioning, last: Sequence[Candidate]) -> LogitBias:
     """The middle of the last takes' leans, corrected by how far they were from what was asked."""
-    middle = Lean(*(float(np.mean([getattr(take.lean, field.name) for take in last])) for field in fields(Lean)))
+    middle = LogitBias(
+        *(float(np.mean([getattr(take.lean, field.name) for take in last])) for field in fields(LogitBias))
+    )
     mixes = [take.mix for take in last if take.mix is not None]
     return middle.corrected(steering, np.mean(mixes, axis=0))
 
 
 def _record(
-    listener: Listener,
-    config: AimConfig,
-    wishes: Sequence[Wish],
-    wanted: Sequence[Take],
+    listener: CachedEncoder,
+    config: SearchConfig,
+    wishes: Sequence[Objective],
+    wanted: Sequence[Candidate],
     seed: int,
     report: Callable[[float], None],
-) -> list[Take]:
+) -> list[Candidate]:
     """Write the wanted takes, as many at a time as memory allows."""
     song, written = listener.song, []
     size = max(MAX_BATCH_SLOTS // song.grid.slot_ms.size, 1)
@@ -225,7 +231,7 @@ def _record(
         some = wanted[first : first + size]
         steering = [config.steering_for(wishes[take.index].stars) for take in some]
         told = [wishes[take.index].stars + take.push for take in some]
-        heard = listener.hear(list(zip(told, steering, strict=True)), config.guidance)
+        heard = listener.encode(list(zip(told, steering, strict=True)), config.guidance)
         sampling = sampling_of(
             seed + first,
             np.array([take.bias for take in some]),
@@ -245,7 +251,7 @@ def _record(
     return written
 
 
-def _luck(song: Song, config: AimConfig, takes: Sequence[Take]) -> NDArray[np.float32]:
+def _luck(song: Song, config: SearchConfig, takes: Sequence[Candidate]) -> NDArray[np.float32]:
     """[take, slot]: takes of one number share their luck, so that easier difficulties keep the rhythm of harder ones."""
     numbers = [take.number for take in takes]
     random = np.random.default_rng([config.seed, LUCK])
@@ -255,7 +261,7 @@ def _luck(song: Song, config: AimConfig, takes: Sequence[Take]) -> NDArray[np.fl
 
 
 def _best(
-    song: Song, wishes: Sequence[Wish], index: int, takes: Sequence[Take], before: Spliced | None
+    song: Song, wishes: Sequence[Objective], index: int, takes: Sequence[Candidate], before: Spliced | None
 ) -> Spliced | None:
     """The best chart for the difficulty from its own takes and those of others that are near."""
     wish = wishes[index]
@@ -269,15 +275,17 @@ def _best(
     rows = [take.rows for take in near[:MAX_SPLICED] if take.rows is not None]
     if not rows:
         return before
-    best = Splicer(Takes(song.grid, rows), song.chart_of).splice(wish)
+    best = CandidateSplicer(CandidateSet(song.grid, rows), song.chart_of).splice(wish)
     return best if before is None or best.cost < before.cost else before
 
 
-def _in_order(wishes: Sequence[Wish], found: Sequence[Spliced | None], takes: Sequence[Take]) -> list[Written]:
+def _in_order(
+    wishes: Sequence[Objective], found: Sequence[Spliced | None], takes: Sequence[Candidate]
+) -> list[SearchResult]:
     """The charts handed out so that harder targets never get easier charts."""
     whole = [best for best in found if best is not None and is_whole(best.chart)]
     if len(whole) < len(wishes):
         raise AudioFileError("the song leaves too little room for a chart; is it mostly silent, or very short?")
     whole.sort(key=lambda best: best.stars)
     counts = [sum(take.index == index for take in takes) for index in range(len(wishes))]
-    return [Written.of(wish, best, count) for wish, best, count in zip(wishes, whole, counts, strict=True)]
+    return [SearchResult.of(wish, best, count) for wish, best, count in zip(wishes, whole, counts, strict=True)]

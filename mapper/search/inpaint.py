@@ -19,20 +19,20 @@ from chart.grid import SLOTS_PER_CELL, Grid, make_grid
 from chart.model import KEYS, Chart
 from mapper.network.interface import Network
 from mapper.request.options import GenerateConfig
-from mapper.request.song import Source
-from mapper.sampling.conditioning import Lean, Listener, Song, sampling_of
-from mapper.sampling.encode_song import Heard
+from mapper.request.song import GenerationInput
+from mapper.sampling.conditioning import CachedEncoder, LogitBias, Song, sampling_of
+from mapper.sampling.encode_song import SongEncoding
 from mapper.sampling.sampler import Span, write_rows
-from mapper.search.candidates import Takes
-from mapper.search.closed_loop import MAX_BATCH_SLOTS, SPREAD, AimConfig, Written, is_met
-from mapper.search.objective import Wish
-from mapper.search.splice import Splicer
+from mapper.search.candidates import CandidateSet
+from mapper.search.closed_loop import MAX_BATCH_SLOTS, SPREAD, SearchConfig, SearchResult, is_met
+from mapper.search.objective import Objective
+from mapper.search.splice import CandidateSplicer
 from mapper.tokens.row_codes import Rows, notes_of, rows_of
 from runtime.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Section:
+class RegeneratedSection:
     """A part of a chart that is written anew, and the rest, which is kept."""
 
     chart: Chart  # as it was
@@ -65,13 +65,13 @@ class Section:
         return replace(self.chart, time_ms=joined.time_ms, column=joined.column, end_ms=joined.end_ms)
 
 
-def reroll(
+def regenerate(
     model: Network,
-    source: Source,
+    source: GenerationInput,
     config: GenerateConfig,
-    aim: AimConfig,
+    aim: SearchConfig,
     report: Callable[[float], None] = lambda share: None,
-) -> list[Written]:
+) -> list[SearchResult]:
     """The map's charts, or the one named, with the section written anew; stars stay as they are unless asked for."""
     assert config.section is not None, "checked by the caller"
     charts = [chart for chart in source.map_charts if config.difficulty in ("", chart.metadata.version)]
@@ -97,7 +97,7 @@ def _grid_of(chart: Chart, song: Song) -> Grid:
     return make_grid(chart.red_lines, float(song.grid.slot_ms[0]), float(song.grid.slot_ms[-1]))
 
 
-def cut_out(chart: Chart, grid: Grid, start_ms: float, end_ms: float) -> Section:
+def cut_out(chart: Chart, grid: Grid, start_ms: float, end_ms: float) -> RegeneratedSection:
     """Cut the section out of the chart, at the first and last beats of it where no hold is down.
 
     Raises ConfigError where there are none.
@@ -122,7 +122,7 @@ def cut_out(chart: Chart, grid: Grid, start_ms: float, end_ms: float) -> Section
     before, after = rows.slot < first, rows.slot >= end  # kept notes that snap into the section are no rows of it
     last_event_ms, next_event_ms = _neighbours(kept, float(grid.slot_ms[first]))
     span = Span(first, end, Rows(rows.slot[before], rows.code[before]), last_event_ms, next_event_ms)
-    return Section(chart, kept, grid, span, Rows(rows.slot[after], rows.code[after]))
+    return RegeneratedSection(chart, kept, grid, span, Rows(rows.slot[after], rows.code[after]))
 
 
 def _is_held(chart: Chart, time_ms: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -149,28 +149,33 @@ def _neighbours(kept: Chart, start_ms: float) -> tuple[NDArray[np.float64], NDAr
 
 
 def _rewritten(
-    model: Network, song: Song, section: Section, wish: Wish, aim: AimConfig, report: Callable[[float], None]
-) -> Written:
+    model: Network,
+    song: Song,
+    section: RegeneratedSection,
+    wish: Objective,
+    aim: SearchConfig,
+    report: Callable[[float], None],
+) -> SearchResult:
     """Rounds of takes of the section until the chart is what it shall be."""
-    listener, steering = Listener(model, song, MAX_BATCH_SLOTS), aim.steering_for(wish.stars)
+    listener, steering = CachedEncoder(model, song, MAX_BATCH_SLOTS), aim.steering_for(wish.stars)
     rows: list[Rows] = []
     for number, seed in enumerate(np.random.SeedSequence([aim.seed, 1]).generate_state(aim.rounds)):
         spread = SPREAD * (1 + number) if aim.takes > 1 else 0.0
         told = wish.stars + np.linspace(-spread, spread, aim.takes)
-        heard = _outside_breaks(listener.hear([(float(value), steering) for value in told], aim.guidance), section)
+        heard = _outside_breaks(listener.encode([(float(value), steering) for value in told], aim.guidance), section)
         sampling = sampling_of(
-            int(seed), np.zeros(aim.takes), [steering] * aim.takes, [Lean()] * aim.takes, guidance=aim.guidance
+            int(seed), np.zeros(aim.takes), [steering] * aim.takes, [LogitBias()] * aim.takes, guidance=aim.guidance
         )
         rows += [section.whole(one) for one in write_rows(model, heard, sampling, span=section.span)]
-        best = Splicer(Takes(song.grid, rows), section.chart_of).splice(wish)
+        best = CandidateSplicer(CandidateSet(song.grid, rows), section.chart_of).splice(wish)
         report((number + 1) / aim.rounds)
         if is_met(wish, best, aim.tolerance) or time.perf_counter() > aim.deadline_s:
             break
     report(1.0)
-    return Written.of(wish, best, len(rows))
+    return SearchResult.of(wish, best, len(rows))
 
 
-def _outside_breaks(heard: Heard, section: Section) -> Heard:
+def _outside_breaks(heard: SongEncoding, section: RegeneratedSection) -> SongEncoding:
     """Nothing is written in the chart's breaks: what is kept says where they are."""
     open_slots = heard.open_slots.copy()
     for start, end in section.chart.breaks:

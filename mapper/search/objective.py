@@ -30,7 +30,7 @@ PLAYTEST_UNIT = 0.1  # levels outside of that which cost 1
 
 
 @dataclass(frozen=True)
-class Wish:
+class Objective:
     """What a difficulty shall be like."""
 
     stars: float
@@ -39,9 +39,9 @@ class Wish:
     patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan = as it comes
 
     @staticmethod
-    def of(value: float, **asked: object) -> Wish:
+    def of(value: float, **asked: object) -> Objective:
         """The wish for so many stars, at the level they belong to."""
-        return Wish(value, level_of(value), **asked)  # type: ignore[arg-type]
+        return Objective(value, level_of(value), **asked)  # type: ignore[arg-type]
 
     def mix_of(self, chart: Chart) -> NDArray[np.float64]:
         """[family], the chart's pattern mix; not looked for where none was asked."""
@@ -62,7 +62,9 @@ def breaches(chart: Chart, level: Level) -> tuple[NDArray[np.float64], NDArray[n
     return np.array([one.start_ms for one in found]), np.array(worth)
 
 
-def cost_of(wish: Wish, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray) -> NDArray[np.float64]:
+def cost_of(
+    wish: Objective, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray
+) -> NDArray[np.float64]:
     """Of one chart or of [move] charts; `mix` has the families last."""
     cost = np.maximum(np.abs(rating - wish.stars) - STAR_SLACK, 0) / STAR_UNIT + findings / FINDING_UNIT
     off_holds = np.maximum(hold_share - MANY_HOLDS, 0)

@@ -20,8 +20,8 @@ from chart.analysis.pattern_mix import FAMILIES, family_rows
 from chart.analysis.rows import row_starts
 from chart.analysis.star_rating import stars, strain_curve
 from chart.model import Chart
-from mapper.search.candidates import Takes
-from mapper.search.objective import FINDING_UNIT, PLAYTEST_UNIT, Wish, breaches, cost_of, playtest_miss
+from mapper.search.candidates import CandidateSet
+from mapper.search.objective import FINDING_UNIT, PLAYTEST_UNIT, Objective, breaches, cost_of, playtest_miss
 from mapper.search.splice_kernels import exchanged_stars
 from mapper.tokens.row_codes import Rows
 from reward.rules.criteria import Level
@@ -33,7 +33,7 @@ TRIES = 4
 """Exchanges that are measured at each step before the search ends."""
 SECTION_MS = 400.0  # of the official strain
 
-ALIEN_UNIT = 1.0  # bars of a take that is this many stars off cost 1 if they are the whole chart
+OFF_TARGET_UNIT = 1.0  # bars of a take that is this many stars off cost 1 if they are the whole chart
 JOIN_COST = 0.02
 NEAR_STARS = 0.5
 """A take this far from the stars asked counts e times less in what is usual for them."""
@@ -58,10 +58,10 @@ class Spliced:
     density_miss: float = 0.0  # share of its notes that lie in other bars than is usual; known for a finished search
 
 
-class Splicer:
+class CandidateSplicer:
     """Takes of one song measured once, from which charts are joined for any wish."""
 
-    def __init__(self, takes: Takes, chart_of: Callable[[Rows], Chart]) -> None:
+    def __init__(self, takes: CandidateSet, chart_of: Callable[[Rows], Chart]) -> None:
         self.takes, self.chart_of = takes, chart_of
         self.charts = [chart_of(rows) for rows in takes.rows]
         self.stars = np.array([stars(chart) if len(chart) else 0.0 for chart in self.charts])
@@ -119,7 +119,7 @@ class Splicer:
             self._findings[take, level] = found.astype(np.float64)
         return self._findings[take, level]
 
-    def measure(self, rows: Rows, wish: Wish) -> Spliced:
+    def measure(self, rows: Rows, wish: Objective) -> Spliced:
         """What the chart of these rows is worth, exactly, save for how alien its bars are to one another."""
         chart = self.chart_of(rows)
         if not len(chart):
@@ -129,7 +129,7 @@ class Splicer:
         cost = cost_of(wish, np.array(rating), np.array(found), np.array(chart.is_hold.mean()), mix)
         return Spliced(chart, rows, rating, found, float(cost))
 
-    def splice(self, wish: Wish, usable: Sequence[int] | None = None) -> Spliced:
+    def splice(self, wish: Objective, usable: Sequence[int] | None = None) -> Spliced:
         """The best chart found for the wish, from all takes or the usable ones."""
         chosen = list(range(len(self.takes)) if usable is None else usable)
         chosen = [take for take in chosen if len(self.charts[take])]
@@ -148,12 +148,12 @@ class Splicer:
 class _Search:
     """Search for one wish; a choice is the take of each bar."""
 
-    def __init__(self, splicer: Splicer, wish: Wish, usable: NDArray[np.int64]) -> None:
+    def __init__(self, splicer: CandidateSplicer, wish: Objective, usable: NDArray[np.int64]) -> None:
         self.splicer, self.wish, self.usable = splicer, wish, usable
         counts, off = splicer.counts, np.abs(splicer.stars - wish.stars)
         near = np.exp(-off[usable] / NEAR_STARS)[:, None]
         self.usual = (near * counts[usable, :, 0]).sum(0) / near.sum()  # [bar], notes
-        alien = off[:, None] / ALIEN_UNIT * counts[..., 0] + np.abs(counts[..., 0] - self.usual) / DENSITY_UNIT
+        alien = off[:, None] / OFF_TARGET_UNIT * counts[..., 0] + np.abs(counts[..., 0] - self.usual) / DENSITY_UNIT
         takes, bars = counts.shape[:2]
         found = np.zeros((takes, bars))
         for take in usable:

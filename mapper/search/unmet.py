@@ -6,7 +6,7 @@ from typing import Protocol
 
 from chart.analysis.pattern_mix import FAMILIES
 from chart.model import Chart
-from mapper.search.objective import Wish, playtest_miss
+from mapper.search.objective import Objective, playtest_miss
 from reward.rules.criteria import Level
 
 FINDINGS_ALLOWED = {
@@ -47,7 +47,7 @@ class Measured(Protocol):
         """Share of notes that lie in other bars than is usual."""
 
 
-def shortfalls(wish: Wish, chart: Chart, best: Measured, tolerance: float) -> list[str]:
+def unmet_constraints(wish: Objective, chart: Chart, best: Measured, tolerance: float) -> list[str]:
     """What of the wish a chart does not have, in words; empty when it has all."""
     missing = []
     if abs(best.stars - wish.stars) > tolerance:

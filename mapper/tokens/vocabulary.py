@@ -12,7 +12,7 @@ from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
 from mapper.tokens.row_codes import HELD_STATES, ROW_CODES
 
-ELAPSED_BUCKETS = 64
+TIME_GAP_BINS = 64
 STYLES = ("unknown", "keyboard", "pad")
 CONTROL_FEATURES = 2 * 3 + len(STYLES) + 2 * len(FAMILIES) + 2
 BARS_OF_PHRASE = 8
@@ -24,7 +24,7 @@ EDGE_SECONDS = (4.0, 16.0, 64.0)
 MOTIF_LAGS = (24, 48, 96, 192, 384, 768)
 """Slots back to a motif's earlier place: 1 and 2 beats; 1, 2, 4 and 8 bars of four beats."""
 MOTIF_KEY_WIDTH = 32
-HEARING_PARTS = (
+ENCODER_PARTS = (
     "controls",
     "stem",
     "cell_in",
@@ -65,10 +65,10 @@ Shapes = dict[str, tuple[int, ...]]
 
 def shapes_of(config: ModelConfig) -> Shapes:
     """Name → shape of every array of a checkpoint."""
-    return _hearing_shapes(config) | _writing_shapes(config)
+    return _encoder_shapes(config) | _decoder_shapes(config)
 
 
-def _hearing_shapes(config: ModelConfig) -> Shapes:
+def _encoder_shapes(config: ModelConfig) -> Shapes:
     width, stem, slot = config.width, config.stem_width, config.hazard_width
     shapes = {
         **_linear("controls.0", CONTROL_FEATURES, width),
@@ -94,7 +94,7 @@ def _hearing_shapes(config: ModelConfig) -> Shapes:
     return shapes
 
 
-def _writing_shapes(config: ModelConfig) -> Shapes:
+def _decoder_shapes(config: ModelConfig) -> Shapes:
     width, slot, symbols, lags = config.width, config.hazard_width, KEYS * SYMBOLS_PER_COLUMN, len(MOTIF_LAGS)
     shapes = {
         "unheard_cell": (width,),
@@ -102,16 +102,16 @@ def _writing_shapes(config: ModelConfig) -> Shapes:
         "code.weight": (ROW_CODES, width),
         "symbol.weight": (symbols, width),
         "held.weight": (HELD_STATES, width),
-        "elapsed.weight": (ELAPSED_BUCKETS, width),
+        "elapsed.weight": (TIME_GAP_BINS, width),
         **_linear("row_from_cell", width, width),
         **_linear("row_from_slot", slot, width),
         **_norm("decoder_norm", width),
         **_linear("hazard_query", width, slot),
-        **_linear("hazard_elapsed", width, ELAPSED_BUCKETS),
+        **_linear("hazard_elapsed", width, TIME_GAP_BINS),
         **_linear("next_from_state", width, width),
         **_linear("next_from_slot", slot, width),
         **_linear("next_from_cell", width, width),
-        "next_elapsed.weight": (ELAPSED_BUCKETS, width),
+        "next_elapsed.weight": (TIME_GAP_BINS, width),
         "next_held.weight": (HELD_STATES, width),
         **_norm("next_row.0", width),
         **_linear("next_row.1", width, width),

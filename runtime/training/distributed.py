@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes of a run; this one is number `rank` of `size`."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process validates, logs and saves."""
         return self.rank == 0
 
@@ -51,9 +51,9 @@ class Team:
         for parameter, summed in zip(used, flat.split([one.numel() for one in used]), strict=True):
             parameter.grad = summed.view_as(parameter)
 
-    def agree(self, leaders_word: bool, device: torch.device) -> bool:
+    def any_on_main(self, leaders_word: bool, device: torch.device) -> bool:
         """What the leading process says, on every process."""
-        return bool(self.total(torch.tensor(float(leaders_word and self.leads), device=device)) > 0)
+        return bool(self.total(torch.tensor(float(leaders_word and self.is_main), device=device)) > 0)
 
     def leave(self) -> None:
         """End the team's communication, all at once: who is still connected to one that has gone is aborted."""
@@ -62,11 +62,11 @@ class Team:
             distributed.destroy_process_group()
 
 
-def join_team(device: torch.device) -> Team:
+def join_process_group(device: torch.device) -> ProcessGroup:
     """The team that `torchrun` started, or a team of one. NCCL joins GPUs, gloo anything else."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return Team()
+        return ProcessGroup()
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
@@ -74,4 +74,4 @@ def join_team(device: torch.device) -> Team:
             f"cannot join the other processes of torchrun ({str(error).splitlines()[0]}); "
             "do all hosts reach the --rdzv-endpoint?"
         ) from error
-    return Team(distributed.get_rank(), size)
+    return ProcessGroup(distributed.get_rank(), size)

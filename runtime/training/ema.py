@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 
-def copy_of(network: torch.nn.Module) -> dict[str, Tensor]:
+def init_ema(network: torch.nn.Module) -> dict[str, Tensor]:
     """The network's weights by name, to begin an average with."""
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 @torch.no_grad()
-def follow(average: dict[str, Tensor], network: torch.nn.Module, decay: float, step: int) -> None:
+def update_ema(average: dict[str, Tensor], network: torch.nn.Module, decay: float, step: int) -> None:
     """Move the average towards the network's weights after step `step`; in the first steps faster than `decay` (0–1)."""
     decay = min(decay, (1 + step) / (10 + step))
     for name, tensor in network.state_dict().items():

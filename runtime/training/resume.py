@@ -41,7 +41,7 @@ def load_state(
 
 
 @contextmanager
-def fitting(out: Path) -> Iterator[None]:
+def checkpoint_errors(out: Path) -> Iterator[None]:
     """Around taking over a loaded state: what does not fit is told as a CheckpointError."""
     try:
         yield
