@@ -69,7 +69,9 @@ def test_maps_rank_as_ranked_players_rank_them(shared_data: Path) -> None:
 
 
 def test_the_shipped_constants_carry_their_report() -> None:
-    data = json.loads(Path(__file__).parents[1].joinpath("agents", "constants.json").read_text(encoding="utf-8"))
+    data = json.loads(
+        Path(__file__).parents[1].joinpath("agents", "motor", "constants.json").read_text(encoding="utf-8")
+    )
     assert data["report"]["held_out_plays"] == 27
     assert data["report"]["ranked"]["spearman"] >= 0.94
     assert data["report"]["ranked"]["left_out_spearman"] >= 0.96  # too slow to measure in a test

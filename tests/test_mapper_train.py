@@ -47,7 +47,7 @@ def data(tmp_path_factory) -> Path:
         builder = ChartBuilder().bpm(BPM, 500.0).having(audio_filename="audio.wav")
         for beat_ms in beats_ms:
             builder.note(float(beat_ms), int(random.integers(4)))
-        write_osu(builder.build(), song / "chart.formats.osu_read")
+        write_osu(builder.build(), song / "chart.osu")
     out = tmp_path_factory.mktemp("data")
     build([folder], out, splits={"second": "val"}, workers=Workers(1))
     return out
@@ -187,7 +187,7 @@ def test_two_processes_train_as_one_does(data, tmp_path, monkeypatch):
 
 
 def test_a_team_larger_than_the_batch_is_refused(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("mapper.train.join_team", lambda device: ProcessGroup(0, 4))
+    monkeypatch.setattr("mapper.train.join_process_group", lambda device: ProcessGroup(0, 4))
     with pytest.raises(ConfigError, match="--batch 2 is too small to share among 4 processes"):
         train(config(data, tmp_path))
 

@@ -312,7 +312,7 @@ def test_every_package_is_installed_and_has_its_layer() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     packages = {file.parent.name for file in ROOT.glob("*/__init__.py")} - {"tests"}
     layers = settings["importlinter"]["contracts"][0]["layers"]
-    assert packages <= set(settings["setuptools"]["packages"])
+    assert {f"{package}*" for package in packages} <= set(settings["setuptools"]["packages"]["find"]["include"])
     assert packages <= set(settings["importlinter"]["root_packages"])
     assert packages <= set(settings["mypy"]["files"])
     assert packages <= {name.strip() for layer in layers for name in layer.split("|")}

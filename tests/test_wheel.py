@@ -3,8 +3,12 @@
 import tomllib
 from pathlib import Path
 
+from setuptools import find_packages
+
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+PATTERNS = SETTINGS["packages"]["find"]["include"]
+PACKAGES = [pattern.removesuffix("*") for pattern in PATTERNS]
 
 
 def test_every_file_of_a_package_is_packed():
@@ -16,7 +20,7 @@ def test_every_file_of_a_package_is_packed():
     }
     there = {
         path
-        for package in SETTINGS["packages"]
+        for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc", ".tmp")
     }
@@ -27,5 +31,6 @@ def test_every_file_of_a_package_is_packed():
 
 
 def test_every_folder_with_modules_is_a_package():
-    folders = {path.parent for package in SETTINGS["packages"] for path in (ROOT / package).rglob("*.py")}
-    assert folders == {ROOT / package for package in SETTINGS["packages"]}
+    found = set(find_packages(str(ROOT), include=PATTERNS))
+    folders = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert folders == {ROOT / package.replace(".", "/") for package in found}

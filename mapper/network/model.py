@@ -319,7 +319,7 @@ class Mapper(nn.Module):
 
     @torch.inference_mode()
     def encode_window(self, controls: NDArray[np.float32], stretch: dict[str, Any]) -> EncodedWindow:
-        """As `mapper.network.interface.Network.hear_stretch`, on the device where the weights are."""
+        """As `mapper.network.interface.Network.encode_window`, on the device where the weights are."""
         device = self.unheard_cell.device
         tensors = {name: torch.from_numpy(array)[None].to(device) for name, array in stretch.items()}
         valid = torch.ones(tensors["quarter"].shape, dtype=torch.bool, device=device)

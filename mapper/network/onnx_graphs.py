@@ -32,7 +32,7 @@ UNSEEN = -1e9
 
 
 def encoder_graph(checkpoint: Checkpoint) -> Graph:
-    """What hears one stretch for any number of charts: `mapper.network.interface.Network.hear_stretch`."""
+    """What hears one stretch for any number of charts: `mapper.network.interface.Network.encode_window`."""
     config, net = checkpoint.config, Layers("mapper_encoder", checkpoint.arrays)
     graph = net.graph
     told = net.gelu(net.linear("controls.0", graph.input("controls", "float32", ["chart", CONTROL_FEATURES])))
