@@ -145,7 +145,7 @@ def test_ppo_climbs_a_reward_that_is_easy(monkeypatch: pytest.MonkeyPatch) -> No
         reward[:, -1] = part
         return Returns(reward, {}, {})
 
-    monkeypatch.setattr("env.ppo.ppo.earn", paid)
+    monkeypatch.setattr("env.ppo.ppo.section_returns", paid)
     ppo = algorithm(Settings(songs=0, groups=2, versions=8, minibatches=1, epochs=2, learning_rate=3e-3, leash=10.0))
     ppo.leash.coefficient = 0.0
     update(ppo, 14)
