@@ -12,8 +12,8 @@ from torch import Tensor
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, make_grid
 from chart.model import TimingPoint
-from mapper.network.cached_decoder import DecoderInput, time_gap_bins
-from mapper.network.interface import Floats, Ints
+from mapper.network.cached_decoder import time_gap_bins
+from mapper.network.interface import DecoderInput, Floats, Ints
 from mapper.network.model import Encoding, Mapper, RowTokens
 from mapper.network.onnx_model import OnnxMapper
 from mapper.sampling.conditioning import Song

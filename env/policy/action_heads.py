@@ -16,9 +16,10 @@ from env.policy.actions import WINDOW_SLOTS, DecisionTensors
 from env.policy.distributions import code_log_probs, draw, entropy, kl, legal_table, offset_log_probs
 from env.policy.torch_decoder import Windows, row_tokens, ticks_of
 from env.task import kernels
-from mapper.network.model import MOTIF_LAGS, Encoding, Mapper, time_gap_bin
+from mapper.network.model import Encoding, Mapper, time_gap_bin
 from mapper.sampling.kernels import HOLDS_BEGUN
 from mapper.sampling.sampler import Sampling
+from mapper.tokens.vocabulary import MOTIF_LAGS
 
 
 @dataclass(frozen=True)

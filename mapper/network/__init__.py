@@ -3,8 +3,11 @@
 __all__ = [
     "cached_decoder",
     "checkpoint",
+    "decoder",
+    "encoder",
     "interface",
     "kernels",
+    "layers",
     "load",
     "model",
     "onnx_graphs",

@@ -6,18 +6,16 @@ call is larger than the work. Charts may be of different songs and at different 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from chart.model import KEYS
-from mapper.network.kernels import Floats, Ints, attend, gelu, layer_norm, multiply_add
+from mapper.network.interface import DecoderInput, Floats, Ints, Network
+from mapper.network.kernels import attend, gelu, layer_norm, multiply_add
 from mapper.tokens.row_codes import SYMBOLS
 from mapper.tokens.vocabulary import LONGEST_PERIOD_LOG2, MOTIF_LAGS, SYMBOLS_PER_COLUMN, TIME_GAP_BINS, ModelConfig
-
-if TYPE_CHECKING:
-    from mapper.network.interface import Network
 
 LONGEST_EXACT_TICKS = 48
 """Up to a beat each number of ticks has its bucket."""
@@ -97,19 +95,6 @@ class Cache(NamedTuple):
     values: Floats  # [layer, chart, head, position, head width]
     length: Ints  # [chart], rows read
     state: Floats  # [chart, width], after the last of them
-
-
-class DecoderInput(NamedTuple):
-    """Rows to read, one array entry each; those of one chart in order. Fields as in `mapper.network.model.RowTokens`."""
-
-    chart: Ints  # which of the cache's charts reads it
-    code: Ints
-    held: Ints  # held state after the row
-    elapsed: Ints  # bucket
-    beat: Floats  # position in beats
-    cell: Floats  # [row, width], what is heard in the row's cell
-    slot: Floats  # [row, hazard width], and on its slot
-    control: Floats  # [row, width], the chart's `decoder_control`
 
 
 class CachedDecoder:

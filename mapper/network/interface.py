@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mapper.tokens.vocabulary import ModelConfig
-
-if TYPE_CHECKING:
-    from mapper.network.cached_decoder import DecoderInput
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -25,6 +22,19 @@ class EncodedWindow:
     slot: Floats  # [chart, slot, hazard width]
     onset_logit: Floats  # [chart, slot], that a row falls here, the rows before it unseen
     decoder_control: Floats  # [chart, width], what the decoder is told
+
+
+class DecoderInput(NamedTuple):
+    """Rows to read, one array entry each; those of one chart in order. Fields as in `mapper.network.model.RowTokens`."""
+
+    chart: Ints  # which of the cache's charts reads it
+    code: Ints
+    held: Ints  # held state after the row
+    elapsed: Ints  # bucket
+    beat: Floats  # position in beats
+    cell: Floats  # [row, width], what is heard in the row's cell
+    slot: Floats  # [row, hazard width], and on its slot
+    control: Floats  # [row, width], the chart's `decoder_control`
 
 
 class RowDecoder(Protocol):

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from mapper.network.cached_decoder import CachedDecoder, DecoderInput
+from mapper.network.cached_decoder import CachedDecoder
 from mapper.network.checkpoint import read_checkpoint
-from mapper.network.interface import EncodedWindow, Floats, Ints, RowDecoder
+from mapper.network.interface import DecoderInput, EncodedWindow, Floats, Ints, RowDecoder
 from mapper.network.onnx_graphs import GRAPHS
 from mapper.tokens.vocabulary import ModelConfig
 from runtime.errors import CheckpointError

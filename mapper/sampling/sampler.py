@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
-from mapper.network.cached_decoder import DecoderInput, time_gap_bins
-from mapper.network.interface import Network
+from mapper.network.cached_decoder import time_gap_bins
+from mapper.network.interface import DecoderInput, Network
 from mapper.sampling.encode_song import SongEncoding
 from mapper.sampling.kernels import (
     MOTIF_LAGS,

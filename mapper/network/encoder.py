@@ -1,0 +1,111 @@
+"""The audio encoder: what each cell and slot of a window sounds like, seen from both sides.
+
+Its layers lie at the top level of the network (`mapper.network.model.Mapper` is both halves), so that the names of a
+checkpoint's arrays do not depend on which half reads them. Shapes use: batch, cell, slot (6 a cell), frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from chart.grid import SLOTS_PER_CELL
+from mapper.network.layers import Block, Motif, Stem, rotation_of
+from mapper.tokens.vocabulary import BARS_OF_PHRASE, CONTROL_FEATURES, EDGE_SECONDS, MAX_BEATS_OF_BAR, ModelConfig
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A stretch of the grid with its audio. Frames are every 10 ms; `slot_frame` counts from the stretch's first."""
+
+    mel: Tensor  # [batch, frame, band], float, about 0–1; no frames: the song is not heard
+    slot_frame: Tensor  # [batch, slot], float frame index of each slot's sound
+    beat_ms: Tensor  # [batch, cell]
+    quarter: Tensor  # [batch, cell], int64 0–3
+    beat_in_bar: Tensor  # [batch, cell], int64
+    bar: Tensor  # [batch, cell], int64
+    song_edges: Tensor  # [batch, cell, edge feature], 0–1, nearness of the song's begin and end
+    valid: Tensor  # [batch, cell], bool, false for padding
+
+
+def cells_of(padded: dict[str, Tensor], valid: Tensor) -> Cells:
+    """`Cells` from the padded arrays of `mapper.tokens.window.cell_arrays`."""
+    names = ("mel", "slot_frame", "beat_ms", "quarter", "beat_in_bar", "bar", "song_edges")
+    return Cells(**{name: padded[name] for name in names}, valid=valid)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the encoder hears."""
+
+    cell: Tensor  # [batch, cell, width]
+    slot: Tensor  # [batch, slot, hazard width]
+    onset_logit: Tensor  # [batch, slot], that a row falls here, the rows before it unseen
+    alike: Tensor | None = None  # [batch, cell, motif lag] 0–1, `Motif.alike`; None: motifs are not looked up
+    whole: Tensor | None = None  # [batch, width], mean of the cells
+
+
+class AudioEncoder(nn.Module):
+    """A convolutional stem over log-mel frames, then bidirectional transformer layers over cells."""
+
+    config: ModelConfig
+    motif: Motif
+
+    def add_encoder_layers(self, config: ModelConfig) -> None:
+        """Create the layers, in the order in which their weights are drawn."""
+        width = config.width
+        self.controls = nn.Sequential(nn.Linear(CONTROL_FEATURES, width), nn.GELU(), nn.Linear(width, 2 * width))
+        self.stem = Stem(config)
+        self.cell_in = nn.Linear(SLOTS_PER_CELL * config.stem_width, width)
+        self.quarter = nn.Embedding(4, width)
+        self.beat_in_bar = nn.Embedding(MAX_BEATS_OF_BAR, width)
+        self.bar_of_phrase = nn.Embedding(BARS_OF_PHRASE, width)
+        self.tempo = nn.Linear(1, width)
+        self.song_edges = nn.Linear(2 * len(EDGE_SECONDS), width)
+        blocks = [Block(width, config.heads, config.dropout) for _ in range(config.encoder_layers)]
+        self.encoder = nn.ModuleList(blocks)
+        self.encoder_norm = nn.LayerNorm(width)
+        self.slot_from_cell = nn.Linear(width, SLOTS_PER_CELL * config.hazard_width)
+        self.slot_from_stem = nn.Linear(config.stem_width, config.hazard_width)
+        self.onset = nn.Sequential(nn.GELU(), nn.Linear(config.hazard_width, 1))
+        self.lean = nn.Linear(width, 1)  # towards more rows or fewer throughout the stretch
+        self.unheard_cell = nn.Parameter(torch.zeros(width))
+        self.unheard_slot = nn.Parameter(torch.zeros(SLOTS_PER_CELL, config.hazard_width))
+
+    def control_vectors(self, controls: Tensor) -> tuple[Tensor, Tensor]:
+        """[batch, CONTROL_FEATURES] → two of [batch, 1, width]: for the encoder and for the decoder."""
+        encoder, decoder = self.controls(controls)[:, None].chunk(2, -1)
+        return encoder, decoder
+
+    def encode(self, cells: Cells, control: Tensor) -> Encoding:
+        """Hear a stretch; `control` is the encoder's vector of `control_vectors`. Without frames, know the grid alone.
+
+        The cells may be one stretch for all controls of the batch: it is then listened to once.
+        """
+        place = self._place(cells) + control
+        if not cells.mel.shape[1]:
+            x = self.encoder_norm(place + self.unheard_cell)
+            return self._encoding(x, self.unheard_slot.repeat(x.shape[1], 1), cells.valid)
+        heard = self.stem(cells.mel, cells.slot_frame)  # [batch, slot, stem width]
+        x = self.cell_in(heard.unflatten(1, (-1, SLOTS_PER_CELL)).flatten(2)) + place
+        position = torch.arange(x.shape[1], device=x.device)[None].float() / 4  # in beats
+        rotation = rotation_of(position, head_width=self.config.width // self.config.heads)
+        mask = cells.valid[:, None, None]
+        for block in self.encoder:
+            x = block(x, rotation, mask, causal=False)
+        return self._encoding(self.encoder_norm(x), self.slot_from_stem(heard), cells.valid)
+
+    def _place(self, cells: Cells) -> Tensor:
+        """[batch, cell, width]: where in beat, bar, phrase and song each cell is, and how fast."""
+        x = self.quarter(cells.quarter) + self.beat_in_bar(cells.beat_in_bar.clamp(max=MAX_BEATS_OF_BAR - 1))
+        x = x + self.bar_of_phrase(cells.bar % BARS_OF_PHRASE) + self.song_edges(cells.song_edges)
+        return x + self.tempo((cells.beat_ms[..., None] / 400).log2())
+
+    def _encoding(self, x: Tensor, heard_slot: Tensor, valid: Tensor) -> Encoding:
+        slot = self.slot_from_cell(x).unflatten(2, (SLOTS_PER_CELL, -1)).flatten(1, 2) + heard_slot
+        share = valid / valid.sum(1, keepdim=True).clamp(min=1)  # [batch, cell]
+        whole = (x * share[..., None]).sum(1)
+        logit = self.onset(slot).squeeze(-1) + self.lean(whole)
+        return Encoding(x, slot, logit, self.motif.alike(x), whole)

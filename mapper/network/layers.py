@@ -1,0 +1,144 @@
+"""Layers of the network: transformer block with rotary positions, convolutional stem, motif memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chart.grid import SLOTS_PER_CELL
+from chart.model import KEYS
+from mapper.tokens.vocabulary import (
+    LONGEST_PERIOD_LOG2,
+    MOTIF_KEY_WIDTH,
+    MOTIF_LAGS,
+    SYMBOLS_PER_COLUMN,
+    ModelConfig,
+)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with rotary positions; causal with a key-value cache, or bidirectional."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.norm_attention = nn.LayerNorm(width)
+        self.norm_feed_forward = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.attention_out = nn.Linear(width, width, bias=False)
+        self.feed_forward = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def qkv(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """[batch, step, width] → three of [batch, head, step, head width], queries and keys rotated."""
+        batch, step, width = x.shape
+        qkv = self.query_key_value(self.norm_attention(x)).view(batch, step, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        return rotate(query, *rotation), rotate(key, *rotation), value
+
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Residual of the attention [batch, head, step, head width], then the feed-forward."""
+        joined = attended.transpose(1, 2).flatten(2)
+        x = x + self._drop(self.attention_out(joined))
+        return x + self._drop(self.feed_forward(self.norm_feed_forward(x)))
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None, causal: bool) -> Tensor:
+        """`mask`: [batch, 1, 1, key] true where a key may be seen."""
+        query, key, value = self.qkv(x, rotation)
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+        return self.finish(x, attended)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.dropout, self.training)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding of [batch, head, step, head width] by [batch, 1, step, head width / 2]."""
+    left, right = x.chunk(2, -1)
+    return torch.cat((left * cos - right * sin, left * sin + right * cos), -1)
+
+
+def rotation_of(*positions: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines for positions [batch, step] that share a head's width equally among them.
+
+    Periods are powers of two from 1, so that musical positions in beats meet again at beats, bars and phrases.
+    """
+    pairs = head_width // 2 // len(positions)
+    period = 2 ** (torch.arange(pairs, device=positions[0].device) * (LONGEST_PERIOD_LOG2 / pairs))
+    frequency = 2 * torch.pi / period
+    angle = torch.cat([position[..., None].float() * frequency for position in positions], -1)[:, None]
+    return angle.cos(), angle.sin()
+
+
+class Stem(nn.Module):
+    """Convolutions over log-mel frames, read off at each slot's time."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.stem_width
+        self.convolutions = nn.Sequential(
+            nn.Conv1d(config.bands, width, 5, padding=2),
+            nn.GELU(),
+            nn.Conv1d(width, width, 5, padding=4, dilation=2),
+            nn.GELU(),
+            nn.Conv1d(width, width, 3, padding=4, dilation=4),
+        )
+
+    def forward(self, mel: Tensor, slot_frame: Tensor) -> Tensor:
+        """[batch, frame, band], [batch, slot] → [batch, slot, stem width]."""
+        heard = self.convolutions(mel.transpose(1, 2)).transpose(1, 2)
+        position = slot_frame.clamp(0, heard.shape[1] - 1.001)
+        before = position.long()
+        share = (position - before)[..., None].to(heard.dtype)
+        rows = torch.arange(heard.shape[0], device=heard.device)[:, None]
+        return functional.gelu(torch.lerp(heard[rows, before], heard[rows, before + 1], share))
+
+
+class Motif(nn.Module):
+    """Motif memory: what was written some beats or bars before a slot, as far as the song sounds as it did there.
+
+    The decoder's state follows the last row and cannot know which slot the next one takes; this looks up, for any slot,
+    the rows at the same place of the beats and bars before.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        lags = len(MOTIF_LAGS)
+        self.key = nn.Linear(width, MOTIF_KEY_WIDTH)
+        self.sharpness = nn.Parameter(torch.full((lags,), 4.0))
+        self.bias = nn.Parameter(torch.zeros(lags))
+        self.symbol = nn.Embedding(lags * KEYS * SYMBOLS_PER_COLUMN, width)
+        self.rhythm = nn.Parameter(torch.zeros(lags, 2))  # log-odds of a row where there was none, and where one was
+
+    def alike(self, cell: Tensor) -> Tensor:
+        """[batch, cell, lag], 0–1: how much each cell sounds like the one a lag before; 0 where there is none."""
+        key = functional.normalize(self.key(cell), dim=-1)
+        found = []
+        for number, lag in enumerate(MOTIF_LAGS):
+            cells = lag // SLOTS_PER_CELL
+            match = (key[:, cells:] * key[:, :-cells]).sum(-1)
+            gate = torch.sigmoid(self.sharpness[number] * match + self.bias[number])
+            found.append(functional.pad(gate, (min(cells, cell.shape[1]), 0)))
+        return torch.stack(found, -1)
+
+    @staticmethod
+    def earlier(code_at: Tensor) -> Tensor:
+        """[batch, slot] row codes → [batch, slot, lag], the code a lag before; 0 where there is none."""
+        slots = code_at.shape[1]
+        return torch.stack([functional.pad(code_at, (min(lag, slots), 0))[:, :slots] for lag in MOTIF_LAGS], -1)
+
+    def rhythm_logit(self, earlier: Tensor, alike: Tensor) -> Tensor:
+        """[…], log-odds for a row, from [… , lag] codes and likenesses."""
+        return (alike * torch.where(earlier > 0, self.rhythm[:, 1], self.rhythm[:, 0])).sum(-1)
+
+    def table(self, symbols_of_code: Tensor) -> Tensor:
+        """[lag, code, width]: what each earlier row says for the next one."""
+        lags = torch.arange(len(MOTIF_LAGS), device=symbols_of_code.device)
+        symbols = symbols_of_code + (lags * KEYS * SYMBOLS_PER_COLUMN)[:, None, None]
+        return self.symbol(symbols).sum(-2)
+
+    def row_vector(self, earlier: Tensor, alike: Tensor, symbols_of_code: Tensor) -> Tensor:
+        """[…, width] for the row head, from [… , lag] codes and likenesses."""
+        lags = torch.arange(len(MOTIF_LAGS), device=earlier.device)
+        return (self.table(symbols_of_code)[lags, earlier] * alike[..., None]).sum(-2)
