@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runtime.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from eye.critique.explanation import ModelReasons
@@ -14,18 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "ModelReasons", "Review", "Section", "SongFile", "review_chart", "write_page"]
 
-_MODULES = {
-    "eye.critique.types": ("Finding", "Review", "Section"),
-    "eye.page": ("write_page",),
-    "eye.rendering.page_song": ("SongFile",),
-    "eye.review": ("review_chart",),
-    "eye.critique.explanation": ("ModelReasons",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Names are imported when they are first used, so that a finding can be read without the simulated players."""
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(importlib.import_module(module), name)
-    raise AttributeError(f"module 'eye' has no attribute '{name}'")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "eye.critique.types": ("Finding", "Review", "Section"),
+        "eye.page": ("write_page",),
+        "eye.rendering.page_song": ("SongFile",),
+        "eye.review": ("review_chart",),
+        "eye.critique.explanation": ("ModelReasons",),
+    },
+)
+"""Names are imported when they are first used, so that a finding can be read without the simulated players."""

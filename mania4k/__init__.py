@@ -8,7 +8,9 @@ beatmapset = mania4k.generate("song.mp3", stars=[1.8, 3.0, 4.5], holds=0.15, see
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runtime.lazy import lazy_exports
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see mapper; it must be said before numpy is imported
 
@@ -17,11 +19,4 @@ if TYPE_CHECKING:
 
 __all__ = ["GeneratedSet", "generate"]
 
-
-def __getattr__(name: str) -> Any:
-    """Names are imported when they are first used: `mania4k --help` needs no network library."""
-    if name in __all__:
-        import mapper.generate
-
-        return getattr(mapper.generate, name)
-    raise AttributeError(f"module 'mania4k' has no attribute '{name}'")
+__getattr__ = lazy_exports(__name__, {"mapper.generate": ("GeneratedSet", "generate")})

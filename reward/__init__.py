@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runtime.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from reward.auditors import audit
@@ -26,18 +27,14 @@ __all__ = [
     "song_of_mel",
 ]
 
-_MODULES = {
-    "reward.auditors": ("audit",),
-    "reward.rules.criteria": ("Level", "level_of"),
-    "reward.rules.check": ("Finding", "check"),
-    "reward.core.song": ("Song", "song_of_mel"),
-    "reward.total": ("Score", "Weights", "score", "score_batch"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Names are imported when they are first used, so that the rules alone do not load the simulated players."""
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(importlib.import_module(module), name)
-    raise AttributeError(f"module 'reward' has no attribute '{name}'")
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "reward.auditors": ("audit",),
+        "reward.rules.criteria": ("Level", "level_of"),
+        "reward.rules.check": ("Finding", "check"),
+        "reward.core.song": ("Song", "song_of_mel"),
+        "reward.total": ("Score", "Weights", "score", "score_batch"),
+    },
+)
+"""Names are imported when they are first used, so that the rules alone do not load the simulated players."""

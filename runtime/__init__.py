@@ -4,6 +4,7 @@ __all__ = [
     "atomic_write",
     "command",
     "errors",
+    "lazy",
     "onnx",
     "training",
     "workers",
