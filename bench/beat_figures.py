@@ -105,7 +105,7 @@ def offset_error_ms(found: Beats, true_ms: NDArray[np.float64]) -> float:
 def name_miss(ratio: float, errors_ms: NDArray[np.float64], beat_f: float, downbeat_f: float) -> str:
     """Which error a timing makes, from its tempo's ratio to the truth and its errors [beat] in order of time."""
     if beat_f >= GOOD_F:
-        return "" if downbeat_f >= GOOD_F else "metre or downbeat"
+        return "" if downbeat_f >= GOOD_F else "meter or downbeat"
     nearest = nearest_ratio(ratio)
     if nearest != 1 and abs(ratio / nearest - 1) < 0.02:
         return f"octave (ratio {nearest:.3g})"
@@ -241,4 +241,4 @@ def song_miss(result: SongResult) -> str:
         return f"drift (tempo off by {result.tempo_error:+.3%})"
     if abs(result.offset_error_ms) > PHASE_TOLERANCE_MS:
         return f"phase ({result.offset_error_ms:+.0f} ms)"
-    return "" if result.downbeat_right else "metre or downbeat"
+    return "" if result.downbeat_right else "meter or downbeat"

@@ -16,8 +16,8 @@ import click
 import numpy as np
 
 from ear.audio.decode import load_audio
-from ear.tracker.beats import HeardBeats, pick_beats
 from ear.tracker.metrics import match, score_beats
+from ear.tracker.peak_picking import PickedBeats, pick_beats
 from ear.tracker.tracker import BeatTracker, load_beat_tracker
 from runtime.command import Command, progress, use_utf8
 
@@ -33,7 +33,7 @@ def judge(tracker: BeatTracker, folder: Path, piece: dict) -> dict[str, object]:
     wall_s = time.perf_counter() - began
     true_ms, position = np.array(piece["beats_s"]) * 1000, np.array(piece["pos"])
     kept = (heard.beat_ms > true_ms[0] - MARGIN_MS) & (heard.beat_ms < true_ms[-1] + MARGIN_MS)
-    heard = HeardBeats(heard.beat_ms[kept], heard.is_downbeat[kept], heard.strength[kept])
+    heard = PickedBeats(heard.beat_ms[kept], heard.is_downbeat[kept], heard.strength[kept])
     score = score_beats(heard, true_ms, position == 1)
     pairs = match(heard.beat_ms, true_ms, 70.0)
     errors = heard.beat_ms[pairs[:, 0]] - true_ms[pairs[:, 1]]

@@ -6,7 +6,7 @@
 Over `timing/`, by group: tempo within 0.01 % where it is constant, wrong metrical ratios, offset error modulo a beat,
 F at ±20 ms of beats and downbeats, and how far the grid is from the true beats it finds. Over the `val` songs of
 `songs/`: red lines against the maps' own and the share of notes within 5 ms of our grid, after each song's own lag
-between notes and sound. Each miss is named: octave, phase, drift, metre, … Ends with one line of JSON. With --workers all
+between notes and sound. Each miss is named: octave, phase, drift, meter, … Ends with one line of JSON. With --workers all
 figures are the same but the seconds a song takes, `wall_s`.
 """
 

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from ear.audio.onset import Lag, OnsetStrength, estimate_lag_ms, onset_strength
     from ear.audio.spectrogram import beat_this_mel, log_mel
     from ear.timing.estimate import Alternative, Beats, Timing, beats_of, find_timing
-    from ear.tracker.beats import HeardBeats, pick_beats
-    from ear.tracker.tracker import BeatActivations, BeatTracker, load_beat_tracker
+    from ear.tracker.interface import BeatActivations
+    from ear.tracker.peak_picking import PickedBeats, pick_beats
+    from ear.tracker.tracker import BeatTracker, load_beat_tracker
 
 __all__ = [
     "OSU_CLOCK_MS",
@@ -22,9 +23,9 @@ __all__ = [
     "BeatActivations",
     "BeatTracker",
     "Beats",
-    "HeardBeats",
     "Lag",
     "OnsetStrength",
+    "PickedBeats",
     "Tags",
     "Timing",
     "beat_this_mel",
@@ -43,8 +44,9 @@ __all__ = [
 
 _MODULES = {
     "ear.audio.decode": ("SAMPLE_RATE", "Audio", "Tags", "load_audio", "read_tags"),
-    "ear.tracker.tracker": ("BeatActivations", "BeatTracker", "load_beat_tracker"),
-    "ear.tracker.beats": ("HeardBeats", "pick_beats"),
+    "ear.tracker.interface": ("BeatActivations",),
+    "ear.tracker.tracker": ("BeatTracker", "load_beat_tracker"),
+    "ear.tracker.peak_picking": ("PickedBeats", "pick_beats"),
     "ear.audio.clock": ("OSU_CLOCK_MS", "from_osu_clock", "to_osu_clock"),
     "ear.audio.onset": ("Lag", "OnsetStrength", "estimate_lag_ms", "onset_strength"),
     "ear.audio.spectrogram": ("beat_this_mel", "log_mel"),

@@ -1,8 +1,8 @@
 """Time a whole collection: `python -m ear.batch FOLDER -o report.jsonl`.
 
-Every `.osz` and audio file below FOLDER gets a line of JSON: our red line, and for maps what their own red lines say and
-whether we agree. Songs are heard in parallel. A file that cannot be used is named with the reason; a report that exists is
-gone on with, so that an interrupted run loses nothing and a second run only hears what is new.
+Every `.osz` and audio file below FOLDER gets a line of JSON: our red line, and for maps their own red line and
+the verdict of the comparison. Songs are timed in parallel. A file that cannot be used is named with the reason; an existing
+report is resumed, so that an interrupted run loses nothing and a second run only times new files.
 
 Verdicts: `agrees`; `ratio` (half, double, 3:2 … of the map's tempo), `tempo`, `phase` (beats elsewhere), `downbeat`
 (bars start elsewhere), each the first that differs; `unsure` where our confidence is below .2; `no map` for plain audio.
@@ -72,7 +72,7 @@ def songs_below(folder: Path) -> list[Path]:
 
 
 def time_collection(folder: Path, report: Path, config: BatchConfig | None = None) -> list[SongReport]:
-    """Time what is not in the report yet, adding a line for each; returns all of its lines."""
+    """Time the files that are not in the report yet, adding a line for each; returns all lines."""
     config = config or BatchConfig()
     paths = songs_below(folder)
     if not paths:
@@ -94,7 +94,7 @@ def time_collection(folder: Path, report: Path, config: BatchConfig | None = Non
 
 
 def read_report(path: Path) -> list[SongReport]:
-    """The lines of a report; what was cut off when a run was stopped is dropped."""
+    """The lines of a report; a last line cut off by an interruption is dropped."""
     if not path.is_file():
         return []
     lines = []
@@ -109,7 +109,7 @@ def read_report(path: Path) -> list[SongReport]:
 
 
 def _timed(paths: Sequence[Path], names: dict[Path, str], config: BatchConfig) -> Iterator[SongReport]:
-    """Reports as they are done; in this process where one job is asked for."""
+    """Reports as they are finished; in this process with one worker."""
     jobs = [(config, path, names[path]) for path in paths]
     yield from (line for _, line in results(_time_one, jobs, config.workers))
 

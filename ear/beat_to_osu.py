@@ -1,10 +1,10 @@
-"""Find a song's BPM, offset and metre and write them as osu! red lines.
+"""Find a song's BPM, offset and meter and write them as osu! red lines.
 
     python -m ear.beat_to_osu song.ogg -o out.timing.txt
     python -m ear.beat_to_osu song.ogg --timing-profile live --plot song.png -o out.osu
 
 The text can be pasted under [TimingPoints] of an `.osu` file. Times are on osu!'s clock, as ranked maps have them
-(`ear.audio.clock`), or as heard in the audio with `--clock audio`.
+(`ear.audio.clock`), or the audio's with `--clock audio`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from ear.timing.estimate import Timing
 
 LOW_CONFIDENCE = 0.5
-"""Below this the user is told to check the timing."""
+"""Below this the user is asked to check the timing."""
 
-STAGES = {"network": "hearing beats", "timing": "finding the timing"}
+STAGES = {"network": "running the beat network", "timing": "finding the timing"}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the command is asked."""
+    """Arguments of the command."""
 
     song: Path
     output: Path | None = None  # .osu, .json, else red lines; None: only the screen
@@ -49,7 +49,7 @@ class Config:
 
 
 def run(config: Config) -> TimedSong:
-    """Time the song and write what is asked for, with progress on stderr."""
+    """Time the song and write the files requested, with progress on stderr."""
     from ear.audio.decode import load_audio
     from ear.song_timing import time_song
     from runtime.atomic_write import check_writable
@@ -67,13 +67,13 @@ def run(config: Config) -> TimedSong:
 
 
 def _placed_by_notes(timing: Timing, chart_path: Path, clock: str) -> Timing:
-    """The timing shifted so that a chart's notes, on the clock asked for, lie on its beats."""
+    """The timing shifted so that a chart's notes, on the requested clock, lie on its beats."""
     from chart.formats.osu_read import read_osu
     from ear.audio.clock import from_osu_clock
-    from ear.fitting.note_offset import phase_of_notes
+    from ear.fitting.note_offset import offset_of_notes
 
     note_ms = read_osu(chart_path).time_ms
-    fit = phase_of_notes(timing.points, from_osu_clock(note_ms) if clock == "osu" else note_ms)
+    fit = offset_of_notes(timing.points, from_osu_clock(note_ms) if clock == "osu" else note_ms)
     click.echo(f"shifted by {fit.shift_ms:+.1f} ms to the notes, {fit.share:.0%} of which lie on the beats", err=True)
     return replace(
         timing, points=tuple(replace(point, time_ms=point.time_ms + fit.shift_ms) for point in timing.points)
@@ -81,7 +81,7 @@ def _placed_by_notes(timing: Timing, chart_path: Path, clock: str) -> Timing:
 
 
 def _write(config: Config, found: TimedSong, audio: Audio) -> None:
-    """Files asked for; the result goes to stdout: the summary, or the red lines where no file is asked for."""
+    """Write the files; stdout gets the summary, or the red lines where no output file is requested."""
     from ear.audio.decode import read_tags
     from ear.timing_files import as_json, as_osu, as_text, dump, red_lines, summary
     from runtime.atomic_write import save_bytes
@@ -125,7 +125,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     type=click.Choice(["auto", "stable", "live"]),
     default="auto",
     show_default=True,
-    help="stable: as few red lines as hold the song; live: one about every bar; auto: what the song needs.",
+    help="stable: as few red lines as fit the song; live: about one a bar; auto: live where few lines do not fit.",
 )
 @click.option(
     "--checkpoint", default="bundled", show_default=True, help="Beat network: bundled, final0, small0, a file, or none."
@@ -136,7 +136,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     type=click.Choice(["osu", "audio"]),
     default="osu",
     show_default=True,
-    help="Times as ranked osu! maps have them, or as heard in the audio.",
+    help="Times as ranked osu! maps have them, or of the audio.",
 )
 @click.option("--notes", type=_file, help="Chart (.osu) whose notes the beats are shifted to, on the same clock.")
 @click.option("--plot", type=_file, help="Picture (.png) of waveform, activations, beats and red lines to write.")
@@ -146,7 +146,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     help="Folder to write activations and beats to, for debugging.",
 )
 def main(**options: object) -> None:
-    """Find the BPM, offset and metre of SONG and write osu! red lines (to the screen without -o)."""
+    """Find the BPM, offset and meter of SONG and write osu! red lines (to the screen without -o)."""
     use_utf8()
     run(Config(**options))  # type: ignore[arg-type]
 

@@ -51,17 +51,17 @@ MIN_STEADY_SHARE = 0.95
 
 
 class UnusableMapError(Mania4KError):
-    """A beatmap set that teaches nothing about beats, and why."""
+    """A beatmap set without usable beats; the message gives the reason."""
 
 
 def build_dataset(folder: Path, out: Path, val_artists: tuple[str, ...] = ()) -> list[str]:
-    """Write the dataset of a folder of `.osz` files to `out`, adding to what is there; returns what was skipped."""
+    """Write the dataset of a folder of `.osz` files to `out`, adding to an existing one; returns the skipped sets and reasons."""
     songs = _songs(folder)
     paths = sorted(folder.glob("*.osz"))
     if not paths:
         raise ConfigError(f"{folder}: holds no .osz files; name a folder of beatmap sets")
     entries, skipped = [], []
-    for path in progress(paths, "listening"):
+    for path in progress(paths, "reading songs"):
         song = songs.get(path.name, {})
         if song.get("split", "train") != "train":
             continue
@@ -79,7 +79,7 @@ def build_dataset(folder: Path, out: Path, val_artists: tuple[str, ...] = ()) ->
 
 
 def piece_of(beatmapset: Beatmapset, source: str = "osu") -> BeatPiece:
-    """The song of a set with the beats of its red lines, in audio time. Raises Mania4KError where it teaches nothing."""
+    """The song of a set with the beats of its red lines, in audio time. Raises Mania4KError where the set is not usable."""
     if not beatmapset.charts:
         raise UnusableMapError("has no chart that can be read")
     chart = max(beatmapset.charts, key=len)

@@ -5,9 +5,9 @@
     python -m ear.beat_to_osu song.ogg --checkpoint runs/style/best.ckpt
     tensorboard --logdir runs
 
-`--tune heads` moves the last layer only: a map's sense of where beats and bars are, quickly and safely; `all` needs hours of
+`--tune heads` moves the last layer only: the style of a set of maps, quickly and without forgetting; `all` needs hours of
 music. `--init-checkpoint none` trains from nothing; so was the bundled network made (docs/ear.md). RUN gets
-`best.safetensors`, `best.ckpt` and `best.onnx`; the same command goes on where it stopped.
+`best.safetensors`, `best.ckpt` and `best.onnx`; the same command resumes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One picture of a song's timing, for a mapper to check at a glance; matplotlib is imported when a picture is asked for.
+"""One picture of a song's timing, for a mapper to check at a glance; matplotlib is imported when a picture is requested.
 
-Rows of the waveform with, below it, how sure the network is of a beat (and of a downbeat) in each frame; over both the
+Rows of the waveform with, below it, the network's beat and downbeat activations; over both the
 beats written (thin), the bars (thick, numbered) and the red lines with their tempo.
 """
 
@@ -38,7 +38,7 @@ MIN_LABEL_S = 1.2
 TITLE_FONTS = ("Yu Gothic", "Meiryo", "Hiragino Sans", "Noto Sans CJK JP", "Noto Sans JP", "Malgun Gothic")
 """Fonts tried for titles in other scripts."""
 
-WAVE, BEAT, BAR, RED, HEARD, HEARD_BAR = "#9aa7b4", "#4c566a", "#1d2530", "#d1242f", "#2f7ed8", "#e08a1e"
+WAVE, BEAT, BAR, RED, NETWORK, NETWORK_BAR = "#9aa7b4", "#4c566a", "#1d2530", "#d1242f", "#2f7ed8", "#e08a1e"
 
 
 def draw_timing(audio: Audio, found: TimedSong, path: Path, title: str = "") -> None:
@@ -62,7 +62,7 @@ def draw_timing(audio: Audio, found: TimedSong, path: Path, title: str = "") -> 
     for row in range(rows):
         axis, start_s = axes[row, 0], row * row_s
         _draw_wave(axis, audio, start_s, row_s)
-        _draw_heard(axis, found, start_s, row_s)
+        _draw_activations(axis, found, start_s, row_s)
         _draw_beats(axis, beats.time_ms / 1000, beats.position, start_s, row_s)
         _draw_red_lines(axis, found, start_s, row_s)
         axis.set(xlim=(start_s, start_s + row_s), ylim=(-1.15, 1.3), yticks=[])
@@ -92,13 +92,13 @@ def _draw_wave(axis: Any, audio: Audio, start_s: float, row_s: float) -> None:
     axis.fill_between(time_s, 0.5 + 0.5 * low, 0.5 + 0.5 * high, color=WAVE, linewidth=0)
 
 
-def _draw_heard(axis: Any, found: TimedSong, start_s: float, row_s: float) -> None:
+def _draw_activations(axis: Any, found: TimedSong, start_s: float, row_s: float) -> None:
     """The activations, from the floor of the axis up."""
     if found.activations is None:
         return
     rate = found.activations.frames_per_s
     part = slice(int(start_s * rate), int((start_s + row_s) * rate) + 1)
-    for line, colour in ((found.activations.beat, HEARD), (found.activations.downbeat, HEARD_BAR)):
+    for line, colour in ((found.activations.beat, NETWORK), (found.activations.downbeat, NETWORK_BAR)):
         level = line[part].astype(np.float64)
         axis.fill_between(
             start_s + np.arange(level.size) / rate, -1.1, -1.1 + level, color=colour, alpha=0.75, linewidth=0
@@ -136,7 +136,7 @@ def _draw_legend(figure: Any, found: TimedSong) -> None:
 
     shown = [("bar", BAR), ("beat", BEAT), ("red line (BPM)", RED)]
     if found.activations is not None:
-        shown += [("network: beat", HEARD), ("network: downbeat", HEARD_BAR)]
+        shown += [("network: beat", NETWORK), ("network: downbeat", NETWORK_BAR)]
     figure.legend(
         [Line2D([], [], color=colour) for _, colour in shown],
         [name for name, _ in shown],

@@ -15,7 +15,8 @@ from ear.timing.estimate import Profile, Timing, find_timing
 from ear.tracker.dbn import MIN_FRAMES, TrackedBeats, track_beats
 
 if TYPE_CHECKING:
-    from ear.tracker.tracker import BeatActivations, BeatTracker
+    from ear.tracker.interface import BeatActivations
+    from ear.tracker.tracker import BeatTracker
 
 Report = Callable[[str, float], None]
 """Called with a stage's name and the share of it that is done."""
@@ -30,7 +31,7 @@ def _silent(stage: str, share: float) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TimedSong:
-    """A song's timing and what it was made from."""
+    """A song's timing and the activations it was made from."""
 
     timing: Timing
     activations: BeatActivations | None = field(repr=False)  # None without a network

@@ -1,4 +1,4 @@
-"""A timing as files: red lines, a `.osu` to start mapping in, JSON, and what the network heard for debugging."""
+"""A timing as files: red lines, a `.osu` to start mapping in, JSON, and the network's activations for debugging."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def as_osu(points: Sequence[TimingPoint], song: Path, tags: Tags) -> str:
 
 
 def as_json(timing: Timing, points: Sequence[TimingPoint], clock: Clock) -> str:
-    """Everything that was found, times in ms on the clock named."""
+    """The whole timing, times in ms on the clock named."""
     found = {
         "clock": clock,
         "profile": timing.profile,
@@ -80,7 +80,7 @@ def as_json(timing: Timing, points: Sequence[TimingPoint], clock: Clock) -> str:
 
 
 def summary(timing: Timing, points: Sequence[TimingPoint]) -> str:
-    """What was found, in one line."""
+    """The timing in one line."""
     lines = "1 red line" if len(points) == 1 else f"{len(points)} red lines"
     others = ", ".join(f"{other.bpm:.2f} ({other.chance:.0%})" for other in timing.alternatives)
     live = ", live" if timing.profile == "live" else ""
@@ -91,7 +91,7 @@ def summary(timing: Timing, points: Sequence[TimingPoint]) -> str:
 
 
 def dump(found: TimedSong, folder: Path) -> list[Path]:
-    """Write timing.json and beats.csv, and with a network activations.npz and tracked.csv; times as heard."""
+    """Write timing.json and beats.csv, and with a network activations.npz and tracked.csv; times as activations."""
     from ear.timing.estimate import beats_of
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,9 +101,11 @@ def dump(found: TimedSong, folder: Path) -> list[Path]:
         "beats.csv": _csv("time_ms,position", beats.time_ms, beats.position),
     }
     if found.activations is not None:
-        heard = found.activations
+        activations = found.activations
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, beat=heard.beat, downbeat=heard.downbeat, frames_per_s=heard.frames_per_s)
+        np.savez_compressed(
+            buffer, beat=activations.beat, downbeat=activations.downbeat, frames_per_s=activations.frames_per_s
+        )
         files["activations.npz"] = buffer.getvalue()
         if found.tracked is not None:
             tracked = found.tracked

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from bench.beats import judge, main, summarise
 from ear.audio.decode import Audio
-from ear.tracker.tracker import BeatActivations
+from ear.tracker.interface import BeatActivations
 from ear.training.batches import target
 from tests.ear_networks import tiny_checkpoint
 from tests.ear_signals import clicks, write_wav

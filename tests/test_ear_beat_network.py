@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ear.audio.decode import Audio
-from ear.tracker.beats import pick_beats
+from ear.tracker.interface import BORDER_FRAMES, DEFAULT_WINDOW_FRAMES
 from ear.tracker.onnx_runner import onnx_bytes
-from ear.tracker.tracker import BORDER_FRAMES, WINDOW_FRAMES, activations_of, load_beat_tracker, windows
+from ear.tracker.peak_picking import pick_beats
+from ear.tracker.tracker import activations_of, load_beat_tracker, windows
 from runtime.errors import CheckpointError, ConfigError
 from runtime.onnx.session import open_session
 from tests.ear_networks import tiny_checkpoint, tiny_network
@@ -32,7 +33,7 @@ def song() -> Audio:
 
 def echo(mel: NDArray[np.float32]) -> NDArray[np.float32]:
     """A network whose log-odds are what it sees in the first two bands."""
-    assert len(mel) <= WINDOW_FRAMES
+    assert len(mel) <= DEFAULT_WINDOW_FRAMES
     return mel[:, :2].T
 
 
@@ -41,7 +42,7 @@ def test_windows_cover_every_frame_with_a_border_around(frames: int) -> None:
     covered = np.zeros(frames, int)
     for window in windows(frames):
         length = window.last - window.first + window.left + window.right
-        assert length <= WINDOW_FRAMES
+        assert length <= DEFAULT_WINDOW_FRAMES
         start = window.first - window.left
         covered[max(0, start + BORDER_FRAMES) : start + length - BORDER_FRAMES] += 1
     assert covered.min() >= 1

@@ -11,7 +11,7 @@ from chart.formats.osz import write_osz
 from ear.fitting.annotated_audio import timed_pieces, training_sets
 from ear.fitting.fit_timing import main, main_red_line, timed_examples
 from ear.fitting.softmax import Example, fit_softmax, held_out_share
-from ear.timing.fitted import onset_grid as fitted
+from ear.timing.weights import read_weights, timing_weights
 from runtime.errors import ConfigError
 from tests.builders import ChartBuilder
 from tests.ear_signals import audio_of, rock_beat, write_wav
@@ -82,22 +82,21 @@ def test_the_command_writes_weights_that_the_ear_can_use(tmp_path: Path) -> None
     (tmp_path / "timing.json").write_text(
         json.dumps([{"file": "0.wav", "beats_s": beats_s}, {"file": "none.wav", "beats_s": beats_s}]), encoding="utf-8"
     )
-    out = tmp_path / "learnt.py"
+    out = tmp_path / "weights.json"
     result = CliRunner().invoke(main, [str(tmp_path), "-o", str(out), "--timed", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert "2.osz" in result.stderr
     assert "none.wav: no such file" in result.stderr
-    made: dict[str, np.ndarray] = {}
-    exec(out.read_text(encoding="utf-8"), made)
-    for name in ("BEAT_LEVEL_WEIGHTS", "BEAT_PHASE_WEIGHTS", "DOWNBEAT_WEIGHTS"):
-        assert made[name].shape == getattr(fitted, name).shape
-        assert np.isfinite(made[name]).all()
-        assert made[name].any()
+    made = read_weights(out)
+    for name in ("beat_level", "beat_phase", "downbeat"):
+        assert getattr(made, name).any()
+        assert not np.array_equal(getattr(made, name), getattr(timing_weights(), name))
+    assert np.array_equal(made.metrical_level, timing_weights().metrical_level)
 
 
 def test_songs_without_a_steady_tempo_teach_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.osz").write_bytes(b"no archive")
-    result = CliRunner().invoke(main, [str(tmp_path), "-o", str(tmp_path / "learnt.py")])
+    result = CliRunner().invoke(main, [str(tmp_path), "-o", str(tmp_path / "weights.json")])
     assert result.exit_code == 1
     assert "no song with one steady tempo to learn from" in result.stderr
 
@@ -107,9 +106,9 @@ def test_only_steady_pieces_teach_beat_levels_and_phases() -> None:
     beat_ms = 500 + 60_000 / 140 * np.arange(44)
     found = list(timed_examples(7, audio, beat_ms))
     assert [(name, example.song, example.whole) for name, example in found] == [
-        (name, 7, whole) for name in ("BEAT_LEVEL_WEIGHTS", "BEAT_PHASE_WEIGHTS") for whole in (True, False, False)
+        (name, 7, whole) for name in ("beat_level", "beat_phase") for whole in (True, False, False)
     ]
-    assert [name for name, _ in timed_examples(7, audio, beat_ms + 60)] == ["BEAT_LEVEL_WEIGHTS"] * 3  # no peak there
+    assert [name for name, _ in timed_examples(7, audio, beat_ms + 60)] == ["beat_level"] * 3  # no peak there
     assert not list(timed_examples(7, audio, beat_ms[:10]))
     assert not list(timed_examples(7, audio, np.cumsum(np.random.default_rng(0).uniform(400, 440, 44))))
 

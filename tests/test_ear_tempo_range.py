@@ -5,7 +5,7 @@ import pytest
 
 from ear.audio.onset import FRAME_MS, onset_strength
 from ear.timing.estimate import find_timing
-from ear.timing.tempo import balanced
+from ear.timing.tempo import locally_normalized
 from ear.timing.tempo_range import TempoRange, share_apart, tempo_range
 from tests.ear_signals import SAMPLE_RATE, audio_of, clicks, hits_at, rock_beat
 
@@ -13,7 +13,7 @@ NO_DOUBT = TempoRange(1.0, "")
 
 
 def range_of(samples: np.ndarray) -> TempoRange:
-    return tempo_range(balanced(onset_strength(samples.astype(np.float32), SAMPLE_RATE)), FRAME_MS)
+    return tempo_range(locally_normalized(onset_strength(samples.astype(np.float32), SAMPLE_RATE)), FRAME_MS)
 
 
 @pytest.mark.parametrize("bpm", [41.0, 60.0, 128.0, 200.0, 318.0])
@@ -50,6 +50,6 @@ def test_fast_clicks_in_the_time_of_a_beat_have_one() -> None:
 
 def test_time_in_long_gaps_is_counted() -> None:
     at = np.r_[np.arange(0.5, 10.1, 0.5), 12.5, 15.0, 17.5, 20.0]  # 9.5 s of beats, then 10 s without
-    strength = balanced(onset_strength(hits_at(at, 22.0).astype(np.float32), SAMPLE_RATE))
+    strength = locally_normalized(onset_strength(hits_at(at, 22.0).astype(np.float32), SAMPLE_RATE))
     assert share_apart(strength, FRAME_MS) == pytest.approx(10 / 19.5, abs=0.02)
     assert share_apart(np.zeros((4, 10), np.float32), FRAME_MS) == 0

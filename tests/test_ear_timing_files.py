@@ -14,7 +14,7 @@ from chart.model import TimingPoint
 from ear.audio.clock import OSU_CLOCK_MS
 from ear.audio.decode import Audio, Tags
 from ear.beat_to_osu import main
-from ear.fitting.note_offset import phase_of_notes
+from ear.fitting.note_offset import offset_of_notes
 from ear.plots import draw_timing
 from ear.song_timing import TimedSong
 from ear.timing.estimate import OMIT_BAR_LINE, Timing
@@ -92,7 +92,7 @@ def test_a_picture_without_matplotlib_says_what_to_install(
 def test_notes_place_the_grid(shift_ms: float) -> None:
     rng = np.random.default_rng(0)
     on_grid = np.concatenate([1000 + 125.0 * np.arange(60), 9000 + 100.0 * np.arange(50)])
-    fit = phase_of_notes(GRID, on_grid + shift_ms + rng.uniform(-1, 1, on_grid.size))
+    fit = offset_of_notes(GRID, on_grid + shift_ms + rng.uniform(-1, 1, on_grid.size))
     assert fit.shift_ms == pytest.approx(shift_ms, abs=0.5)
     assert fit.share == 1.0
 
@@ -100,7 +100,7 @@ def test_notes_place_the_grid(shift_ms: float) -> None:
 @pytest.mark.parametrize("note_ms", [[], [1000.0, 1500.0], np.cumsum(np.random.default_rng(0).uniform(40, 300, 60))])
 def test_notes_of_another_song_are_refused(note_ms: list[float]) -> None:
     with pytest.raises(ConfigError, match="notes lie on this song's beats: too few to place them by"):
-        phase_of_notes(GRID, np.asarray(note_ms))
+        offset_of_notes(GRID, np.asarray(note_ms))
 
 
 def test_the_command_writes_everything_asked_for(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The clocks of chart formats: how long after a chart's time its sound is heard in the decoded audio.
+"""The clocks of chart formats: delay of the sound in the decoded audio after a chart's time.
 
 Ranked osu!mania maps are timed by ear in osu!stable, and sit some 20–25 ms *before* the acoustic onset as libsndfile
 decodes it; StepMania and Quaver charts sit on it. A chart made from audio alone must make the same step to feel like
@@ -56,12 +56,12 @@ class TypicalLag:
 
 
 def to_osu_clock(audio_ms: Times) -> Times:
-    """The time an osu! map gives to what is heard at `audio_ms`."""
+    """The time that an osu! map gives to a sound at `audio_ms`."""
     return audio_ms + OSU_CLOCK_MS
 
 
 def from_osu_clock(osu_ms: Times) -> Times:
-    """When the sound that an osu! map has at `osu_ms` is heard in the audio."""
+    """The time in the audio of the sound that an osu! map has at `osu_ms`."""
     return osu_ms - OSU_CLOCK_MS
 
 

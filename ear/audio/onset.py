@@ -31,7 +31,7 @@ LOG_GAIN = 100.0
 EARLY_MS = 0.7
 """How much earlier than the onset the flux peaks. For sounds that are there at once it is 2.1–3.4 ms (synthesised kicks,
 bells, tones, noise, clicks); instruments rise for a while, and with 24 pieces of rendered MIDI at a constant tempo it is
-0.1 ms (median; median deviation 0.8), their notes being heard 2 ms after their time. Set for instruments, a little
+0.1 ms (median; median deviation 0.8), their notes sounding 2 ms after their time. Set for instruments, a little
 towards the others: clicks come out 2 ms early."""
 
 CHUNK_FRAMES = 512

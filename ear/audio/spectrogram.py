@@ -1,4 +1,4 @@
-"""Log-mel spectrograms: what the mapper hears (100 frames a second) and what Beat This hears (50).
+"""Log-mel spectrograms: the mapper's input (100 frames a second) and Beat This's (50).
 
 Both are log1p(1000·m), where m is the magnitude of a Hann-windowed transform divided by sqrt(n_fft) and summed in
 triangular bands equally spaced on the Slaney mel scale (linear below 1 kHz, logarithmic above; triangles peak at 1),

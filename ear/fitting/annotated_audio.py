@@ -1,4 +1,4 @@
-"""What the fits learn from: beatmap sets that are not held out, and audio with exact beats."""
+"""Material of the fits: beatmap sets that are not held out, and audio with exact beats."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Learn how a beat network's peaks are weighed with the onsets when the beat is chosen.
+"""Fit the weights of the metrical level selection: a beat network's peaks against the onsets.
 
-    python -m ear.fitting.fit_level FOLDER_OF_OSZ --timed RENDERED --checkpoint bundled     # rewrites ear/timing/fitted/metrical_level.py
+    python -m ear.fitting.fit_level FOLDER_OF_OSZ --timed RENDERED --checkpoint bundled     # rewrites ear/weights/timing.json
 
 A multinomial logistic regression over the grids that the onsets allow, from songs whose charts keep one tempo (those of
 the `val` split left out) and from music with exact beats that the network was not trained on (as for `ear.fitting.fit_timing`).
-Whole collections are held out together (`--name` of the command that rendered them; all beatmap sets are one): the chances
-of ticks from the onsets enter as they are for a collection not learnt from, and the shares reported are of such.
+Whole collections are held out together (`--name` of the command that rendered them; all beatmap sets are one): the probabilities
+of phases from the onsets enter as they are for a collection that was not fitted on, and so are the shares reported.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from ear.fitting.fit_timing import (
     main_red_line,
     sources_and_output,
 )
-from ear.fitting.softmax import FOLDS, Example, as_code, fit_softmax
+from ear.fitting.softmax import FOLDS, Example, fit_softmax
 from ear.timing.metrical_level import MAX_PHASES, grid_features
 from ear.timing.phase import BeatPhase, phase_features
-from ear.timing.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
-from ear.tracker.peak_picking import HeardPeaks, heard_peaks
+from ear.timing.tempo import candidate_features, locally_normalized, onset_spectrum, refine_tempo, strongest_pulse_hz
+from ear.timing.weights import update_weights
+from ear.tracker.peak_picking import ActivationPeaks, activation_peaks
 from ear.tracker.tracker import BeatTracker, load_beat_tracker
-from runtime.atomic_write import save_bytes
 from runtime.command import Command, progress, use_utf8
 from runtime.errors import ConfigError, Mania4KError
 
@@ -50,21 +50,10 @@ MIN_COLLECTIONS = 3
 """With fewer, tenths of the pieces are held out instead."""
 
 SAME_TICK_MS = 12.0
-"""A tick this near the right one is right as well: one sound makes several peaks."""
+"""A phase this near the right one is right as well: one sound makes several peaks."""
 
 AGREEMENT = 1
 """Place of the agreement among a grid's features, after the tick's chance."""
-
-HEADER = '''"""Weights learnt by `python -m ear.fitting.fit_level`, which rewrites this file; do not edit by hand.
-
-Share of pieces whose multiple and, where the tempo is steady, tick are right, their collection held out:
-{report}.
-"""
-
-import numpy as np
-
-# fmt: off
-'''
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,21 +66,21 @@ class Grids:
     phases: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = field(repr=False)  # per level, phase_features
     level: int  # the right one
     phase: int  # the right one of that level; −1 where the tempo is not steady enough to tell
-    heard: HeardPeaks = field(repr=False)
+    peaks: ActivationPeaks = field(repr=False)
 
 
 def grids_of(
-    group: str, collection: str, strength: NDArray[np.float32], beat_ms: NDArray[np.float64], heard: HeardPeaks
+    group: str, collection: str, strength: NDArray[np.float32], beat_ms: NDArray[np.float64], peaks: ActivationPeaks
 ) -> Grids | None:
-    """The grids of balanced onset strength [band, frame of 1 ms] with true beats [beat]; None where none is right."""
+    """The grids of locally normalized onset strength [band, frame of 1 ms] with true beats [beat]; None where none is right."""
     spectrum = onset_spectrum(strength, 1.0)
-    pulse_hz = refine(strength.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, strength.shape[1] / 1000)).hz
+    pulse_hz = refine_tempo(strength.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, strength.shape[1] / 1000)).hz
     hz, _ = candidate_features(spectrum, pulse_hz)
     interval = np.diff(beat_ms)
     typical_ms = float(np.median(interval))
     error = np.abs(np.log(hz * typical_ms / 1000))
     level = int(error.argmin())
-    if error[level] > MAX_TEMPO_ERROR or heard.beat.time_ms.size < MIN_PEAKS:
+    if error[level] > MAX_TEMPO_ERROR or peaks.beat.time_ms.size < MIN_PEAKS:
         return None
     phases = tuple(phase_features(strength, 1.0, 1000 / one) for one in hz)
     phase = -1
@@ -101,7 +90,7 @@ def grids_of(
         if off_ms.min() > MAX_PHASE_ERROR_MS:
             return None
         phase = int(off_ms.argmin())
-    return Grids(group, collection, hz, phases, level, phase, heard)
+    return Grids(group, collection, hz, phases, level, phase, peaks)
 
 
 def away_ms(beat_ms: NDArray[np.float64], offset_ms: NDArray[np.float64], period_ms: float) -> NDArray[np.float64]:
@@ -114,14 +103,14 @@ def away_ms(beat_ms: NDArray[np.float64], offset_ms: NDArray[np.float64], period
 
 
 def phase_weights(pieces: Sequence[Grids]) -> NDArray[np.float64]:
-    """What ticks are judged by from the onsets alone, fitted to these pieces."""
+    """Phase weights from the onsets alone, fitted to these pieces."""
     phases = [Example(0, True, piece.phases[piece.level][1], piece.phase) for piece in pieces if piece.phase >= 0]
     return fit_softmax(phases, PHASE_PENALTY)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """One piece's grids with all that is said for them."""
+    """One piece's grids with their features."""
 
     group: str
     example: Example
@@ -129,13 +118,13 @@ class Choice:
 
 
 def choice_of(piece: Grids, weights: NDArray[np.float64], fold: int) -> Choice | None:
-    """The choice to be made for a piece; None where the right grid is not among the likeliest ticks."""
+    """The choice of a piece; None where the right grid is not among the most probable phases."""
     features, right = [], []
     for level, (offsets, found) in enumerate(piece.phases):
         chance = _softmax(found @ weights)
         for peak in np.argsort(-chance, kind="stable")[:MAX_PHASES]:
             phase = BeatPhase(float(offsets[peak]), float(chance[peak]))
-            features.append(grid_features(phase, float(piece.hz[level]), piece.heard))
+            features.append(grid_features(phase, float(piece.hz[level]), piece.peaks))
             right.append(level == piece.level and _is_right_tick(piece, float(offsets[peak])))
     if not any(right):
         return None
@@ -174,7 +163,7 @@ def folds_of(pieces: Sequence[Grids]) -> list[int]:
 
 
 def choices_of(pieces: Sequence[Grids]) -> list[Choice]:
-    """The choices of all pieces, each with weights of ticks learnt from the other folds."""
+    """The choices of all pieces, each with phase weights fitted on the other folds."""
     folds = folds_of(pieces)
     choices = []
     for fold in sorted(set(folds)):
@@ -185,7 +174,7 @@ def choices_of(pieces: Sequence[Grids]) -> list[Choice]:
 
 
 def held_out_shares(choices: list[Choice]) -> dict[str, list[bool]]:
-    """By group, whether each piece is answered rightly by weights learnt from the other folds."""
+    """By group, whether each piece is answered rightly by weights fitted on the other folds."""
     right: dict[str, list[bool]] = {}
     for fold in sorted({choice.example.song for choice in choices}):
         weights = fit_scaled([choice.example for choice in choices if choice.example.song != fold])
@@ -196,12 +185,10 @@ def held_out_shares(choices: list[Choice]) -> dict[str, list[bool]]:
     return right
 
 
-def learn(choices: list[Choice]) -> str:
-    """The text of `ear/timing/fitted/metrical_level.py`."""
+def report_of(choices: list[Choice]) -> str:
+    """The share of pieces answered rightly with their collection held out, by group."""
     shares = sorted(held_out_shares(choices).items())
-    report = ", ".join(f"{group} {np.mean(hits):.3f} of {len(hits)}" for group, hits in shares)
-    weights = fit_scaled([choice.example for choice in choices])
-    return HEADER.format(report=report) + as_code("HEARD_BEAT_WEIGHTS", weights)
+    return ", ".join(f"{group} {np.mean(hits):.3f} of {len(hits)}" for group, hits in shares)
 
 
 def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
@@ -218,26 +205,26 @@ def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
     if lag.confidence < MIN_LAG_CONFIDENCE:
         return None
     beat_ms = np.arange(max(line.time_ms, 0.0), end_ms, line.beat_length_ms) + lag.lag_ms
-    return grids_of("maps", "maps", balanced(onset), beat_ms, heard_peaks(tracker(audio)))
+    return grids_of("maps", "maps", locally_normalized(onset), beat_ms, activation_peaks(tracker(audio)))
 
 
 def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:
     """The grids of a piece with known beats."""
     audio = load_audio(piece.path)
-    strength = balanced(onset_strength(audio.samples, audio.sample_rate))
-    return grids_of(piece.group, piece.collection, strength, piece.beat_ms, heard_peaks(tracker(audio)))
+    strength = locally_normalized(onset_strength(audio.samples, audio.sample_rate))
+    return grids_of(piece.group, piece.collection, strength, piece.beat_ms, activation_peaks(tracker(audio)))
 
 
 def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Grids]:
     paths = training_sets(folder)
-    for path in progress(paths, "listening"):
+    for path in progress(paths, "reading songs"):
         try:
             if piece := song_grids(path, tracker):
                 yield piece
         except Mania4KError as error:
             click.echo(f"skipped: {error}", err=True)
     pieces = timed_pieces(timed) if timed else []
-    for timed_piece in progress(pieces, "listening to pieces") if pieces else []:
+    for timed_piece in progress(pieces, "reading pieces") if pieces else []:
         try:
             if piece := piece_grids(timed_piece, tracker):
                 yield piece
@@ -246,17 +233,18 @@ def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterat
 
 
 @click.command(cls=Command)
-@sources_and_output("timing/fitted/metrical_level.py")
+@sources_and_output
 @click.option("--checkpoint", default="bundled", show_default=True, help="Beat network.")
 def main(folder: Path, output: Path, timed: Path | None, checkpoint: str) -> None:
-    """Learn how much a beat network counts from the beatmap sets in FOLDER."""
+    """Fit the metrical level selection to the beatmap sets in FOLDER."""
     use_utf8()
     pieces = list(_all_grids(folder, timed, load_beat_tracker(checkpoint)))
     if len(pieces) < FOLDS:
         raise ConfigError(f"{folder}: only {len(pieces)} songs with one steady tempo; at least {FOLDS} are needed")
-    text = learn(choices_of(pieces))
-    save_bytes(output, text.encode("utf-8"))
-    click.echo(text.splitlines()[2])
+    choices = choices_of(pieces)
+    weights, report = fit_scaled([choice.example for choice in choices]), report_of(choices)
+    update_weights(output, {"metrical_level": weights}, {"metrical_level": report})
+    click.echo(report)
 
 
 if __name__ == "__main__":

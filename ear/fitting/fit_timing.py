@@ -1,4 +1,4 @@
-"""Learn which beat level, beat phase and downbeat charts choose, and write the weights to `ear/timing/fitted/onset_grid.py`.
+"""Fit the weights of metrical level, beat phase and downbeat to charts, and write them to `ear/weights/timing.json`.
 
     python -m ear.fitting.fit_timing ../shared/data/songs --timed RENDERED
 
@@ -26,16 +26,16 @@ from chart.model import Chart, TimingPoint
 from ear.audio.decode import SAMPLE_RATE, Audio, load_audio
 from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.fitting.annotated_audio import timed_pieces, training_sets
-from ear.fitting.softmax import Example, as_code, fit_softmax, held_out_share
-from ear.timing.meter import COMMON_METER, beat_features, rotations, texture
+from ear.fitting.softmax import Example, fit_softmax, held_out_share
+from ear.timing.meter import COMMON_METER, beat_features, rotations, timbre_chroma
 from ear.timing.phase import phase_features
-from ear.timing.tempo import balanced, candidate_features, onset_spectrum, refine, strongest_pulse_hz
-from runtime.atomic_write import save_bytes
+from ear.timing.tempo import candidate_features, locally_normalized, onset_spectrum, refine_tempo, strongest_pulse_hz
+from ear.timing.weights import BUNDLED, update_weights
 from runtime.command import Command, progress, use_utf8
 from runtime.errors import ConfigError, Mania4KError
 
 PARTS = ((0.0, 1.0), (0.0, 0.6), (0.4, 1.0))
-"""(start, end) of the stretches of a song that are learnt from, as shares of its length."""
+"""(start, end) of the parts of a song that are fitted on, as shares of its length."""
 
 MIN_STEADY_SHARE = 0.9
 """Songs are used where one tempo holds for this share of the chart."""
@@ -43,27 +43,17 @@ MIN_STEADY_SHARE = 0.9
 MIN_LAG_CONFIDENCE = 0.7
 MAX_PHASE_ERROR_MS = 10.0
 MAX_TEMPO_ERROR = 1e-2
-"""A candidate is the chart's answer when it is this near to it; songs without one teach nothing."""
+"""A candidate is the chart's answer when it is this near to it; songs without one are not used."""
 
 MIN_TIMED_BEATS = 20
 STEADY_INTERVAL = 3e-3
 """Nine tenths of a steady piece's intervals are within this share of its median one."""
 
 CHART_COPIES = 2
-"""Each chart counts as much as this many other pieces: with one, `train` charts lose what the pieces win."""
+"""Weight of a chart relative to other pieces: with one, `train` charts lose as much as the pieces gain."""
 
-PENALTY = {"BEAT_LEVEL_WEIGHTS": 0.01, "BEAT_PHASE_WEIGHTS": 0.001, "DOWNBEAT_WEIGHTS": 0.3}
+PENALTY = {"beat_level": 0.01, "beat_phase": 0.001, "downbeat": 0.3}
 """Weight of the squared weights, chosen by the held-out share."""
-
-HEADER = '''"""Weights learnt from charts by `python -m ear.fitting.fit_timing`, which rewrites this file; do not edit by hand.
-
-Held-out share of songs and pieces right: {report}.
-"""
-
-import numpy as np
-
-# fmt: off
-'''
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +84,7 @@ def examples_of(song: int, audio: Audio, charts: tuple[Chart, ...]) -> Iterator[
     if share < MIN_STEADY_SHARE:
         return
     onset = onset_strength(audio.samples, audio.sample_rate)
-    strength = balanced(onset)
+    strength = locally_normalized(onset)
     note_ms = np.unique(np.concatenate([chart.time_ms for chart in charts]))
     note_ms = note_ms[(note_ms >= line.time_ms - 1) & (note_ms < end_ms)]
     lag = estimate_lag_ms(onset, note_ms)
@@ -113,15 +103,15 @@ def _middle_downbeat_ms(line: TimingPoint, note_ms: NDArray[np.float64]) -> floa
 
 
 def level_examples(song: int, strength: NDArray[np.float32], beat_hz: float) -> Iterator[tuple[str, Example]]:
-    """(weights' name, example) of the beat level, from balanced onset strength [band, frame of 1 ms]."""
+    """(weights' name, example) of the beat level, from locally normalized onset strength [band, frame of 1 ms]."""
     for start, end in PARTS:
         part = strength[:, int(start * strength.shape[1]) : int(end * strength.shape[1])]
         spectrum = onset_spectrum(part, 1.0)
-        pulse_hz = refine(part.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, part.shape[1] / 1000)).hz
+        pulse_hz = refine_tempo(part.sum(axis=0), 1.0, strongest_pulse_hz(spectrum, part.shape[1] / 1000)).hz
         hz, features = candidate_features(spectrum, pulse_hz)
         error = np.abs(np.log(hz / beat_hz))
         if error.min() < MAX_TEMPO_ERROR:
-            yield "BEAT_LEVEL_WEIGHTS", Example(song, (start, end) == (0.0, 1.0), features, int(error.argmin()))
+            yield "beat_level", Example(song, (start, end) == (0.0, 1.0), features, int(error.argmin()))
 
 
 def timed_examples(song: int, audio: Audio, beat_ms: NDArray[np.float64]) -> Iterator[tuple[str, Example]]:
@@ -131,11 +121,11 @@ def timed_examples(song: int, audio: Audio, beat_ms: NDArray[np.float64]) -> Ite
         return
     typical = float(np.median(interval))
     if np.percentile(np.abs(interval / typical - 1), 90) <= STEADY_INTERVAL:
-        strength = balanced(onset_strength(audio.samples, audio.sample_rate))
+        strength = locally_normalized(onset_strength(audio.samples, audio.sample_rate))
         yield from level_examples(song, strength, 1000 / typical)
         for part in _parts(strength, Truth(1000 / typical, float(beat_ms[beat_ms.size // 2]))):
             if found := phase_example(song, part):
-                yield "BEAT_PHASE_WEIGHTS", found.example
+                yield "beat_phase", found.example
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,16 +134,16 @@ class Part:
 
     start: float  # as shares of the piece's length
     end: float
-    strength: NDArray[np.float32] = field(repr=False)  # balanced, [band, frame of 1 ms]
+    strength: NDArray[np.float32] = field(repr=False)  # locally_normalized, [band, frame of 1 ms]
     truth: Truth
 
 
 def _parts(strength: NDArray[np.float32], truth: Truth) -> Iterator[Part]:
-    """The `PARTS` of a piece with balanced onset strength [band, frame of 1 ms], each with its own finest tempo."""
+    """The `PARTS` of a piece with locally normalized onset strength [band, frame of 1 ms], each with its own finest tempo."""
     for start, end in PARTS:
         first, last = int(start * strength.shape[1]), int(end * strength.shape[1])
         part = strength[:, first:last]
-        beat_hz = refine(part.sum(axis=0), 1.0, truth.beat_hz, 1.5e-4).hz
+        beat_hz = refine_tempo(part.sum(axis=0), 1.0, truth.beat_hz, 1.5e-4).hz
         yield Part(start, end, part, Truth(beat_hz, truth.beat_ms - first))
 
 
@@ -181,26 +171,26 @@ def _beat_examples(song: int, part: Part, samples: NDArray[np.float32]) -> Itera
     found = phase_example(song, part)
     if found is None:
         return
-    yield "BEAT_PHASE_WEIGHTS", found.example
+    yield "beat_phase", found.example
     beat_ms = 1000 / part.truth.beat_hz
     beats = np.arange(found.peak_ms, part.strength.shape[1] - beat_ms, beat_ms)
     downbeat = round((part.truth.beat_ms - found.peak_ms) / beat_ms) % COMMON_METER
     cut = slice(int(part.start * samples.size), int(part.end * samples.size))
-    bars = beat_features(part.strength, 1.0, texture(samples[cut], SAMPLE_RATE), beats)
-    yield "DOWNBEAT_WEIGHTS", Example(song, found.example.whole, rotations(bars, COMMON_METER), downbeat)
+    bars = beat_features(part.strength, 1.0, timbre_chroma(samples[cut], SAMPLE_RATE), beats)
+    yield "downbeat", Example(song, found.example.whole, rotations(bars, COMMON_METER), downbeat)
 
 
-def learn(folder: Path, timed: Path | None = None) -> str:
-    """The text of `ear/timing/fitted/onset_grid.py`, learnt from the `.osz` files of a folder, and the pieces of another."""
+def examples_in(folder: Path, timed: Path | None = None) -> dict[str, list[Example]]:
+    """By name of the weights, the examples in the `.osz` files of a folder and the pieces of another."""
     examples: dict[str, list[Example]] = {name: [] for name in PENALTY}
     pieces = timed_pieces(timed) if timed else []
-    for song, piece in enumerate(progress(pieces, "listening to pieces") if pieces else []):
+    for song, piece in enumerate(progress(pieces, "reading pieces") if pieces else []):
         try:
             for name, example in timed_examples(song, load_audio(piece.path), piece.beat_ms):
                 examples[name].append(example)
         except Mania4KError as error:
             click.echo(f"skipped: {error}", err=True)
-    for song, path in enumerate(progress(training_sets(folder), "listening"), start=len(pieces)):
+    for song, path in enumerate(progress(training_sets(folder), "reading songs"), start=len(pieces)):
         try:
             beatmapset = read_osz(path)
             audio = load_audio(beatmapset.read_audio(), name=path.name)
@@ -210,48 +200,48 @@ def learn(folder: Path, timed: Path | None = None) -> str:
         if beatmapset.charts and beatmapset.charts[0].red_lines:
             for name, example in examples_of(song, audio, beatmapset.charts):
                 examples[name] += [example] * (CHART_COPIES if pieces else 1)
-    lines, report = [], []
+    if not all(examples.values()):
+        raise ConfigError(f"{folder}: no song with one steady tempo to learn from; give more songs")
+    return examples
+
+
+def fit(examples: dict[str, list[Example]]) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
+    """(weights, held-out shares as text), each by name of the weights."""
+    weights, report = {}, {}
     for name, found in examples.items():
-        if not found:
-            raise ConfigError(f"{folder}: no song with one steady tempo to learn from; give more songs")
-        weights = fit_softmax(found, PENALTY[name])
+        weights[name] = fit_softmax(found, PENALTY[name])
         share = held_out_share(found, lambda part, name=name: fit_softmax(part, PENALTY[name]))  # type: ignore[misc]
-        report.append(f"{name.removesuffix('_WEIGHTS').lower().replace('_', ' ')} {share:.3f}")
-        lines.append(as_code(name, weights))
-    return HEADER.format(report=", ".join(report)) + "\n".join(lines)
+        report[name] = f"held-out share right {share:.3f}"
+    return weights, report
 
 
-def sources_and_output(written: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The argument and options of a command that learns from songs and writes the module `written` of this package."""
-    there = click.Path(exists=True, file_okay=False, path_type=Path)
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        for option in (
-            click.argument("folder", type=there),
-            click.option(
-                "-o",
-                "--output",
-                type=click.Path(dir_okay=False, path_type=Path),
-                default=Path(__file__).parents[1] / written,
-                show_default=f"ear/{written}",
-                help="File to write.",
-            ),
-            click.option("--timed", type=there, help="More music, with a timing.json."),
-        ):
-            command = option(command)
-        return command
-
-    return add
+def sources_and_output(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument and options of a command that fits weights to songs and writes them."""
+    there, file = click.Path(exists=True, file_okay=False, path_type=Path), click.Path(dir_okay=False, path_type=Path)
+    for option in (
+        click.argument("folder", type=there),
+        click.option(
+            "-o",
+            "--output",
+            type=file,
+            default=BUNDLED,
+            show_default="ear/weights/timing.json",
+            help="Weights file; arrays that are not fitted stay.",
+        ),
+        click.option("--timed", type=there, help="More music, with a timing.json."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command(cls=Command)
-@sources_and_output("timing/fitted/onset_grid.py")
+@sources_and_output
 def main(folder: Path, output: Path, timed: Path | None) -> None:
-    """Learn beat level, phase and downbeat from the beatmap sets in FOLDER."""
+    """Fit metrical level, phase and downbeat to the beatmap sets in FOLDER."""
     use_utf8()
-    text = learn(folder, timed)
-    save_bytes(output, text.encode("utf-8"))
-    click.echo(text.splitlines()[2])
+    weights, report = fit(examples_in(folder, timed))
+    update_weights(output, weights, report)
+    click.echo("\n".join(f"{name}: {line}" for name, line in report.items()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The phase of a grid from notes that are placed already: the shift at which most of them lie on quarters of a beat."""
+"""Offset of a grid from a chart's notes: the shift at which most of them lie on quarters of a beat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chart.model import TimingPoint
 from runtime.errors import ConfigError
 
 SEARCH_MS = 40.0
-"""The grid is shifted by at most this; further off it is another tick of the beat."""
+"""Largest shift of the grid; further off is another phase of the beat."""
 
 STEP_MS = 0.5
 WIDTH_MS = 4.0
@@ -30,14 +30,14 @@ MIN_NOTES, MIN_SHARE = 8, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class NotePhase:
-    """Where notes lie on a grid."""
+class NoteOffset:
+    """Offset of notes on a grid."""
 
     shift_ms: float  # add it to the grid's times
     share: float  # 0–1, of the notes that lie near the shifted grid
 
 
-def phase_of_notes(points: Sequence[TimingPoint], note_ms: NDArray[np.float64]) -> NotePhase:
+def offset_of_notes(points: Sequence[TimingPoint], note_ms: NDArray[np.float64]) -> NoteOffset:
     """The shift of `points` that fits notes [note] on the same clock. Raises ConfigError where they fit none."""
     notes = np.unique(note_ms)
     beats = beats_at(notes, tuple(points))
@@ -54,7 +54,7 @@ def phase_of_notes(points: Sequence[TimingPoint], note_ms: NDArray[np.float64]) 
             f"{int(near.sum())} of {notes.size} notes lie on this song's beats: too few to place them by; "
             "is it a chart of another song, or of another tempo?"
         )
-    return NotePhase(rough + float(np.median(apart[near])), float(near.mean()))
+    return NoteOffset(rough + float(np.median(apart[near])), float(near.mean()))
 
 
 def _distance(late_ms: NDArray[np.float64], step_ms: NDArray[np.float64]) -> NDArray[np.float64]:

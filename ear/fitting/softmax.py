@@ -1,4 +1,4 @@
-"""Multinomial logistic regression over candidates, for weights that are kept as source (`ear.timing.fitted.onset_grid`, `ear.timing.fitted.metrical_level`)."""
+"""Multinomial logistic regression over candidates (weights: `ear.timing.weights`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDS = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """Candidates of one stretch of a song, and which of them the chart chose."""
+    """Candidates of one part of a song, and the index of the right one."""
 
     song: int
     whole: bool  # the whole song, on which the share of songs right is counted
@@ -59,7 +59,7 @@ def fit_softmax(examples: Sequence[Example], penalty: float, steps: int = 30) ->
 
 
 def held_out_share(examples: list[Example], fit: Callable[[list[Example]], NDArray[np.float64]]) -> float:
-    """Share of whole songs answered rightly by weights learnt from the other tenths of the songs."""
+    """Share of whole songs answered rightly by weights fitted on the other tenths of the songs."""
     right = []
     for fold in range(FOLDS):
         weights = fit([example for example in examples if example.song % FOLDS != fold])
@@ -69,9 +69,3 @@ def held_out_share(examples: list[Example], fit: Callable[[list[Example]], NDArr
             if example.whole and example.song % FOLDS == fold
         ]
     return float(np.mean(right))
-
-
-def as_code(name: str, weights: NDArray[np.float64]) -> str:
-    """Python source of an array of weights."""
-    rows = [", ".join(f"{value:.3f}" for value in weights[first : first + 12]) for first in range(0, weights.size, 12)]
-    return f"{name} = np.array(\n    [\n" + "".join(f"        {row},\n" for row in rows) + "    ]\n)\n"

@@ -2,7 +2,6 @@
 
 __all__ = [
     "estimate",
-    "fitted",
     "grid_features",
     "kalman",
     "meter",
@@ -13,4 +12,5 @@ __all__ = [
     "stability",
     "tempo",
     "tempo_range",
+    "weights",
 ]

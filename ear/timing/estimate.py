@@ -1,10 +1,10 @@
-"""From a song to its timing: tempo, offset, metre, from the sound and, if there is one, a beat network's activations.
+"""From a song to its timing: tempo, offset, meter, from onsets and, if given, a beat network's activations.
 
-    onset strength → pulse → beat level and phase → tempo fitted to the whole song → bars        (stable)
+    onset strength → pulse → metrical level and phase → tempo fitted to the whole song → bars    (stable)
     activations → tracked beats → moved to their onsets → smoothed → bars                        (live)
 
-All times are on the audio's clock, where an onset is when it is heard; `ear.audio.clock` turns them into those of a chart
-format. `Profile` says which of the two is written; without a network there is only the first.
+All times are on the audio's clock; `ear.audio.clock` converts them to that of a chart format. `Profile` selects one of
+the two; without a network there is only the first.
 """
 
 from __future__ import annotations
@@ -18,68 +18,67 @@ from numpy.typing import NDArray
 from chart.model import TimingPoint
 from ear.audio.decode import Audio
 from ear.audio.onset import FRAME_MS, OnsetStrength, onset_strength
-from ear.timing.meter import texture
-from ear.timing.rubato import OMIT_BAR_LINE, LiveBeats, live_beats, live_lines, stable_lines
-from ear.timing.segments import Stretch, find_stretches
-from ear.timing.tempo import balanced
+from ear.timing.meter import timbre_chroma
+from ear.timing.rubato import OMIT_BAR_LINE, RubatoBeats, rubato_beats, rubato_lines, stable_lines
+from ear.timing.segments import Segment, find_segments
+from ear.timing.tempo import locally_normalized
 from ear.timing.tempo_range import tempo_range
 from ear.tracker.dbn import MIN_FRAMES, track_beats
-from ear.tracker.peak_picking import HeardPeaks, beat_agreement, heard_peaks
+from ear.tracker.peak_picking import ActivationPeaks, activation_peaks, beat_agreement
 
 if TYPE_CHECKING:
-    from ear.tracker.tracker import BeatActivations
+    from ear.tracker.interface import BeatActivations
 
 Profile = Literal["auto", "stable", "live"]
 PROFILES: tuple[Profile, ...] = ("auto", "stable", "live")
-"""`stable`: as few red lines as hold the song; `live`: one about every bar; `auto`: live if no few lines hold it."""
+"""`stable`: as few red lines as fit the song; `live`: about one a bar; `auto`: live where few lines do not fit."""
 
 FALLBACK_BPM = 120.0
-"""Tempo of audio without any rhythm: usable, and its confidence of 0 says what it is worth."""
+"""Tempo of audio without any rhythm, given with confidence 0."""
 
 MIN_ONSETS = 8
-"""Fewer onsets than this make no rhythm."""
+"""Audio with fewer onsets has no rhythm."""
 
 ONSET_PEAK_SHARE, MIN_ONSET = 0.1, 0.05
-"""An onset reaches this share of the song's strongest, and this strength: below, it is rounding of silence."""
+"""Least share of the song's strongest onset, and least strength, of an onset: lower ones are rounding noise of silence."""
 
-LIVE_GAIN = 0.15
-"""Tracked beats must agree by this much better with what the network heard than steady ones, for a song to be live."""
+RUBATO_GAIN = 0.15
+"""The live profile is taken where tracked beats agree with the network's peaks by this much more than steady ones."""
 
-MIN_LIVE_AGREEMENT = 0.5
-"""Tracked beats that agree less with what was heard than this are no better than a guess."""
+MIN_RUBATO_AGREEMENT = 0.5
+"""Tracked beats that agree less with the network's peaks are a guess."""
 
 STEADY_CONFIDENCE = 0.6
-"""Steady stretches this sure are never taken for live music."""
+"""Steady segments of this confidence keep the stable profile."""
 
-MIN_LIVE_BEATS = 8
-"""Fewer beats than this show no tempo to follow."""
+MIN_RUBATO_BEATS = 8
+"""Fewer tracked beats have no tempo to follow."""
 
 CLEAR_BEAT = 0.4
-"""Activation from which a network's typical beat is a clear one; below, live beats are worth less."""
+"""Typical beat activation below which the confidence of tracked beats is scaled down."""
 
 SPOKEN_DOWNBEAT, CLEAR_DOWNBEAT = 0.45, 0.6
-"""Activation of a network's typical downbeat up to which live beats are worth nothing, and from which they are worth all: made-up
-speech has .43–.50, nineteen of twenty rubato performances .58 and more."""
+"""Typical downbeat activation at which the confidence of tracked beats is 0, and from which it is not reduced: synthetic
+speech has .43–.50, nineteen of twenty rubato performances at least .58."""
 
 PLAYED_CHANGE, RANDOM_CHANGE = 0.08, 0.18
-"""Mean change of the interval from beat to beat (in logarithm) up to which beats are as a player's, and from which they are
-no rhythm: 14 rubato performances have .05–.16 (median .09), random clicks .18–.22, made-up speech .11–.16."""
+"""Mean absolute log ratio of successive intervals up to which beats are played, and from which they are random: 14 rubato
+performances have .05–.16 (median .09), random clicks .18–.22, synthetic speech .11–.16."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Another beat that the song could be felt in."""
+    """Another metrical level that could be the beat."""
 
     bpm: float
-    chance: float  # 0–1, among all
+    chance: float  # 0–1, probability among all levels
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When the beats of a song are heard.
+    """The red lines of a song, in audio time, sorted.
 
-    Red lines only, in audio time, sorted; each starts a bar unless its effects omit the bar line; the first rules what
-    comes before it too.
+    Each starts a bar unless its effects omit the bar line; the first also holds before its own time.
     """
 
     points: tuple[TimingPoint, ...]
@@ -87,11 +86,11 @@ class Timing:
     alternatives: tuple[Alternative, ...] = field(default=(), repr=False)
     duration_ms: float = 0.0
     profile: Literal["stable", "live"] = "stable"
-    doubt: str = ""  # why the tempo cannot be right, for the user; "" if nothing speaks against it
+    doubt: str = ""  # reason why the tempo cannot be right, for the user, or ""
 
     @property
     def main(self) -> TimingPoint:
-        """The red line that rules longest; of live music, the one whose tempo is the median over time."""
+        """The red line in force longest; in the live profile, the one whose tempo is the median over time."""
         ends = [point.time_ms for point in self.points[1:]] + [max(self.duration_ms, self.points[-1].time_ms)]
         spans = np.array([end - point.time_ms for point, end in zip(self.points, ends, strict=True)])
         if self.profile == "stable":
@@ -107,7 +106,7 @@ class Timing:
 
     @property
     def offset_ms(self) -> float:
-        """Time of the first downbeat as it is heard."""
+        """Time of the first downbeat."""
         return self.points[0].time_ms
 
     @property
@@ -144,75 +143,75 @@ def beats_of(timing: Timing) -> Beats:
 
 
 def find_timing(audio: Audio, activations: BeatActivations | None = None, profile: Profile = "auto") -> Timing:
-    """The timing of a song; never raises for what is on it: without a rhythm the confidence is near 0.
+    """The timing of a song; any audio gives one, with a confidence near 0 where there is no rhythm.
 
-    `activations` are what a beat network heard in it (`ear.tracker.tracker`); without, onsets alone decide.
+    `activations` are a beat network's (`ear.tracker.tracker`); without them the onsets alone decide.
     """
     onset = onset_strength(audio.samples, audio.sample_rate, frame_ms=FRAME_MS)
     if count_onsets(onset) < MIN_ONSETS:
         return _fallback(onset, audio.duration_ms)
-    strength = balanced(onset)
-    timing = _steady_or_live(audio, strength, activations, profile)
+    strength = locally_normalized(onset)
+    timing = _steady_or_rubato(audio, strength, activations, profile)
     within = tempo_range(strength, FRAME_MS)
     return replace(timing, confidence=timing.confidence * within.share, doubt=within.doubt)
 
 
-def _steady_or_live(
+def _steady_or_rubato(
     audio: Audio, strength: NDArray[np.float32], activations: BeatActivations | None, profile: Profile
 ) -> Timing:
-    """The timing from balanced onset strength [band, frame] and what a network heard."""
-    heard = heard_peaks(activations) if activations is not None else None
-    steady = _steady_timing(audio, strength, heard)
+    """The timing from locally normalized onset strength [band, frame] and a network's activations."""
+    peaks = activation_peaks(activations) if activations is not None else None
+    steady = _steady_timing(audio, strength, peaks)
     if (
         activations is None
-        or heard is None
+        or peaks is None
         or len(activations.beat) < MIN_FRAMES
-        or heard.beat.time_ms.size < MIN_ONSETS
+        or peaks.beat.time_ms.size < MIN_ONSETS
     ):
         return steady
     if profile != "live" and steady.confidence >= STEADY_CONFIDENCE:
         return steady
     tracked = track_beats(activations)
-    if tracked.time_ms.size < MIN_LIVE_BEATS:
+    if tracked.time_ms.size < MIN_RUBATO_BEATS:
         return steady
-    beats = live_beats(tracked, strength)
-    steady_agrees, live_agrees = (beat_agreement(heard.beat, ms) for ms in (beats_of(steady).time_ms, beats.time_ms))
-    if profile != "live" and live_agrees < max(steady_agrees + LIVE_GAIN, MIN_LIVE_AGREEMENT):
+    beats = rubato_beats(tracked, strength)
+    steady_agrees, rubato_agrees = (beat_agreement(peaks.beat, ms) for ms in (beats_of(steady).time_ms, beats.time_ms))
+    if profile != "live" and rubato_agrees < max(steady_agrees + RUBATO_GAIN, MIN_RUBATO_AGREEMENT):
         return steady
-    confidence = live_agrees * _clearness(heard) * _regularity(tracked.time_ms)
-    return _live_timing(beats, steady, confidence, fewest=profile == "stable")
+    confidence = rubato_agrees * _clearness(peaks) * _regularity(tracked.time_ms)
+    return _rubato_timing(beats, steady, confidence, fewest=profile == "stable")
 
 
-def _steady_timing(audio: Audio, strength: NDArray[np.float32], heard: HeardPeaks | None) -> Timing:
-    """The timing as one or a few stretches of constant tempo."""
-    stretches = find_stretches(strength, texture(audio.samples, audio.sample_rate), heard)
-    points = tuple(_red_line(stretch, first=index == 0) for index, stretch in enumerate(stretches))
-    main = max(stretches, key=lambda stretch: stretch.end_ms - stretch.start_ms)
+def _steady_timing(audio: Audio, strength: NDArray[np.float32], peaks: ActivationPeaks | None) -> Timing:
+    """The timing as one or a few segments of constant tempo."""
+    segments = find_segments(strength, timbre_chroma(audio.samples, audio.sample_rate), peaks)
+    points = tuple(_red_line(segment, first=index == 0) for index, segment in enumerate(segments))
+    main = max(segments, key=lambda segment: segment.end_ms - segment.start_ms)
     others = tuple(Alternative(60 * hz, chance) for hz, chance in main.beats[:4] if abs(hz / main.tempo.hz - 1) > 0.01)
-    return Timing(points, _confidence(stretches, audio.duration_ms), others[:3], audio.duration_ms)
+    return Timing(points, _confidence(segments, audio.duration_ms), others[:3], audio.duration_ms)
 
 
-def _clearness(heard: HeardPeaks) -> float:
-    """0–1: how sure a network is of its typical beat and downbeat."""
-    downbeat = (heard.downbeat.typical - SPOKEN_DOWNBEAT) / (CLEAR_DOWNBEAT - SPOKEN_DOWNBEAT)
-    return min(1.0, heard.beat.typical / CLEAR_BEAT) * float(np.clip(downbeat, 0.0, 1.0))
+def _clearness(peaks: ActivationPeaks) -> float:
+    """0–1: clearness of a network's typical beat and downbeat."""
+    downbeat = (peaks.downbeat.typical - SPOKEN_DOWNBEAT) / (CLEAR_DOWNBEAT - SPOKEN_DOWNBEAT)
+    return min(1.0, peaks.beat.typical / CLEAR_BEAT) * float(np.clip(downbeat, 0.0, 1.0))
 
 
 def _regularity(beat_ms: NDArray[np.float64]) -> float:
-    """0–1: how much beats [beat ≥ 3] that were tracked are like a player's rather than random."""
+    """0–1: regularity of tracked beats [beat ≥ 3], 1 for a player's and 0 for random ones."""
     change = float(np.abs(np.diff(np.log(np.diff(beat_ms)))).mean())
     return float(np.clip((RANDOM_CHANGE - change) / (RANDOM_CHANGE - PLAYED_CHANGE), 0.0, 1.0))
 
 
-def _live_timing(beats: LiveBeats, steady: Timing, confidence: float, *, fewest: bool) -> Timing:
-    """The timing with a line about every bar, or with the fewest that hold it."""
+def _rubato_timing(beats: RubatoBeats, steady: Timing, confidence: float, *, fewest: bool) -> Timing:
+    """The timing with about one line a bar, or with the fewest that fit the beats."""
     if fewest:
         return replace(steady, points=stable_lines(beats), confidence=confidence, alternatives=())
-    return replace(steady, points=live_lines(beats), confidence=confidence, alternatives=(), profile="live")
+    return replace(steady, points=rubato_lines(beats), confidence=confidence, alternatives=(), profile="live")
 
 
 def count_onsets(onset: OnsetStrength) -> int:
-    """Stretches of 50 ms with a rise that reaches a share of the strongest; noise is full of them, a click has one."""
+    """Number of 50 ms blocks with a rise that reaches a share of the strongest."""
     total = onset.total
     block = max(1, round(50.0 / onset.frame_ms))
     peaks = total[: total.size // block * block].reshape(-1, block).max(axis=1)
@@ -226,18 +225,18 @@ def _fallback(onset: OnsetStrength, duration_ms: float) -> Timing:
     return Timing((TimingPoint(at_ms % (4 * beat_ms), beat_ms),), 0.0, (), duration_ms)
 
 
-def _red_line(stretch: Stretch, *, first: bool) -> TimingPoint:
-    """The red line of a stretch, on its first downbeat (of the audio, for the first stretch)."""
-    beat_ms = 1000 / stretch.tempo.hz
-    bar_ms = stretch.bars.meter * beat_ms
-    time_ms = stretch.downbeat_ms % bar_ms if first else stretch.start_ms
-    return TimingPoint(time_ms, beat_ms, stretch.bars.meter)
+def _red_line(segment: Segment, *, first: bool) -> TimingPoint:
+    """The red line of a segment, on its first downbeat (of the audio, for the first segment)."""
+    beat_ms = 1000 / segment.tempo.hz
+    bar_ms = segment.bars.meter * beat_ms
+    time_ms = segment.downbeat_ms % bar_ms if first else segment.start_ms
+    return TimingPoint(time_ms, beat_ms, segment.bars.meter)
 
 
-def _confidence(stretches: tuple[Stretch, ...], duration_ms: float) -> float:
-    """Share of the song that keeps to its stretches' beats, less the doubts about level and phase."""
+def _confidence(segments: tuple[Segment, ...], duration_ms: float) -> float:
+    """Share of the song that keeps to its segments' beats, less the doubts about level and phase."""
     total = 0.0
-    for stretch in stretches:
-        sure = (0.5 + 0.5 * stretch.beats[0][1]) * (0.5 + 0.5 * stretch.phase_chance) * stretch.clarity
-        total += (stretch.end_ms - stretch.start_ms) * stretch.steady_share * sure
+    for segment in segments:
+        sure = (0.5 + 0.5 * segment.beats[0][1]) * (0.5 + 0.5 * segment.phase_chance) * segment.clarity
+        total += (segment.end_ms - segment.start_ms) * segment.steady_share * sure
     return float(np.clip(total / max(duration_ms, 1.0), 0.0, 1.0))

@@ -1,8 +1,8 @@
-"""What a beat network's peaks say for a sequence of beats: the features by which grids are compared.
+"""Features of a grid from a beat network's peaks, by which grids are compared.
 
-A grid at the right multiple and tick has peaks on its beats, none between them, no difference between its even and odd
-beats, and downbeats on it that repeat every bar. Peaks count by their strength beside the song's typical one, so that
-networks that are less sure of everything say the same. `ear.timing.metrical_level` weighs the features with what the onsets say.
+A grid at the right metrical level and phase has peaks on its beats, none between them, no difference between its even and
+odd beats, and downbeats that repeat every bar. Peaks are weighted by their strength relative to the song's typical peak,
+so that an unsure network gives the same features. `ear.timing.metrical_level` combines them with the onsets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ear.tracker.peak_picking import (
     CLEAR_SHARE,
-    HeardPeaks,
+    ActivationPeaks,
     Peaks,
     beat_agreement,
     relative_strength,
@@ -20,7 +20,7 @@ from ear.tracker.peak_picking import (
     strength_at,
 )
 
-HEARD_FEATURES = (
+PEAK_FEATURES = (
     "agreement",
     "on the beat",
     "half a beat later",
@@ -39,46 +39,46 @@ HEARD_FEATURES = (
 """Names of the features: agreement in 0–1, logarithms of mean strengths, shares, F of the best bar, octaves."""
 
 BARS = (2, 3, 4, 6, 8)
-"""Beats after which downbeats are expected: at twice the beat they come every eight."""
+"""Bar lengths tested: at twice the beat, downbeats repeat every eight."""
 
 TYPICAL_BPM = 120.0
-"""Where the tempo features are 0; the learnt weights say which tempi are likely."""
+"""Origin of the tempo features; the fitted weights hold the tempo prior."""
 
 REACH_MS, BEAT_SHARE, BETWEEN_SHARE = 40.0, 0.2, 0.11
 """A peak is on a beat that is this near, within this share of the beat, and this one for thirds and halves."""
 
 FLOOR = 0.05
-"""Added to mean strengths before the logarithm: less is noise."""
+"""Added to mean strengths before the logarithm."""
 
 
-def steady_beats(heard: HeardPeaks, hz: float, offset_ms: float) -> NDArray[np.float64]:
-    """The beats [beat] at `offset_ms` + any whole number of 1 / hz where the network hears peaks; a few at least."""
+def steady_beats(peaks: ActivationPeaks, hz: float, offset_ms: float) -> NDArray[np.float64]:
+    """The beats [beat ≥ 8] at `offset_ms` + k / hz between the first and the last clear peak."""
     beat_ms = 1000 / hz
-    clear_ms = _clear_ms(heard.beat)
+    clear_ms = _clear_ms(peaks.beat)
     first = np.ceil((clear_ms[0] - offset_ms) / beat_ms - 0.5)
     last = np.floor((clear_ms[-1] - offset_ms) / beat_ms + 0.5)
     return np.asarray(offset_ms + np.arange(first, max(last + 1, first + BARS[-1])) * beat_ms)
 
 
-def heard_features(heard: HeardPeaks, beats: NDArray[np.float64]) -> NDArray[np.float64]:
+def peak_features(peaks: ActivationPeaks, beats: NDArray[np.float64]) -> NDArray[np.float64]:
     """[feature] of beats [beat ≥ 8], increasing; `heard` has a clear peak at least."""
-    weight = relative_strength(heard.beat)
-    inside = beats[sounding(_clear_ms(heard.beat), beats, REACH_MS)]
-    agrees = beat_agreement(heard.beat, beats)
+    weight = relative_strength(peaks.beat)
+    inside = beats[sounding(_clear_ms(peaks.beat), beats, REACH_MS)]
+    agrees = beat_agreement(peaks.beat, beats)
     if inside.size >= BARS[-1]:
         beats = inside
     interval_ms = np.diff(beats, append=2 * beats[-1] - beats[-2])  # [beat]
     beat_ms = float(np.median(interval_ms))
     near_ms, between_ms = min(REACH_MS, BEAT_SHARE * beat_ms), min(REACH_MS, BETWEEN_SHARE * beat_ms)
-    on = strength_at(heard.beat, weight, beats, near_ms)
+    on = strength_at(peaks.beat, weight, beats, near_ms)
     half, third, other_third = (
-        strength_at(heard.beat, weight, beats + share * interval_ms, between_ms).mean()
+        strength_at(peaks.beat, weight, beats + share * interval_ms, between_ms).mean()
         for share in (1 / 2, 1 / 3, 2 / 3)
     )
     even, odd = on[::2].mean(), on[1::2].mean()
-    down_weight = relative_strength(heard.downbeat)
-    down = strength_at(heard.downbeat, down_weight, beats, near_ms)
-    down_between = strength_at(heard.downbeat, down_weight, beats + interval_ms / 2, between_ms)
+    down_weight = relative_strength(peaks.downbeat)
+    down = strength_at(peaks.downbeat, down_weight, beats, near_ms)
+    down_between = strength_at(peaks.downbeat, down_weight, beats + interval_ms / 2, between_ms)
     all_down = max(float(down_weight.sum()), FLOOR)
     octave = np.log2(60_000 / beat_ms / TYPICAL_BPM)
     return np.array(

@@ -1,8 +1,8 @@
-"""Beat times without jitter: a Kalman smoother over time and interval of live beats.
+"""Beat times without jitter: a Kalman smoother over time and interval of tracked beats.
 
-The interval between beats drifts as a random walk, and every beat is heard with its own uncertainty. How much the
-interval drifts, and how far the uncertainties are off, is what makes the song's beats likeliest, so that a drummer's
-beats are smoothed over many bars and a pianist's rubato is followed. (Rauch, Tung & Striebel, "Maximum likelihood
+The interval between beats drifts as a random walk, and every beat is measured with its own uncertainty. The drift and
+the scale of the uncertainties are chosen by maximum likelihood, so that a drummer's beats are smoothed over many bars
+and a pianist's rubato is followed. (Rauch, Tung & Striebel, "Maximum likelihood
 estimates of linear dynamic systems", AIAA Journal 3, 1965.)
 """
 

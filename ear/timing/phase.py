@@ -1,8 +1,8 @@
-"""Where in its period the beat falls, to a fraction of a millisecond.
+"""Phase of the beat in its period, to a fraction of a millisecond.
 
-Onset strength is folded on the beat: every onset that keeps to the grid lands on one of a few sharp peaks (the beat,
-its half, its quarters). The peak's top gives the phase; which peak is the beat is chosen by weights learnt from
-charts, from what each band does there and at the fractions of a beat after it.
+Onset strength is folded on the beat: the onsets of a steady grid form a few sharp peaks (the beat, its half, its
+quarters). Each peak's top is a candidate phase; fitted weights choose among them from the strength of each band at the
+peak and at fractions of a beat after it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.onset import parabola_offset
-from ear.timing.fitted.onset_grid import BEAT_PHASE_WEIGHTS
+from ear.timing.weights import timing_weights
 
 SMOOTH_MS = 2.0
 """Standard deviation of the smoothing before peaks are sought: below the spread of real onsets about a grid."""
@@ -58,9 +58,9 @@ def smooth(folded: NDArray[np.float64], sigma_bins: float) -> NDArray[np.float64
 
 
 def beat_phases(strength: NDArray[np.float32], frame_ms: float, beat_ms: float) -> list[BeatPhase]:
-    """Candidates for the beat's phase from balanced onset strength [band, frame], likeliest first; at least one."""
+    """Candidate phases from locally normalized onset strength [band, frame], most probable first; at least one."""
     peaks, features = phase_features(strength, frame_ms, beat_ms)
-    score = features @ BEAT_PHASE_WEIGHTS
+    score = features @ timing_weights().beat_phase
     chance = np.exp(score - score.max())
     chance /= chance.sum()
     return [BeatPhase(float(peaks[i]), float(chance[i])) for i in np.argsort(-chance, kind="stable")]
@@ -69,7 +69,7 @@ def beat_phases(strength: NDArray[np.float32], frame_ms: float, beat_ms: float) 
 def phase_features(
     strength: NDArray[np.float32], frame_ms: float, beat_ms: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Times of the fold's peaks [peak] in ms and what they are judged by [peak, feature]."""
+    """Times of the fold's peaks [peak] in ms and their features [peak, feature]."""
     two_beats = fold(strength, frame_ms, 2 * beat_ms)  # [band, bin]
     two_beats = np.vstack([two_beats, two_beats.sum(axis=0)])
     half = two_beats.shape[1] // 2

@@ -1,4 +1,4 @@
-"""Red lines for music that keeps no steady tempo: a line about every bar, which follows the player without jitter.
+"""Red lines for music without a steady tempo: about one a bar, smoothed so that they follow the player without jitter.
 
     activations → tracked beats → each moved to the onset it belongs to → smoothed → bars → red lines
 
@@ -22,7 +22,7 @@ OMIT_BAR_LINE = 8
 """Effect bit of a red line within a bar."""
 
 ONSET_REACH_MS = 25.0
-"""An onset further from where the network heard the beat is another note."""
+"""An onset further than this from the network's beat is another note."""
 
 NETWORK_NOISE_MS = 8.0
 """Standard deviation of the network's beats about the notes: they come in frames of 20 ms."""
@@ -31,7 +31,7 @@ ONSET_NOISE_MS = 3.0
 """Standard deviation of onsets about the beat they mark: hands and chords are not exact."""
 
 FILLED_NOISE_MS = np.inf
-"""Beats that nobody heard say nothing."""
+"""Beats without a peak are filled in and not measured."""
 
 CLEAR_ONSET = 2.0
 """An onset counts from this many times the local mean of the onset strength."""
@@ -46,8 +46,8 @@ STEADY_MS = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LiveBeats:
-    """Beats of a live performance."""
+class RubatoBeats:
+    """Beats of an expressive performance."""
 
     time_ms: NDArray[np.float64]  # [beat], strictly increasing
     position: NDArray[np.int64]  # [beat], 1 = downbeat
@@ -55,11 +55,11 @@ class LiveBeats:
     deviation_ms: NDArray[np.float64] = field(repr=False)  # [beat], uncertainty
 
 
-def live_beats(tracked: TrackedBeats, strength: NDArray[np.float32]) -> LiveBeats:
-    """Tracked beats made exact by the onsets, from balanced onset strength [band, frame of 1 ms]."""
+def rubato_beats(tracked: TrackedBeats, strength: NDArray[np.float32]) -> RubatoBeats:
+    """Tracked beats made exact by the onsets, from locally normalized onset strength [band, frame of 1 ms]."""
     measured, noise = measure_beats(tracked, strength.sum(axis=0))
     smooth = smooth_beats(measured, noise)
-    return LiveBeats(smooth.time_ms, tracked.position, tracked.bar_length, smooth.deviation_ms)
+    return RubatoBeats(smooth.time_ms, tracked.position, tracked.bar_length, smooth.deviation_ms)
 
 
 def measure_beats(tracked: TrackedBeats, total: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -89,7 +89,7 @@ def _smoothed(total: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.convolve(total, kernel / kernel.sum(), mode="same").astype(np.float64)
 
 
-def live_lines(beats: LiveBeats) -> tuple[TimingPoint, ...]:
+def rubato_lines(beats: RubatoBeats) -> tuple[TimingPoint, ...]:
     """A red line a bar, more where the tempo bends within it; the last keeps the last interval."""
     starts = bar_starts(beats)
     points: list[TimingPoint] = []
@@ -99,7 +99,7 @@ def live_lines(beats: LiveBeats) -> tuple[TimingPoint, ...]:
     return tuple(points)
 
 
-def bar_starts(beats: LiveBeats) -> list[int]:
+def bar_starts(beats: RubatoBeats) -> list[int]:
     """Beats that begin a bar, the first beat among them if it is in the middle of one."""
     downbeats = np.flatnonzero(beats.position[:-1] == 1).tolist()
     return downbeats if downbeats and downbeats[0] == 0 else [0, *downbeats]
@@ -115,7 +115,7 @@ def _split(time_ms: NDArray[np.float64], first: int, last: int) -> list[tuple[in
     return _split(time_ms, first, middle) + _split(time_ms, middle, last)
 
 
-def stable_lines(beats: LiveBeats, tolerance_ms: float = STEADY_MS) -> tuple[TimingPoint, ...]:
+def stable_lines(beats: RubatoBeats, tolerance_ms: float = STEADY_MS) -> tuple[TimingPoint, ...]:
     """The fewest red lines that stay within `tolerance_ms` of the beats, each on a downbeat; at most one a bar."""
     starts = [*bar_starts(beats), beats.time_ms.size - 1]
     points, bar = [], 0
@@ -135,7 +135,7 @@ def _fit_error(time_ms: NDArray[np.float64], first: int, last: int) -> float:
     return float(np.abs(start + slope * beat - time_ms[first : last + 1]).max())
 
 
-def _line(beats: LiveBeats, first: int, last: int, *, omit: bool) -> TimingPoint:
+def _line(beats: RubatoBeats, first: int, last: int, *, omit: bool) -> TimingPoint:
     """The red line at beat `first` that meets beat `last`."""
     beat_ms = float(beats.time_ms[last] - beats.time_ms[first]) / (last - first)
     meter = int(beats.bar_length[first])

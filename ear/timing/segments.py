@@ -1,4 +1,4 @@
-"""Stretches of constant tempo: one for most songs, a few for songs whose tempo changes."""
+"""Segments of constant tempo: one for most songs, several where the tempo changes."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.onset import FRAME_MS
-from ear.timing.meter import Bars, Texture, beat_features, find_bars
-from ear.timing.metrical_level import choose_beat
+from ear.timing.meter import Bars, TimbreChroma, beat_features, find_bars
+from ear.timing.metrical_level import choose_level
 from ear.timing.phase import fold, smooth
 from ear.timing.stability import Steadiness, steadiness, window_ms
-from ear.timing.tempo import Tempo, beat_candidates, onset_spectrum, refine, strongest_pulse_hz
-from ear.tracker.peak_picking import HeardPeaks
+from ear.timing.tempo import Tempo, beat_candidates, onset_spectrum, refine_tempo, strongest_pulse_hz
+from ear.tracker.peak_picking import ActivationPeaks
 
-MIN_STRETCH_MS = 16_000.0
-"""Shorter stretches hold too few beats to tell a new tempo from a fill."""
+MIN_SEGMENT_MS = 16_000.0
+"""Shorter segments have too few beats to distinguish a new tempo from a fill."""
 
 ONE_TEMPO_SHARE = 0.85
-"""If this share of a song keeps to one tempo and phase, the rest is breaks and fills."""
+"""Share of a song that agrees with one tempo and phase, from which the song is one segment."""
 
 MIN_STEADY_SHARE = 0.7
-"""A further stretch is believed if this share of it keeps to its own tempo."""
+"""Share of a further segment that must agree with its own tempo."""
 
-MAX_STRETCHES = 8
-"""More changes than this are rubato, which constant stretches do not describe."""
+MAX_SEGMENTS = 8
+"""More segments are rubato, which constant tempi do not describe."""
 
 SAME_TEMPO, SAME_PHASE_MS = 3e-4, 8.0
-"""Neighbours this close in tempo and, where they meet, in phase are one stretch …"""
+"""Neighbours within these differences of tempo and of phase are one segment,"""
 
 SAME_LEVELS, TICKS = (1 / 2, 1.0, 2.0), 4
-"""… also at half or double tempo, or quarters of a beat apart: that is a doubt about the beat, not a new tempo."""
+"""also at half or double tempo, or quarters of a beat apart: such neighbours differ in metrical level alone."""
 
 OCTAVE_PENALTY = 2.0
-"""How strongly (nats an octave) a further stretch prefers the main stretch's beat level."""
+"""Nats per octave by which a further segment prefers the main segment's metrical level."""
 
 FINE_SHARE = 2e-4
 """Width of the last refinement, at the level of the beat."""
@@ -45,7 +45,7 @@ CHANCE_COHERENCE = 1.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
+class Segment:
     """Part of a song with constant tempo; times on the audio's clock."""
 
     start_ms: float
@@ -65,46 +65,46 @@ class Stretch:
         return (time_ms - self.offset_ms) % (1000 / self.tempo.hz)
 
 
-def find_stretches(
-    strength: NDArray[np.float32], song: Texture, heard: HeardPeaks | None = None
-) -> tuple[Stretch, ...]:
-    """The stretches of a song from its balanced onset strength [band, frame of 1 ms], in order, at least one.
+def find_segments(
+    strength: NDArray[np.float32], song: TimbreChroma, peaks: ActivationPeaks | None = None
+) -> tuple[Segment, ...]:
+    """The segments of a song from its locally normalized onset strength [band, frame of 1 ms], in order, at least one.
 
     They cover the song from 0 to its end; each but the first starts on a downbeat of its own.
     """
     end_ms = strength.shape[1] * FRAME_MS
-    whole, steady = _fit(strength, 0.0, end_ms, heard)
+    whole, steady = _fit(strength, 0.0, end_ms, peaks)
     if whole.steady_share < ONE_TEMPO_SHARE:
-        found = _split(strength, whole, steady, heard, whole.tempo.hz)
+        found = _split(strength, whole, steady, peaks, whole.tempo.hz)
         explained_ms = sum((part.end_ms - part.start_ms) * part.steady_share for part in found)
-        if 1 < len(found) <= MAX_STRETCHES and explained_ms > end_ms * whole.steady_share + MIN_STRETCH_MS / 2:
-            return _joined([_with_bars(part, strength, song, heard) for part in found], strength)
-    return (_with_bars(whole, strength, song, heard),)
+        if 1 < len(found) <= MAX_SEGMENTS and explained_ms > end_ms * whole.steady_share + MIN_SEGMENT_MS / 2:
+            return _joined([_with_bars(part, strength, song, peaks) for part in found], strength)
+    return (_with_bars(whole, strength, song, peaks),)
 
 
 def _fit(
     strength: NDArray[np.float32],
     start_ms: float,
     end_ms: float,
-    heard: HeardPeaks | None,
+    peaks: ActivationPeaks | None,
     main_hz: float | None = None,
-) -> tuple[Stretch, Steadiness]:
+) -> tuple[Segment, Steadiness]:
     """One tempo and phase for a part of the song; a beat level near `main_hz` is preferred if it is given."""
     part = strength[:, round(start_ms / FRAME_MS) : round(end_ms / FRAME_MS)]
     total = part.sum(axis=0)
     spectrum = onset_spectrum(part, FRAME_MS)
     pulse_hz = strongest_pulse_hz(spectrum, total.size * FRAME_MS / 1000)
-    beats = beat_candidates(spectrum, refine(total, FRAME_MS, pulse_hz).hz)
+    beats = beat_candidates(spectrum, refine_tempo(total, FRAME_MS, pulse_hz).hz)
     if main_hz is not None:
         beats = _nearer(beats, main_hz)
-    heard_here = heard.within(start_ms, end_ms) if heard else None
-    levels = choose_beat(part, FRAME_MS, beats, heard_here).levels
-    tempo = refine(total, FRAME_MS, levels[0][0], FINE_SHARE)
+    peaks_here = peaks.within(start_ms, end_ms) if peaks else None
+    levels = choose_level(part, FRAME_MS, beats, peaks_here).levels
+    tempo = refine_tempo(total, FRAME_MS, levels[0][0], FINE_SHARE)
     steady = steadiness(total, FRAME_MS, tempo.hz)
-    choice = choose_beat(part, FRAME_MS, [(tempo.hz, 1.0)], heard_here)
-    by_chance = CHANCE_COHERENCE / np.sqrt(steady.heard.size)
+    choice = choose_level(part, FRAME_MS, [(tempo.hz, 1.0)], peaks_here)
+    by_chance = CHANCE_COHERENCE / np.sqrt(steady.rhythmic.size)
     clarity = float(np.clip((tempo.coherence - by_chance) / max(0.5 - by_chance, 0.1), 0.0, 1.0))
-    fitted = Stretch(
+    fitted = Segment(
         start_ms,
         end_ms,
         tempo,
@@ -119,45 +119,47 @@ def _fit(
 
 
 def _nearer(beats: list[tuple[float, float]], main_hz: float) -> list[tuple[float, float]]:
-    """Candidates weighed by how near their level is to the main stretch's, likeliest first."""
+    """Candidates weighed by how near their level is to the main segment's, likeliest first."""
     weighed = [(hz, chance * np.exp(-OCTAVE_PENALTY * abs(np.log2(hz / main_hz)))) for hz, chance in beats]
     total = sum(chance for _, chance in weighed)
     return sorted(((hz, float(chance / total)) for hz, chance in weighed), key=lambda beat: -beat[1])
 
 
 def _split(
-    strength: NDArray[np.float32], fitted: Stretch, steady: Steadiness, heard: HeardPeaks | None, main_hz: float
-) -> list[Stretch]:
+    strength: NDArray[np.float32], fitted: Segment, steady: Steadiness, peaks: ActivationPeaks | None, main_hz: float
+) -> list[Segment]:
     """Cut out the longest run that keeps to the tempo fitted, fit it anew, and do the same on either side of it."""
     first, last = steady.longest_run()
     cut = (fitted.start_ms + window_ms(first), min(fitted.start_ms + window_ms(last), fitted.end_ms))
-    if cut[1] - cut[0] < MIN_STRETCH_MS or cut[1] - cut[0] >= fitted.end_ms - fitted.start_ms:
+    if cut[1] - cut[0] < MIN_SEGMENT_MS or cut[1] - cut[0] >= fitted.end_ms - fitted.start_ms:
         return [fitted] if fitted.steady_share >= MIN_STEADY_SHARE else []
     parts = []
     for start_ms, end_ms in ((fitted.start_ms, cut[0]), cut, (cut[1], fitted.end_ms)):
-        if end_ms - start_ms < MIN_STRETCH_MS:
+        if end_ms - start_ms < MIN_SEGMENT_MS:
             continue
-        part, part_steady = _fit(strength, start_ms, end_ms, heard, main_hz)
+        part, part_steady = _fit(strength, start_ms, end_ms, peaks, main_hz)
         if part.steady_share >= ONE_TEMPO_SHARE or (start_ms, end_ms) == cut:
             parts += [part] if part.steady_share >= MIN_STEADY_SHARE else []
         else:
-            parts += _split(strength, part, part_steady, heard, main_hz)
+            parts += _split(strength, part, part_steady, peaks, main_hz)
     return parts
 
 
-def _with_bars(stretch: Stretch, strength: NDArray[np.float32], song: Texture, heard: HeardPeaks | None) -> Stretch:
-    """The stretch with its metre and a downbeat."""
-    beat_ms = 1000 / stretch.tempo.hz
-    first_ms = stretch.start_ms + (stretch.offset_ms - stretch.start_ms) % beat_ms
-    beats = np.arange(first_ms, stretch.end_ms - beat_ms, beat_ms)
+def _with_bars(
+    segment: Segment, strength: NDArray[np.float32], song: TimbreChroma, peaks: ActivationPeaks | None
+) -> Segment:
+    """The segment with its meter and a downbeat."""
+    beat_ms = 1000 / segment.tempo.hz
+    first_ms = segment.start_ms + (segment.offset_ms - segment.start_ms) % beat_ms
+    beats = np.arange(first_ms, segment.end_ms - beat_ms, beat_ms)
     if beats.size < 2:
-        return replace(stretch, downbeat_ms=stretch.offset_ms)
-    downbeats = heard.downbeat.within(first_ms, stretch.end_ms) if heard else None
+        return replace(segment, downbeat_ms=segment.offset_ms)
+    downbeats = peaks.downbeat.within(first_ms, segment.end_ms) if peaks else None
     bars = find_bars(beat_features(strength, FRAME_MS, song, beats), downbeats, beat_ms)
-    return replace(stretch, bars=bars, downbeat_ms=first_ms + bars.downbeat * beat_ms)
+    return replace(segment, bars=bars, downbeat_ms=first_ms + bars.downbeat * beat_ms)
 
 
-def _joined(parts: list[Stretch], strength: NDArray[np.float32]) -> tuple[Stretch, ...]:
+def _joined(parts: list[Segment], strength: NDArray[np.float32]) -> tuple[Segment, ...]:
     """Neighbours that are the same beat made one, the others cut where the onsets change from one grid to the other."""
     done = [replace(parts[0], start_ms=0.0)]
     for part in parts[1:]:
@@ -173,8 +175,8 @@ def _joined(parts: list[Stretch], strength: NDArray[np.float32]) -> tuple[Stretc
     return tuple(done)
 
 
-def _same_beat(one: Stretch, other: Stretch) -> bool:
-    """Whether two stretches keep one pulse and differ, if at all, in which of its ticks they call the beat."""
+def _same_beat(one: Segment, other: Segment) -> bool:
+    """Whether two segments keep one pulse and differ, if at all, in which of its ticks they call the beat."""
     ratio = other.tempo.hz / one.tempo.hz
     if min(abs(ratio / level - 1) for level in SAME_LEVELS) > SAME_TEMPO:
         return False
@@ -183,8 +185,8 @@ def _same_beat(one: Stretch, other: Stretch) -> bool:
     return abs((apart_ms + tick_ms / 2) % tick_ms - tick_ms / 2) < SAME_PHASE_MS
 
 
-def _boundary(before: Stretch, after: Stretch, strength: NDArray[np.float32]) -> float:
-    """The downbeat of the later stretch from which the onsets keep to its grid rather than to the earlier one's."""
+def _boundary(before: Segment, after: Segment, strength: NDArray[np.float32]) -> float:
+    """The downbeat of the later segment from which the onsets keep to its grid rather than to the earlier one's."""
     low_ms = max(before.start_ms, before.end_ms - BOUNDARY_SEARCH_MS)
     high_ms = min(after.end_ms, after.start_ms + BOUNDARY_SEARCH_MS)
     frame = np.arange(round(low_ms / FRAME_MS), round(high_ms / FRAME_MS))
@@ -198,11 +200,11 @@ def _boundary(before: Stretch, after: Stretch, strength: NDArray[np.float32]) ->
     return float(downbeats[later_gain[at].argmax()])
 
 
-def _on_grid(stretch: Stretch, strength: NDArray[np.float32], frame: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How much the onsets at these frames [frame] fall where the stretch's own beat has its onsets."""
-    own = strength[:, round(stretch.start_ms / FRAME_MS) : round(stretch.end_ms / FRAME_MS)].sum(axis=0)
-    beat_ms = 1000 / stretch.tempo.hz
+def _on_grid(segment: Segment, strength: NDArray[np.float32], frame: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much the onsets at these frames [frame] fall where the segment's own beat has its onsets."""
+    own = strength[:, round(segment.start_ms / FRAME_MS) : round(segment.end_ms / FRAME_MS)].sum(axis=0)
+    beat_ms = 1000 / segment.tempo.hz
     profile = smooth(fold(own[None], FRAME_MS, beat_ms)[0], 4.0 / FRAME_MS)
     profile = (profile - profile.mean()) / (profile.std() + 1e-9)
-    phase = ((frame * FRAME_MS - stretch.start_ms) / beat_ms) % 1.0 * profile.size
+    phase = ((frame * FRAME_MS - segment.start_ms) / beat_ms) % 1.0 * profile.size
     return profile[phase.astype(np.int64) % profile.size] * strength[:, frame].sum(axis=0)

@@ -1,4 +1,4 @@
-"""Does one tempo hold? Where a fitted beat agrees with what is heard from one stretch of a song to the next."""
+"""Stability of a tempo: the windows of a song whose onsets agree with one fitted beat."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from ear.timing.tempo import FOLD_BINS, FOLD_WINDOW_S, fold_windows
 
 SPAN_WINDOWS = 2
-"""Windows of `FOLD_WINDOW_S` judged together: 8 s hold enough onsets to tell where the beat is."""
+"""Windows of `FOLD_WINDOW_S` compared together: 8 s hold enough onsets to locate the beat."""
 
 AGREE_MS = 8.0
-"""A stretch agrees when its onsets are within this of where the whole song's fold has them."""
+"""A window agrees when its onsets are within this distance of those of the whole song's fold,"""
 
 AGREE_SHARE = 0.85
-"""… or nearly as well there as where they fit best: repeated notes fit at every quarter of a beat."""
+"""and this share as well as at their best shift: repeated notes fit at every quarter of a beat."""
 
 QUIET_SHARE = 0.25
-"""Stretches with less rhythm than this share of the median say nothing."""
+"""Windows with less onset energy than this share of the median are not counted."""
 
 HARMONICS = 40
 """Harmonics of the beat that are compared."""
@@ -27,19 +27,19 @@ HARMONICS = 40
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steadiness:
-    """Agreement of each stretch of a song with one tempo and phase."""
+    """Agreement of each window of a song with one tempo and phase."""
 
     agrees: NDArray[np.bool_] = field(repr=False)  # [window]
-    heard: NDArray[np.bool_] = field(repr=False)  # [window], false where there is too little rhythm to tell
+    rhythmic: NDArray[np.bool_] = field(repr=False)  # [window], false where the onsets are too few to compare
 
     @property
     def share(self) -> float:
-        """Share of the stretches heard that agree, 0–1; 0 where nothing is heard."""
-        return float(self.agrees[self.heard].mean()) if self.heard.any() else 0.0
+        """Share of the rhythmic windows that agree, 0–1; 0 without any."""
+        return float(self.agrees[self.rhythmic].mean()) if self.rhythmic.any() else 0.0
 
     def longest_run(self) -> tuple[int, int]:
         """First window and the one after the last of the longest run with no two disagreeing windows in a row."""
-        bad = self.heard & ~self.agrees
+        bad = self.rhythmic & ~self.agrees
         breaks = np.flatnonzero(bad[:-1] & bad[1:]) if bad.size > 1 else np.zeros(0, np.int64)
         broken = np.zeros(bad.size, bool)
         broken[breaks] = broken[breaks + 1] = True
@@ -52,7 +52,7 @@ class Steadiness:
 
 
 def steadiness(total: NDArray[np.float32], frame_ms: float, hz: float) -> Steadiness:
-    """How the stretches of `total` [frame] keep to beats at `hz`; the phase is the one most of them share."""
+    """Agreement of the windows of `total` [frame] with beats at `hz`, at the phase of the whole."""
     folded = fold_windows(total, frame_ms, hz)
     harmonics = np.fft.rfft(folded - folded.mean(axis=1, keepdims=True), axis=1)
     harmonics[:, HARMONICS + 1 :] = 0.0
@@ -64,10 +64,10 @@ def steadiness(total: NDArray[np.float32], frame_ms: float, hz: float) -> Steadi
     near = round(AGREE_MS / bin_ms)
     at_zero = np.maximum(match[:, : near + 1].max(axis=1), match[:, -near:].max(axis=1) if near else -np.inf)
     energy = np.sqrt((np.abs(span) ** 2).sum(axis=1))
-    heard = energy > QUIET_SHARE * np.median(energy)
-    return Steadiness((at_zero >= AGREE_SHARE * match.max(axis=1)) & (at_zero > 0), heard)
+    rhythmic = energy > QUIET_SHARE * np.median(energy)
+    return Steadiness((at_zero >= AGREE_SHARE * match.max(axis=1)) & (at_zero > 0), rhythmic)
 
 
 def window_ms(window: int) -> float:
-    """Start of a window on the clock of the stretch that was judged."""
+    """Start of a window in ms."""
     return window * FOLD_WINDOW_S * 1000

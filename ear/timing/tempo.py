@@ -1,9 +1,9 @@
-"""Tempo from the whole song: the pulse that explains every onset from the first to the last.
+"""Tempo of a whole song: the pulse that fits all onsets.
 
 A constant tempo puts sharp lines into the spectrum of the onset strength, at multiples and simple fractions of the
 beat frequency. The pulse with the strongest comb of lines is found first, then refined until its harmonics stay in
-phase over the whole song, which fixes it to a few millionths. Which multiple of the pulse is the beat is chosen last,
-among `RATIOS`, by weights learnt from charts (`ear.timing.fitted.onset_grid`, `python -m ear.fitting.fit_timing`).
+phase over the whole song, which fixes it to a few millionths. The multiple of the pulse that is the beat is chosen last,
+among `RATIOS`, by fitted weights (`python -m ear.fitting.fit_timing`).
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.onset import OnsetStrength, parabola_offset
-from ear.timing.fitted.onset_grid import BEAT_LEVEL_WEIGHTS
+from ear.timing.weights import timing_weights
 
 MIN_BPM, MAX_BPM = 40.0, 320.0
 """Pulses searched; the beat may be a multiple, within `MIN_BEAT_BPM`–`MAX_BEAT_BPM`."""
 
 MIN_BEAT_BPM, MAX_BEAT_BPM = 50.0, 330.0
-"""Beats considered: outside, a player feels half or double."""
+"""Range of beats considered: outside, listeners feel half or double."""
 
 LEVEL_WINDOW_MS = 4000.0
-"""Onsets are weighed against the mean of this stretch, so that quiet passages count too."""
+"""Onset strength is divided by its mean over this window, so that quiet passages count too."""
 
 LEVEL_FLOOR = 0.3
-"""Share of the song's mean added to the local mean: silence is not blown up to music."""
+"""Share of the song's mean added to the local mean, so that silence is not amplified."""
 
 SPECTRUM_FRAME_MS = 4.0
 """Onset strength is summed to this step for the spectrum (up to 125 Hz)."""
@@ -41,16 +41,16 @@ LINES = (1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1, 4 / 3, 3 / 2, 2, 3, 4, 5, 
 """Spectral lines that tell a beat from its multiples, in units of the beat frequency."""
 
 LINE_FLOOR = 0.03
-"""Added to a line before its logarithm: in music there is always something between the beats, in a drum machine's pattern nothing."""
+"""Added to a line before its logarithm: a drum machine's pattern has empty lines, music has none."""
 
 TYPICAL_BPM = 160.0
-"""Centre of the learnt tempo prior's scale (not the prior itself)."""
+"""Origin of the tempo features."""
 
 FOLD_BINS = 192
 """Bins of a beat when it is folded for refinement."""
 
 FOLD_WINDOW_S = 4.0
-"""The song is folded in stretches this long; their phases are then lined up."""
+"""The song is folded in windows this long, whose phases are then aligned."""
 
 MAX_HARMONIC_HZ = 120.0
 """Harmonics up to here sharpen the refinement; above, a real onset has no phase left."""
@@ -67,7 +67,7 @@ On the `train` songs every chart with a whole BPM passes but two, and of those w
 
 @dataclass(frozen=True, slots=True)
 class Tempo:
-    """A constant tempo fitted to a whole stretch of audio."""
+    """A constant tempo fitted to a whole segment of audio."""
 
     hz: float  # beats a second
     coherence: float  # 0–1: share of the harmonics' strength that stays in phase from start to end
@@ -90,7 +90,7 @@ class Spectrum:
         return np.interp(hz / self.bin_hz, np.arange(line.size), line)
 
 
-def balanced(onset: OnsetStrength) -> NDArray[np.float32]:
+def locally_normalized(onset: OnsetStrength) -> NDArray[np.float32]:
     """Onset strength [band, frame] divided by its local mean, so that bands and passages weigh alike."""
     window = max(1, round(LEVEL_WINDOW_MS / onset.frame_ms))
     out = np.empty(onset.strength.T.shape, np.float32)
@@ -105,7 +105,7 @@ def balanced(onset: OnsetStrength) -> NDArray[np.float32]:
 
 
 def onset_spectrum(strength: NDArray[np.float32], frame_ms: float) -> Spectrum:
-    """Spectrum of balanced onset strength [band, frame], with the sum of the bands as a last row."""
+    """Spectrum of locally normalized onset strength [band, frame], with the sum of the bands as a last row."""
     step = max(1, round(SPECTRUM_FRAME_MS / frame_ms))
     count = strength.shape[1] // step
     coarse = strength[:, : count * step].reshape(len(strength), count, step).mean(axis=2)
@@ -130,14 +130,14 @@ def strongest_pulse_hz(spectrum: Spectrum, duration_s: float) -> float:
 def beat_candidates(spectrum: Spectrum, pulse_hz: float) -> list[tuple[float, float]]:
     """(beat frequency, probability) of the pulse's multiples, likeliest first."""
     hz, features = candidate_features(spectrum, pulse_hz)
-    score = features @ BEAT_LEVEL_WEIGHTS
+    score = features @ timing_weights().beat_level
     chance = np.exp(score - score.max())
     chance /= chance.sum()
     return [(float(hz[i]), float(chance[i])) for i in np.argsort(-chance, kind="stable")]
 
 
 def candidate_features(spectrum: Spectrum, pulse_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Multiples of the pulse that may be the beat [candidate], in Hz, and what they are judged by."""
+    """Multiples of the pulse that may be the beat [candidate] in Hz, and their features [candidate, feature]."""
     hz = np.array([pulse_hz * ratio for ratio in RATIOS if MIN_BEAT_BPM <= 60 * pulse_hz * ratio <= MAX_BEAT_BPM])
     return hz, np.array([_level_features(spectrum, float(one)) for one in hz])
 
@@ -150,18 +150,18 @@ def _level_features(spectrum: Spectrum, beat_hz: float) -> NDArray[np.float64]:
     return np.concatenate([*bands, [octave, octave**2, abs(octave)]])
 
 
-def refine(total: NDArray[np.float32], frame_ms: float, hz: float, search_share: float = REFINE_SHARE) -> Tempo:
+def refine_tempo(total: NDArray[np.float32], frame_ms: float, hz: float, search_share: float = REFINE_SHARE) -> Tempo:
     """The tempo within `search_share` of `hz` whose harmonics stay most in phase over `total` [frame]."""
     harmonics, middle_s = _windowed_harmonics(total, frame_ms, hz)  # [window, harmonic], [window]
     span_s = max(float(np.ptp(middle_s)), FOLD_WINDOW_S)
     step = 1.0 / (harmonics.shape[1] * span_s * 6)
     shifts = np.arange(-np.ceil(search_share * hz / step), np.ceil(search_share * hz / step) + 1) * step
-    coherence = _coherence(harmonics, middle_s, shifts)
+    coherence = _phase_coherence(harmonics, middle_s, shifts)
     best = int(coherence.argmax())
     fitted = hz + float(shifts[best]) + parabola_offset(coherence, best) * step
     snapped = round(60 * fitted) / 60
     drift_ms = abs(fitted / snapped - 1) * total.size * frame_ms
-    kept = _coherence(harmonics, middle_s, np.array([snapped - hz]))[0] if drift_ms <= SNAP_DRIFT_MS else 0.0
+    kept = _phase_coherence(harmonics, middle_s, np.array([snapped - hz]))[0] if drift_ms <= SNAP_DRIFT_MS else 0.0
     if kept >= SNAP_COHERENCE * coherence[best]:
         return Tempo(snapped, float(kept))
     return Tempo(fitted, float(coherence[best]))
@@ -191,7 +191,7 @@ def fold_windows(total: NDArray[np.float32], frame_ms: float, hz: float) -> NDAr
     return (here + there).astype(np.float64).reshape(-1, FOLD_BINS)
 
 
-def _coherence(
+def _phase_coherence(
     harmonics: NDArray[np.complex128], middle_s: NDArray[np.float64], shift_hz: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """0–1 for each shift of the beat frequency: harmonics summed with their phases over their sum without."""

@@ -1,11 +1,11 @@
-"""The beat network: activations, peaks, the dynamic Bayesian network that tracks them, metrics."""
+"""The beat network: activations, their peaks, the dynamic Bayesian network (DBN) that tracks beats, metrics."""
 
 __all__ = [
-    "beats",
     "checkpoint",
     "dbn",
     "dbn_kernels",
     "download",
+    "interface",
     "metrics",
     "onnx_graph",
     "onnx_runner",

@@ -3,7 +3,7 @@
 Finding one needs no torch: an `.onnx` file runs without it.
 
 bundled            ear/weights/beat_this.safetensors, trained by this project (docs/ear.md is its model card)
-final0, small0 …   the official ones, downloaded on first use to the user's cache
+final0, small0 …   the pretrained ones of the Beat This authors, downloaded on first use to the user's cache
 a path             .safetensors (ours), .ckpt (Beat This's own, or `ear.finetune`'s), .onnx (`ear.finetune`'s)
 """
 
@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from ear.tracker.download import OFFICIAL_NAMES, official_checkpoint
+from ear.tracker.download import PRETRAINED_NAMES, pretrained_checkpoint
+from ear.tracker.interface import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS
 from runtime.atomic_write import replacing, save_bytes
 from runtime.errors import CheckpointError
 
@@ -45,9 +46,7 @@ CONFIG_BOUNDS: dict[str, tuple[float, float]] = {
     "head_dim": (4, 256),
     "stem_dim": (1, 256),
 }
-"""What a stranger's checkpoint may make us allocate."""
-
-DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS = 1500, (50, 6000)
+"""Range accepted for each argument of the network: a stranger's file must not exhaust memory."""
 
 FLAGS = ("sum_head", "partial_transformers")
 
@@ -56,13 +55,13 @@ def find_checkpoint(name: str) -> Path:
     """The file of a checkpoint given by name or path; official ones are downloaded when they are not in the cache."""
     if name == "bundled":
         path = BUNDLED
-    elif name in OFFICIAL_NAMES:
-        return official_checkpoint(name)
+    elif name in PRETRAINED_NAMES:
+        return pretrained_checkpoint(name)
     else:
         path = Path(name)
         if path.suffix.lower() not in SUFFIXES:
             raise CheckpointError(
-                f"{name}: no checkpoint of that name; give bundled, {', '.join(OFFICIAL_NAMES)} "
+                f"{name}: no checkpoint of that name; give bundled, {', '.join(PRETRAINED_NAMES)} "
                 f"or a file ({', '.join(SUFFIXES)})"
             )
     try:
@@ -95,7 +94,7 @@ def load_config(path: Path) -> dict[str, Any]:
 
 
 def window_frames_of(path: Path) -> int:
-    """Frames that a checkpoint's network should see at a time: what it was trained on, 1500 where it does not say."""
+    """Window length a checkpoint was trained on, in frames; 1500 where it does not say."""
     frames = read_checkpoint(path)[0].get("window_frames", DEFAULT_WINDOW_FRAMES)
     low, high = WINDOW_BOUNDS
     if not isinstance(frames, int) or not low <= frames <= high:

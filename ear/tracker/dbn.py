@@ -1,9 +1,9 @@
 """A consistent sequence of beats, and of bars, from a beat network's activations.
 
-Beats are the sequence that maximises the sum over its beats of the log odds of a beat there, less a cost for every
-change of the interval between beats (exponential in its log ratio, as in the bar-pointer model of Krebs, Böck & Widmer,
+Beats are the sequence that maximises the sum of its beats' log-odds, less a cost for every change of the interval
+between beats (exponential in its log ratio, as in the bar-pointer model of Krebs, Böck & Widmer,
 "An efficient state-space model for joint tempo and meter tracking", ISMIR 2015). Bars are then decoded along these
-beats: each bar has two to seven beats, and rarely another number than the last. Beats the network missed are filled in.
+beats: each bar has two to seven beats, and rarely another number than the last. Beats without a peak are filled in.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from ear.tracker.dbn_kernels import best_beats, trace_back
 from ear.tracker.peak_picking import Peaks, find_peaks, log_odds, nearest_index
 
 if TYPE_CHECKING:
-    from ear.tracker.tracker import BeatActivations
+    from ear.tracker.interface import BeatActivations
 
 TRACKING_FPS = 100.0
 """Frames a second of the tracker: at 320 BPM a beat has 19."""
 
 SLOWEST_BPM, FASTEST_BPM = 30.0, 320.0
-"""Intervals tracked; live music lingers."""
+"""Range of tempi tracked."""
 
 CHANGE_COSTS = (4.0, 10.0, 40.0)
-"""Nats for an interval e times as long or short, from rubato to a drum machine; the likeliest is taken."""
+"""Cost in nats of an interval e times as long or short, from rubato to a drum machine; the most probable is chosen."""
 
 STEADY_SHARE = 0.3
-"""Share of the likelihood of the changes that counts when the cost is chosen: evidence is shared between frames.
-Both were chosen on simulated activations of 60 rendered pieces."""
+"""Weight of the likelihood of the changes when the cost is chosen: the evidence of neighbouring frames is not
+independent. Both were chosen on simulated activations of 60 rendered pieces."""
 
-LIVE_BPM, TEMPO_COST = 90.0, 0.6
-"""Typical tempo of live music, and nats a beat for each squared octave away from it: weak networks hear half beats too.
+RUBATO_BPM, TEMPO_COST = 90.0, 0.6
+"""Centre of the tempo prior, and its cost in nats a beat for each squared octave: weak networks respond to half beats.
 Chosen of .3, .6, .8 and 1 on 32 rubato performances that the network was not trained on."""
 
 LOG_ODDS_LIMIT = 4.0
-"""A network is never surer than this of one frame."""
+"""Bound of the evidence of one frame."""
 
 TYPICAL_SHARE, MIN_THRESHOLD, MAX_THRESHOLD = 1 / 3, 0.02, 0.5
-"""A beat is as likely as not where the activation is this share of the song's typical peak, within these bounds:
-a network unsure of a whole style still hears where its beats are likeliest."""
+"""The evidence is 0 at this share of the song's typical peak, within these bounds, so that a network that is unsure of a
+style is read relative to itself."""
 
 SNAP_S = 0.035
-"""A tracked beat is moved to an activation peak this near."""
+"""A tracked beat is moved to an activation peak within this distance."""
 
 MIN_FRAMES = 100
-"""Activations shorter than this, 2 s, hold no beats to track."""
+"""Shorter activations (2 s) are not tracked."""
 
 METERS = (2, 3, 4, 5, 6, 7)
 METER_COST = {2: 0.3, 3: 0.3, 4: 0.0, 5: 1.0, 6: 0.6, 7: 1.2}
-"""Nats a bar against metres that are rare."""
+"""Cost of each meter in nats a bar."""
 
 METER_CHANGE_COST = 5.0
-"""Nats for a bar of another length than the last."""
+"""Cost in nats of a change of meter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ class TrackedBeats:
 
 
 def track_beats(activations: BeatActivations) -> TrackedBeats:
-    """The beats and bars of a song; silence is filled with beats as well. Needs `MIN_FRAMES` of activations."""
+    """The beats and bars of a song, silences included. Needs `MIN_FRAMES` of activations."""
     peaks = find_peaks(activations.beat, activations.frames_per_s)
     frame = _track(activations.beat, activations.frames_per_s, peaks.typical)
     time_ms, support = _snapped(frame.astype(np.float64) * (1000 / TRACKING_FPS), peaks)
@@ -80,7 +80,7 @@ def track_beats(activations: BeatActivations) -> TrackedBeats:
 
 
 def threshold(typical: float) -> float:
-    """Activation at which a beat is as likely as not, in a song whose clear peaks are of this strength."""
+    """Activation at which the evidence is 0, in a song with typical peaks of this strength."""
     return float(np.clip(TYPICAL_SHARE * typical, MIN_THRESHOLD, MAX_THRESHOLD))
 
 
@@ -104,10 +104,10 @@ class _Track:
 
 
 def _best_track(evidence: NDArray[np.float32], interval: NDArray[np.int64], change_cost: float) -> _Track:
-    """The best beats for one readiness to change the tempo; its density over changes makes the readinesses comparable."""
+    """The best beats for one cost of tempo changes; the normalised likelihood makes the costs comparable."""
     score = np.empty((evidence.size, interval.size), np.float32)
     source = np.empty((evidence.size, interval.size), np.int16)
-    octaves = np.log2(60 * TRACKING_FPS / interval / LIVE_BPM)
+    octaves = np.log2(60 * TRACKING_FPS / interval / RUBATO_BPM)
     worth = (-TEMPO_COST * octaves**2).astype(np.float32)
     best_beats(evidence, interval, np.log(interval).astype(np.float32), worth, change_cost, score, source)
     beats = np.empty(evidence.size, np.int64)
@@ -137,7 +137,7 @@ def _downbeat_evidence(
 def decode_bars(evidence: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Position in the bar (1 = downbeat) and length of the bar of each beat, from log odds of a downbeat [beat].
 
-    Viterbi over (metre, position); odds are halved so that a downbeat heard and one not heard weigh alike.
+    Viterbi over (meter, position); log-odds are halved so that a downbeat and its absence weigh alike.
     """
     states = [(meter, position) for meter in METERS for position in range(1, meter + 1)]
     first = np.array([position == 1 for _, position in states])
@@ -145,7 +145,7 @@ def decode_bars(evidence: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArr
     emission = 0.5 * np.where(first, evidence[:, None], -evidence[:, None]) - cost
     last_of = [k for k, (meter, position) in enumerate(states) if position == meter]
     first_of = [k for k, (_, position) in enumerate(states) if position == 1]
-    change = METER_CHANGE_COST * (1 - np.eye(len(METERS)))  # [metre before, metre]
+    change = METER_CHANGE_COST * (1 - np.eye(len(METERS)))  # [meter before, meter]
     score, source = emission[0].copy(), np.zeros((len(evidence), len(states)), np.int64)
     for beat in range(1, len(evidence)):
         before = np.roll(np.arange(len(states)), 1)  # within a bar the state before is the one before in the list

@@ -8,10 +8,10 @@ from numba import njit
 def best_beats(evidence, interval, log_interval, worth, change_cost, score, source):  # type: ignore[no-untyped-def]
     """Fill `score` and `source` by dynamic programming.
 
-    evidence: [frame] float32, what a beat there is worth; interval: [interval] int64 frames, increasing, and
-    log_interval: [interval] float32; worth: [interval] float32, what a beat this far from the last one gains or loses.
-    score: [frame, interval] float32: the most that beats ending with one at this frame are worth to a *next* interval,
-    that is less `change_cost` for every unit of change of its logarithm; source: [frame, interval] int16: the interval
+    evidence: [frame] float32, gain of a beat there; interval: [interval] int64 frames, increasing, and
+    log_interval: [interval] float32; worth: [interval] float32, gain of a beat at this distance from the last.
+    score: [frame, interval] float32: the highest gain of beats that end at this frame and continue with a *next*
+    interval, less `change_cost` for every unit of change of its logarithm; source: [frame, interval] int16: the interval
     between the last two of those beats.
     """
     frames, count = score.shape

@@ -1,4 +1,4 @@
-"""The official Beat This checkpoints: downloaded on first use to the user's cache, and checked by SHA-256.
+"""Pretrained Beat This checkpoints of its authors: downloaded on first use to the user's cache, checked by SHA-256.
 
 Address and names are those of `beat_this` (README, `beat_this/inference.py`). `final*`: trained on all data but GTZAN;
 `small*`: the same with 2 M parameters; `single_final*`: without the downbeat sum; `fold*`: cross-validation.
@@ -21,9 +21,9 @@ SHA256 = {
     "final0": "8c328b45f59d8dd3dff219253ff6a8d6482be57d0133a29140e2febbf8eb8331",
     "small0": "6074be2c4d490c5f6101fcc374a1ec72ae93456e23bb6019783b849f5dc7d47b",
 }
-"""Known contents. The others are pinned to what the first download brought."""
+"""Known contents. The other checkpoints are pinned to the contents of their first download."""
 
-OFFICIAL_NAMES = (
+PRETRAINED_NAMES = (
     *(f"{kind}{seed}" for kind in ("final", "small", "single_final") for seed in range(3)),
     *(f"fold{fold}" for fold in range(8)),
 )
@@ -35,8 +35,8 @@ TIMEOUT_S = 30.0
 BLOCK_BYTES = 1 << 16
 
 
-def official_checkpoint(name: str, base_url: str = BASE_URL, cache: Path | None = None) -> Path:
-    """The cached file of an official checkpoint, downloaded and checked when it is not there. Raises CheckpointError."""
+def pretrained_checkpoint(name: str, base_url: str = BASE_URL, cache: Path | None = None) -> Path:
+    """The cached file of a pretrained checkpoint, downloaded and checked where it is missing. Raises CheckpointError."""
     path = (cache or cache_folder()) / f"beat_this-{name}.ckpt"
     pin = path.with_suffix(".sha256")
     expected = SHA256.get(name) or (pin.read_text("ascii").strip() if pin.is_file() else None)

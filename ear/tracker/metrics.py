@@ -1,4 +1,4 @@
-"""How well beats are found: the F-measure within ±20 ms of one-to-one matches."""
+"""F-measure of beats within ±20 ms, by one-to-one matches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.tracker.beats import HeardBeats
+from ear.tracker.peak_picking import PickedBeats
 
 WINDOW_MS = 20.0
 
@@ -22,20 +22,20 @@ class BeatScore:
 
 
 def score_beats(
-    heard: HeardBeats, beat_ms: NDArray[np.float64], is_downbeat: NDArray[np.bool_], window_ms: float = WINDOW_MS
+    picked: PickedBeats, beat_ms: NDArray[np.float64], is_downbeat: NDArray[np.bool_], window_ms: float = WINDOW_MS
 ) -> BeatScore:
-    """Score heard beats against the true ones."""
-    pairs = match(heard.beat_ms, beat_ms, window_ms)
-    errors = heard.beat_ms[pairs[:, 0]] - beat_ms[pairs[:, 1]]
+    """Score picked beats against the true ones."""
+    pairs = match(picked.beat_ms, beat_ms, window_ms)
+    errors = picked.beat_ms[pairs[:, 0]] - beat_ms[pairs[:, 1]]
     return BeatScore(
-        f_measure(heard.beat_ms, beat_ms, window_ms),
-        f_measure(heard.beat_ms[heard.is_downbeat], beat_ms[is_downbeat], window_ms) if is_downbeat.any() else np.nan,
+        f_measure(picked.beat_ms, beat_ms, window_ms),
+        f_measure(picked.beat_ms[picked.is_downbeat], beat_ms[is_downbeat], window_ms) if is_downbeat.any() else np.nan,
         float(np.median(errors)) if errors.size else np.nan,
     )
 
 
 def f_measure(found: NDArray[np.float64], true: NDArray[np.float64], window_ms: float = WINDOW_MS) -> float:
-    """Harmonic mean of precision and recall; 1 where there is nothing to find and nothing was found."""
+    """Harmonic mean of precision and recall; 1 where both are empty."""
     if not found.size and not true.size:
         return 1.0
     return 2 * len(match(found, true, window_ms)) / (found.size + true.size)

@@ -37,7 +37,7 @@ def beat_graph(arrays: Mapping[str, NDArray[Any]], sum_head: bool = True) -> Gra
         x = _fed_forward(net, f"transformer_blocks.layers.{layer}.1", x)
         layer += 1
     x = _norm(net, "transformer_blocks.norm.gamma", x)
-    summed = np.array([[1.0, float(sum_head)], [0.0, 1.0]])  # [told, heard]
+    summed = np.array([[1.0, float(sum_head)], [0.0, 1.0]])  # [output, head]
     weight, bias = (summed @ arrays[f"task_heads.beat_downbeat_lin.{kind}"] for kind in ("weight", "bias"))
     logits = net.add(net.graph.op("MatMul", x, net.graph.constant(weight.T)), net.graph.constant(bias))
     net.graph.output(net.transpose(logits, 0, 2, 1), OUTPUT, ["batch", 2, "frames"])

@@ -1,4 +1,4 @@
-"""Beat This on onnxruntime: CPU, CUDA, ROCm or DirectML, without torch's GPU builds."""
+"""Beat This on onnxruntime: CPU, CUDA, ROCm or DirectML, without torch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.tracker.checkpoint import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS, read_checkpoint, window_frames_of
+from ear.tracker.checkpoint import read_checkpoint, window_frames_of
+from ear.tracker.interface import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS, OpenedNetwork
 from ear.tracker.onnx_graph import INPUT, OUTPUT, beat_graph
-from ear.tracker.tracker import OpenedNetwork
 from runtime.atomic_write import save_bytes
 from runtime.errors import CheckpointError
 from runtime.onnx.session import open_session
@@ -25,7 +25,7 @@ WINDOW_KEY = "window_frames"
 
 
 def open_onnx(path: Path, device: str = "auto") -> OpenedNetwork:
-    """The network of a checkpoint on onnxruntime; what is not `.onnx` is exported in memory."""
+    """The network of a checkpoint on onnxruntime; a checkpoint of another format is converted in memory."""
     content = path.read_bytes() if path.suffix.lower() == ".onnx" else _exported(path)
     opened = open_session(content, device, str(path))
     session = opened.session
@@ -41,7 +41,7 @@ def open_onnx(path: Path, device: str = "auto") -> OpenedNetwork:
 
 
 def export_onnx(network: BeatThis, path: Path, window_frames: int = DEFAULT_WINDOW_FRAMES) -> None:
-    """Write a network as `.onnx` that takes any number of frames; half a file is never left under its name."""
+    """Write a network as `.onnx` that takes any number of frames; the file is replaced atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_bytes(path, onnx_bytes(network, window_frames))
 
@@ -55,7 +55,7 @@ def onnx_bytes(network: BeatThis, window_frames: int = DEFAULT_WINDOW_FRAMES) ->
 
 
 def _exported(path: Path) -> bytes:
-    """The same of a checkpoint; `.safetensors` needs no torch."""
+    """A checkpoint as the bytes of an `.onnx` file; `.safetensors` needs no torch."""
     config, arrays = read_checkpoint(path)
     return _file(arrays, bool(config.get("sum_head", True)), window_frames_of(path))
 

@@ -10,7 +10,7 @@ from beat_this.model.beat_tracker import BeatThis
 from numpy.typing import NDArray
 
 from ear.tracker.checkpoint import load_network, window_frames_of
-from ear.tracker.tracker import OpenedNetwork, RunWindow
+from ear.tracker.interface import OpenedNetwork, RunWindow
 from runtime.training.device import pick_device
 
 

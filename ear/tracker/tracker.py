@@ -1,16 +1,16 @@
-"""Run a Beat This network over a whole song: how likely each frame is a beat and a downbeat.
+"""Run a Beat This network over a whole song: the probability of a beat and of a downbeat in each frame.
 
     tracker = load_beat_tracker()                  # the bundled weights
     activations = tracker(load_audio(path))        # 50 frames a second
-    beats = pick_beats(activations)                # ear.tracker.beats
+    beats = pick_beats(activations)                # ear.tracker.peak_picking
 
 Network and windows are those of `beat_this` (Foscarin, Schlüter, Widmer: Beat This! Accurate beat tracking without
-DBN postprocessing, ISMIR 2024); its own inference module is not used, since that needs torchaudio.
+DBN postprocessing, ISMIR 2024). The library's own inference module needs torchaudio and is not used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,36 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.decode import SAMPLE_RATE, Audio
-from ear.audio.spectrogram import BEAT_THIS_FRAMES_PER_SECOND, beat_this_mel
+from ear.audio.spectrogram import beat_this_mel
 from ear.tracker.checkpoint import find_checkpoint
+from ear.tracker.interface import (
+    BORDER_FRAMES,
+    DEFAULT_WINDOW_FRAMES,
+    BeatActivations,
+    OpenedNetwork,
+    RunWindow,
+)
 from runtime.onnx.backend import Library, choose_library
-
-Logits = NDArray[np.float32]
-RunWindow = Callable[[NDArray[np.float32]], Logits]
-"""Spectrogram [frame, 128] to logits [2, frame] (beat, downbeat), for one window."""
-
-WINDOW_FRAMES = 1500
-"""Frames a network sees at a time, 30 s, where its checkpoint does not say otherwise: Beat This's own training length."""
-
-BORDER_FRAMES = 6
-"""Frames at a window's edges that are thrown away: training gave them no gradient (twice the loss's tolerance)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BeatActivations:
-    """What the network hears: probabilities in 0–1; frame k is centred on k / frames_per_s seconds."""
-
-    beat: NDArray[np.float32] = field(repr=False)  # [frame]
-    downbeat: NDArray[np.float32] = field(repr=False)  # [frame]
-    frames_per_s: float = BEAT_THIS_FRAMES_PER_SECOND
-
-
-class OpenedNetwork(NamedTuple):
-    """A network on a device, ready to run; longer windows than it was trained on make it worse."""
-
-    run_window: RunWindow
-    device: str
-    window_frames: int = WINDOW_FRAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +44,7 @@ class BeatTracker:
         return self.network.device
 
     def __call__(self, audio: Audio) -> BeatActivations:
-        """Activations of a whole song, which is decoded at 22,050 Hz (as `load_audio` does) or resampled to it."""
+        """Activations of a whole song; audio at another rate than 22,050 Hz is resampled."""
         mel = beat_this_mel(_at_network_rate(audio))
         return activations_of(mel, self.network.run_window, self.network.window_frames)
 
@@ -87,11 +67,11 @@ def load_beat_tracker(checkpoint: str = "bundled", backend: str = "auto", device
 
 
 def activations_of(
-    mel: NDArray[np.float32], run_window: RunWindow, window_frames: int = WINDOW_FRAMES
+    mel: NDArray[np.float32], run_window: RunWindow, window_frames: int = DEFAULT_WINDOW_FRAMES
 ) -> BeatActivations:
     """Activations of a spectrogram [frame, 128] of any length, from overlapping windows."""
     logits = np.full((2, len(mel)), -np.inf, np.float32)
-    for window in reversed(list(windows(len(mel), window_frames))):  # where windows overlap, the earlier one counts
+    for window in reversed(list(windows(len(mel), window_frames))):  # of overlapping windows the earlier one counts
         padded = np.pad(mel[window.first : window.last], ((window.left, window.right), (0, 0)))
         found = run_window(padded)[:, BORDER_FRAMES : len(padded) - BORDER_FRAMES]
         start = window.first - window.left + BORDER_FRAMES
@@ -101,7 +81,7 @@ def activations_of(
 
 
 class Window(NamedTuple):
-    """Frames [first, last) of the song, with `left` and `right` frames of silence around."""
+    """Frames [first, last) of the song, padded with `left` and `right` frames of silence."""
 
     first: int
     last: int
@@ -109,8 +89,8 @@ class Window(NamedTuple):
     right: int
 
 
-def windows(frames: int, length: int = WINDOW_FRAMES) -> Iterator[Window]:
-    """Windows of `length` that cover a song but for their borders; the last is moved back to be full."""
+def windows(frames: int, length: int = DEFAULT_WINDOW_FRAMES) -> Iterator[Window]:
+    """Windows of `length` whose inner frames cover a song; the last window is moved back so that it is full."""
     usable = length - 2 * BORDER_FRAMES
     starts = np.arange(-BORDER_FRAMES, max(frames - BORDER_FRAMES, 1 - BORDER_FRAMES), usable)
     if frames > usable:

@@ -49,7 +49,7 @@ TARGET_REACH = 2.0
 
 
 class BeatBatch(NamedTuple):
-    """Stretches of equal length. Targets are 1 at a beat's time and fall to 0 at `TARGET_REACH` frames; `*_known` is 0 where the source is silent."""
+    """Stretches of equal length. Targets are 1 at a beat's time and fall to 0 at `TARGET_REACH` frames; `*_known` is 0 where the source has no labels."""
 
     mel: Tensor  # [batch, frame, band]
     beat: Tensor  # [batch, frame]
@@ -158,7 +158,7 @@ def altered(stretch: Stretch, rng: np.random.Generator) -> Stretch:
 
 
 def collate(stretches: Sequence[Stretch], frames: int) -> BeatBatch:
-    """Stretches as one batch; what is missing at the end is silence that nothing is known about."""
+    """Stretches as one batch, padded with unlabelled silence."""
     size = len(stretches)
     mel = np.zeros((size, frames, BEAT_THIS_BANDS), np.float32)
     beat, downbeat, beat_known, downbeat_known = np.zeros((4, size, frames), np.float32)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import torch.nn.functional as functional
 from torch import Tensor
 
+from ear.tracker.interface import BORDER_FRAMES
 from ear.training.batches import BeatBatch
 
-EDGE_FRAMES = 6
-"""Frames at both ends that do not count: their music is cut off (`ear.tracker.tracker.BORDER_FRAMES`)."""
-
 POSITIVE_WEIGHT = {"beat": 2.0, "downbeat": 4.0}
-"""A beat's frames count more than others, being fewer."""
+"""Weight of frames at a beat: they are few."""
 
 
 def beat_loss(logits: dict[str, Tensor], batch: BeatBatch) -> dict[str, Tensor]:
-    """Losses of beats and downbeats, weighted cross-entropies over the frames that are known."""
-    inner = slice(EDGE_FRAMES, -EDGE_FRAMES)
+    """Weighted cross-entropies of beats and downbeats over the labelled frames."""
+    inner = slice(BORDER_FRAMES, -BORDER_FRAMES)  # the context of edge frames is cut off
     pairs = {"beat": (batch.beat, batch.beat_known), "downbeat": (batch.downbeat, batch.downbeat_known)}
     losses = {}
     for name, (target, known) in pairs.items():

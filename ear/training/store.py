@@ -36,7 +36,7 @@ MAX_NAME = 80
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BeatPiece:
-    """What one piece sounds like and where its beats are, in audio time."""
+    """Spectrogram and beats of one piece, in audio time."""
 
     name: str
     group: str  # what kind of source, for the figures: osu, stepmania, pop piano, …

@@ -1,9 +1,8 @@
 """Train a beat network on a dataset of `ear.dataset` and `ear.corpora.render_midi`; the command is `ear.finetune`.
 
 Minimises the binary cross-entropy of beats and downbeats per frame. Targets fall off linearly within two frames of the true time,
-so that the peak's shape says where between two frames a beat is. What is shipped is an exponential average of
-the weights. The run folder holds `config.json`, `state.pt` (to go on from), `best.safetensors`, `best.ckpt`, `best.onnx` and the TensorBoard
-log; the same command goes on where it stopped.
+so that the peak's shape locates a beat between two frames. The checkpoints hold an exponential average of the weights. The run folder holds `config.json`, `state.pt` (to go on from), `best.safetensors`, `best.ckpt`, `best.onnx` and the TensorBoard
+log; the same command resumes.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from beat_this.model.beat_tracker import BeatThis
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from ear.tracker.beats import pick_beats
 from ear.tracker.checkpoint import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
 from ear.tracker.metrics import score_beats
 from ear.tracker.onnx_runner import export_onnx
+from ear.tracker.peak_picking import pick_beats
 from ear.tracker.torch_runner import window_runner
 from ear.tracker.tracker import activations_of
 from ear.training.batches import BeatBatch, batches
@@ -44,11 +43,11 @@ SMALL: dict[str, Any] = {
     "n_layers": 3,
     "partial_transformers": False,
 }
-"""Architecture of the bundled network, 265,000 parameters: per minute on one core it learnt twice as much as the same with 128
+"""Architecture of the bundled network, 265,000 parameters: per minute on one core it learns twice as much as the same with 128
 dimensions and four layers (docs/LOG.md)."""
 
 VAL_FRAMES = 3000
-"""Validation hears at most this much of a piece, one minute."""
+"""At most this much of a piece is validated, one minute."""
 
 DECAY_SHARE = 0.6
 """Share of the steps, at the end, in which the learning rate falls to nothing."""
@@ -85,7 +84,7 @@ class TrainConfig:
 
 @dataclass
 class State:
-    """What a run must remember to go on: saved as `state.pt`."""
+    """State of a run, saved as `state.pt` for resuming."""
 
     network: BeatThis
     average: dict[str, Tensor]
@@ -106,7 +105,7 @@ class State:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from what `saved` gave."""
+        """Restore a state that `saved` returned."""
         self.network.load_state_dict(saved["network"])
         for optimizer, content in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(content)
@@ -259,11 +258,11 @@ def validate(network: BeatThis, pieces: Sequence[BeatPiece], window_frames: int)
         first = max(0, min(int(piece.first_ms / 20), len(piece.mel) - VAL_FRAMES))
         start_ms, end_ms = first * 20.0, min(piece.last_ms, (first + VAL_FRAMES) * 20.0)
         activations = activations_of(as_mel(piece.mel[first : first + VAL_FRAMES]), run_window, window_frames)
-        heard = pick_beats(activations)
-        kept = slice(*np.searchsorted(heard.beat_ms + start_ms, [max(start_ms, piece.first_ms), end_ms]))
-        heard = type(heard)(heard.beat_ms[kept] + start_ms, heard.is_downbeat[kept], heard.strength[kept])
+        picked = pick_beats(activations)
+        kept = slice(*np.searchsorted(picked.beat_ms + start_ms, [max(start_ms, piece.first_ms), end_ms]))
+        picked = type(picked)(picked.beat_ms[kept] + start_ms, picked.is_downbeat[kept], picked.strength[kept])
         true = slice(*np.searchsorted(piece.beat_ms, [max(start_ms, piece.first_ms), end_ms]))
-        score = score_beats(heard, piece.beat_ms[true], piece.is_downbeat[true])
+        score = score_beats(picked, piece.beat_ms[true], piece.is_downbeat[true])
         found.setdefault(piece.group, []).append((score.beat_f, score.downbeat_f if piece.has_downbeats else np.nan))
     scores: dict[str, float] = {}
     for group, pairs in sorted(found.items()):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bench.beat_figures import f_measure
 from ear.tracker.dbn import decode_bars, track_beats
 from ear.tracker.dbn_kernels import best_beats, trace_back
-from ear.tracker.peak_picking import Peaks, agreement, beat_agreement, find_peaks, heard_peaks, nearest_index
+from ear.tracker.peak_picking import Peaks, activation_peaks, agreement, beat_agreement, find_peaks, nearest_index
 from tests.ear_activations import activations_of
 
 
@@ -152,6 +152,6 @@ def test_nearest_index() -> None:
 
 def test_both_activations_are_picked() -> None:
     beat_ms = np.arange(500.0, 9000.0, 500.0)
-    heard = heard_peaks(activations_of(beat_ms, positions(beat_ms.size), 9500.0, missed=0.0, half_beats=0.0))
+    heard = activation_peaks(activations_of(beat_ms, positions(beat_ms.size), 9500.0, missed=0.0, half_beats=0.0))
     assert (heard.beat.strength > 0.5).sum() == beat_ms.size
     assert (heard.downbeat.strength > 0.5).sum() == 5

@@ -20,30 +20,32 @@ from ear.fitting.fit_level import (
     folds_of,
     grids_of,
     held_out_shares,
-    learn,
     main,
+    report_of,
 )
 from ear.fitting.softmax import Example
-from ear.timing.fitted import metrical_level as fitted
-from ear.timing.grid_features import HEARD_FEATURES, heard_features, steady_beats
+from ear.timing.grid_features import PEAK_FEATURES, peak_features, steady_beats
 from ear.timing.meter import find_bars
-from ear.timing.tempo import balanced
-from ear.tracker.peak_picking import HeardPeaks, Peaks, heard_peaks
+from ear.timing.tempo import locally_normalized
+from ear.timing.weights import timing_weights
+from ear.tracker.peak_picking import ActivationPeaks, Peaks, activation_peaks
 from tests.builders import ChartBuilder
 from tests.ear_activations import activations_of
 from tests.ear_signals import audio_of, rock_beat, write_wav
 
 
-def heard_at(beat_ms: NDArray[np.float64], downbeat_ms: NDArray[np.float64]) -> HeardPeaks:
-    return HeardPeaks(Peaks(beat_ms, np.full(beat_ms.size, 0.9)), Peaks(downbeat_ms, np.full(downbeat_ms.size, 0.9)))
+def heard_at(beat_ms: NDArray[np.float64], downbeat_ms: NDArray[np.float64]) -> ActivationPeaks:
+    return ActivationPeaks(
+        Peaks(beat_ms, np.full(beat_ms.size, 0.9)), Peaks(downbeat_ms, np.full(downbeat_ms.size, 0.9))
+    )
 
 
 HEARD = heard_at(500.0 + 500 * np.arange(64), 500.0 + 2000 * np.arange(16))
 
 
-def features(hz: float, offset_ms: float, heard: HeardPeaks = HEARD) -> dict[str, float]:
-    found = heard_features(heard, steady_beats(heard, hz, offset_ms))
-    return dict(zip(HEARD_FEATURES, found.tolist(), strict=True))
+def features(hz: float, offset_ms: float, heard: ActivationPeaks = HEARD) -> dict[str, float]:
+    found = peak_features(heard, steady_beats(heard, hz, offset_ms))
+    return dict(zip(PEAK_FEATURES, found.tolist(), strict=True))
 
 
 def test_the_right_grid_has_every_peak_on_it_and_none_between() -> None:
@@ -67,7 +69,7 @@ def test_other_grids_show_what_is_wrong_with_them() -> None:
 
 
 def test_quiet_networks_say_the_same() -> None:
-    quiet = HeardPeaks(*(Peaks(peaks.time_ms, 0.2 * peaks.strength) for peaks in (HEARD.beat, HEARD.downbeat)))
+    quiet = ActivationPeaks(*(Peaks(peaks.time_ms, 0.2 * peaks.strength) for peaks in (HEARD.beat, HEARD.downbeat)))
     assert features(2.0, 0.0, quiet) == pytest.approx(features(2.0, 0.0))
 
 
@@ -76,12 +78,12 @@ def test_silence_and_missing_downbeats_are_no_error() -> None:
     found = features(2.0, 0.0, heard_at(pause, np.zeros(0)))
     assert found["on the beat"] == pytest.approx(np.log(1.05))
     assert found["every 4"] == 0.0
-    assert np.isfinite(heard_features(heard_at(np.array([700.0]), np.zeros(0)), 700.0 + np.arange(8) * 100)).all()
+    assert np.isfinite(peak_features(heard_at(np.array([700.0]), np.zeros(0)), 700.0 + np.arange(8) * 100)).all()
 
 
 @pytest.mark.parametrize(("meter", "first"), [(4, 0), (4, 2), (3, 1)])
 def test_the_downbeats_heard_decide_where_beats_are_alike(meter: int, first: int) -> None:
-    """Features without any difference between beats leave metre and downbeat to the network."""
+    """Features without any difference between beats leave meter and downbeat to the network."""
     rng = np.random.default_rng(0)
     alike = 0.3 * rng.standard_normal((96, 29))
     down_ms = 400.0 * np.arange(first, 96, meter)
@@ -106,7 +108,7 @@ def test_the_fit_finds_which_feature_decides() -> None:
 @pytest.fixture(scope="module")
 def strength() -> NDArray[np.float32]:
     audio = audio_of(rock_beat(140.0, 0.5, 30.0))
-    return balanced(onset_strength(audio.samples, audio.sample_rate))
+    return locally_normalized(onset_strength(audio.samples, audio.sample_rate))
 
 
 def test_half_a_beat_is_far_away_on_both_sides() -> None:
@@ -116,7 +118,7 @@ def test_half_a_beat_is_far_away_on_both_sides() -> None:
 
 def test_choices_are_made_of_pieces_with_a_right_grid(strength: NDArray[np.float32]) -> None:
     beat_ms = 500 + 60_000 / 140 * np.arange(66)
-    heard = heard_peaks(activations_of(beat_ms, np.arange(66) % 4 + 1, 30_000.0))
+    heard = activation_peaks(activations_of(beat_ms, np.arange(66) % 4 + 1, 30_000.0))
     piece = grids_of("rock", "one", strength, beat_ms, heard)
     assert piece is not None
     assert piece.hz[piece.level] == pytest.approx(140 / 60, rel=1e-3)
@@ -132,11 +134,9 @@ def test_choices_are_made_of_pieces_with_a_right_grid(strength: NDArray[np.float
     collections = [replace(piece, collection=name) for name in "bcabca"]
     assert folds_of(collections) == [1, 2, 0, 1, 2, 0]
     assert len(choices_of(collections)) == 6
-    text = learn(choices)
-    made: dict[str, np.ndarray] = {}
-    exec(text, made)
-    assert "rock 1.000 of 12" in text
-    assert made["HEARD_BEAT_WEIGHTS"].shape == fitted.HEARD_BEAT_WEIGHTS.shape
+    assert report_of(choices) == "rock 1.000 of 12"
+    weights = fit_scaled([choice.example for choice in choices])
+    assert weights.shape == timing_weights().metrical_level.shape
 
 
 def test_too_few_songs_are_an_error(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_too_few_songs_are_an_error(tmp_path: Path) -> None:
     beats_s = (0.5 + 60 / 140 * np.arange(50)).tolist()
     rows = [{"file": "a.wav", "beats_s": beats_s}, {"file": "none.wav", "beats_s": beats_s}]
     (tmp_path / "timing.json").write_text(json.dumps(rows), encoding="utf-8")
-    out = tmp_path / "learnt.py"
+    out = tmp_path / "weights.json"
     result = CliRunner().invoke(main, [str(tmp_path), "-o", str(out), "--timed", str(tmp_path)])
     assert result.exit_code == 1
     assert "songs with one steady tempo; at least 10 are needed" in result.stderr

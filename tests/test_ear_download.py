@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ear.tracker import download as official
-from ear.tracker.download import cache_folder, official_checkpoint
+from ear.tracker.download import cache_folder, pretrained_checkpoint
 from runtime.errors import CheckpointError
 
 CONTENT = b"weights" * 1000
@@ -44,42 +44,42 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("known")
 def test_a_download_is_kept_and_used_again(server: str, tmp_path: Path) -> None:
-    path = official_checkpoint("final0", server, tmp_path / "cache")
+    path = pretrained_checkpoint("final0", server, tmp_path / "cache")
     assert path.read_bytes() == CONTENT
-    assert official_checkpoint("final0", "http://127.0.0.1:9", tmp_path / "cache") == path  # no network is needed now
+    assert pretrained_checkpoint("final0", "http://127.0.0.1:9", tmp_path / "cache") == path  # no network is needed now
 
 
 def test_wrong_contents_are_not_kept(server: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"not the known checkpoint \(wrong SHA-256\)"):
-        official_checkpoint("final0", server, tmp_path / "cache")  # the real final0 has another hash
+        pretrained_checkpoint("final0", server, tmp_path / "cache")  # the real final0 has another hash
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("name", ["final0", "final1"])
 def test_a_changed_cache_is_noticed(server: str, tmp_path: Path, name: str) -> None:
-    path = official_checkpoint(name, server, tmp_path / "cache")
+    path = pretrained_checkpoint(name, server, tmp_path / "cache")
     path.write_bytes(CONTENT + b"!")
     with pytest.raises(CheckpointError, match=r"has changed \(wrong SHA-256\); delete it"):
-        official_checkpoint(name, server, tmp_path / "cache")
+        pretrained_checkpoint(name, server, tmp_path / "cache")
 
 
 def test_offline_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError, match=r"cannot be downloaded .*go online once, put the file at .*use --checkpoint bundled"
     ):
-        official_checkpoint("small0", "http://127.0.0.1:9", tmp_path)
+        pretrained_checkpoint("small0", "http://127.0.0.1:9", tmp_path)
 
 
 def test_a_missing_name_on_the_server_is_told(server: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"fold3\.ckpt: cannot be downloaded"):
-        official_checkpoint("fold3", server, tmp_path)
+        pretrained_checkpoint("fold3", server, tmp_path)
 
 
 def test_endless_downloads_are_cut(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(official, "MAX_DOWNLOAD_BYTES", 100)
     with pytest.raises(CheckpointError, match="more than 0 MB; not a checkpoint"):
-        official_checkpoint("final1", server, tmp_path / "cache")
+        pretrained_checkpoint("final1", server, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
 

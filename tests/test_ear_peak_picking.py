@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ear.tracker.beats import HeardBeats, pick_beats
+from ear.tracker.interface import BeatActivations
 from ear.tracker.metrics import f_measure, match, score_beats
-from ear.tracker.tracker import BeatActivations
+from ear.tracker.peak_picking import PickedBeats, pick_beats
 from ear.training.batches import target
 
 
@@ -46,7 +46,7 @@ def test_saturated_activations_are_finite() -> None:
 def test_scores() -> None:
     true = np.array([0.0, 500, 1000, 1500])
     downbeats = np.array([True, False, True, False])
-    heard = HeardBeats(true + np.array([5.0, 30, 5, 5]), downbeats, np.ones(4, np.float32))
+    heard = PickedBeats(true + np.array([5.0, 30, 5, 5]), downbeats, np.ones(4, np.float32))
     score = score_beats(heard, true, downbeats)
     assert (score.beat_f, score.downbeat_f, score.error_ms) == (0.75, 1.0, 5.0)
     assert np.isnan(score_beats(heard, true, np.zeros(4, bool)).downbeat_f)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ear.timing.estimate import OMIT_BAR_LINE, Timing, beats_of, find_timing
 from ear.timing.kalman import MIN_STEP_MS, smooth_beats
-from ear.timing.rubato import BEND_MS, LiveBeats, live_lines, stable_lines
+from ear.timing.rubato import BEND_MS, RubatoBeats, rubato_lines, stable_lines
 from tests.ear_activations import Activations, activations_of
 from tests.ear_signals import AT_ONCE_MS, audio_of, clicks, hits_at, rock_beat
 
@@ -19,9 +19,9 @@ def rubato_beats(count: int, seed: int = 2) -> NDArray[np.float64]:
     return 700 + np.cumsum(np.clip(550 * np.exp(np.cumsum(step)), 350, 900))
 
 
-def live(time_ms: NDArray[np.float64], meter: int = 4, upbeat: int = 0) -> LiveBeats:
+def live(time_ms: NDArray[np.float64], meter: int = 4, upbeat: int = 0) -> RubatoBeats:
     position = (np.arange(time_ms.size) - upbeat) % meter + 1
-    return LiveBeats(time_ms, position, np.full(time_ms.size, meter), np.full(time_ms.size, 3.0))
+    return RubatoBeats(time_ms, position, np.full(time_ms.size, meter), np.full(time_ms.size, 3.0))
 
 
 def nearest_errors(found_ms: NDArray[np.float64], true_ms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -65,7 +65,7 @@ def test_smooth_beats_always_increase(seed: int, spread: float) -> None:
 
 def test_a_line_a_bar_and_more_where_the_tempo_bends() -> None:
     time_ms = np.concatenate([500.0 * np.arange(9), 4000 + np.cumsum([400.0, 500, 600, 700, 500, 500, 500, 500])])
-    points = live_lines(live(time_ms))
+    points = rubato_lines(live(time_ms))
     starts = [point.time_ms for point in points]
     assert starts[:2] == [0.0, 2000.0]
     assert 4900.0 in starts  # the third bar slows down: cut in half, and further
@@ -77,7 +77,7 @@ def test_a_line_a_bar_and_more_where_the_tempo_bends() -> None:
 @pytest.mark.parametrize("upbeat", [0, 3])
 def test_the_grid_written_keeps_to_the_beats_and_their_bars(upbeat: int) -> None:
     beats = live(rubato_beats(80), 4, upbeat)
-    points = live_lines(beats)
+    points = rubato_lines(beats)
     assert (np.diff([point.time_ms for point in points]) > 0).all()
     grid = beats_of(Timing(points, 1.0, duration_ms=float(beats.time_ms[-1]) + 1))
     assert nearest_errors(grid.time_ms, beats.time_ms).max() <= BEND_MS + 1e-6
