@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eye.critique.explanation import ModelReasons
     from eye.critique.types import Review
     from eye.rendering.page_players import LevelPlays
-    from eye.rendering.page_song import SongFile
+    from eye.rendering.page_song import Heard, SongFile
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def write_page(
     out: Path,
     *,
     levels: Sequence[tuple[LevelPlays, ...]] | None = None,
-    lag_ms: float | None = None,
+    heard: Heard | None = None,
     audio_beside: bool = False,
     seed: int = 0,
 ) -> Path:
     """Write the page of a set, all or nothing; `reviews` (and `levels`, if given) are one a chart.
 
-    lag_ms: how much later than a note its sound comes; by default that of ranked osu! maps.
+    heard: what is known of the song; by default a note's sound is as late as in ranked osu! maps.
     Raises ConfigError for what is too large and OutputError where nothing can be written.
     """
     from chart.analysis.star_rating import stars
@@ -64,7 +64,7 @@ def write_page(
     from eye.rendering.page_data import MAX_CHARTS, PageChart, check_size, pack, page_data
     from eye.rendering.page_html import html_page
     from eye.rendering.page_players import levels_around, play_levels
-    from eye.rendering.page_song import MAX_AUDIO_BYTES
+    from eye.rendering.page_song import MAX_AUDIO_BYTES, Heard
     from runtime.atomic_write import save_bytes
 
     assert len(reviews) == len(charts), "one review for each chart"
@@ -74,13 +74,14 @@ def write_page(
         raise ConfigError(f"{song.name}: more than {MAX_AUDIO_BYTES / 1e6:g} MB; put it beside with --audio-beside")
     for chart in charts:
         check_size(chart)
+    heard = heard or Heard(None, -OSU_CLOCK_MS)
     order = sorted(range(len(charts)), key=lambda n: (reviews[n].stars or stars(charts[n]), n))[:MAX_CHARTS]
     items = []
     for n in order:
         played = levels[n] if levels is not None else play_levels(charts[n], levels_around(_required(reviews[n])), seed)
         items.append(PageChart(charts[n], reviews[n], played))
     left_out = len(charts) - len(order)
-    data = pack(page_data(items, -OSU_CLOCK_MS if lag_ms is None else lag_ms))
+    data = pack(page_data(items, heard.lag_ms, heard.marks, heard.duration_ms))
     beside = ""
     if song is not None and audio_beside:
         beside = out.with_suffix(Path(song.name).suffix.lower() or ".mp3").name
@@ -145,7 +146,7 @@ def page_of_file(
         for chart, name in zip(charts, names, strict=True)
     ]
     return write_page(
-        charts, reviews, file, config.out, lag_ms=heard.lag_ms, audio_beside=config.audio_beside, seed=config.seed
+        charts, reviews, file, config.out, heard=heard, audio_beside=config.audio_beside, seed=config.seed
     )
 
 

@@ -73,6 +73,24 @@ class Browser:
         steps = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         self._ask("actions", {"actions": [{"type": "key", "id": "keyboard", "actions": steps}]})
 
+    def click(self, selector: str, offset: tuple[int, int] = (0, 0)) -> None:
+        """Click the middle of an element with the mouse, or `offset` px from there, as a hand would."""
+        self.drag(selector, offset, offset)
+
+    def drag(self, selector: str, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Press the mouse `start` px from the middle of an element and let go at `end`."""
+        self.run("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", selector)
+        box = "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+        x, y = self.run(f"{box} return [box.left + box.width / 2, box.top + box.height / 2]", selector)
+        steps = [
+            {"type": "pointerMove", "x": round(x + start[0]), "y": round(y + start[1])},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerMove", "x": round(x + end[0]), "y": round(y + end[1])},
+            {"type": "pointerUp", "button": 0},
+        ]
+        mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": steps}
+        self._ask("actions", {"actions": [mouse]})
+
     def resize(self, width: int, height: int) -> None:
         self._ask("window/rect", {"width": width, "height": height})
 

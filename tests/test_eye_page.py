@@ -25,7 +25,7 @@ from ear.audio.clock import SOURCE_LAG_MS
 from eye.page import PageConfig, main, page_of_file, write_page
 from eye.rendering import page_data
 from eye.rendering.page_data import PageChart, language_of, pack
-from eye.rendering.page_html import SCRIPTS, TEMPLATES, audio_type, escaped, read_template
+from eye.rendering.page_html import SCRIPTS, START, TEMPLATES, audio_type, escaped, read_template
 from eye.rendering.page_players import levels_around, play_levels
 from eye.rendering.page_song import SongFile, hear, song_of, usual_lag_ms
 from mania4k import view
@@ -84,7 +84,7 @@ def test_nothing_but_its_own_scripts_may_run_and_nothing_be_fetched(written):
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.replace("&#39;", "'").split(";"))
     assert rules["default-src"] == "'none'"
-    assert rules["media-src"] == "blob:"
+    assert rules["media-src"] == "'none'"
     assert "unsafe" not in policy
     for element, rule in (("style", "style-src"), ("script", "script-src")):
         (content,) = re.findall(rf"(?s)<{element}>(.*?)</{element}>", text)
@@ -174,8 +174,8 @@ def test_players_stand_around_the_asked_level_and_better_ones_score_more():
 
 
 def test_scripts_are_ascii_and_listed():
-    assert {path.name for path in TEMPLATES.glob("*.js")} == set(SCRIPTS)
-    for name in (*SCRIPTS, "page.css"):
+    assert {path.name for path in TEMPLATES.glob("*.js")} == {*SCRIPTS, START}
+    for name in (*SCRIPTS, START, "page.css"):
         assert read_template(name).isascii()
         assert len(read_template(name).splitlines()) <= 300
 

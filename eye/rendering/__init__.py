@@ -6,4 +6,5 @@ __all__ = [
     "page_html",
     "page_players",
     "page_song",
+    "sound_marks",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ MAX_LINES = 4_000
 """Tempo changes of one chart that are drawn as beat lines."""
 MAX_FINDINGS = 200
 """Findings of one chart that are listed, the weightiest."""
+MIN_SECTION_MS = 500.0
+"""Shorter sections are what rounding left at the song's ends."""
 MAX_DATA_BYTES = 200_000
 """Compressed data beyond which fewer simulated players are shown."""
 
@@ -44,9 +46,15 @@ def check_size(chart: Chart) -> None:
         raise ConfigError(f"“{name}” has {len(chart):,} notes; a page shows charts of up to {MAX_NOTES:,}")
 
 
-def page_data(items: Sequence[PageChart], lag_ms: float) -> dict[str, Any]:
-    """Everything the page's scripts read, JSON-able; `lag_ms` is how much later than a note its sound comes."""
-    return {"lagMs": round(lag_ms, 2), "charts": [_chart(item) for item in items]}
+def page_data(
+    items: Sequence[PageChart], lag_ms: float, marks: Sequence[Mapping[str, Any]] = (), song_ms: float = np.inf
+) -> dict[str, Any]:
+    """Everything the page's scripts read, JSON-able; `lag_ms` is how much later than a note its sound comes.
+
+    `marks`: of eye.rendering.sound_marks; `song_ms`: the song's length, where it is known.
+    """
+    charts = [_chart(item, song_ms - lag_ms) for item in items]
+    return {"lagMs": round(lag_ms, 2), "soundMarks": list(marks), "charts": charts}
 
 
 def pack(data: dict[str, Any]) -> bytes:
@@ -88,7 +96,7 @@ def _fewer(levels: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return levels[1:-1] if len(levels) > 2 else levels[:1]
 
 
-def _chart(item: PageChart) -> dict[str, Any]:
+def _chart(item: PageChart, end_ms: float) -> dict[str, Any]:
     chart, review = item.chart, item.review
     plain = review.to_json()
     return {
@@ -96,15 +104,31 @@ def _chart(item: PageChart) -> dict[str, Any]:
         "stars": round(review.stars, 2),
         "required": round(review.required_skill, 2),
         "od": chart.difficulty.od,
+        "hp": chart.difficulty.hp,
         "notes": _notes(chart),
         "lines": [[line.time_ms, line.beat_length_ms, line.meter] for line in chart.red_lines[:MAX_LINES]],
         "aimedAt": review.aimed_at,
         "findings": plain["findings"][:MAX_FINDINGS],
-        "sections": plain["sections"],
+        "sections": _within(plain["sections"], max(end_ms, chart.last_ms if len(chart) else 0.0)),
         "curves": plain["curves"],
         "accuracyBySkill": plain["accuracy_by_skill"],
-        "levels": [level.to_json() for level in item.levels],
+        "levels": [_level(level, review.accuracy_by_skill) for level in item.levels],
     }
+
+
+def _level(level: LevelPlays, curve: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """A level's plays; its accuracy is that of the review's curve, so that table, curve and sentence say the same."""
+    plain = level.to_json()
+    if curve:
+        levels, accuracy = zip(*curve, strict=True)
+        plain["accuracy"] = round(float(np.interp(level.level, levels, accuracy)), 5)
+    return plain
+
+
+def _within(sections: list[dict[str, Any]], end_ms: float) -> list[dict[str, Any]]:
+    """The sections inside the song, from 0 to `end_ms`; those of less than `MIN_SECTION_MS` are no sections."""
+    inside = [{**one, "start_ms": max(one["start_ms"], 0.0), "end_ms": min(one["end_ms"], end_ms)} for one in sections]
+    return [one for one in inside if one["end_ms"] - one["start_ms"] >= MIN_SECTION_MS]
 
 
 def _notes(chart: Chart) -> dict[str, Any]:

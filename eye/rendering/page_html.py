@@ -19,6 +19,9 @@ from urllib.parse import quote
 TEMPLATES = Path(__file__).parents[1] / "templates"
 SCRIPTS = (
     "judgement.js",
+    "alignment.js",
+    "stretch.js",
+    "sound.js",
     "clock.js",
     "chart.js",
     "outcome.js",
@@ -28,11 +31,15 @@ SCRIPTS = (
     "timeline.js",
     "curve.js",
     "panels.js",
+    "hit_sounds.js",
+    "wizard.js",
     "playing.js",
     "controls.js",
     "app.js",
 )
-"""In the order in which they need each other."""
+"""The player, in the order in which its parts need each other."""
+START = "begin.js"
+"""What starts it in a page that holds everything."""
 
 _ESCAPES = ((b"=", b"=}"), (b"\0", b"=@"), (b"\r", b"=M"), (b"<", b"=|"))  # "=" first; each is the byte + 64
 _TYPES = {".ogg": "audio/ogg", ".opus": "audio/ogg", ".mp3": "audio/mpeg", ".wav": "audio/wav", ".flac": "audio/flac"}
@@ -47,7 +54,7 @@ def html_page(names: Mapping[str, Any], data: bytes, audio: bytes | None, audio_
     from markupsafe import Markup
 
     style = read_template("page.css")
-    script = "\n".join(read_template(name) for name in SCRIPTS)
+    script = "\n".join(read_template(name) for name in (*SCRIPTS, START))
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -75,7 +82,7 @@ def read_template(name: str) -> str:
 
 def content_policy(style: str, script: str, beside: bool) -> str:
     """Nothing may be fetched; only our own script and style run; music comes from the file or from beside it."""
-    media = "'self' file:" if beside else "blob:"
+    media = "'self' file:" if beside else "'none'"
     return (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; media-src {media}; "
         "base-uri 'none'; form-action 'none'"

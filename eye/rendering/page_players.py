@@ -22,6 +22,8 @@ CROWD = 24
 STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 """Levels shown, relative to what the chart asks for."""
 MIN_SHOWN_LEVEL = 0.5
+STABLE_WEIGHTS = np.array([300, 300, 200, 100, 50, 0]) / 300.0
+"""[grade], osu!stable's accuracy (REFERENCES.md §1)."""
 ROUND_TO = 0.5
 """Shown levels are multiples of this, which a reader remembers more easily than 4.17."""
 
@@ -32,6 +34,7 @@ class LevelPlays:
 
     level: float
     accuracy: float  # mean over the crowd, 0–1, a MAX worth 320 of 320
+    stable: float  # the same as osu!stable gives it, a MAX worth as much as a 300
     passed: float  # share of the crowd whose health lasted
     unstable_rate: float  # mean over the crowd
     worth: NDArray[np.float64]  # [note], mean share of 320 that the crowd got, 0–1
@@ -44,6 +47,7 @@ class LevelPlays:
         return {
             "level": self.level,
             "accuracy": round(self.accuracy, 5),
+            "stable": round(self.stable, 5),
             "passed": round(self.passed, 3),
             "unstableRate": round(self.unstable_rate, 1),
             "worth": np.rint(self.worth * 100).astype(int).tolist(),
@@ -77,6 +81,7 @@ def _of_level(level: float, plays: Plays, crowd: slice) -> LevelPlays:
     return LevelPlays(
         level=level,
         accuracy=mean,
+        stable=float(STABLE_WEIGHTS[plays.grade[crowd]].mean()) if plays.grade.shape[1] else 1.0,
         passed=float(plays.passed[crowd].mean()),
         unstable_rate=float(plays.unstable_rate[crowd].mean()),
         worth=WEIGHTS[plays.grade[crowd]].mean(axis=0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ear.audio.clock import MIN_CONFIDENCE, SOURCE_LAG_MS
 from ear.audio.decode import load_audio
 from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.audio.spectrogram import FRAMES_PER_SECOND, log_mel
+from eye.rendering.sound_marks import sound_marks
 from reward.core import song as reward_song
 from reward.core.song import Song, song_of_mel
 from runtime.errors import AudioFileError, ChartFileError
@@ -42,6 +44,8 @@ class Heard:
 
     song: Song | None  # for the review; None where it cannot be decoded
     lag_ms: float  # how much later than a note its sound comes
+    marks: tuple[dict[str, Any], ...] = ()  # of eye.rendering.sound_marks
+    duration_ms: float = np.inf
 
 
 def song_of(path: Path, chart: Chart, audio: Path | None = None) -> SongFile | None:
@@ -76,7 +80,8 @@ def hear(file: SongFile | None, chart: Chart, usual_ms: float) -> Heard:
     song = song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
     song = replace(song, lag_ms=reward_song.estimate_lag_ms(chart, song))
     lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), np.unique(chart.time_ms))
-    return Heard(song, lag.lag_ms if lag.confidence >= MIN_CONFIDENCE else usual_ms)
+    lag_ms = lag.lag_ms if lag.confidence >= MIN_CONFIDENCE else usual_ms
+    return Heard(song, lag_ms, tuple(sound_marks(audio)), audio.duration_ms)
 
 
 def usual_lag_ms(path: Path) -> float:

@@ -5,12 +5,12 @@ const OFFERED_MS = 5; // mean errors below this are left alone
 const OFFERED_NOTES = 50; // and plays of fewer notes say nothing
 
 class App {
-  constructor(data, audio) {
+  constructor(data) {
     this.data = data;
     this.charts = data.charts.map((chart) => new Chart(chart));
     this.settings = new Settings();
     this.theme = new Theme(this.settings);
-    this.clock = new SongClock(audio);
+    this.clock = new SongClock();
     this.stage = new Stage(element("stage-canvas"), this.theme);
     this.timeline = new Timeline({
       canvas: element("timeline-canvas"),
@@ -23,6 +23,7 @@ class App {
       seek: (ms) => this.seekChart(ms),
       openFinding: (index) => this.openFinding(index),
     }, this.theme);
+    this.hitSounds = new HitSounds(this);
     this.playing = new Playing(this);
     this.own = null; // the result of the last whole play of this chart
     this.finished = null; // the last play of one's own
@@ -31,10 +32,6 @@ class App {
     this.settings.onChange((name) => this.apply(name));
     for (const name of ["rate", "volume"]) this.apply(name);
     wireControls(this);
-    if (audio) {
-      audio.addEventListener("durationchange", () => this.timeline.show(this.chart, this.durationMs));
-      audio.addEventListener("error", () => this.silent("Your browser cannot play this song."));
-    }
     this.showChart(0);
     requestAnimationFrame(() => this.frame());
   }
@@ -169,7 +166,7 @@ class App {
       this.playing.stop(); // its windows are those of the speed it began with
       this.clock.setRate(this.settings.get("rate"));
     }
-    if (name === "volume" && this.clock.audio) this.clock.audio.volume = Math.min(Math.max(this.settings.get("volume") / 100, 0), 1);
+    if (name === "volume" && this.clock.sound) this.clock.sound.setVolume(this.volume);
     this.changed();
   }
 
@@ -177,8 +174,21 @@ class App {
     element("live").textContent = words;
   }
 
+  get volume() {
+    return Math.min(Math.max(this.settings.get("volume") / 100, 0), 1);
+  }
+
+  /** The song, once it is decoded. */
+  hear(sound) {
+    sound.setVolume(this.volume);
+    this.clock.attach(sound);
+    this.timeline.show(this.chart, this.durationMs);
+    this.changed();
+  }
+
+  /** Say why there is no music. */
   silent(words) {
-    this.clock.audio = null;
+    this.clock.attach(null);
     element("no-audio").textContent = words;
     element("no-audio").hidden = false;
   }
@@ -199,6 +209,7 @@ class App {
     this.dirty = false;
     const ms = this.clock.tick() - this.lagMs;
     this.playing.tick(ms);
+    if (!this.playing.active) this.hitSounds.follow(this.watched, ms);
     if (this.clock.playing && !this.playing.active && ms > this.durationMs) this.clock.pause();
     this.stage.draw(ms, this.view);
     this.timeline.place(ms);
@@ -212,7 +223,10 @@ class App {
     const own = this.playing.active;
     const counts = outcome.totals[outcome.judgedBy(ms)];
     counts.forEach((count, grade) => setText(`count-${grade}`, String(count)));
-    setText("accuracy", percentText(accuracyOf(counts)));
+    const accuracy = accuracyOf(counts);
+    setText("accuracy", percentText(accuracy));
+    setText("letter", letterOf(accuracy));
+    setText("accuracy-320", percentText(accuracyOf(counts, WORTH_320)));
     setText("who", own ? "You" : this.level ? `Player of level ${this.level.level.toFixed(1)}` : "Nobody");
     setText("beside", own && this.level ? `level ${this.level.level.toFixed(1)} has ${percentText(accuracyOf(this.watched.totals[this.watched.judgedBy(ms)]))}` : "");
     setText("time", `${clockText(ms, true)} / ${clockText(this.durationMs)}`);
@@ -238,24 +252,3 @@ function nearestLevel(chart) {
   const distance = chart.levels.map((level) => Math.abs(level.level - chart.required));
   return distance.indexOf(Math.min(...distance));
 }
-
-async function begin() {
-  const audio = element("song");
-  const data = await unpackData("data");
-  const embedded = embeddedAudio("song-bytes");
-  if (embedded) audio.src = URL.createObjectURL(embedded);
-  const app = new App(data, embedded || audio.getAttribute("src") ? audio : null);
-  if (!app.clock.audio) {
-    app.silent(element("song-bytes")
-      ? "The music cannot be read: this file was served with another encoding than its own. Save it and open it from disk."
-      : "This page has no music.");
-  }
-  window.mania = app;
-  document.body.classList.add("ready");
-}
-
-begin().catch((error) => {
-  console.error(error);
-  element("no-audio").textContent = "This page could not start. It needs a browser of 2023 or later.";
-  element("no-audio").hidden = false;
-});

@@ -12,6 +12,11 @@ function wireControls(app) {
   element("play-yourself").addEventListener("click", () => app.playing.start());
   element("play-here").addEventListener("click", () => app.playing.start(app.nowMs));
   element("stop").addEventListener("click", () => app.playing.stop());
+  element("retry").addEventListener("click", () => app.playing.retry());
+  element("fullscreen").addEventListener("click", () => toggleFullscreen(element("stage")));
+  const wizard = new OffsetWizard(app);
+  element("wizard").addEventListener("click", () => wizard.start());
+  wireHitSounds(settings);
   slider("rate", settings, (value) => `${value.toFixed(2)}\u00d7`);
   slider("scroll", settings, (value) => `${value} (${Math.round(SCROLL_UNIT / value)} ms)`);
   slider("offset", settings, (value) => `${value > 0 ? "+" : ""}${value} ms`);
@@ -24,7 +29,42 @@ function wireControls(app) {
     radio.addEventListener("change", () => app.showChart(Number(radio.value)));
   }
   wireKeys(settings, app);
+  giveFocusBack();
+  addEventListener("keydown", (event) => scrollKey(event, settings), { capture: true });
   addEventListener("keydown", (event) => shortcut(event, app));
+}
+
+function wireHitSounds(settings) {
+  const box = element("hit-sounds");
+  box.checked = settings.get("hitSounds");
+  box.addEventListener("change", () => settings.set("hitSounds", box.checked));
+}
+
+function toggleFullscreen(node) {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else if (node.requestFullscreen) node.requestFullscreen();
+}
+
+/** After a click with the mouse, Space and arrows are the player's again, not the clicked control's. */
+function giveFocusBack() {
+  let pointed = false;
+  addEventListener("pointerdown", () => { pointed = true; }, { capture: true });
+  addEventListener("keydown", () => { pointed = false; }, { capture: true });
+  addEventListener("click", (event) => {
+    const control = event.target.closest("input[type=radio], input[type=checkbox], button");
+    if (pointed && control && control === document.activeElement && !control.closest(".keys, dialog")) control.blur();
+  });
+  for (const range of document.querySelectorAll("input[type=range]")) {
+    range.addEventListener("pointerup", () => range.blur());
+  }
+}
+
+/** F3 and F4 change the scroll speed as in osu!, while playing, too. */
+function scrollKey(event, settings) {
+  const step = { F3: -1, F4: 1 }[event.code];
+  if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  settings.set("scroll", Math.min(Math.max(settings.get("scroll") + step, 8), 40));
 }
 
 function element(id) {

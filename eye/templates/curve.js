@@ -10,7 +10,7 @@ function drawAccuracyCurve(svg, chart, shownLevel, own) {
   svg.replaceChildren();
   if (!curve.length) return;
   const least = Math.max(Math.floor((levels.length ? levels[0].accuracy : curve[0][1]) * 20 - 1) / 20, 0);
-  const bottom = Math.min(least, own ? Math.floor(own.accuracy * 20) / 20 : 1, 0.9);
+  const bottom = Math.min(least, own ? Math.floor(own.accuracy320 * 20) / 20 : 1, 0.9);
   const inView = curve.filter(([, accuracy]) => accuracy >= bottom);
   const lowest = Math.min(inView.length ? inView[0][0] : curve[0][0], ...levels.slice(0, 1).map((level) => level.level));
   const from = Math.max(lowest - 0.25, 0);
@@ -44,13 +44,13 @@ function drawAccuracyCurve(svg, chart, shownLevel, own) {
     title.textContent = `level ${level.level}: ${percentText(level.accuracy)}`;
     dot.append(title);
   }
-  let words = `Expected accuracy by level of skill. Level ${chart.required.toFixed(1)} reaches 96 %.`;
+  let words = `Expected accuracy (MAX = 320) by level of skill. Level ${chart.required.toFixed(1)} reaches 96 %.`;
   if (own) {
-    const at = Math.min(Math.max(levelFor(curve, own.accuracy), from), until);
-    add("line", { class: "own", x1: x(at), x2: x(at), y1: y(Math.max(own.accuracy, bottom)), y2: CURVE.tall - CURVE.bottom });
-    add("circle", { class: "own", cx: x(at), cy: y(Math.max(own.accuracy, bottom)), r: 6 });
-    add("text", { class: "own", x: Math.min(x(at), CURVE.wide - 30), y: y(Math.max(own.accuracy, bottom)) - 10, "text-anchor": "middle" }, "you");
-    words += ` Your play: ${percentText(own.accuracy)}.`;
+    const at = Math.min(Math.max(levelFor(curve, own.accuracy320), from), until);
+    add("line", { class: "own", x1: x(at), x2: x(at), y1: y(Math.max(own.accuracy320, bottom)), y2: CURVE.tall - CURVE.bottom });
+    add("circle", { class: "own", cx: x(at), cy: y(Math.max(own.accuracy320, bottom)), r: 6 });
+    add("text", { class: "own", x: Math.min(x(at), CURVE.wide - 30), y: y(Math.max(own.accuracy320, bottom)) - 10, "text-anchor": "middle" }, "you");
+    words += ` Your play: ${percentText(own.accuracy320)}.`;
   }
   svg.setAttribute("aria-label", words);
 }

@@ -4,7 +4,9 @@
 // Times are whole ms of map time. Grades: 0 MAX, 1 300, 2 200, 3 100, 4 50, 5 MISS.
 
 const GRADES = ["MAX", "300", "200", "100", "50", "MISS"];
-const WORTH = [320, 300, 200, 100, 50, 0];
+const WORTH = [300, 300, 200, 100, 50, 0]; // osu!stable counts a MAX as a 300
+const WORTH_320 = [320, 300, 200, 100, 50, 0]; // in which our levels and curves are given
+const LETTERS = [[1, "SS"], [0.95, "S"], [0.9, "A"], [0.8, "B"], [0.7, "C"], [-1, "D"]]; // more than, but for SS
 const MISS = 5;
 
 /** Half-widths of MAX, 300, 200, 100, 50, MISS in map ms; windows are constant in real time whatever the speed. */
@@ -29,10 +31,21 @@ function holdGrade(head, total, windows) {
   return 4;
 }
 
-/** Accuracy 0-1 with a MAX worth 320 of 320; 1 of nothing. */
-function accuracyOf(counts) {
+/** Accuracy 0-1 as osu!stable gives it, or with a MAX worth more (`worth`); 1 of nothing. */
+function accuracyOf(counts, worth = WORTH) {
   const hits = counts.reduce((sum, count) => sum + count, 0);
-  return hits ? counts.reduce((sum, count, grade) => sum + count * WORTH[grade], 0) / (320 * hits) : 1;
+  return hits ? counts.reduce((sum, count, grade) => sum + count * worth[grade], 0) / (worth[0] * hits) : 1;
+}
+
+/** osu!mania's letter for an accuracy. */
+function letterOf(accuracy) {
+  return accuracy >= 1 ? "SS" : LETTERS.find(([above]) => accuracy > above)[1];
+}
+
+/** [grade] how much of the health bar a judgement gives or takes (agents/judgement/kernels.py, score_tables). */
+function healthGains(hp) {
+  const gain = [0.0055, 0.005, 0.004, 0, -0.0016, -0.0075], slope = [-0.0005, -0.0005, -0.0004, 0, -0.0016, -0.0075];
+  return gain.map((value, grade) => value + slope[grade] * hp);
 }
 
 /**

@@ -13,6 +13,8 @@ class Outcome {
     this.judgedAt = new Float64Array(size).fill(Infinity);
     this.order = [];
     this.combos = []; // combo after each of `order`
+    this.health = [1]; // 0-1 after none, one, two ... judgements
+    this.gains = healthGains(chart.hp);
     this.totals = [[0, 0, 0, 0, 0, 0]]; // counts after none, one, two ... judgements
   }
 
@@ -23,6 +25,7 @@ class Outcome {
     counts[grade] += 1;
     this.totals.push(counts);
     this.combos.push(grade === MISS ? 0 : (this.combos[this.combos.length - 1] || 0) + 1);
+    this.health.push(Math.min(Math.max(this.health[this.health.length - 1] + this.gains[grade], 0), 1));
     this.order.push(index);
   }
 
@@ -31,7 +34,7 @@ class Outcome {
     return firstAt(this.order, (index) => this.judgedAt[index] > ms);
   }
 
-  /** {counts, combo, accuracy} of the notes from..to (in time order) that have been judged. */
+  /** {counts, accuracy, accuracy320, maxCombo, meanError, unstableRate} of the notes from..to (in time order) that have been judged. */
   resultOf(from, to) {
     const counts = [0, 0, 0, 0, 0, 0];
     let hits = 0, sum = 0, squares = 0;
@@ -44,7 +47,19 @@ class Outcome {
     }
     const mean = hits ? sum / hits : 0;
     const unstableRate = hits ? 10 * Math.sqrt(Math.max(squares / hits - mean * mean, 0)) : 0;
-    return { counts, accuracy: accuracyOf(counts), meanError: mean, unstableRate };
+    const maxCombo = this.longestCombo(from, to);
+    return { counts, accuracy: accuracyOf(counts), accuracy320: accuracyOf(counts, WORTH_320), maxCombo, meanError: mean, unstableRate };
+  }
+
+  /** Most judgements in a row without a miss among the notes from..to. */
+  longestCombo(from, to) {
+    let combo = 0, longest = 0;
+    for (const index of this.order) {
+      if (index < from || index >= to) continue;
+      combo = this.grade[index] === MISS ? 0 : combo + 1;
+      longest = Math.max(longest, combo);
+    }
+    return longest;
   }
 
   /** The play of a simulated player, whole. */
@@ -78,6 +93,7 @@ class OwnPlay {
     this.outcome = new Outcome(chart);
     this.windows = hitWindows(chart.od, rate);
     this.down = [false, false, false, false];
+    this.fallen = []; // judged, not yet recorded
     this.judges = chart.columns.map(
       (notes) => new ColumnJudge(notes.filter((note) => note.index >= this.from), this.windows, this),
     );
@@ -86,17 +102,29 @@ class OwnPlay {
   press(column, ms) {
     if (this.down[column]) return;
     this.down[column] = true;
+    this.advance(Math.round(ms));
     this.judges[column].press(Math.round(ms));
+    this.settle();
   }
 
   release(column, ms) {
     if (!this.down[column]) return;
     this.down[column] = false;
+    this.advance(Math.round(ms));
     this.judges[column].release(Math.round(ms));
+    this.settle();
   }
 
   advance(ms) {
     for (const judge of this.judges) judge.advance(ms);
+    this.settle();
+  }
+
+  /** Record what the columns judged, in the order of time; combo and health hang on it. */
+  settle() {
+    this.fallen.sort((a, b) => a.at - b.at || a.column - b.column);
+    for (const { index, grade, at } of this.fallen) this.outcome.record(index, grade, at);
+    this.fallen = [];
   }
 
   /** Notes before this one (in time order) have all been judged. */
@@ -123,6 +151,6 @@ class OwnPlay {
 
   judged(note, grade, tail, at) {
     if (tail !== null) this.outcome.releasedAt[note.index] = note.end + tail;
-    this.outcome.record(note.index, grade, at);
+    this.fallen.push({ index: note.index, column: note.column, grade, at });
   }
 }

@@ -65,6 +65,7 @@ function showLevels(body, chart, chosen, choose) {
     radio.addEventListener("change", () => choose(n));
     return make("tr", {},
       make("th", { scope: "row" }, make("label", { for: `level-${n}` }, radio, ` Level ${level.level.toFixed(1)}`)),
+      make("td", { text: percentText(level.stable) }),
       make("td", { text: percentText(level.accuracy) }),
       make("td", { text: level.unstableRate.toFixed(0) }),
       make("td", { text: percentText(level.passed, 0) }));
@@ -75,8 +76,8 @@ function showLevels(body, chart, chosen, choose) {
 function showResults(body, note, chart, play) {
   const from = play.from, until = play.until;
   const own = play.outcome.resultOf(from, until);
-  const cells = ({ counts, accuracy, unstableRate, meanError }) => [
-    percentText(accuracy), ...counts.map(String), unstableRate.toFixed(0), `${meanError > 0 ? "+" : ""}${meanError.toFixed(1)} ms`,
+  const cells = ({ counts, accuracy, accuracy320, maxCombo, unstableRate, meanError }) => [
+    `${letterOf(accuracy)} ${percentText(accuracy)}`, percentText(accuracy320), `${maxCombo}\u00d7`, ...counts.map(String), unstableRate.toFixed(0), `${meanError > 0 ? "+" : ""}${meanError.toFixed(1)} ms`,
   ];
   const row = (name, result, className) => make("tr", { className },
     make("th", { scope: "row", text: name }), ...cells(result).map((text) => make("td", { text })));
@@ -85,8 +86,8 @@ function showResults(body, note, chart, play) {
   const notes = until - from;
   const whole = notes === chart.notes.length;
   const crowd = chart.levels.map((level) => [level.level, meanOf(level.worth, from, until) / 100]);
-  const level = notes && crowd.length ? levelFor(whole && chart.accuracyBySkill.length ? chart.accuracyBySkill : crowd, own.accuracy) : null;
-  const words = [`${percentText(own.accuracy)} on ${notes} ${whole ? "notes" : `of ${chart.notes.length} notes`}`];
+  const level = notes && crowd.length ? levelFor(whole && chart.accuracyBySkill.length ? chart.accuracyBySkill : crowd, own.accuracy320) : null;
+  const words = [`${letterOf(own.accuracy)}, ${percentText(own.accuracy)} on ${notes} ${whole ? "notes" : `of ${chart.notes.length} notes`}`];
   if (level !== null) words.push(`about as a player of level ${level.toFixed(1)}`);
   if (play.rate !== 1) words.push(`at ${play.rate.toFixed(2)}\u00d7 speed, where simulated players played at 1\u00d7`);
   note.textContent = `${words.join(", ")}.`;

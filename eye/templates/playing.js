@@ -3,6 +3,7 @@
 
 const LEAD_IN_MS = 2000; // real time before the first note
 const AFTER_MS = 700; // the results come this long after the last judgement
+const RETRY_KEY = "Backquote"; // osu!'s
 const HEARD_LATE_MS = 60; // a key's event may reach us this long after the key: until then nothing is called missed
 
 class Playing {
@@ -32,8 +33,15 @@ class Playing {
     const first = fromMs === null ? app.chart.firstMs : fromMs;
     app.seekChart(first - LEAD_IN_MS * rate);
     app.clock.play();
-    app.announce("Playing. Press Escape to stop.");
+    this.startedFrom = fromMs;
+    app.announce("Playing. Press Escape to stop, ` to begin again.");
     app.changed();
+  }
+
+  /** Begin again where this play began, or the last one. */
+  retry() {
+    this.play = null;
+    this.start(this.startedFrom ?? null);
   }
 
   key(event, isDown) {
@@ -42,6 +50,12 @@ class Playing {
       event.preventDefault();
       event.stopPropagation();
       this.stop();
+      return;
+    }
+    if (event.code === RETRY_KEY && isDown && !event.repeat) {
+      event.preventDefault();
+      event.stopPropagation();
+      this.retry();
       return;
     }
     const column = this.app.settings.get("keys").findIndex((key) => key.code === event.code);
@@ -68,8 +82,10 @@ class Playing {
   /** A key of a column goes down or up at a chart time. */
   touch(column, isDown, ms) {
     if (!this.active) return;
-    if (isDown) this.play.press(column, ms);
-    else this.play.release(column, ms);
+    if (isDown) {
+      this.play.press(column, ms);
+      this.app.hitSounds.strike();
+    } else this.play.release(column, ms);
   }
 
   /** Every frame: judge what has run out; end when all is judged. */

@@ -8,6 +8,7 @@ const DEFAULTS = {
   offset: 0, // ms added to the song's lag
   volume: 60, // percent
   theme: "auto",
+  hitSounds: false,
   keys: [
     { code: "KeyD", label: "D" },
     { code: "KeyF", label: "F" },
@@ -53,5 +54,6 @@ function isFit(name, value) {
     return codes.length === 4 && new Set(codes).size === 4 && codes.every((code) => typeof code === "string" && code);
   }
   if (name === "theme") return ["auto", "light", "dark"].includes(value);
+  if (name === "hitSounds") return typeof value === "boolean";
   return name in DEFAULTS && Number.isFinite(value);
 }

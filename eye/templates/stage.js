@@ -7,6 +7,7 @@ const FLASH_MS = 170;
 const GLOW_PX = 150; // height of the light over a receptor that was hit
 const WORD_MS = 450; // a judgement's word stays this long
 const ERRORS_SHOWN = 20;
+const HEALTH_PX = 6;
 
 class Stage {
   constructor(canvas, theme) {
@@ -34,7 +35,7 @@ class Stage {
     const { context, width, height } = this;
     if (!width) return;
     this.hitY = height - BELOW_PX;
-    this.lane = width / KEYS;
+    this.lane = (width - HEALTH_PX - 2) / KEYS;
     this.pxPerMs = this.hitY / view.spanMs;
     this.lanes(ms, view);
     const touches = Array.from({ length: KEYS }, (_, column) => this.touch(ms, view, column));
@@ -44,6 +45,7 @@ class Stage {
     this.receptors(view, touches);
     this.word(ms, view);
     this.errors(ms, view);
+    this.health(ms, view);
     context.globalAlpha = 1;
   }
 
@@ -196,6 +198,16 @@ class Stage {
     context.textBaseline = "middle";
     context.fillText(words, this.width / 2, y);
     context.globalAlpha = 1;
+  }
+
+  /** The health bar, upright at the right edge. */
+  health(now, { outcome }) {
+    const { context, theme, width } = this;
+    const health = outcome.health[outcome.judgedBy(now)];
+    context.fillStyle = theme.line;
+    context.fillRect(width - HEALTH_PX - 2, 0, HEALTH_PX + 2, this.height);
+    context.fillStyle = health > 0.3 ? theme.accent : theme.grade[MISS];
+    context.fillRect(width - HEALTH_PX, this.hitY * (1 - health), HEALTH_PX, this.hitY * health);
   }
 
   /** The last errors on a line from early to late. */

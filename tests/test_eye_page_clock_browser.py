@@ -1,0 +1,151 @@
+"""The page's clock against its sound, in a real browser: clicks of every kind of file, from the start and after jumps."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ear.audio.decode import load_audio
+from eye.page import write_page
+from eye.rendering.page_song import SongFile, hear
+from tests.browser import find_programs, headless
+from tests.click_tracks import RECIPES, click_times_ms, clicks_in, encoded
+from tests.eye_pages import busy_chart, review_of
+
+SEEKS_MS = (0, 5900, 1234, 4000, 6700, 5555)
+ALLOWED_MS = 3.0
+LAME_DELAY_MS = 1105 / 44.1
+"""Of an mp3 without a tag that says so: 576 samples of the encoder and 529 of every decoder."""
+
+RENDER = """
+(async (fromMs, rate) => {
+  const { buffer, shiftMs } = mania.clock.sound;
+  const context = new OfflineAudioContext(1, 2.5 * buffer.sampleRate, buffer.sampleRate);
+  const sound = new BufferSound(buffer, shiftMs, context);
+  sound.gain = context.createGain();
+  sound.gain.connect(context.destination);
+  sound.start(fromMs, rate);
+  clearInterval(sound.feeding);
+  const samples = (await context.startRendering()).getChannelData(0);
+  const clicks = [];
+  for (let n = 1; n < samples.length - 1; n++) {
+    if (Math.abs(samples[n]) < 0.35) continue;
+    let peak = n;
+    for (; n < samples.length && n < peak + 0.1 * buffer.sampleRate; n++) if (Math.abs(samples[n]) > Math.abs(samples[peak])) peak = n;
+    clicks.push(sound.songMs(peak / buffer.sampleRate));
+  }
+  return clicks;
+})
+"""
+
+RECORDER = """
+class Recorder extends AudioWorkletProcessor {
+  process([[samples]]) {
+    if (samples) samples.forEach((value, n) => { if (Math.abs(value) > 0.35) this.port.postMessage((currentFrame + n) / sampleRate); });
+    return true;
+  }
+}
+registerProcessor("recorder", Recorder);
+"""
+
+LISTEN = """
+(async (code, seeks) => {
+  const { clock } = mania, { sound } = clock;
+  await sound.wake();
+  await sound.context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(code)}`);
+  const recorder = new AudioWorkletNode(sound.context, "recorder");
+  sound.gain.connect(recorder).connect(sound.context.destination);
+  const results = [];
+  for (const ms of seeks) {
+    clock.seek(ms);
+    const clicks = [], off = [];
+    recorder.port.onmessage = ({ data }) => { if (sound.from) clicks.push(sound.songMs(data)); };
+    clock.play();
+    for (let n = 0; n < 60; n++) {
+      await new Promise((done) => setTimeout(done, 25));
+      clock.tick();
+      const wall = performance.now(), heard = sound.heardAt(wall);
+      if (n > 20 && heard !== null) off.push(clock.at(wall) - heard);
+    }
+    clock.pause();
+    results.push({ clicks, off });
+  }
+  return results;
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
+    with headless(programs) as window:
+        window.devtools("Page.enable")
+        window.devtools("Page.setBypassCSP", enabled=True)
+        yield window
+
+
+def page_of(kind: str, folder):
+    """(page, [click] ms as our decoder has them) of a click track."""
+    file = encoded(kind, folder)
+    if file is None:
+        pytest.skip("needs the encoder (Debian: apt-get install lame vorbis-tools opus-tools ffmpeg)")
+    chart = busy_chart(40, 1)
+    song = SongFile(file.name, file.read_bytes())
+    heard = hear(song, chart, 0.0)
+    page = write_page([chart], [review_of(chart)], song, folder / "page.html", heard=heard)
+    if kind == "mp3 of varying rate without tag":  # which libsndfile 1.2.2 reads in part: all that LAME put in, delayed
+        return page, click_times_ms() + LAME_DELAY_MS
+    audio = load_audio(file)
+    return page, clicks_in(audio.samples, audio.sample_rate)
+
+
+def evaluated(browser, script: str, *arguments):
+    """What an async function of the page resolves to."""
+    call = f"({script})({', '.join(json.dumps(one) for one in arguments)})"
+    answer = browser.devtools("Runtime.evaluate", expression=call, awaitPromise=True, returnByValue=True)
+    assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+    return answer["result"]["value"]
+
+
+def opened(browser, page) -> None:
+    browser.leave()
+    browser.open(page)
+    browser.wait("return document.body.classList.contains('heard')")
+
+
+def off_ms(seen, clicks) -> float:
+    """The largest distance of a click from the nearest that should be there."""
+    assert seen, "no click was heard"
+    return float(max(np.abs(clicks - one).min() for one in seen))
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_every_kind_of_file_keeps_the_pages_clock(browser, tmp_path, kind):
+    page, clicks = page_of(kind, tmp_path)
+    opened(browser, page)
+    # Into a cut Vorbis file libsndfile leaps after the first second, in which no clock can be right.
+    first_ms = 1100 if kind == "vorbis, cut" else 0
+    worst = [off_ms(evaluated(browser, RENDER, max(ms, first_ms), 1), clicks) for ms in SEEKS_MS]
+    print(f"{kind}: worst {max(worst):.2f} ms, shift {browser.run('return mania.clock.sound.shiftMs'):.2f} ms")
+    assert max(worst) <= ALLOWED_MS
+
+
+@pytest.mark.parametrize("kind", ["mp3 of varying rate", "vorbis"])
+def test_what_is_heard_is_where_the_clock_says(browser, tmp_path, kind):
+    page, clicks = page_of(kind, tmp_path)
+    opened(browser, page)
+    for found in evaluated(browser, LISTEN, RECORDER, SEEKS_MS):
+        assert off_ms(found["clicks"], clicks) <= ALLOWED_MS
+        print(f"{kind}: clock against sound, worst {np.abs(found['off']).max():.2f} ms")
+        assert np.median(np.abs(found["off"])) <= ALLOWED_MS
+
+
+@pytest.mark.parametrize("rate", [0.75, 1.5])
+def test_another_speed_keeps_the_clock_within_a_grain(browser, tmp_path, rate):
+    """Grains move by up to 6 ms of the song to fit, as in the browsers' own stretching."""
+    page, clicks = page_of("wav", tmp_path)
+    opened(browser, page)
+    for ms in SEEKS_MS[:3]:
+        assert off_ms(evaluated(browser, RENDER, ms, rate), clicks) <= 12
