@@ -10,7 +10,7 @@ pyproject.toml or constraints.txt change. Set-up messages and progress go to std
 
 Exit status: what the command returned; 1 when the set-up failed, 2 for wrong usage, 130 when interrupted. `test` exits
 with 0, or with the status of the first check that failed: 11 ruff check, 12 ruff format, 13 mypy, 14 import-linter,
-15 pytest.
+15 pytest, 16 mkdocs.
 """
 
 import hashlib
@@ -51,6 +51,7 @@ CHECKS = (
     ("ruff format", 12, ("-m", "ruff", "format", "--check", ".")),
     ("mypy", 13, ("-m", "mypy")),
     ("import-linter", 14, ("-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-logo")),
+    ("mkdocs", 16, ("-m", "mkdocs", "build", "--strict", "--quiet")),
     ("pytest", 15, ("-m", "pytest")),
 )
 """(name, exit status, arguments for the environment's Python), in the order in which they run."""
