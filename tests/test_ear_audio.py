@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from ear.audio import decode as audio_module
+from ear.audio import reader as reader_module
 from ear.audio.decode import MAX_TAG_CHARS, SAMPLE_RATE, load_audio, read_tags
 from runtime.errors import AudioFileError
 from tests.ear_signals import clicks, write_wav
@@ -56,7 +57,7 @@ def test_bytes_and_open_files_decode_as_paths_do(tmp_path: Path) -> None:
 def test_blocks_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_wav(tmp_path / "song.wav", np.random.default_rng(0).uniform(-0.5, 0.5, (6 * 96_000, 2)), 96_000)
     whole = load_audio(path)
-    monkeypatch.setattr(audio_module, "BLOCK_SAMPLES", 10_000)
+    monkeypatch.setattr(reader_module, "BLOCK_SAMPLES", 10_000)
     assert np.allclose(load_audio(path).samples, whole.samples, atol=1e-6)
     assert whole.samples.size == 6 * SAMPLE_RATE
 
@@ -120,7 +121,7 @@ def test_empty_bytes() -> None:
 
 def test_forty_minutes_are_refused_by_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_wav(tmp_path / "mix.wav", np.zeros(40 * 60 * 4000), 4000)
-    monkeypatch.setattr(audio_module, "_mono_blocks", lambda *_: pytest.fail("decoded a file that is too long"))
+    monkeypatch.setattr(audio_module, "_decoded", lambda *_: pytest.fail("decoded a file that is too long"))
     with pytest.raises(AudioFileError, match="audio is 40 minutes long, the limit is 20 minutes"):
         load_audio(path)
 
@@ -129,7 +130,7 @@ def test_a_header_that_lies_does_not_help(tmp_path: Path, monkeypatch: pytest.Mo
     path = write_wav(tmp_path / "mix.wav", clicks(120, 0, 8))
     monkeypatch.setattr(audio_module, "_check_header", lambda *_: None)
     monkeypatch.setattr(audio_module, "MAX_AUDIO_S", 7.0)
-    monkeypatch.setattr(audio_module, "BLOCK_SAMPLES", 10_000)
+    monkeypatch.setattr(reader_module, "BLOCK_SAMPLES", 10_000)
     with pytest.raises(AudioFileError, match="audio is too long, the limit is"):
         load_audio(path)
 

@@ -1,4 +1,4 @@
-"""Decode a song to mono samples at one rate, with bounded memory, and read its title and artist.
+"""Decodes a song to mono samples at one rate, with bounded memory; reads its title and artist.
 
 The audio clock of the whole project starts at the first sample libsndfile decodes: encoder delay that libsndfile
 skips (mp3 with a LAME header, Opus pre-skip) is not on it.
@@ -6,18 +6,18 @@ skips (mp3 with a LAME header, Opus pre-skip) is not on it.
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from ear.audio.reader import DECODER_ERRORS, SoundReader, with_mending
 from runtime.errors import AudioFileError
 
 SAMPLE_RATE = 22_050
@@ -35,8 +35,8 @@ SILENCE_PEAK = 1e-4
 SOURCE_RATES = (4_000, 768_000)
 """Hz; sample rates outside are damage, and absurd ratios would cost memory in the resampler."""
 
-BLOCK_SAMPLES = 1 << 18
-"""Samples over all channels decoded at a time: 1 MB of float32."""
+CANCELLED_SHARE = 0.01
+"""Power of the mean of all channels, as a ratio of a channel's, below which channels are opposite; unrelated ones have 0.5."""
 
 MAX_TAG_CHARS = 200
 """Longer titles are cut; they come from strangers and go into file names."""
@@ -56,6 +56,7 @@ class Audio:
     sample_rate: int = SAMPLE_RATE
     name: str = "audio"  # the file's name, for messages and titles
     path: Path | None = None  # None when it was decoded from memory
+    notice: str = ""  # what of the file could not be read, for the user; empty where all of it was
 
     @property
     def duration_ms(self) -> float:
@@ -74,33 +75,60 @@ def load_audio(
 ) -> Audio:
     """Decode `source` (a path, a file's bytes or an open binary file) to mono at `sample_rate` Hz.
 
-    Reads, down-mixes and resamples block by block: memory is that of the result (5 MB a minute at 22,050 Hz),
-    whatever the rate and channel count of the file. Raises `AudioFileError`, one line fit to be shown.
+    Reads, down-mixes and resamples block by block: memory is that of the result (5 MB a minute at 22,050 Hz) and of a
+    compressed file. Damage is read past, and told by `Audio.notice`. Raises `AudioFileError`, one line fit to be shown.
     """
     path = Path(source) if isinstance(source, str | os.PathLike) else None
     name = name or (path.name if path else getattr(source, "name", None)) or "audio"
-    label = str(path) if path else str(name)
+    label = printable(str(path) if path else str(name))
     if path is not None:
         _check_path(path)
     if Path(label).suffix.lower() in FOREIGN_SUFFIXES:
         raise AudioFileError(f"{label}: {Path(label).suffix} files cannot be decoded; convert the song to {FORMATS}")
-    stream = io.BytesIO(source) if isinstance(source, bytes) else path or source
-    if isinstance(source, bytes) and not source:
+    data = path or (source if isinstance(source, bytes) else source.read())  # type: ignore[union-attr]
+    if not data:
         raise AudioFileError(f"{label}: the file is empty")
     try:
-        with soundfile.SoundFile(stream) as file:
-            _check_header(file, label)
-            blocks = list(_resampled(_mono_blocks(file, label), file.samplerate, sample_rate))
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        if isinstance(error, AudioFileError):
-            raise
+        reader = SoundReader(data)
+        _check_header(reader, label)
+        samples = _decoded(reader, sample_rate, label)
+    except DECODER_ERRORS as error:
         raise AudioFileError(
             f"{label}: not audio that can be decoded (damaged, or another kind of file renamed?); use {FORMATS}"
         ) from error
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     _check_samples(samples, sample_rate, label)
     samples.flags.writeable = False
-    return Audio(samples, sample_rate, str(name), path)
+    return Audio(samples, sample_rate, str(name), path, _notice(reader, label))
+
+
+def _decoded(reader: SoundReader, sample_rate: int, label: str) -> NDArray[np.float32]:
+    """[sample] of the whole file, mended where a decoder alone fails, of one channel where the mean of all is nothing."""
+    mixed = _Mixed(reader, label)
+    samples = with_mending(reader, lambda _: _resampled(mixed, sample_rate))
+    if mixed.cancels:
+        samples = _resampled(_Mixed(reader, label, only_first=True), sample_rate)
+    return samples
+
+
+def _notice(reader: SoundReader, label: str) -> str:
+    """What could not be read, in one line; empty where all of it was."""
+    if not reader.lost_s:
+        return ""
+    told, found = reader.told_s, min(reader.read_s, reader.told_s - reader.lost_s)
+    if round(told) > round(found):
+        return f"{label}: only {clock(found)} of {clock(told)} could be read; the file is damaged or cut off"
+    return f"{label}: {reader.lost_s:.2f} s of {clock(told)} could not be read; the file is damaged"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, as in 3:07."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def printable(text: str) -> str:
+    """Text on one line that can be written anywhere: names of files may hold line breaks and bytes that are no text."""
+    return "".join(char if char.isprintable() else "�" for char in text)
 
 
 def _check_path(path: Path) -> None:
@@ -118,45 +146,57 @@ def _check_path(path: Path) -> None:
         raise AudioFileError(f"{path}: the file is empty")
 
 
-def _check_header(file: soundfile.SoundFile, label: str) -> None:
+def _check_header(reader: SoundReader, label: str) -> None:
+    rate, length_s = reader.check_header()
     low, high = SOURCE_RATES
-    if not low <= file.samplerate <= high:
-        raise AudioFileError(f"{label}: sample rate of {file.samplerate} Hz is outside {low}–{high} Hz; is it damaged?")
-    if file.frames > MAX_AUDIO_S * file.samplerate:
-        raise AudioFileError(_too_long(label, f"{file.frames / file.samplerate / 60:.0f} minutes"))
+    if not low <= rate <= high:
+        raise AudioFileError(f"{label}: sample rate of {rate} Hz is outside {low}–{high} Hz; is it damaged?")
+    if length_s > MAX_AUDIO_S:
+        raise AudioFileError(_too_long(label, f"{length_s / 60:.0f} minutes"))
 
 
 def _too_long(label: str, length: str) -> str:
     return f"{label}: audio is {length} long, the limit is {MAX_AUDIO_S / 60:.0f} minutes; cut out the song"
 
 
-def _mono_blocks(file: soundfile.SoundFile, label: str) -> Iterator[NDArray[np.float32]]:
-    """Yield [sample] blocks, the mean of the channels; stops at the limit even where the header lies."""
-    block_frames = max(1, BLOCK_SAMPLES // file.channels)
-    limit, seen = int(MAX_AUDIO_S * file.samplerate), 0
-    while True:
-        block = file.read(block_frames, dtype="float32", always_2d=True)  # [sample, channel]
-        if not block.shape[0]:
-            return
-        seen += block.shape[0]
-        if seen > limit:
-            raise AudioFileError(_too_long(label, "too"))
-        mono = block.mean(axis=1, dtype=np.float32)
-        if not np.isfinite(mono).all():
-            raise AudioFileError(f"{label}: audio holds samples that are not numbers (NaN); export it again")
-        yield mono
+class _Mixed:
+    """Mono blocks of a file, by link; stops at the limit even where the header lies."""
+
+    def __init__(self, reader: SoundReader, label: str, only_first: bool = False) -> None:
+        self._reader = reader
+        self._label = label
+        self._only_first = only_first  # channel, in place of the mean of all
+        self._mono_power = self._channel_power = 0.0
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the channels are opposite, so that their mean is next to nothing."""
+        return self._mono_power < CANCELLED_SHARE * self._channel_power
+
+    def __iter__(self) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+        self._mono_power = self._channel_power = 0.0
+        for block in self._reader.blocks():
+            if self._reader.read_s > MAX_AUDIO_S:
+                raise AudioFileError(_too_long(self._label, "too"))
+            mono = block.samples[:, 0] if self._only_first else block.samples.mean(axis=1, dtype=np.float32)
+            if not np.isfinite(mono).all():
+                raise AudioFileError(f"{self._label}: audio holds samples that are not numbers (NaN); export it again")
+            self._mono_power += float(np.vdot(mono, mono))
+            self._channel_power += float(np.vdot(block.samples, block.samples)) / block.samples.shape[1]
+            yield block.link, block.rate, mono
 
 
-def _resampled(
-    blocks: Iterator[NDArray[np.float32]], source_rate: int, target_rate: int
-) -> Iterator[NDArray[np.float32]]:
-    if source_rate == target_rate:
-        yield from blocks
-        return
-    stream = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
-    for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+def _resampled(blocks: Iterable[tuple[int, int, NDArray[np.float32]]], target_rate: int) -> NDArray[np.float32]:
+    """[sample] at one rate; links of a chain are resampled apart, each from its own rate."""
+    pieces: list[NDArray[np.float32]] = []
+    for (_, rate), link in groupby(blocks, key=lambda block: block[:2]):
+        if rate == target_rate:
+            pieces += [mono for *_, mono in link]
+            continue
+        stream = soxr.ResampleStream(rate, target_rate, 1, dtype="float32", quality="HQ")
+        pieces += [stream.resample_chunk(np.ascontiguousarray(mono)) for *_, mono in link]
+        pieces.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
 
 def _check_samples(samples: NDArray[np.float32], sample_rate: int, label: str) -> None:

@@ -16,41 +16,41 @@ from chart.formats.osz import chart_file_names, entry_of
 from chart.formats.parsing import decode_utf8, shown
 from chart.formats.safe_zip import open_archive, read_member
 from chart.model import KEYS, MACHINE_MADE_TAGS, Chart
+from ear.audio.encode import write_vorbis
+from ear.audio.reader import SoundReader, muted_decoder
 from runtime.atomic_write import replacing
 from runtime.errors import AudioFileError, ChartFileError, OutputError
 
 PLAYED_BY_OSU = frozenset({".mp3", ".ogg", ".wav"})
 """What osu!stable plays; FLAC and Opus are for lazer alone."""
 PLAYED_OGG = "VORBIS"
-BLOCK_FRAMES = 1 << 16
 MAX_MEMBER_BYTES = 500_000_000
 """Largest file that is copied from a set."""
 _TAGS = re.compile(r"^Tags:(?P<tags>[^\r\n]*)", re.MULTILINE)
 _NOTES = re.compile(r"^[^\S\r\n]*\[HitObjects\][^\S\n]*$", re.MULTILINE)
-VORBIS_QUALITY = 0.4  # libsndfile's compression level: about 190 kbit/s in stereo
 
 
 def playable_audio(song: Path, folder: Path) -> Path:
-    """The song itself where osu! plays it, else a Vorbis copy in `folder`, sample for sample in the same place."""
+    """The song itself where osu! plays all of it, else a Vorbis copy in `folder`, sample for sample in the same place.
+
+    Damaged, chained and cut files are copied, too: players differ about them.
+    """
+    copy = folder / "audio.ogg"
     try:
-        with soundfile.SoundFile(song) as source:
-            if song.suffix.lower() in PLAYED_BY_OSU and (source.format != "OGG" or source.subtype == PLAYED_OGG):
-                return song
-            copy = folder / "audio.ogg"
-            _copy_as_vorbis(source, copy)
-            return copy
+        if song.suffix.lower() in PLAYED_BY_OSU and _is_played(song) and SoundReader(song).plays_alike:
+            return song
+        write_vorbis(song, copy)
+        return copy
     except soundfile.LibsndfileError as error:
         raise AudioFileError(f"{song}: cannot be turned into Vorbis for osu! ({error}); convert it to mp3") from error
     except OSError as error:
         raise OutputError(f"{folder}: no room for a Vorbis copy of the song ({error})") from error
 
 
-def _copy_as_vorbis(source: soundfile.SoundFile, copy: Path) -> None:
-    """Block by block: libsndfile's Vorbis encoder overflows its stack on long arrays."""
-    settings = {"format": "OGG", "subtype": PLAYED_OGG, "compression_level": VORBIS_QUALITY}
-    with soundfile.SoundFile(copy, "w", source.samplerate, min(source.channels, 2), **settings) as target:
-        for block in source.blocks(BLOCK_FRAMES, dtype="float32", always_2d=True):
-            target.write(block[:, :2])
+def _is_played(song: Path) -> bool:
+    """Whether osu!stable has a decoder for it, whatever its name says."""
+    with muted_decoder(), soundfile.SoundFile(song) as source:
+        return bool(source.format != "OGG" or source.subtype == PLAYED_OGG)
 
 
 def add_to_osz(source: Path, charts: Sequence[Chart], section: tuple[float, float] | None, out: Path) -> None:
