@@ -58,6 +58,8 @@ def run(config: Config) -> TimedSong:
         if path is not None:
             check_writable(path)
     audio = load_audio(config.song)
+    if audio.notice:
+        click.echo(f"warning: {audio.notice}", err=True)
     with stages(STAGES) as report:
         found = time_song(audio, config.checkpoint, config.device, config.profile, report)
     if config.notes is not None:

@@ -100,7 +100,14 @@ def run(
         out,
         tuple(charts),
         report=SetReport(
-            name, source.bpm, source.confidence, tuple(difficulties), round(seconds, 2), model.runs_on, opened.notice
+            name,
+            source.bpm,
+            source.confidence,
+            tuple(difficulties),
+            round(seconds, 2),
+            model.runs_on,
+            opened.notice,
+            source.audio_notice,
         ),
         reasons=tuple(reasons),
     )

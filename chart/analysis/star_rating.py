@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.formats.osu_write import format_notes
+from chart.hit_objects import format_notes
 from chart.model import Chart
 from chart.problems import MAX_TIME_MS, MIN_TIME_MS
 from runtime.errors import ChartFileError

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from chart.formats.osu_write import HOLD, NOTE, PLAYFIELD_WIDTH, format_osu, write_osu
+from chart.formats.osu_write import format_osu, write_osu
 from chart.formats.parsing import (
     MAX_LINES,
     MAX_NOTES,
@@ -24,6 +24,7 @@ from chart.formats.parsing import (
     split_lines,
     whole,
 )
+from chart.hit_objects import HOLD, NOTE, PLAYFIELD_WIDTH
 from chart.model import KEYS, Chart, Difficulty, Metadata, TimingPoint
 from chart.problems import MAX_METER, MAX_TIME_MS, MIN_TIME_MS, beat_length_problem
 

@@ -1,24 +1,18 @@
 """Writing osu!mania 4K `.osu` v14 files.
 
-The only place of the project that rounds notes to whole milliseconds; timing points keep their full precision, as the
-game reads them.
+Notes are rounded to whole milliseconds (`chart.hit_objects`); timing points keep their full precision, as the game reads
+them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from chart.formats.parsing import shown
-from chart.model import KEYS, Chart, TimingPoint
+from chart.hit_objects import format_notes
+from chart.model import Chart, TimingPoint
 from chart.problems import require_valid
 from runtime.atomic_write import save_bytes
-
-PLAYFIELD_WIDTH = 512
-"""Width of the playfield in osu! pixels; a column is a quarter of it."""
-
-NOTE, HOLD = 1, 128  # bits of a hit object's type
 
 _HEAD = """\
 osu file format v14
@@ -80,19 +74,6 @@ def format_osu(chart: Chart) -> str:
     """The chart as the text of an `.osu` file; raises `ChartFileError` for what no file can hold (`REFUSED_KINDS`)."""
     require_valid(chart, shown(chart.metadata.version or chart.metadata.title) or "chart")
     return "\n".join([_format_head(chart), "[HitObjects]", *format_notes(chart), ""])
-
-
-def format_notes(chart: Chart) -> list[str]:
-    """The lines under [HitObjects]: notes at whole ms, holds at least 1 ms long."""
-    start = np.rint(chart.time_ms).astype(np.int64)
-    end = np.where(chart.is_hold, np.maximum(np.rint(chart.end_ms), start + 1), 0).astype(np.int64)
-    x = (chart.column.astype(np.int64) * 2 + 1) * PLAYFIELD_WIDTH // (2 * KEYS)
-    return [
-        f"{left},192,{begin},{HOLD},0,{until}:0:0:0:0:" if held else f"{left},192,{begin},{NOTE},0,0:0:0:0:"
-        for left, begin, until, held in zip(
-            x.tolist(), start.tolist(), end.tolist(), chart.is_hold.tolist(), strict=True
-        )
-    ]
 
 
 def _format_head(chart: Chart) -> str:

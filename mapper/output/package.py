@@ -11,10 +11,10 @@ import numpy as np
 import soundfile
 
 from chart.formats.osu_read import format_osu, parse_osu
-from chart.formats.osu_write import PLAYFIELD_WIDTH, format_notes
 from chart.formats.osz import chart_file_names, entry_of
 from chart.formats.parsing import decode_utf8, shown
 from chart.formats.safe_zip import open_archive, read_member
+from chart.hit_objects import PLAYFIELD_WIDTH, format_notes
 from chart.model import KEYS, MACHINE_MADE_TAGS, Chart
 from ear.audio.encode import write_vorbis
 from ear.audio.reader import SoundReader, muted_decoder

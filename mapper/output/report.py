@@ -58,6 +58,7 @@ class SetReport:
     seconds: float  # it took
     runs_on: str = ""  # back end and device of the network
     notice: str = ""  # why it does not run where it was asked to; empty when it does
+    audio_notice: str = ""  # what of the song could not be read; empty where all of it was
 
     @property
     def met(self) -> bool:
@@ -137,7 +138,7 @@ def rules_in_short(one: DifficultyReport) -> str:
 
 def warnings_of(report: SetReport) -> Sequence[str]:
     """What the user should know before playing."""
-    lines = [report.notice] if report.notice else []
+    lines = [line for line in (report.audio_notice, report.notice) if line]
     if report.timing_confidence < DOUBTFUL_TIMING:
         lines.append("the beat was hard to find; check the timing in osu!'s editor before playing")
     for one in report.difficulties:

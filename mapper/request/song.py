@@ -41,6 +41,7 @@ class GenerationInput:
     confidence: float  # of the timing, 0–1; 1 where it was given
     map_path: Path | None = None
     map_charts: tuple[Chart, ...] = ()  # of `map_path`
+    audio_notice: str = ""  # what of the audio could not be read
 
 
 @contextmanager
@@ -126,7 +127,7 @@ def _source(
         lag_ms=lag_ms,
         first_ms=config.audio_start * 1000 - lag_ms if config.audio_start else -np.inf,
     )
-    return GenerationInput(song, path, metadata, _main_bpm(song), confidence)
+    return GenerationInput(song, path, metadata, _main_bpm(song), confidence, audio_notice=audio.notice)
 
 
 def _main_bpm(song: Song) -> float:

@@ -59,8 +59,8 @@ def flac_contents(data: bytes) -> Contents | None:
     sound = _sound_frames(data, edges)
     if not sound.any():
         return None
-    pieces, end = [], 0 if total else frames[0].sample
-    begin = end
+    pieces: list[bytes] = []
+    begin = end = 0 if total else frames[0].sample
     for frame, behind, is_sound in zip(frames, edges[1:].tolist(), sound.tolist(), strict=True):
         if not is_sound:
             continue
