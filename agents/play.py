@@ -31,10 +31,10 @@ def run(
     from agents.playtest import playtest
     from agents.summary import as_text
     from chart.formats.osu_read import parse_osu
-    from chart.formats.parsing import decode_utf8, read_bytes
+    from chart.formats.parsing import decode_as_the_game, read_bytes
 
     data = read_bytes(path)
-    chart = parse_osu(decode_utf8(data, str(path)), str(path))
+    chart = parse_osu(decode_as_the_game(data), str(path))
     test = playtest(chart, path.stem, options, keep_presses=replay is not None)
     out, plays = test.as_dict(str(path)), test.plays
     if replay is not None:

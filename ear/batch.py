@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from chart.formats.osz import AUDIO_SUFFIXES, Beatmapset, read_osz
+from chart.formats.find_file import AUDIO_SUFFIXES
+from chart.formats.osz import Beatmapset, read_osz
 from chart.model import Chart
 from runtime.command import Command, progress, use_utf8
 from runtime.errors import ConfigError, Mania4KError, OutputError

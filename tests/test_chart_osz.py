@@ -289,7 +289,7 @@ def test_sets_that_cannot_be_written_leave_nothing(tmp_path: Path, audio: Path) 
 
 def test_audio_beside_a_chart_stays_in_its_folder(tmp_path: Path, audio: Path) -> None:
     path = tmp_path / "a.osu"
-    for name, message in (("../x.ogg", "is not a file in its folder"), ("none.ogg", "is not in its folder")):
+    for name, message in (("../x.ogg", "is not a file in its folder"), ("none.txt", "is not in its folder")):
         with pytest.raises(ChartFileError, match=message):
             audio_beside(path, ChartBuilder().having(audio_filename=name).build())
     chart = ChartBuilder().having(audio_filename=audio.name).build()

@@ -1,6 +1,8 @@
 """`.qua` files: four lanes, timing, names, and one line for what cannot be read."""
 
+import logging
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -74,16 +76,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nMode: Keys4\n"
         ("a: " + "[" * 100_000, "^song.qua:1: nested deeper than 16 levels"),
         (QUA.replace("Keys4", "Keys7"), "^song.qua:5: this is a chart of mode “Keys7”, not Keys4"),
         (QUA.replace("Mode: Keys4\n", ""), "^song.qua:1: this is a chart of mode “”"),
-        (QUA.replace("Lane: 4", "Lane: 5"), "^song.qua:25: lane 5 is not 1–4"),
-        (QUA.replace("Lane: 2\n", "Lone: 2\n"), "^song.qua:22: lane 0 is not 1–4"),
-        (QUA.replace("EndTime: 900", "EndTime: 400"), "^song.qua:26: hold ends at 400 ms, not after its start at 500"),
-        (QUA.replace("StartTime: 500", "StartTime: .nan"), "^song.qua:24: StartTime is “.nan”, not a finite number"),
-        (QUA.replace("StartTime: 500", "StartTime: 1e12").replace("  EndTime: 900\n", ""), "outside the longest song"),
-        (QUA.replace("Bpm: 120", "Bpm: 0"), r"^song.qua:14: BPM is 0 \(a tempo must be above 0\)"),
-        (QUA.replace("Bpm: 120", "Bpm: nan"), "^song.qua:14: Bpm is “nan”"),
-        (QUA.replace("Bpm: 120", "Bpm: 1e300"), "^song.qua:14: BPM is 1e\\+300 "),
         (QUA.replace("- Bpm: 120\n- StartTime: 8000.5\n  Bpm: 90\n  Signature: Triple\n", "  []\n"), "no red line"),
-        (QUA.replace("Signature: Triple", "Signature: Waltz"), "^song.qua:17: Signature is “Waltz”"),
         (
             QUA.replace("EditorLayers: []", "EditorLayers: []\nHitObjects: 3", 1).partition("\nTiming")[0],
             "HitObjects is not a list",
@@ -96,11 +89,38 @@ def test_what_cannot_be_read_gives_one_line(text: str, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_is_not_utf8_is_refused(tmp_path) -> None:
-    path = tmp_path / "x.qua"
-    path.write_bytes(b"Mode: Keys4\nTitle: \xff")
-    with pytest.raises(ChartFileError, match=r"x\.qua:2: byte 0xff is not UTF-8"):
-        read_quaver(path)
+@pytest.mark.parametrize(
+    ("change", "notes", "points", "said"),
+    [
+        (("Lane: 4", "Lane: 5"), 1, 2, "lane 5 is not 1–4"),
+        (("Lane: 2\n", "Lone: 2\n"), 1, 2, "lane 0 is not 1–4"),
+        (("StartTime: 500", "StartTime: .nan"), 1, 2, "StartTime is “.nan”"),
+        (("StartTime: 500", "StartTime: 1e12"), 1, 2, "outside the longest song"),
+        (("Bpm: 120", "Bpm: 0"), 2, 1, "BPM is 0"),
+        (("Bpm: 120", "Bpm: -60"), 2, 1, "BPM is -60"),
+        (("Bpm: 120", "Bpm: 1e300"), 2, 1, "BPM is 1e\\+300"),
+        (("Signature: Triple", "Signature: Waltz"), 2, 1, "Signature is “Waltz”"),
+        (("Signature: Triple", "Signature: 0"), 2, 2, ""),
+        (("SongPreviewTime: 4000", "SongPreviewTime: soon"), 2, 2, "SongPreviewTime is “soon”"),
+        (("  Lane: 4", "  Type: Mine\n  Lane: 4"), 1, 2, "left out 1 mines"),
+        (("Title: 2001", "Title: \udcff2001"), 2, 2, ""),
+    ],
+)
+def test_entries_that_cannot_be_played_are_left_out_and_named(
+    tmp_path, change: tuple[str, str], notes: int, points: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "song.qua"
+    path.write_bytes(QUA.replace(*change).encode("utf-8", "surrogateescape"))
+    with caplog.at_level(logging.WARNING):
+        chart = read_quaver(path)
+    assert (len(chart), len(chart.timing_points)) == (notes, points)
+    assert find_problems(chart) == []
+    assert re.search(said, " ".join(caplog.messages))
+    assert bool(said) == bool(caplog.messages)
+
+
+def test_a_hold_that_does_not_end_after_its_start_is_a_tap() -> None:
+    assert not parse_quaver(QUA.replace("EndTime: 900", "EndTime: 400"), "song.qua").is_hold.any()
 
 
 @given(

@@ -1,8 +1,10 @@
 """File formats: `.osu` and `.osz` read and written, `.osr` replays, `.sm`, `.ssc` and `.qua` read."""
 
 __all__ = [
+    "find_file",
     "osr",
     "osu_read",
+    "osu_sections",
     "osu_write",
     "osz",
     "parsing",
@@ -10,5 +12,4 @@ __all__ = [
     "read",
     "safe_zip",
     "stepmania",
-    "stepmania_timing",
 ]

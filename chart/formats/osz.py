@@ -11,12 +11,13 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chart.formats.osu_read import format_osu, parse_osu
-from chart.formats.parsing import MAX_TEXT_BYTES, decode_utf8, shown
+from chart.formats.find_file import find, is_audio, key_of, name_of
+from chart.formats.osu_read import format_osu, parse_osu, parse_timing
+from chart.formats.parsing import MAX_TEXT_BYTES, decode_as_the_game, shown
 from chart.formats.safe_zip import open_archive, read_member
 from chart.model import Chart, Metadata
 from runtime.atomic_write import replacing
@@ -37,8 +38,6 @@ MAX_NAME_CHARACTERS = 120
 MAX_NAME_BYTES = 240
 """Longest member name in UTF-8; most file systems stop at 255."""
 
-AUDIO_SUFFIXES = frozenset({".ogg", ".mp3", ".wav", ".flac", ".opus", ".m4a"})
-
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\.|$)", re.IGNORECASE)  # device names on Windows
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date zip knows; a fixed one makes equal sets equal bytes
 
@@ -58,11 +57,12 @@ class Beatmapset:
     path: Path
     charts: tuple[Chart, ...]
     skipped: tuple[SkippedChart, ...] = ()  # charts of other modes and key counts, and broken ones
+    timings: tuple[Chart, ...] = ()  # red lines, song and names of skipped charts that have them; no notes
 
     @property
     def audio_filename(self) -> str:
-        """The audio file that the first chart names; empty without charts."""
-        return self.charts[0].audio_filename if self.charts else ""
+        """The audio file that the first chart names, of 4K charts before others; empty without charts."""
+        return next((chart.audio_filename for chart in (*self.charts, *self.timings)), "")
 
     def read_audio(self, filename: str | None = None) -> bytes:
         """The bytes of an audio file of the set, by default that of the first chart."""
@@ -83,6 +83,7 @@ def read_osz(path: Path) -> Beatmapset:
     path = Path(path)
     charts: list[Chart] = []
     skipped: list[SkippedChart] = []
+    timings: list[Chart] = []
     with open_archive(path) as archive:
         members = [member for member in archive.infolist() if _is_chart(member.filename)]
         if len(members) > MAX_CHARTS:
@@ -90,27 +91,29 @@ def read_osz(path: Path) -> Beatmapset:
         if sum(member.file_size for member in members) > MAX_CHART_BYTES:
             raise ChartFileError(f"{path}: more than {MAX_CHART_BYTES / 1e6:g} MB of charts")
         for member in members:
-            where = f"{path}/{shown(member.filename)}"
+            name = name_of(member)
+            where, text = f"{path}/{shown(name)}", ""
             try:
-                data = read_member(path, archive, member, MAX_TEXT_BYTES)
-                charts.append(parse_osu(decode_utf8(data, where), where))
+                text = decode_as_the_game(read_member(path, archive, member, MAX_TEXT_BYTES))
+                charts.append(parse_osu(text, where))
             except ChartFileError as error:
-                skipped.append(SkippedChart(member.filename, str(error)))
-    return Beatmapset(path, tuple(charts), tuple(skipped))
+                skipped.append(SkippedChart(name, str(error)))
+                with suppress(ChartFileError):
+                    timings.append(parse_timing(text, where))
+    return Beatmapset(path, tuple(charts), tuple(skipped), tuple(timings))
 
 
 def read_osz_audio(path: Path, filename: str) -> bytes:
-    """The bytes of the audio file that a chart of the set calls `filename`, whatever its case."""
+    """The bytes of the audio file that a chart of the set calls `filename` (`chart.formats.find_file`), else of the largest."""
     path = Path(path)
     with open_archive(path) as archive:
-        members = {_key(member.filename): member for member in archive.infolist() if not member.is_dir()}
-        member = members.get(_key(filename))
+        files = [(name_of(member), member) for member in archive.infolist() if not member.is_dir()]
+        member = find(filename, files)
         if member is None:
-            # Old archives spell names in a code page of their own; a lone audio file is the one that is meant.
-            audio = [item for name, item in members.items() if Path(name).suffix in AUDIO_SUFFIXES]
-            if len(audio) != 1:
+            audio = [member for name, member in files if is_audio(name) and not _is_of_macos(name)]
+            if not audio:
                 raise ChartFileError(f"{path}: no audio file “{shown(filename)}” in the archive (export the set again)")
-            member = audio[0]
+            member = max(audio, key=lambda one: one.file_size)
         return read_member(path, archive, member, MAX_AUDIO_BYTES)
 
 
@@ -201,11 +204,10 @@ def _audio_suffix(name: str) -> str:
 
 
 def _is_chart(name: str) -> bool:
-    """Whether a member is a chart; macOS adds `__MACOSX/._name.osu` files that are none."""
-    base = _key(name).rpartition("/")[2]
-    return base.endswith(".osu") and not base.startswith("._")
+    """Whether a member is a chart."""
+    return key_of(name).endswith(".osu") and not _is_of_macos(name)
 
 
-def _key(name: str) -> str:
-    """A member name as the game compares names: any case, either separator."""
-    return name.replace("\\", "/").casefold().removeprefix("./")
+def _is_of_macos(name: str) -> bool:
+    """Whether a member is a `__MACOSX/._name` file, which macOS adds and which is none."""
+    return key_of(name).rpartition("/")[2].startswith("._")

@@ -1,12 +1,17 @@
-"""What every reader shares: bounded bytes, strict UTF-8, finite numbers, errors as `where:line: what (hint)`."""
+"""What every reader shares: bounded bytes, text, finite numbers, errors as `where:line: what (hint)`."""
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from pathlib import Path
 
 from runtime.errors import ChartFileError
+
+logger = logging.getLogger(__name__)
+
+BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 MAX_TEXT_BYTES = 16_000_000
 """Largest chart text read. The largest of 666 real charts is 94 kB; marathons stay below 3 MB."""
@@ -52,14 +57,32 @@ def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
     return data
 
 
-def decode_utf8(data: bytes, where: str) -> str:
-    """The text of a UTF-8 file, with or without byte order mark; the game writes nothing else."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        what = f"byte 0x{data[error.start]:02x} is not UTF-8"
-        raise failure(where, line, what, "save the file as UTF-8; is it a text file?") from error
+def decode_as_the_game(data: bytes) -> str:
+    """Text of an `.osu` file as .NET reads it: by its byte order mark, else UTF-8 in which bad bytes become “�”."""
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, errors="replace")
+    return data.decode("utf-8", errors="replace")
+
+
+class LeftOut:
+    """Counts what of a file is left out since it cannot be read, so that the rest is read all the same."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.count = 0
+        self.first: ChartFileError | None = None
+
+    def add(self, error: ChartFileError) -> None:
+        """One more line or entry; the first is the one that is named."""
+        self.count += 1
+        self.first = self.first or error
+
+    def report(self, what: str = "lines") -> None:
+        """A line in the log where anything was left out."""
+        if self.first is not None:
+            more = f" (and {self.count - 1} more {what})" if self.count > 1 else ""
+            logger.warning("left out: %s%s", self.first, more)
 
 
 def split_lines(text: str) -> list[str]:

@@ -1,22 +1,42 @@
 """Reading Quaver `.qua` files (YAML) of four keys.
 
-Carried: notes, holds, timing points, names, preview, background. Not carried: scroll velocities, hit sounds, layers.
+Carried: notes, holds, timing points, names, preview, background. Not carried: scroll velocities, hit sounds, layers, mines.
+Entries that cannot be read are left out and named in the log.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
-from chart.formats.parsing import MAX_NOTES, MAX_TIMING_POINTS, decode_utf8, failure, finite, read_bytes, shown, whole
+from chart.formats.parsing import (
+    MAX_NOTES,
+    MAX_TIMING_POINTS,
+    LeftOut,
+    decode_as_the_game,
+    failure,
+    finite,
+    read_bytes,
+    shown,
+    whole,
+)
 from chart.model import KEYS, Chart, Metadata, TimingPoint
-from chart.problems import beat_length_problem, require_valid
+from chart.problems import MAX_METER, MAX_TIME_MS, MIN_TIME_MS, beat_length_problem, require_valid
+from runtime.errors import ChartFileError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MODE = "Keys4"
-METERS = {"": 4, "Quadruple": 4, "Triple": 3}  # Quaver's names of time signatures
+DEFAULT_METER = 4
+MINES = frozenset({"mine", "1"})  # values of an object's Type
+METERS = {"": DEFAULT_METER, "Quadruple": 4, "Triple": 3}  # Quaver's names of time signatures
 MAX_DEPTH = 16
 """Deepest nesting read; a chart needs four levels."""
 
@@ -68,7 +88,7 @@ class Table:
 def read_quaver(path: Path) -> Chart:
     """The chart of a four-key `.qua` file."""
     path = Path(path)
-    return parse_quaver(decode_utf8(read_bytes(path), str(path)), str(path))
+    return parse_quaver(decode_as_the_game(read_bytes(path)), str(path))
 
 
 def parse_quaver(text: str, where: str) -> Chart:
@@ -77,8 +97,16 @@ def parse_quaver(text: str, where: str) -> Chart:
     if root.text("Mode") != MODE:
         what = f"this is a chart of mode “{shown(root.text('Mode'))}”, not {MODE}"
         raise failure(where, root.line_of("Mode"), what, "only 4K charts are read")
-    notes = [_note(row) for row in root.rows("HitObjects", MAX_NOTES)]
-    points = [_timing_point(row) for row in root.rows("TimingPoints", MAX_TIMING_POINTS)]
+    left_out = LeftOut(where)
+    rows = list(root.rows("HitObjects", MAX_NOTES))
+    mines = [row.text("Type").casefold() in MINES for row in rows]
+    played = [row for row, is_mine in zip(rows, mines, strict=True) if not is_mine]
+    notes = list(_readable(_note, played, left_out))
+    points = list(_readable(_timing_point, root.rows("TimingPoints", MAX_TIMING_POINTS), left_out))
+    if left_out.first is not None and not (points and (notes or not played)):
+        raise left_out.first
+    if any(mines):
+        logger.warning("%s: left out %d mines", where, sum(mines))
     time, column, end = zip(*notes, strict=True) if notes else ((), (), ())
     chart = Chart.from_notes(
         time,
@@ -87,11 +115,29 @@ def parse_quaver(text: str, where: str) -> Chart:
         timing_points=tuple(sorted(points, key=lambda point: point.time_ms)),
         metadata=_metadata(root),
         audio_filename=root.text("AudioFile"),
-        preview_ms=root.integer("SongPreviewTime", -1),
+        preview_ms=_preview_ms(root, left_out),
         background=root.text("BackgroundFile").replace('"', ""),
     )
+    left_out.report("entries")
     require_valid(chart, where)
     return chart
+
+
+def _readable(read: Callable[[Table], T], rows: Iterable[Table], left_out: LeftOut) -> Iterator[T]:
+    """What is read from the rows; those that cannot be go to `left_out`."""
+    for row in rows:
+        try:
+            yield read(row)
+        except ChartFileError as error:
+            left_out.add(error)
+
+
+def _preview_ms(root: Table, left_out: LeftOut) -> int:
+    try:
+        return round(root.number("SongPreviewTime", -1))
+    except ChartFileError as error:
+        left_out.add(error)
+        return -1
 
 
 def _compose(text: str, where: str) -> yaml.Node:
@@ -128,20 +174,22 @@ def _note(row: Table) -> tuple[float, int, float]:
     lane = row.integer("Lane", 0)
     if not 1 <= lane <= KEYS:
         raise failure(row.where, row.line_of("Lane"), f"lane {lane} is not 1–{KEYS}")
-    if end_ms and end_ms <= time_ms:
-        what = f"hold ends at {end_ms:g} ms, not after its start at {time_ms:g} ms"
-        raise failure(row.where, row.line_of("EndTime"), what)
-    return time_ms, lane - 1, end_ms or math.nan
+    for value, key in ((time_ms, "StartTime"), (end_ms, "EndTime")):
+        if not MIN_TIME_MS <= value <= MAX_TIME_MS:
+            raise failure(row.where, row.line_of(key), f"{key} {value:g} lies outside the longest song supported")
+    return time_ms, lane - 1, end_ms if end_ms > time_ms else math.nan
 
 
 def _timing_point(row: Table) -> TimingPoint:
-    bpm = row.number("Bpm", 0.0)
+    bpm, start_ms = row.number("Bpm", 0.0), row.number("StartTime", 0.0)
     problem = "a tempo must be above 0" if bpm <= 0 else beat_length_problem(60_000.0 / max(bpm, 1e-9))
     if problem:
         raise failure(row.where, row.line_of("Bpm"), f"BPM is {bpm:g}", problem)
+    if not MIN_TIME_MS <= start_ms <= MAX_TIME_MS:
+        raise failure(row.where, row.line_of("StartTime"), f"StartTime {start_ms:g} lies outside the longest song")
     signature = row.text("Signature")
-    meter = METERS[signature] if signature in METERS else row.integer("Signature", 4)
-    return TimingPoint(row.number("StartTime", 0.0), 60_000.0 / bpm, meter)
+    meter = METERS[signature] if signature in METERS else row.integer("Signature", DEFAULT_METER)
+    return TimingPoint(start_ms, 60_000.0 / bpm, min(meter, MAX_METER) if meter >= 1 else DEFAULT_METER)
 
 
 def _metadata(root: Table) -> Metadata:

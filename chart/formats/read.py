@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from chart.formats.osu_read import read_osu
+from chart.formats.find_file import find_on_disk, key_of
+from chart.formats.osu_read import parse_osu, parse_timing, read_osu
 from chart.formats.osz import read_osz
-from chart.formats.parsing import shown
+from chart.formats.parsing import decode_as_the_game, read_bytes, shown
 from chart.formats.quaver import read_quaver
 from chart.formats.safe_zip import escapes
 from chart.formats.stepmania import read_stepmania
@@ -39,10 +40,27 @@ def audio_beside(path: Path, chart: Chart) -> Path:
     name = chart.audio_filename
     if not name or escapes(name):
         raise ChartFileError(f"{path}: its audio “{shown(name)}” is not a file in its folder")
-    audio = Path(path).parent / name.replace("\\", "/")
-    if not audio.is_file():
+    audio = find_on_disk(Path(path).parent, name)
+    if audio is None:
         raise ChartFileError(f"{path}: its audio “{shown(name)}” is not in its folder (copy it there)")
+    if key_of(audio.name) != key_of(name).rpartition("/")[2]:
+        logger.warning("%s: its audio “%s” is not in its folder; taking %s", path, shown(name), shown(audio.name))
     return audio
+
+
+def read_timing_charts(path: Path) -> list[Chart]:
+    """Charts for their timing, song and names: the 4K ones of a file, else those of any mode and key count, without notes."""
+    path = Path(path)
+    if path.suffix.lower() == ".osz":
+        beatmapset = read_osz(path)
+        return list(beatmapset.charts or beatmapset.timings) or _of_set(path)
+    if path.suffix.lower() != ".osu":
+        return read_charts(path)
+    text = decode_as_the_game(read_bytes(path))
+    try:
+        return [parse_osu(text, str(path))]
+    except ChartFileError:
+        return [parse_timing(text, str(path))]
 
 
 def _of_set(path: Path) -> list[Chart]:

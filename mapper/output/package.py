@@ -12,7 +12,7 @@ import soundfile
 
 from chart.formats.osu_read import format_osu, parse_osu
 from chart.formats.osz import chart_file_names, entry_of
-from chart.formats.parsing import decode_utf8, shown
+from chart.formats.parsing import decode_as_the_game, shown
 from chart.formats.safe_zip import open_archive, read_member
 from chart.hit_objects import PLAYFIELD_WIDTH, format_notes
 from chart.model import KEYS, MACHINE_MADE_TAGS, Chart
@@ -82,7 +82,7 @@ def _write_new(copy: zipfile.ZipFile, charts: Sequence[Chart], taken: set[str]) 
 def _with_notes_of(data: bytes, changed: dict[str, Chart], where: str) -> bytes:
     """The `.osu` file with the notes of the changed chart of its name; lines of notes it had are kept verbatim."""
     try:
-        text = decode_utf8(data, where)
+        text = decode_as_the_game(data)
         old = parse_osu(text, where)
     except ChartFileError:
         return data  # another mode, or broken: not ours to change

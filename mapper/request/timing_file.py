@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chart.formats.osu_read import Line, Sections, timing_points_of
-from chart.formats.parsing import decode_utf8, read_bytes, split_lines
-from chart.formats.read import CHART_SUFFIXES, read_charts
+from chart.formats.osu_read import timing_points_of
+from chart.formats.osu_sections import Line, Sections
+from chart.formats.parsing import decode_as_the_game, read_bytes, split_lines
+from chart.formats.read import CHART_SUFFIXES, read_timing_charts
 from chart.model import TimingPoint
 from runtime.errors import ChartFileError
 
@@ -19,8 +20,8 @@ def read_timing(path: Path) -> tuple[TimingPoint, ...]:
     Raises ChartFileError with file, line and reason.
     """
     if path.suffix.lower() in CHART_SUFFIXES:
-        return read_charts(path)[0].red_lines
-    text = decode_utf8(read_bytes(path), str(path))
+        return read_timing_charts(path)[0].red_lines
+    text = decode_as_the_game(read_bytes(path))
     lines = [
         Line(number, stripped)
         for number, line in enumerate(split_lines(text), 1)

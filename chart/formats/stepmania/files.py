@@ -1,16 +1,15 @@
 """Reading StepMania `.sm` and `.ssc` files: their dance-single charts, which have four columns.
 
 Parsed with msdparser (the parser under simfile, which itself needs a package that new setuptools no longer has).
-Carried: notes, holds, rolls (as holds), BPM changes, stops and delays (as red lines), names, preview. Not carried:
-mines, lifts, fakes and key sounds, which are counted in a log line, scroll speeds and time signatures.
+Carried: notes, holds, rolls (as holds), BPM changes, stops, delays and warps (as red lines), names, preview. Not carried:
+mines, lifts, fakes, key sounds and notes that are warped over, which are counted in a log line, scroll speeds and time signatures.
+A chart that cannot be read is named in the log, and the others of its file are read.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,18 @@ from pathlib import Path
 import msdparser
 import numpy as np
 
-from chart.formats.parsing import MAX_NOTES, decode_utf8, failure, finite, read_bytes, shown
-from chart.formats.stepmania_timing import TICKS_PER_MEASURE, read_timeline
-from chart.model import KEYS, Chart, Metadata
+from chart.formats.parsing import (
+    BYTE_ORDER_MARKS,
+    LeftOut,
+    decode_as_the_game,
+    failure,
+    finite,
+    read_bytes,
+    shown,
+)
+from chart.formats.stepmania.notes import IGNORED, StepNotes, read_notes
+from chart.formats.stepmania.timeline import Timeline, read_regions, read_timeline
+from chart.model import Chart, Metadata
 from chart.problems import require_valid
 from runtime.errors import ChartFileError
 
@@ -33,14 +41,7 @@ MAX_CHARTS = 100
 MAX_MARKS = 100_000
 """Most of the characters that structure a file (`#:;` and the like); the parser takes some 10 µs for each."""
 
-MAX_MEASURES = 50_000
-"""Most measures of a chart: a day of music at 140 BPM."""
-
-IGNORED = {"M": "mines", "L": "lifts", "F": "fake notes", "K": "key sounds"}
-TIMING_TAGS = ("BPMS", "STOPS", "DELAYS", "WARPS")
-
-_ATTRIBUTES = re.compile(r"\[[^\[\]\n]*\]|\{[^{}\n]*\}")  # key sounds and attacks that may follow a note
-_ROW = re.compile(rf"[01234MLFK]{{{KEYS}}}")
+TIMING_TAGS = ("BPMS", "STOPS", "FREEZES", "DELAYS", "WARPS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +55,15 @@ class Steps:
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepNotes:
-    """Notes of a chart by tick; `end` is nan for taps."""
-
-    tick: list[float]
-    column: list[int]
-    end: list[float]
-    ignored: Counter[str]
-
-
 def read_stepmania(path: Path) -> list[Chart]:
     """The dance-single charts of a `.sm` or `.ssc` file."""
     path = Path(path)
     data = read_bytes(path)
+    if data.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS)):
+        return parse_stepmania(decode_as_the_game(data), str(path))
     try:
-        text = decode_utf8(data, str(path))
-    except ChartFileError:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
         # Files from before StepMania 4 are in a Western code page; only their names can suffer.
         text = data.decode("cp1252", errors="replace")
     return parse_stepmania(text, str(path))
@@ -85,7 +78,16 @@ def parse_stepmania(text: str, where: str) -> list[Chart]:
         raise failure(where, None, f"no {STEPS_TYPE} (4K) chart", f"found: {found}")
     if len(singles) > MAX_CHARTS:
         raise failure(where, None, f"{len(singles):,} charts, more than {MAX_CHARTS}")
-    return [_chart(item, f"{where}: {shown(item.name)}") for item in singles]
+    charts, left_out = [], LeftOut(where)
+    for item in singles:
+        try:
+            charts.append(_chart(item, f"{where}: {shown(item.name)}"))
+        except ChartFileError as error:
+            left_out.add(error)
+    if not charts and left_out.first is not None:
+        raise left_out.first
+    left_out.report("charts")
+    return charts
 
 
 def cut_steps(text: str, where: str) -> list[Steps]:
@@ -142,14 +144,13 @@ def _ssc_steps(song: Mapping[str, str], own: Mapping[str, str], data: str) -> St
 
 def _chart(steps: Steps, where: str) -> Chart:
     timeline = read_timeline(steps.tags, where)
-    notes = read_notes(steps.data, where)
-    if notes.ignored:
-        counts = ", ".join(f"{count} {IGNORED[kind]}" for kind, count in sorted(notes.ignored.items()))
-        logger.warning("%s: ignored %s", where, counts)
+    notes = _playable(read_notes(steps.data, where), timeline, steps, where)
     end = np.array(notes.end, dtype=np.float64)
     end_ms = timeline.time_at(np.where(np.isnan(end), 0.0, end))
+    time_ms = timeline.time_at(np.array(notes.tick, dtype=np.float64))
+    end_ms = np.where(end_ms > time_ms, end_ms, math.nan)  # a hold that is warped over from head to tail is a tap
     chart = Chart.from_notes(
-        timeline.time_at(np.array(notes.tick, dtype=np.float64)),
+        time_ms,
         notes.column,
         np.where(np.isnan(end), math.nan, end_ms),
         timing_points=timeline.red_lines(),
@@ -160,6 +161,21 @@ def _chart(steps: Steps, where: str) -> Chart:
     )
     require_valid(chart, where)
     return chart
+
+
+def _playable(notes: StepNotes, timeline: Timeline, steps: Steps, where: str) -> StepNotes:
+    """The notes that can be hit: outside of warps and of regions of fakes. What is left out is said in the log."""
+    tick = np.array(notes.tick, dtype=np.float64)
+    fake = np.zeros(tick.size, bool)
+    for start, length in read_regions(steps.tags.get("FAKES", ""), "fake region", where).items():
+        fake |= (tick >= start) & (tick < start + length)
+    warped = ~timeline.is_hittable(tick) & ~fake
+    notes.ignored[IGNORED["F"]] += int(fake.sum())
+    notes.ignored["notes within warps"] += int(warped.sum())
+    counts = ", ".join(f"{count} {what}" for what, count in sorted(notes.ignored.items()) if count)
+    if counts:
+        logger.warning("%s: left out %s", where, counts)
+    return notes.without(set(np.flatnonzero(fake | warped).tolist()))
 
 
 def _tag(steps: Steps, key: str) -> str:
@@ -182,47 +198,7 @@ def _metadata(steps: Steps) -> Metadata:
 
 def _preview_ms(steps: Steps, where: str) -> int:
     text = _tag(steps, "SAMPLESTART")
-    if not text:
+    try:
+        return round(min(max(finite(text, "SAMPLESTART", where, None), -0.001), 1e6) * 1000.0)
+    except ChartFileError:  # absent, or no number: the game chooses
         return -1
-    return round(min(max(finite(text, "SAMPLESTART", where, None), -0.001), 1e6) * 1000.0)
-
-
-def read_notes(data: str, where: str) -> StepNotes:
-    """Notes of the note data: measures cut by commas, each a number of equal rows of four characters."""
-    notes = StepNotes([], [], [], Counter())
-    if data.count(",") >= MAX_MEASURES:
-        raise failure(where, None, f"more than {MAX_MEASURES:,} measures", "is it a chart to be played?")
-    heads: dict[int, int] = {}  # column → index of the hold that is open there
-    for measure, text in enumerate(_ATTRIBUTES.sub("", data).split(","), 1):
-        rows = [row.strip().upper() for row in text.split("\n") if row.strip()]
-        for index, row in enumerate(rows):
-            place = f"{where}, measure {measure}, row {index + 1}"
-            if not _ROW.fullmatch(row):
-                raise failure(place, None, f"“{shown(row)}” is no row of four notes", "0–4, M, L, F and K are known")
-            if row != "0000":
-                tick = TICKS_PER_MEASURE * (measure - 1) + TICKS_PER_MEASURE * index / len(rows)
-                _read_row(row, tick, notes, heads, place)
-        if len(notes.tick) > MAX_NOTES:
-            raise failure(where, None, f"more than {MAX_NOTES:,} notes", "is it a chart to be played?")
-    if heads:
-        raise failure(where, None, f"a hold in column {min(heads)} never ends", "its tail, a 3, is missing")
-    return notes
-
-
-def _read_row(row: str, tick: float, notes: StepNotes, heads: dict[int, int], place: str) -> None:
-    """Add one row to `notes`; `heads` holds the open holds by column."""
-    for column, kind in enumerate(row):
-        if kind in IGNORED:
-            notes.ignored[kind] += 1
-        elif kind == "3":
-            if column not in heads:
-                raise failure(place, None, f"a hold's tail in column {column} without its head")
-            notes.end[heads.pop(column)] = tick
-        elif kind != "0":
-            if column in heads:
-                raise failure(place, None, f"a note in column {column} while a hold is held there", "a 3 ends a hold")
-            if kind != "1":
-                heads[column] = len(notes.tick)
-            notes.tick.append(tick)
-            notes.column.append(column)
-            notes.end.append(math.nan)
