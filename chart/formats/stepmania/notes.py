@@ -37,8 +37,12 @@ class StepNotes:
     def without(self, gone: set[int]) -> StepNotes:
         """The notes but those of these numbers."""
         kept = [at for at in range(len(self.tick)) if at not in gone]
-        fields = ([values[at] for at in kept] for values in (self.tick, self.column, self.end))
-        return StepNotes(*fields, self.ignored)  # type: ignore[arg-type]
+        return StepNotes(
+            [self.tick[at] for at in kept],
+            [self.column[at] for at in kept],
+            [self.end[at] for at in kept],
+            self.ignored,
+        )
 
 
 def read_notes(data: str, where: str) -> StepNotes:

@@ -108,8 +108,8 @@ class _Walk:
             self._run(tick, following, tempo if tick >= warp_until else 0.0)
             if abs(self.now_ms) > 2 * MAX_TIME_MS:
                 raise failure(where, None, "its stops lead outside the longest song supported")
-        columns = list(zip(*self.events, strict=True))
-        return Timeline(*(np.array(column, np.float64) for column in columns[:4]), np.array(columns[4], bool))  # type: ignore[arg-type]
+        tick_of, hit_ms, leave_ms, per_tick, hittable = map(np.array, zip(*self.events, strict=True))
+        return Timeline(tick_of.astype(np.float64), hit_ms, leave_ms, per_tick.astype(np.float64), hittable)
 
     def _pause_at(self, tick: float, tempo: float) -> None:
         """Delay, note, stop. A pause within a warp lets its beat be hit."""
