@@ -134,11 +134,24 @@ def page_of_file(
     """
     from chart.formats.read import read_charts
     from eye.rendering.page_song import hear, song_of, usual_lag_ms
-    from eye.review import review_chart
 
     charts = read_charts(config.path)
     file = song_of(config.path, charts[0], config.audio)
     heard = hear(file, max(charts, key=len), usual_lag_ms(config.path))
+    return page_of(charts, file, heard, config, targets, reasons)
+
+
+def page_of(
+    charts: Sequence[Chart],
+    file: SongFile | None,
+    heard: Heard,
+    config: PageConfig,
+    targets: Mapping[str, float] | None = None,
+    reasons: Mapping[str, ModelReasons] | None = None,
+) -> Path:
+    """Review charts that are in memory and write their page to `config.out`; otherwise as `page_of_file`."""
+    from eye.review import review_chart
+
     asked, known = targets or {}, reasons or {}
     names = [chart.metadata.version for chart in charts]
     reviews = [

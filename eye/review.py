@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chart.model import Chart
     from eye.critique.explanation import ModelReasons
     from eye.critique.row_measures import Measures
+    from reward.chart_metrics import ChartMetrics
     from reward.core.song import Song
 
 MAX_STARS = 15.0
@@ -41,15 +42,16 @@ def review_chart(
     `song` is what the reward hears of the audio (`reward.human_charts.read_song`), with this chart's lag; `target` the
     stars it aims at (default: its own); `reasons` what our mapper can say about its notes.
     """
-    from chart.analysis.star_rating import stars
     from eye.critique.curves import by_skill, curves_of, skill_curve
     from eye.critique.row_measures import measure
+    from reward.chart_metrics import metrics_of
     from reward.rules.criteria import level_of
 
-    rating = stars(chart)
+    metrics = metrics_of(chart)
+    rating = metrics.stars
     aim = rating if target is None else target
     measures = measure(chart, song, aim, seed)
-    curve = skill_curve(chart, seed)
+    curve = skill_curve(metrics, seed)
     names = chart.metadata
     return Review(
         title=names.title_unicode or names.title,
@@ -65,28 +67,27 @@ def review_chart(
         duration_ms=chart.last_ms - float(chart.time_ms[0]) if len(chart) else 0.0,
         with_song=song is not None,
         aimed_at="" if reasons is None else reasons.target,
-        findings=_findings(chart, measures, aim, song, reasons, seed),
+        findings=_findings(metrics, measures, aim, song, reasons, seed),
         sections=_sections(measures, song, reasons),
-        curves=curves_of(chart, measures, aim),
+        curves=curves_of(metrics, measures, aim),
         accuracy_by_skill=by_skill(curve),
     )
 
 
 def _findings(
-    chart: Chart, measures: Measures, aim: float, song: Song | None, reasons: ModelReasons | None, seed: int
+    metrics: ChartMetrics, measures: Measures, aim: float, song: Song | None, reasons: ModelReasons | None, seed: int
 ) -> tuple[Finding, ...]:
     """Every finding, weightiest first, praise last."""
     from eye.critique.anomaly import stretches
     from eye.critique.chart_remarks import chart_remarks
     from eye.critique.passage_remarks import remarks
     from eye.critique.rule_remarks import rule_remarks
-    from reward.rules.check import check
     from reward.rules.criteria import level_of
 
-    breaches = check(chart, level_of(aim)) if len(chart) else []
+    breaches = metrics.findings(level_of(aim))
     places = remarks(measures, stretches(measures, aim), breaches, aim, song, reasons)
     rules = [one for one in rule_remarks(breaches) if not any(_covers(place, one) for place in places)]
-    everything = [*places, *rules, *chart_remarks(chart, song, aim, seed)]
+    everything = [*places, *rules, *chart_remarks(metrics.chart, song, aim, seed)]
     return tuple(sorted(everything, key=lambda finding: (finding.severity == "praise", -finding.weight)))
 
 

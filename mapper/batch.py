@@ -73,7 +73,7 @@ def _targets(folder: Path, out: Path) -> list[tuple[Path, Path]]:
 
 
 def _generate_one(job: tuple[Path, Path, dict[str, Any]]) -> Outcome:
-    from mapper.generate import run
+    from mapper.pipeline import run
     from mapper.request.options import GenerateConfig
 
     song, target, options = job

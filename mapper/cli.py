@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from runtime.command import ChoicesOption, Command, NumbersOption, stages, use_utf8
-from runtime.errors import Mania4KError
-
-if TYPE_CHECKING:
-    from eye.critique.explanation import ModelReasons
 
 PATH = click.Path(path_type=Path)
 LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
@@ -73,37 +69,26 @@ def main(song: Path | None, report_path: Path | None, no_page: bool, workers: in
 
 
 def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
-    from mapper.generate import run
     from mapper.output.report import print_table, warnings_of
+    from mapper.pipeline import default_out, run
     from runtime.atomic_write import check_writable
 
     if report_path is not None:
         check_writable(report_path)
-    with stages({"hear": "Hearing the song", "write": "Writing charts", "pack": "Packing"}) as progress:
-        result = run(config, progress, with_reasons=with_page)
+    page = (config.out or default_out(config)).with_suffix(".html") if with_page else None
+    with stages({"hear": "Analysing the song", "write": "Writing charts", "pack": "Packing"}) as progress:
+        result = run(config, progress, page=page)
     assert result.report is not None, "run always reports"
     print_table(result.report)
     for line in warnings_of(result.report):
         click.echo(f"warning: {line}", err=True)
     if report_path is not None:
         result.report.save(report_path)
-    if with_page:
-        names = [one.name for one in result.report.difficulties]
-        stars = {one.name: one.asked_stars for one in result.report.difficulties}
-        _page_beside(result.path, stars, config.seed, dict(zip(names, result.reasons, strict=True)))
+    if result.page_problem:
+        click.echo(f"warning: no page was written: {result.page_problem}", err=True)
+    elif result.page is not None:
+        click.echo(result.page)
     click.echo(result.path)
-
-
-def _page_beside(
-    path: Path, asked_stars: dict[str, float], seed: int, reasons: dict[str, ModelReasons] | None = None
-) -> None:
-    """Write the set's page; a set without its page is still a set. Both dictionaries are by difficulty's name."""
-    from eye.page import PageConfig, page_of_file
-
-    try:
-        click.echo(page_of_file(PageConfig(path, path.with_suffix(".html"), seed=seed), asked_stars, reasons))
-    except Mania4KError as error:
-        click.echo(f"warning: no page was written: {error}", err=True)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from runtime.command import Command, use_utf8
 from runtime.errors import OutputError
 
 if TYPE_CHECKING:
-    from mapper.sampling.conditioning import Song
+    from mapper.sampling.song_analysis import SongAnalysis
 
 MAX_LOGIT_DIFFERENCE = 1e-3
 MIN_SAME_ROWS = 0.99
@@ -36,7 +36,11 @@ MIN_SAME_ROWS = 0.99
 
 
 def export(
-    out: Path, checkpoint: Path | None = None, ear: str = "bundled", int8: bool = False, song: Song | None = None
+    out: Path,
+    checkpoint: Path | None = None,
+    ear: str = "bundled",
+    int8: bool = False,
+    song: SongAnalysis | None = None,
 ) -> dict[str, Any]:
     """Write the folder `out`; returns the report that is also written there.
 
@@ -98,7 +102,7 @@ def _int8(graph: bytes) -> bytes:
         return path.read_bytes()
 
 
-def _report(out: Path, checkpoint: Path, int8: bool, song: Song) -> dict[str, Any]:
+def _report(out: Path, checkpoint: Path, int8: bool, song: SongAnalysis) -> dict[str, Any]:
     from importlib.metadata import version
 
     from mapper.network.checkpoint import load_mapper

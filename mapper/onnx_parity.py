@@ -16,9 +16,9 @@ from mapper.network.cached_decoder import time_gap_bins
 from mapper.network.interface import DecoderInput, Floats, Ints
 from mapper.network.model import Encoding, Mapper, RowTokens
 from mapper.network.onnx_model import OnnxMapper
-from mapper.sampling.conditioning import Song
 from mapper.sampling.encode_song import SongEncoding, encode_song
 from mapper.sampling.sampler import Sampling, write_rows
+from mapper.sampling.song_analysis import SongAnalysis
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.log_mel import BANDS, FRAMES_PER_SECOND
 from mapper.tokens.row_codes import Rows, held_states
@@ -51,7 +51,7 @@ class Parity:
         return max(self.onset_logit, self.hazard_elapsed_logit, self.row_logit)
 
 
-def pulse_song(seconds: float = PULSE_S, seed: int = 0) -> Song:
+def pulse_song(seconds: float = PULSE_S, seed: int = 0) -> SongAnalysis:
     """A made-up song of noisy pulses at 160 BPM: every installation has it."""
     random = np.random.default_rng(seed)
     points = (TimingPoint(time_ms=0.0, beat_length_ms=PULSE_MS),)
@@ -60,10 +60,10 @@ def pulse_song(seconds: float = PULSE_S, seed: int = 0) -> Song:
         frame = round(half_beat * PULSE_MS / 2 / 1000 * FRAMES_PER_SECOND)
         low = int(random.integers(0, BANDS // 2))
         features[frame : frame + 3, low : low + BANDS // 2] = int(random.integers(90, 220))
-    return Song(make_grid(points, 0.0, seconds * 1000), points, features)
+    return SongAnalysis(make_grid(points, 0.0, seconds * 1000), points, features)
 
 
-def compare(model: Mapper, graphs: OnnxMapper, song: Song) -> Parity:
+def compare(model: Mapper, graphs: OnnxMapper, song: SongAnalysis) -> Parity:
     """Let both hear the song, write charts with the same seeds, and read a chart of torch's row by row."""
     nothing = np.full(len(PARITY_STARS), np.nan)
     controls = Controls(PARITY_STARS, nothing, nothing, np.zeros(len(PARITY_STARS), np.int64))

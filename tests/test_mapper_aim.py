@@ -1,6 +1,7 @@
 """Takes asked for until a chart is met, and the words for what is not."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,19 +14,20 @@ from mapper.search.objective import Objective
 from mapper.search.splice import Spliced
 from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
 from mapper.tokens.row_codes import Rows
+from reward.chart_metrics import metrics_of
 from reward.rules.criteria import Level
 
 NOTHING = Rows(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def take(push: float, stars: float, **fields: object) -> Candidate:
-    mix = np.zeros(len(FAMILIES))
-    return Candidate(0, 0, push, 0.0, LogitBias(), NOTHING, stars, mix=mix, **fields)  # type: ignore[arg-type]
+    metrics = SimpleNamespace(stars=stars, pattern_mix=np.zeros(len(FAMILIES)))
+    return Candidate(0, 0, push, 0.0, LogitBias(), NOTHING, metrics, **fields)  # type: ignore[arg-type]
 
 
-def spliced(stars: float, findings: float = 0.0, level: float = np.nan) -> Spliced:
+def spliced(stars: float, findings: float = 0.0) -> Spliced:
     chart = Chart.from_notes([0, 500, 1000, 1500], [0, 1, 2, 3], timing_points=(TimingPoint(0, 500),))
-    return Spliced(chart, NOTHING, stars, findings, 5.0, level)
+    return Spliced(chart, NOTHING, stars, findings, 5.0)
 
 
 def pushes(takes: list[Candidate]) -> list[float]:
@@ -92,7 +94,7 @@ class Known:
     ],
 )
 def test_what_is_missing_is_said(wish, known, words):
-    said = unmet_constraints(wish, spliced(3.0).chart, known, 0.05)
+    said = unmet_constraints(wish, metrics_of(spliced(3.0).chart), known, 0.05)
     assert len(said) == len(words)
     for text, word in zip(said, words, strict=True):
         assert word in text

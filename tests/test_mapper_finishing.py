@@ -11,10 +11,10 @@ from mapper.output.metadata import (
     breaks_of,
     finish,
     kiai_spans,
-    metadata_of,
     preview_point_ms,
     with_kiai,
 )
+from mapper.request.song import metadata_of
 from mapper.tokens.log_mel import MS_PER_FRAME
 from reward.rules.check import check
 from reward.rules.criteria import Level

@@ -12,10 +12,11 @@ from mapper.network.cached_decoder import CachedDecoder, DecoderInput, time_gap_
 from mapper.network.kernels import gelu, multiply_add, soften
 from mapper.network.model import Mapper, time_gap_bin
 from mapper.pretraining.loss import codes_at, losses
-from mapper.sampling.conditioning import CachedEncoder, Song, StyleConditioning, controls_of
+from mapper.sampling.conditioning import CachedEncoder, StyleConditioning, controls_of
 from mapper.sampling.encode_song import SongEncoding, alike, encode_song
 from mapper.sampling.kernels import SamplerState, SlotEncoding, SlotGrid, find_slots
 from mapper.sampling.sampler import CACHE_ROWS, Sampling, Span, write_rows
+from mapper.sampling.song_analysis import SongAnalysis
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import (
     HELD_AFTER,
@@ -446,7 +447,7 @@ def test_what_is_heard_between_two_star_ratings_lies_between(model, corpus):
     for layer in (0, 2):
         model.controls[layer].weight.mul_(10)  # an untaught network hardly minds what it is told
     grid = WindowSampler(corpus).prepared(0).grid
-    song = Song(grid, (), corpus.features(0), LAG_MS)
+    song = SongAnalysis(grid, (), corpus.features(0), LAG_MS)
     listener, steering = CachedEncoder(model, song, 10**7), StyleConditioning()
     heard = listener.encode([(value, steering) for value in (3.0, 3.25, 4.0, 0.1, 12.0)])
     exact = encode_song(

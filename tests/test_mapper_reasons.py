@@ -7,7 +7,7 @@ from chart.grid import make_grid
 from chart.model import TimingPoint
 from mapper.network.model import Mapper
 from mapper.output.explain import reasons_of
-from mapper.sampling.conditioning import Song
+from mapper.sampling.song_analysis import SongAnalysis
 from mapper.tokens.vocabulary import ModelConfig
 from tests.builders import ChartBuilder
 
@@ -22,7 +22,7 @@ def test_a_repeated_bar_names_the_first_and_other_notes_name_nothing():
         model.motif.bias.fill_(9.0)  # everything sounds alike
     points = (TimingPoint(0.0, BEAT_MS),)
     features = np.random.default_rng(0).integers(0, 90, (2400, 64)).astype(np.uint8)
-    song = Song(make_grid(points, 0.0, 24_000.0), points, features)
+    song = SongAnalysis(make_grid(points, 0.0, 24_000.0), points, features)
     builder = ChartBuilder().bpm(150, 0.0)
     for bar in range(3):
         for beat, column in enumerate((0, 2, 1, 3) if bar < 2 else (2, 0, 3, 1)):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import AccuracyCurve, accuracy_curve
-from chart.analysis.star_rating import strain_curve
-from chart.model import Chart
+from agents import AccuracyCurve
+from chart.analysis.star_rating import Strains
 from eye.critique.row_measures import SNAP_NEAR, SNAP_OFF, Measures, notes_around
 from reward.band_table import SECTION_BANDS
+from reward.chart_metrics import ChartMetrics
 from reward.core.bands import STAR_KNOTS
 from reward.terms.readability import READ_MS
 from runtime.errors import Mania4KError
@@ -25,8 +25,9 @@ UNSNAPPED_COST = 1.0
 LOWEST_LEVEL, HIGHEST_LEVEL = 1.0, 10.0
 
 
-def curves_of(chart: Chart, measures: Measures, target: float) -> dict[str, NDArray[np.float64]]:
+def curves_of(metrics: ChartMetrics, measures: Measures, target: float) -> dict[str, NDArray[np.float64]]:
     """The series of `findings.CURVES`, from the first note to the last."""
+    chart = metrics.chart
     if not len(chart):
         return {name: np.zeros(0) for name in ("time_ms", "strain", "density", "accuracy", "readability")}
     first, last = float(chart.time_ms[0]), chart.last_ms
@@ -35,15 +36,14 @@ def curves_of(chart: Chart, measures: Measures, target: float) -> dict[str, NDAr
     note_ms = measures.view.note_ms - measures.view.offset_ms[0]
     return {
         "time_ms": time,
-        "strain": _strain(chart, time),
+        "strain": _strain(metrics.strains, time),
         "density": notes_around(note_ms, time, REACH_MS),
         "accuracy": 1.0 - _mean_near(note_ms, measures.loss, time),
         "readability": 1.0 / (1.0 + np.nan_to_num(_mean_near(measures.row_ms, reading_cost(measures, target), time))),
     }
 
 
-def _strain(chart: Chart, time: NDArray) -> NDArray[np.float64]:
-    strains = strain_curve(chart)
+def _strain(strains: Strains, time: NDArray) -> NDArray[np.float64]:
     if not strains.peak.size:
         return np.zeros(time.size)
     return np.interp(time, strains.start_ms + strains.section_ms / 2, strains.peak)
@@ -69,12 +69,12 @@ def reading_cost(measures: Measures, target: float) -> NDArray[np.float64]:
     )
 
 
-def skill_curve(chart: Chart, seed: int = 0) -> AccuracyCurve | None:
+def skill_curve(metrics: ChartMetrics, seed: int = 0) -> AccuracyCurve | None:
     """Expected accuracy by level; None for a chart that is empty or cannot be played."""
-    if not len(chart):
+    if not len(metrics.chart):
         return None
     try:
-        return accuracy_curve(chart, seed=seed)
+        return metrics.accuracy_curve(seed)
     except Mania4KError:
         return None
 

@@ -14,7 +14,7 @@ from chart.formats.parsing import read_bytes
 from chart.formats.read import audio_beside
 from chart.model import Chart
 from ear.audio.clock import MIN_CONFIDENCE, SOURCE_LAG_MS
-from ear.audio.decode import load_audio
+from ear.audio.decode import Audio, load_audio
 from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.audio.spectrogram import FRAMES_PER_SECOND, log_mel
 from eye.rendering.sound_marks import sound_marks
@@ -65,11 +65,7 @@ def song_of(path: Path, chart: Chart, audio: Path | None = None) -> SongFile | N
 
 
 def hear(file: SongFile | None, chart: Chart, usual_ms: float) -> Heard:
-    """Listen to a song against the notes of `chart`; `usual_ms` is the lag where none can be measured.
-
-    The page needs the lag of the sound itself; the review needs the lag of its own onset strength, which rises some ms
-    after the sound because its windows are long.
-    """
+    """Decode a song and measure its lag against the notes of `chart`; `usual_ms` is the lag where none can be measured."""
     if file is None:
         return Heard(None, usual_ms)
     try:
@@ -78,9 +74,16 @@ def hear(file: SongFile | None, chart: Chart, usual_ms: float) -> Heard:
         logger.warning("reviewed without the song: %s", error)
         return Heard(None, usual_ms)
     song = song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
-    song = replace(song, lag_ms=reward_song.estimate_lag_ms(chart, song))
     lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), np.unique(chart.time_ms))
-    lag_ms = lag.lag_ms if lag.confidence >= MIN_CONFIDENCE else usual_ms
+    return known_of(audio, song, chart, lag.lag_ms if lag.confidence >= MIN_CONFIDENCE else usual_ms)
+
+
+def known_of(audio: Audio, song: Song, chart: Chart, lag_ms: float) -> Heard:
+    """What the page needs of decoded audio whose sound comes `lag_ms` after the notes of `chart`.
+
+    `song` is its onset strength, which rises some ms after the sound because its windows are long: its lag is its own.
+    """
+    song = replace(song, lag_ms=reward_song.estimate_lag_ms(chart, song))
     return Heard(song, lag_ms, tuple(sound_marks(audio)), audio.duration_ms)
 
 

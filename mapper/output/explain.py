@@ -11,8 +11,8 @@ from chart.grid import SLOTS_PER_CELL
 from chart.model import Chart
 from eye.critique.explanation import ModelReasons
 from mapper.network.interface import Network
-from mapper.sampling.conditioning import Song
 from mapper.sampling.encode_song import SongEncoding, encode_song
+from mapper.sampling.song_analysis import SongAnalysis
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import rows_of
 from mapper.tokens.vocabulary import MOTIF_LAGS
@@ -21,7 +21,9 @@ ALIKE = 0.9
 """Likeness of the song at two places from which on a same row counts as a repetition."""
 
 
-def reasons_of(model: Network, song: Song, charts: Sequence[Chart], targets: Sequence[str]) -> list[ModelReasons]:
+def reasons_of(
+    model: Network, song: SongAnalysis, charts: Sequence[Chart], targets: Sequence[str]
+) -> list[ModelReasons]:
     """What the mapper can say of the notes of its charts, which are on the song's own time; `targets` in words.
 
     The evidence is what the encoder hears when it is told nothing of the chart's stars or density.
@@ -30,14 +32,14 @@ def reasons_of(model: Network, song: Song, charts: Sequence[Chart], targets: Seq
     return [_reasons(song, heard, chart, target) for chart, target in zip(charts, targets, strict=True)]
 
 
-def _reasons(song: Song, heard: SongEncoding, chart: Chart, target: str) -> ModelReasons:
+def _reasons(song: SongAnalysis, heard: SongEncoding, chart: Chart, target: str) -> ModelReasons:
     slot = song.grid.nearest_slot(chart.time_ms)
     onset = 1 / (1 + np.exp(-heard.onset_logit[0].astype(np.float64)))
     repeats_ms = _repeats_ms(song, heard.alike[0], chart)
     return ModelReasons(onset[slot], repeats_ms[slot], target)
 
 
-def _repeats_ms(song: Song, alike: NDArray[np.float32], chart: Chart) -> NDArray[np.float64]:
+def _repeats_ms(song: SongAnalysis, alike: NDArray[np.float32], chart: Chart) -> NDArray[np.float64]:
     """[slot] time of the earlier place whose row stands here again, where the song sounds alike; nan where there is none.
 
     Of several places the furthest back is told: that is where the motif came from.

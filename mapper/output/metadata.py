@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.model import MACHINE_MADE_TAGS, Chart, Difficulty, Metadata, TimingPoint
-from mapper.request.levels import names_of
+from chart.model import Chart, Metadata, TimingPoint
+from mapper.request.levels import SETTINGS, names_of
 from mapper.tokens.log_mel import MS_PER_FRAME
-from reward.rules.criteria import Level, level_of
-
-SETTINGS = {
-    Level.EASY: Difficulty(hp=6.5, od=7.0),
-    Level.NORMAL: Difficulty(hp=7.0, od=7.0),
-    Level.HARD: Difficulty(hp=7.5, od=7.5),
-    Level.INSANE: Difficulty(hp=8.0, od=8.0),
-    Level.EXPERT: Difficulty(hp=8.5, od=8.5),
-    Level.EXPERT_PLUS: Difficulty(hp=8.5, od=8.5),
-}
-"""HP and OD: medians of the osu!mania charts of the level among the `train` songs, within the caps of the ranking
-criteria (7, 7.5, 8); HP a little below for Insane and up (theirs: 8.2 and 9), as nobody has tested these maps."""
+from reward.rules.criteria import level_of
 
 BREAK_MS = 5_000.0
 """Rests at least this long become breaks."""
@@ -40,23 +28,6 @@ MAX_KIAI_SHARE = 0.4
 KIAI = 1  # osu! effect bit
 SPEEDS = (0.1, 10.0)
 """Scroll speeds that osu!'s editor offers."""
-
-
-def metadata_of(title: str, artist: str, creator: str) -> Metadata:
-    """Names of a generated set; the romanised forms lose their accents, other scripts stay as they are."""
-    return Metadata(
-        title=_romanised(title),
-        title_unicode=title,
-        artist=_romanised(artist),
-        artist_unicode=artist,
-        creator=creator,
-        tags=MACHINE_MADE_TAGS,
-    )
-
-
-def _romanised(text: str) -> str:
-    plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-    return plain if plain.isascii() else text
 
 
 def finish(

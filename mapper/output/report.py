@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from agents import accuracy_curve
 from agents.difficulty_curve import TARGET
-from chart.analysis.pattern_mix import FAMILIES, pattern_mix
+from chart.analysis.pattern_mix import FAMILIES
 from chart.model import Chart
 from mapper.search.closed_loop import SearchResult
 from mapper.search.unmet import unmet_constraints
-from reward.rules.check import check
+from reward.chart_metrics import ChartMetrics
 from runtime.atomic_write import save_bytes
 
 SHOWN_LEVELS = (2.0, 4.0, 6.0)
@@ -74,10 +73,10 @@ class SetReport:
         save_bytes(path, self.as_json().encode("utf-8"))
 
 
-def report_difficulty(chart: Chart, written: SearchResult, tolerance: float) -> DifficultyReport:
-    """Measure a finished chart; `written` says what was asked."""
-    found = check(chart, written.wish.level)
-    curve = accuracy_curve(chart)
+def report_difficulty(metrics: ChartMetrics, written: SearchResult, tolerance: float) -> DifficultyReport:
+    """What the measures of a finished chart are against what was requested of it."""
+    chart = metrics.chart
+    found, curve = metrics.findings(written.wish.level), metrics.accuracy_curve()
     span_s = max(chart.last_ms - chart.time_ms[0], 1000) / 1000
     return DifficultyReport(
         name=chart.metadata.version,
@@ -85,16 +84,16 @@ def report_difficulty(chart: Chart, written: SearchResult, tolerance: float) -> 
         asked_stars=written.wish.stars,
         stars=round(written.stars, 4),
         notes=len(chart),
-        holds=round(float(chart.is_hold.mean()), 4),
+        holds=round(metrics.hold_ratio, 4),
         notes_per_s=round(float(len(chart) / span_s), 2),
         peak_notes_per_s=peak_density(chart),
-        patterns={name: round(float(share), 3) for name, share in zip(FAMILIES, pattern_mix(chart), strict=True)},
+        patterns={name: round(float(share), 3) for name, share in zip(FAMILIES, metrics.pattern_mix, strict=True)},
         player_level=round(curve.level_for(TARGET), 2),
         accuracy={f"{rung:g}": round(float(np.interp(rung, curve.level, curve.accuracy)), 4) for rung in range(1, 11)},
         findings=dict(Counter(one.rule for one in found).most_common()),
         problems=sum(one.severity == "problem" for one in found),
         takes=written.takes,
-        missed=tuple(unmet_constraints(written.wish, chart, written, tolerance)),
+        missed=tuple(unmet_constraints(written.wish, metrics, written, tolerance)),
     )
 
 

@@ -19,7 +19,8 @@ from mapper.network.model import Mapper
 from mapper.pretraining.evaluate import Validation
 from mapper.pretraining.piano_roll import piano_roll, stacked
 from mapper.pretraining.sonify import with_clicks
-from mapper.sampling.conditioning import Song, StyleConditioning
+from mapper.sampling.conditioning import StyleConditioning
+from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.closed_loop import SearchConfig, write_charts
 from mapper.tokens.row_codes import notes_of
 from mapper.tokens.vocabulary import STYLES
@@ -62,7 +63,7 @@ class Log:
         entry, prepared = stretches.corpus.charts[number], stretches.prepared(number)
         song_entry = stretches.corpus.songs[entry.song]
         points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
-        song = Song(prepared.grid, points, stretches.corpus.features(number), song_entry.lag_ms)
+        song = SongAnalysis(prepared.grid, points, stretches.corpus.features(number), song_entry.lag_ms)
         config = SearchConfig(seed=step, steering=(StyleConditioning(STYLES[entry.style]),), rounds=1)
         try:
             written = write_charts(model.cpu(), song, [entry.stars], config)[0].chart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chart.model import Difficulty
 from reward.rules.criteria import Level, level_of
 from runtime.errors import ConfigError
 
@@ -24,6 +25,17 @@ TYPICAL_STARS = {
     Level.EXPERT_PLUS: 6.8,
 }
 """What a name asks for: the median of the osu!mania charts of the level among the `train` songs (Expert+: by hand)."""
+
+SETTINGS = {
+    Level.EASY: Difficulty(hp=6.5, od=7.0),
+    Level.NORMAL: Difficulty(hp=7.0, od=7.0),
+    Level.HARD: Difficulty(hp=7.5, od=7.5),
+    Level.INSANE: Difficulty(hp=8.0, od=8.0),
+    Level.EXPERT: Difficulty(hp=8.5, od=8.5),
+    Level.EXPERT_PLUS: Difficulty(hp=8.5, od=8.5),
+}
+"""HP and OD: medians of the osu!mania charts of the level among the `train` songs, within the caps of the ranking
+criteria (7, 7.5, 8); HP a little below for Insane and up (theirs: 8.2 and 9), as nobody has tested these maps."""
 
 
 def stars_of_names(names: Sequence[str]) -> tuple[float, ...]:

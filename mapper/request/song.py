@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from chart.formats.osz import read_osz
 from chart.formats.read import audio_beside, read_charts
-from chart.grid import make_grid
-from chart.model import MACHINE_MADE_TAGS, Chart, Metadata, TimingPoint
+from chart.model import MACHINE_MADE_TAGS, Chart, Metadata
 from ear.audio.clock import OSU_CLOCK_MS
 from ear.audio.decode import Audio, load_audio, read_tags
 from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.song_timing import time_song
-from mapper.output.metadata import metadata_of
 from mapper.request.options import GenerateConfig
 from mapper.request.timing_file import read_timing
-from mapper.sampling.conditioning import Song
-from mapper.tokens.log_mel import song_features
+from mapper.sampling.song_analysis import SongAnalysis
 from runtime.errors import ConfigError
 
 MIN_MAPPED_MS = 1000.0
@@ -34,14 +30,11 @@ SURE_LAG = 0.5
 class GenerationInput:
     """A song ready to be mapped. The song's grid, and so every chart, is on the clock of the charts' format."""
 
-    song: Song
+    song: SongAnalysis
     audio_path: Path
     metadata: Metadata
-    bpm: float
-    confidence: float  # of the timing, 0–1; 1 where it was given
     map_path: Path | None = None
     map_charts: tuple[Chart, ...] = ()  # of `map_path`
-    audio_notice: str = ""  # what of the audio could not be read
 
 
 @contextmanager
@@ -78,7 +71,8 @@ def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None
         config.creator or "mania4k",
     )
     report(0.7)
-    return _source(audio, path, points, -OSU_CLOCK_MS, names, confidence, config)
+    song = SongAnalysis.of(audio, points, -OSU_CLOCK_MS, config.audio_start * 1000, confidence)
+    return GenerationInput(song, path, names)
 
 
 def _of_map(
@@ -96,8 +90,8 @@ def _of_map(
     tags = dict.fromkeys((*first.metadata.tags, *MACHINE_MADE_TAGS))  # in order, each once
     names = replace(names, source=first.metadata.source, tags=tuple(tags))
     report(0.7)
-    source = _source(audio, path, first.red_lines, lag_ms, names, 1.0, config)
-    return replace(source, map_path=config.from_map, map_charts=charts)
+    song = SongAnalysis.of(audio, first.red_lines, lag_ms, config.audio_start * 1000)
+    return GenerationInput(song, path, names, config.from_map, charts)
 
 
 def _load(path: Path, config: GenerateConfig, report: Callable[[float], None]) -> Audio:
@@ -110,27 +104,18 @@ def _load(path: Path, config: GenerateConfig, report: Callable[[float], None]) -
     return audio
 
 
-def _source(
-    audio: Audio,
-    path: Path,
-    points: tuple[TimingPoint, ...],
-    lag_ms: float,
-    metadata: Metadata,
-    confidence: float,
-    config: GenerateConfig,
-) -> GenerationInput:
-    """The source whose sound comes `lag_ms` after the grid's times."""
-    song = Song(
-        grid=make_grid(points, -lag_ms, audio.duration_ms - lag_ms),
-        timing_points=points,
-        features=song_features(audio),
-        lag_ms=lag_ms,
-        first_ms=config.audio_start * 1000 - lag_ms if config.audio_start else -np.inf,
+def metadata_of(title: str, artist: str, creator: str) -> Metadata:
+    """Names of a generated set; the romanised forms lose their accents, other scripts stay as they are."""
+    return Metadata(
+        title=_romanised(title),
+        title_unicode=title,
+        artist=_romanised(artist),
+        artist_unicode=artist,
+        creator=creator,
+        tags=MACHINE_MADE_TAGS,
     )
-    return GenerationInput(song, path, metadata, _main_bpm(song), confidence, audio_notice=audio.notice)
 
 
-def _main_bpm(song: Song) -> float:
-    """Tempo of the red line that rules longest, as the song is felt."""
-    lengths, counts = np.unique(song.grid.beat_ms, return_counts=True)
-    return float(60_000 / lengths[np.argmax(counts * lengths)])
+def _romanised(text: str) -> str:
+    plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    return plain if plain.isascii() else text

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chart.analysis.pattern_mix import FAMILIES
-from chart.grid import Grid
-from chart.model import Chart, TimingPoint
 from mapper.network.interface import Network
 from mapper.sampling.encode_song import SongEncoding, encode_song
 from mapper.sampling.kernels import NOTES_BEGUN
 from mapper.sampling.sampler import Sampling
+from mapper.sampling.song_analysis import SongAnalysis
 from mapper.tokens.conditioning_vector import Controls
-from mapper.tokens.row_codes import Rows, notes_of
 from mapper.tokens.vocabulary import STYLES
 
 ENCODED_STARS = (0.5, 1.0, 1.5, *map(float, range(2, 10)))
@@ -35,22 +33,6 @@ STREAM_REPEATS = 2.0
 """Log-odds taken from repeats for a whole share of rows that are missing from streams, in which no column repeats."""
 LOGIT_BIAS_PER_RATIO = 4.0
 """Log-odds added for a whole share of rows that are missing from a family of bigger chords."""
-
-
-@dataclass(frozen=True)
-class Song:
-    """What the mapper needs of a song. Grid and timing points are in one time; sound comes `lag_ms` after it."""
-
-    grid: Grid
-    timing_points: tuple[TimingPoint, ...]
-    features: NDArray[np.uint8]  # [frame, band]
-    lag_ms: float = 0.0
-    first_ms: float = -np.inf  # no note before this
-
-    def chart_of(self, rows: Rows) -> Chart:
-        """The chart as the game will read it: times in whole ms, timing points exact."""
-        chart = Chart.from_notes(*notes_of(rows, self.grid), timing_points=self.timing_points)
-        return replace(chart, time_ms=np.round(chart.time_ms), end_ms=np.round(chart.end_ms))
 
 
 @dataclass(frozen=True)
@@ -72,7 +54,7 @@ class StyleConditioning:
 class CachedEncoder:
     """Hears the song for any controls, and remembers what it heard: hearing costs as much as writing."""
 
-    def __init__(self, model: Network, song: Song, most_slots: int) -> None:
+    def __init__(self, model: Network, song: SongAnalysis, most_slots: int) -> None:
         self.model, self.song, self.most_slots = model, song, most_slots
         self.known: dict[
             tuple[float, StyleConditioning], SongEncoding

@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.analysis.pattern_mix import pattern_mix
-from chart.analysis.star_rating import stars
 from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from mapper.network.interface import Network
-from mapper.sampling.conditioning import CachedEncoder, LogitBias, Song, StyleConditioning, sampling_of
+from mapper.sampling.conditioning import CachedEncoder, LogitBias, StyleConditioning, sampling_of
 from mapper.sampling.sampler import write_rows
+from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.candidates import CandidateSet
 from mapper.search.objective import Objective
 from mapper.search.splice import CandidateSplicer, Spliced
 from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
 from mapper.tokens.row_codes import Rows
+from reward.chart_metrics import ChartMetrics, metrics_of
 from runtime.errors import AudioFileError
 
 SPREAD = 0.5
@@ -90,12 +90,13 @@ class SearchResult:
     player_level: float  # whose players reach 96 %
     density_miss: float  # share of notes that lie in other bars than is usual
     takes: int  # that were written for it
+    metrics: ChartMetrics | None = field(default=None, repr=False, compare=False)  # kept, so that others share them
 
     @staticmethod
     def of(wish: Objective, best: Spliced, takes: int) -> SearchResult:
         """What was found for a wish, in so many takes."""
         measured = (best.stars, best.findings, best.player_level, best.density_miss)
-        return SearchResult(wish, best.chart, best.rows, *measured, takes)
+        return SearchResult(wish, best.chart, best.rows, *measured, takes, best.metrics)
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,17 @@ class Candidate:
     bias: float
     lean: LogitBias
     rows: Rows | None = None
-    stars: float = 0.0
-    mix: NDArray[np.float64] | None = None  # [family], pattern mix
+    metrics: ChartMetrics | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def stars(self) -> float:
+        """Official stars of the chart that was written."""
+        return self.metrics.stars if self.metrics is not None else 0.0
 
 
 def write_charts(
     model: Network,
-    song: Song,
+    song: SongAnalysis,
     targets: Sequence[float],
     config: SearchConfig,
     report: Callable[[float], None] = lambda share: None,
@@ -139,7 +144,7 @@ def write_charts(
         takes += _record(listener, config, wishes, wanted, int(seed), _share_of_round(report, number, config.rounds))
         for index in open_wishes:
             before, found[index] = found[index], _best(song, wishes, index, takes, found[index])
-            if _is_stalled(before, found[index]):
+            if not is_met(wishes[index], found[index], config.tolerance) and _is_stalled(before, found[index]):
                 given_up.add(index)
     report(1.0)
     return _in_order(wishes, found, takes)
@@ -154,12 +159,16 @@ def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -
 
 def _is_stalled(before: Spliced | None, best: Spliced | None) -> bool:
     """Whether a further round brought so little that the next will not bring what is missing."""
-    return before is not None and best is not None and best.cost > STALLED_RATIO * before.cost
+    return before is not None and best is not None and best.whole_cost > STALLED_RATIO * before.whole_cost
 
 
 def is_met(wish: Objective, best: Spliced | None, tolerance: float) -> bool:
     """Whether a chart has everything that was asked."""
-    return best is not None and is_whole(best.chart) and not unmet_constraints(wish, best.chart, best, tolerance)
+    return (
+        best is not None
+        and is_whole(best.chart)
+        and not unmet_constraints(wish, metrics_of(best.chart), best, tolerance)
+    )
 
 
 def is_whole(chart: Chart) -> bool:
@@ -212,7 +221,7 @@ def _lean(steering: StyleConditioning, last: Sequence[Candidate]) -> LogitBias:
     middle = LogitBias(
         *(float(np.mean([getattr(take.lean, field.name) for take in last])) for field in fields(LogitBias))
     )
-    mixes = [take.mix for take in last if take.mix is not None]
+    mixes = [take.metrics.pattern_mix for take in last if take.metrics is not None]
     return middle.corrected(steering, np.mean(mixes, axis=0))
 
 
@@ -242,16 +251,16 @@ def _record(
         )
         share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
         rows = write_rows(listener.model, heard, sampling, share)
-        charts = [song.chart_of(one) for one in rows]
+        measured = [metrics_of(song.chart_of(one)) for one in rows]
         written += [
-            replace(take, rows=one, stars=stars(chart), mix=pattern_mix(chart))
-            for take, one, chart in zip(some, rows, charts, strict=True)
-            if len(chart)
+            replace(take, rows=one, metrics=metrics)
+            for take, one, metrics in zip(some, rows, measured, strict=True)
+            if len(metrics.chart)
         ]
     return written
 
 
-def _luck(song: Song, config: SearchConfig, takes: Sequence[Candidate]) -> NDArray[np.float32]:
+def _luck(song: SongAnalysis, config: SearchConfig, takes: Sequence[Candidate]) -> NDArray[np.float32]:
     """[take, slot]: takes of one number share their luck, so that easier difficulties keep the rhythm of harder ones."""
     numbers = [take.number for take in takes]
     random = np.random.default_rng([config.seed, LUCK])
@@ -261,7 +270,7 @@ def _luck(song: Song, config: SearchConfig, takes: Sequence[Candidate]) -> NDArr
 
 
 def _best(
-    song: Song, wishes: Sequence[Objective], index: int, takes: Sequence[Candidate], before: Spliced | None
+    song: SongAnalysis, wishes: Sequence[Objective], index: int, takes: Sequence[Candidate], before: Spliced | None
 ) -> Spliced | None:
     """The best chart for the difficulty from its own takes and those of others that are near."""
     wish = wishes[index]
@@ -273,10 +282,11 @@ def _best(
     ]
     near.sort(key=lambda take: abs(take.stars - wish.stars))
     rows = [take.rows for take in near[:MAX_SPLICED] if take.rows is not None]
+    metrics = [take.metrics for take in near[:MAX_SPLICED] if take.metrics is not None]
     if not rows:
         return before
-    best = CandidateSplicer(CandidateSet(song.grid, rows), song.chart_of).splice(wish)
-    return best if before is None or best.cost < before.cost else before
+    best = CandidateSplicer(CandidateSet(song.grid, rows), song.chart_of, metrics).splice(wish)
+    return best if before is None or best.is_better_than(before) else before
 
 
 def _in_order(

@@ -20,9 +20,10 @@ from chart.model import KEYS, Chart
 from mapper.network.interface import Network
 from mapper.request.options import GenerateConfig
 from mapper.request.song import GenerationInput
-from mapper.sampling.conditioning import CachedEncoder, LogitBias, Song, sampling_of
+from mapper.sampling.conditioning import CachedEncoder, LogitBias, sampling_of
 from mapper.sampling.encode_song import SongEncoding
 from mapper.sampling.sampler import Span, write_rows
+from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.candidates import CandidateSet
 from mapper.search.closed_loop import MAX_BATCH_SLOTS, SPREAD, SearchConfig, SearchResult, is_met
 from mapper.search.objective import Objective
@@ -90,7 +91,7 @@ def regenerate(
     return written
 
 
-def _grid_of(chart: Chart, song: Song) -> Grid:
+def _grid_of(chart: Chart, song: SongAnalysis) -> Grid:
     """The song's grid, or one of the chart's own where its timing differs."""
     if chart.red_lines == tuple(point for point in song.timing_points if point.uninherited):
         return song.grid
@@ -150,7 +151,7 @@ def _neighbours(kept: Chart, start_ms: float) -> tuple[NDArray[np.float64], NDAr
 
 def _rewritten(
     model: Network,
-    song: Song,
+    song: SongAnalysis,
     section: RegeneratedSection,
     wish: Objective,
     aim: SearchConfig,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.analysis.pattern_mix import FAMILIES, pattern_mix
-from chart.model import Chart
-from mapper.output.metadata import SETTINGS
-from reward.rules.check import check
+from chart.analysis.pattern_mix import FAMILIES
+from reward.chart_metrics import ChartMetrics
 from reward.rules.criteria import Level, level_of
 
 STAR_SLACK, STAR_UNIT = 0.01, 0.02
@@ -20,9 +18,6 @@ MANY_HOLDS = 0.3
 """Where no hold share is asked, more than this is too many: the 90th percentile of `train` charts of most levels."""
 PATTERN_UNIT = 0.05  # a family's share of rows this far off costs 1
 FINDING_UNIT = 10.0  # so many warnings for 1,000 notes cost 1
-PROBLEM_WARNINGS = 10.0  # a problem costs as much as this many warnings
-NOT_OF_NOTES = ("column-share", "scroll-speed", "hp-od")
-"""Rules that no bar decides: they concern whole charts, or what `mapper.output.metadata` sets."""
 PLAYTEST_BAND = (-1.03, 1.2)
 """Where the level that a chart asks of simulated players lies against its stars: 5th and 95th percentile of the 185
 charts made for keys of the `train` songs, as `python -m bench.player_levels` counts them."""
@@ -43,23 +38,15 @@ class Objective:
         """The wish for so many stars, at the level they belong to."""
         return Objective(value, level_of(value), **asked)  # type: ignore[arg-type]
 
-    def mix_of(self, chart: Chart) -> NDArray[np.float64]:
+    def mix_of(self, metrics: ChartMetrics) -> NDArray[np.float64]:
         """[family], the chart's pattern mix; not looked for where none was asked."""
-        return pattern_mix(chart) if np.isfinite(self.patterns).any() else np.array(self.patterns)
+        return metrics.pattern_mix if np.isfinite(self.patterns).any() else np.array(self.patterns)
 
 
 def playtest_miss(player_level: float, rating: float) -> float:
     """Levels by which a chart of these stars plays harder or easier than people's charts of so many stars do."""
     low, high = PLAYTEST_BAND
     return max(low - (player_level - rating), player_level - rating - high, 0.0)
-
-
-def breaches(chart: Chart, level: Level) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """When each finding of the level's rules starts, and what it counts."""
-    found = check(replace(chart, difficulty=SETTINGS[level]), level) if len(chart) else []
-    found = [one for one in found if not one.rule.startswith(NOT_OF_NOTES)]
-    worth = [PROBLEM_WARNINGS if one.severity == "problem" else 1.0 for one in found]
-    return np.array([one.start_ms for one in found]), np.array(worth)
 
 
 def cost_of(

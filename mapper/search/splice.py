@@ -9,22 +9,22 @@ takes' strain peaks, and every step is measured on the chart it would give befor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import required_skill
-from chart.analysis.pattern_mix import FAMILIES, family_rows
+from chart.analysis.pattern_mix import FAMILIES
 from chart.analysis.rows import row_starts
-from chart.analysis.star_rating import stars, strain_curve
 from chart.model import Chart
+from mapper.request.levels import SETTINGS
 from mapper.search.candidates import CandidateSet
-from mapper.search.objective import FINDING_UNIT, PLAYTEST_UNIT, Objective, breaches, cost_of, playtest_miss
+from mapper.search.objective import FINDING_UNIT, PLAYTEST_UNIT, Objective, cost_of, playtest_miss
 from mapper.search.splice_kernels import exchanged_stars
 from mapper.tokens.row_codes import Rows
-from reward.rules.criteria import Level
+from reward.chart_metrics import ChartMetrics, measure_breaches, metrics_of
+from reward.rules.criteria import Level, level_of
 
 SPANS = (1, 2, 4, 8)
 """Bars that one exchange replaces."""
@@ -52,26 +52,52 @@ class Spliced:
     chart: Chart
     rows: Rows
     stars: float
-    findings: float  # warnings for 1,000 notes; a problem counts as `PROBLEM_WARNINGS`
-    cost: float
-    player_level: float = np.nan  # whose players reach 96 %; known for a finished search
+    findings: float  # warnings for 1,000 notes; a problem counts as `reward.chart_metrics.PROBLEM_WEIGHT`
+    cost: float  # without what simulated players say
     density_miss: float = 0.0  # share of its notes that lie in other bars than is usual; known for a finished search
+    metrics: ChartMetrics | None = field(default=None, repr=False, compare=False)
+    beside: tuple[float, float] = (0.0, 0.0)  # costs of bars that are far from the stars, and of joins
+
+    def with_cost(self, wish: Objective) -> Spliced:
+        """With the cost of what is measured."""
+        assert self.metrics is not None, "a measured chart"
+        measured = (np.array(self.stars), np.array(self.findings), np.array(self.metrics.hold_ratio))
+        cost = float(cost_of(wish, *measured, wish.mix_of(self.metrics)))
+        return replace(self, cost=cost + self.beside[0] + self.beside[1])
+
+    @cached_property
+    def player_level(self) -> float:
+        """Skill level whose players reach 96 %; 0 for a chart that was not measured exactly."""
+        return self.metrics.player_level if self.metrics is not None and len(self.chart) else 0.0
+
+    @property
+    def whole_cost(self) -> float:
+        """The cost with that of a chart that plays harder or easier than human charts of its stars."""
+        return self.cost + playtest_miss(self.player_level, self.stars) / PLAYTEST_UNIT
+
+    def is_better_than(self, other: Spliced) -> bool:
+        """Whether the whole cost is lower; players play only where it depends on them."""
+        if "player_level" in vars(other) and self.cost >= other.whole_cost:
+            return False
+        return self.whole_cost < other.cost or self.whole_cost < other.whole_cost
 
 
 class CandidateSplicer:
-    """Takes of one song measured once, from which charts are joined for any wish."""
+    """Takes of one song from which charts are joined for any wish; `metrics` are the takes' own, where they are known."""
 
-    def __init__(self, takes: CandidateSet, chart_of: Callable[[Rows], Chart]) -> None:
+    def __init__(
+        self, takes: CandidateSet, chart_of: Callable[[Rows], Chart], metrics: Sequence[ChartMetrics] | None = None
+    ) -> None:
         self.takes, self.chart_of = takes, chart_of
-        self.charts = [chart_of(rows) for rows in takes.rows]
-        self.stars = np.array([stars(chart) if len(chart) else 0.0 for chart in self.charts])
+        self.metrics = metrics or [metrics_of(chart_of(rows)) for rows in takes.rows]
+        self.charts = [one.chart for one in self.metrics]
+        self.stars = np.array([one.stars for one in self.metrics])
         self.bar_ms = takes.grid.slot_ms[takes.bars]  # [bar]
-        self._findings: dict[tuple[int, Level], NDArray[np.float64]] = {}
 
     @cached_property
     def peaks(self) -> NDArray[np.float64]:
         """[take, section], strain peaks in sections of 400 ms from `first_section` on."""
-        curves = [strain_curve(chart) for chart in self.charts]
+        curves = [one.strains for one in self.metrics]
         first = [round(curve.start_ms[0] / SECTION_MS) if curve.peak.size else 0 for curve in curves]
         self.first_section = min(first)
         size = max(start + curve.peak.size for start, curve in zip(first, curves, strict=True)) - self.first_section
@@ -91,16 +117,16 @@ class CandidateSplicer:
     @cached_property
     def counts(self) -> NDArray[np.float64]:
         """[take, bar, notes · holds · rows · rows of each family]."""
-        return np.array([self._count(chart) for chart in self.charts])
+        return np.array([self._count(one) for one in self.metrics])
 
-    def _count(self, chart: Chart) -> NDArray[np.float64]:
-        bars = self.bar_ms.size
+    def _count(self, metrics: ChartMetrics) -> NDArray[np.float64]:
+        chart, bars = metrics.chart, self.bar_ms.size
         counts = np.zeros((bars, 3 + len(FAMILIES)))
         counts[:, 0] = self.notes_in_bars(chart)
         counts[:, 1] = np.bincount(self._bar(chart.time_ms[chart.is_hold]), minlength=bars)
         at = self._bar(chart.time_ms[row_starts(chart.time_ms)])
         counts[:, 2] = np.bincount(at, minlength=bars)
-        for family, rows in enumerate(family_rows(chart)):
+        for family, rows in enumerate(metrics.notes.family_rows):
             counts[:, 3 + family] = np.bincount(at[rows], minlength=bars)
         return counts
 
@@ -113,21 +139,8 @@ class CandidateSplicer:
 
     def findings(self, take: int, level: Level) -> NDArray[np.float64]:
         """[bar], breaches of the level's criteria that begin there, in warnings."""
-        if (take, level) not in self._findings:
-            start_ms, worth = breaches(self.charts[take], level)
-            found = np.bincount(self._bar(start_ms), worth, minlength=self.bar_ms.size)
-            self._findings[take, level] = found.astype(np.float64)
-        return self._findings[take, level]
-
-    def measure(self, rows: Rows, wish: Objective) -> Spliced:
-        """What the chart of these rows is worth, exactly, save for how alien its bars are to one another."""
-        chart = self.chart_of(rows)
-        if not len(chart):
-            return Spliced(chart, rows, 0.0, 0.0, np.inf)
-        rating, found = stars(chart), 1000 * float(breaches(chart, wish.level)[1].sum()) / len(chart)
-        mix = wish.mix_of(chart)
-        cost = cost_of(wish, np.array(rating), np.array(found), np.array(chart.is_hold.mean()), mix)
-        return Spliced(chart, rows, rating, found, float(cost))
+        found = self.metrics[take].breaches(level)
+        return np.bincount(self._bar(found.start_ms), found.weight, minlength=self.bar_ms.size).astype(np.float64)
 
     def splice(self, wish: Objective, usable: Sequence[int] | None = None) -> Spliced:
         """The best chart found for the wish, from all takes or the usable ones."""
@@ -140,9 +153,15 @@ class CandidateSplicer:
         for start in starts[1:STARTS]:
             if best.cost > GOOD_COST:
                 best = min(best, search.improved(start), key=lambda found: found.cost)
-        level = required_skill(best.chart)
-        cost = best.cost + playtest_miss(level, best.stars) / PLAYTEST_UNIT
-        return replace(best, player_level=level, density_miss=search.density_miss(best.chart), cost=cost)
+        return search.finished(best)
+
+
+def exchanged(choice: NDArray[np.int64], exchange: tuple[int, int, int]) -> NDArray[np.int64]:
+    """The choice with bars from start up to end taken from one take; `exchange` is (start, end, take)."""
+    start, end, take = exchange
+    tried = choice.copy()
+    tried[start:end] = take
+    return tried
 
 
 class _Search:
@@ -156,19 +175,55 @@ class _Search:
         alien = off[:, None] / OFF_TARGET_UNIT * counts[..., 0] + np.abs(counts[..., 0] - self.usual) / DENSITY_UNIT
         takes, bars = counts.shape[:2]
         found = np.zeros((takes, bars))
+        measure_breaches([splicer.metrics[take] for take in usable], wish.level)
         for take in usable:
             found[take] = splicer.findings(int(take), wish.level)
         additive = np.concatenate([alien[..., None], found[..., None], counts], -1)
         self.sums = np.zeros((takes, bars + 1, additive.shape[-1]))  # [take, bar, quantity], before the bar
         np.cumsum(additive, 1, out=self.sums[:, 1:])
         self.additive = additive
+        self.known: dict[bytes, Spliced] = {}  # choice → its chart, exactly measured
 
     def measured(self, choice: NDArray[np.int64]) -> Spliced:
         """The choice's chart with its whole cost."""
-        exact = self.splicer.measure(self.splicer.takes.joined(choice), self.wish)
-        own = self.additive[choice, np.arange(choice.size), _ALIEN].sum() / max(len(exact.chart), 1)
-        joins = np.count_nonzero(np.diff(choice))
-        return replace(exact, cost=exact.cost + own + JOIN_COST * joins)
+        return self.measured_together([choice], np.inf)[0]
+
+    def measured_together(self, choices: Sequence[NDArray[np.int64]], limit: float) -> list[Spliced]:
+        """The choices' charts with their costs, or lower bounds of those that are at least `limit`.
+
+        Rules are checked last, in one pass, and only where the rest does not cost too much already.
+        """
+        keys = [choice.tobytes() for choice in choices]
+        drafts = {key: self._without_rules(choice) for key, choice in dict(zip(keys, choices, strict=True)).items()}
+        fresh = [key for key, draft in drafts.items() if key not in self.known and draft.cost < limit]
+        measure_breaches([draft.metrics for key in fresh if (draft := drafts[key]).metrics], self.wish.level)
+        self.known |= {key: self._with_rules(drafts[key]) for key in fresh}
+        return [self.known.get(key, drafts[key]) for key in keys]
+
+    def _without_rules(self, choice: NDArray[np.int64]) -> Spliced:
+        """The choice's chart, its cost without that of findings."""
+        key = choice.tobytes()
+        if key in self.known:
+            return self.known[key]
+        splicer = self.splicer
+        rows = splicer.takes.joined(choice)
+        metrics = splicer.metrics[choice[0]] if (choice == choice[0]).all() else metrics_of(splicer.chart_of(rows))
+        chart = metrics.chart
+        if not len(chart):
+            return Spliced(chart, rows, 0.0, 0.0, np.inf, metrics=metrics)
+        own = float(self.additive[choice, np.arange(choice.size), _ALIEN].sum()) / len(chart)
+        found = Spliced(chart, rows, metrics.stars, 0.0, 0.0, metrics=metrics)
+        return replace(found, beside=(own, JOIN_COST * np.count_nonzero(np.diff(choice)))).with_cost(self.wish)
+
+    def _with_rules(self, draft: Spliced) -> Spliced:
+        assert draft.metrics is not None, "drafts are measured"
+        found = 1000 * float(draft.metrics.breaches(self.wish.level).weight.sum()) / len(draft.chart)
+        return replace(draft, findings=found).with_cost(self.wish)
+
+    def finished(self, best: Spliced) -> Spliced:
+        """The chart with its density, to be played with the settings that it will get."""
+        played = metrics_of(replace(best.chart, difficulty=SETTINGS[level_of(best.stars)]))
+        return replace(best, density_miss=self.density_miss(best.chart), metrics=played)
 
     def density_miss(self, chart: Chart) -> float:
         """Share of the chart's notes that lie in other bars than those of the takes nearest to the wish."""
@@ -196,20 +251,29 @@ class _Search:
     def improved(self, choice: NDArray[np.int64]) -> Spliced:
         """Exchange stretches as long as the measured cost falls."""
         now = self.measured(choice)
+        surprise: dict[tuple[int, int, int], float] = {}  # exchange that failed → cost that was not foreseen
         for _ in range(MAX_STEPS):
             start, end, take = self._moves(choice)
             predicted = self._predicted(choice, now, start, end, take)
-            for move in np.argsort(predicted, kind="stable")[:TRIES]:
-                if predicted[move] >= now.cost:
-                    return now
-                tried = choice.copy()
-                tried[start[move] : end[move]] = take[move]
-                found = self.measured(tried)
-                if found.cost < now.cost:
-                    choice, now = tried, found
-                    break
-            else:
+            moves = [int(move) for move in np.argsort(predicted, kind="stable")[:TRIES] if predicted[move] < now.cost]
+            exchanges = [(int(start[move]), int(end[move]), int(take[move])) for move in moves]
+            foreseen = [float(predicted[move]) for move in moves]
+            hopeful = [
+                number for number, cost in enumerate(foreseen) if cost + surprise.get(exchanges[number], 0.0) < now.cost
+            ]
+            better = None
+            for group in (hopeful[:1], hopeful[1:]):  # the first mostly succeeds, so the others wait
+                if better is not None or not group:
+                    continue
+                choices = [exchanged(choice, exchanges[number]) for number in group]
+                for number, tried, found in zip(group, choices, self.measured_together(choices, now.cost), strict=True):
+                    if found.cost < now.cost:
+                        better = better or (tried, found)
+                    else:
+                        surprise[exchanges[number]] = found.cost - foreseen[number]
+            if better is None:
                 return now
+            choice, now = better
         return now
 
     def _moves(self, choice: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from chart.analysis.pattern_mix import FAMILIES
-from chart.model import Chart
 from mapper.search.objective import Objective, playtest_miss
+from reward.chart_metrics import ChartMetrics
 from reward.rules.criteria import Level
 
 FINDINGS_ALLOWED = {
@@ -47,7 +47,7 @@ class Measured(Protocol):
         """Share of notes that lie in other bars than is usual."""
 
 
-def unmet_constraints(wish: Objective, chart: Chart, best: Measured, tolerance: float) -> list[str]:
+def unmet_constraints(wish: Objective, metrics: ChartMetrics, best: Measured, tolerance: float) -> list[str]:
     """What of the wish a chart does not have, in words; empty when it has all."""
     missing = []
     if abs(best.stars - wish.stars) > tolerance:
@@ -58,10 +58,10 @@ def unmet_constraints(wish: Objective, chart: Chart, best: Measured, tolerance: 
         missing.append(f"plays like {best.player_level:.1f} stars, far from {best.stars:.2f}")
     if best.density_miss > DENSITY_ALLOWED:
         missing.append(f"{best.density_miss:.0%} of the notes in other bars than the song suggests")
-    share = float(chart.is_hold.mean()) if len(chart) else 0.0
+    share = metrics.hold_ratio
     if wish.hold_share is not None and abs(share - wish.hold_share) > HOLDS_ALLOWED:
         missing.append(f"{share:.0%} holds instead of {wish.hold_share:.0%}")
-    for name, asked, got in zip(FAMILIES, wish.patterns, wish.mix_of(chart), strict=True):
+    for name, asked, got in zip(FAMILIES, wish.patterns, wish.mix_of(metrics), strict=True):
         if abs(got - asked) > PATTERNS_ALLOWED:
             missing.append(f"{got:.0%} {name} instead of {asked:.0%}")
     return missing

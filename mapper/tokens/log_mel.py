@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.decode import Audio
-from ear.audio.spectrogram import log_mel
+from ear.audio.spectrogram import BANDS as BANDS
+from ear.audio.spectrogram import FRAMES_PER_SECOND, log_mel
 
-FRAMES_PER_SECOND = 100
 MS_PER_FRAME = 1000 / FRAMES_PER_SECOND
-BANDS = 64
 QUANTUM = 1 / 32
 """Log-mel units a step of the stored bytes: the loudest frames reach about 7 units, 224 steps."""
 SCALE = 4.0
@@ -19,15 +18,11 @@ SCALE = 4.0
 
 def song_features(audio: Audio) -> NDArray[np.uint8]:
     """[frame, band]: the log-mel spectrogram in steps of `QUANTUM`; frame k is centred at k · 10 ms."""
-    mel = log_mel(
-        audio.samples,
-        audio.sample_rate,
-        frames_per_second=FRAMES_PER_SECOND,
-        n_fft=1024,
-        bands=BANDS,
-        low_hz=30.0,
-        high_hz=11_000.0,
-    )
+    return quantized(log_mel(audio.samples, audio.sample_rate))
+
+
+def quantized(mel: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """[frame, band] log-mel spectrogram (`ear.audio.spectrogram.log_mel`) in steps of `QUANTUM`."""
     return np.clip(np.round(mel / QUANTUM), 0, 255).astype(np.uint8)
 
 
