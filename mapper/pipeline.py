@@ -70,7 +70,8 @@ def run(
         report("pack", 0.0)
         measured = [metrics_of(chart) for chart in charts]  # held, so that report and page share them
         difficulties = tuple(
-            report_difficulty(metrics, one, config.tolerance) for metrics, one in zip(measured, written, strict=True)
+            report_difficulty(chart, metrics, one, config.tolerance)
+            for chart, metrics, one in zip(charts, measured, written, strict=True)
         )
         _pack(config, source, charts, audio, out)
         measures = SetReport(

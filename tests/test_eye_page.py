@@ -29,7 +29,6 @@ from eye.rendering.page_html import SCRIPTS, START, TEMPLATES, audio_type, escap
 from eye.rendering.page_players import levels_around, play_levels
 from eye.rendering.page_song import SongFile, hear, song_of, usual_lag_ms
 from mania4k import view
-from mapper import cli as generate_command
 from runtime.errors import ChartFileError, ConfigError, OutputError
 from tests.eye_pages import busy_chart, review_of, song_file
 
@@ -304,16 +303,6 @@ def test_a_song_that_cannot_be_decoded_is_still_embedded(tmp_path, caplog):
     page = page_of_file(PageConfig(path, tmp_path / "map.html"))
     assert song_in(page.read_bytes()) == b"no music at all"
     assert "reviewed without the song" in caplog.text
-
-
-def test_generate_writes_the_page_beside_the_set_or_says_why_not(map_file, capsys, monkeypatch):
-    generate_command._page_beside(map_file, {"More": 6.0}, 0)
-    assert capsys.readouterr().out.strip() == str(map_file.with_suffix(".html"))
-    by_name = {chart["name"]: chart for chart in data_in(map_file.with_suffix(".html").read_bytes())["charts"]}
-    assert set(by_name) == {"Busy", "More"}
-    monkeypatch.setattr(page_data, "MAX_NOTES", 5)
-    generate_command._page_beside(map_file, {}, 0)
-    assert "warning: no page was written: “Busy” has 100 notes" in capsys.readouterr().err
 
 
 # mania4k view

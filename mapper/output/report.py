@@ -73,9 +73,8 @@ class SetReport:
         save_bytes(path, self.as_json().encode("utf-8"))
 
 
-def report_difficulty(metrics: ChartMetrics, written: SearchResult, tolerance: float) -> DifficultyReport:
-    """What the measures of a finished chart are against what was requested of it."""
-    chart = metrics.chart
+def report_difficulty(chart: Chart, metrics: ChartMetrics, written: SearchResult, tolerance: float) -> DifficultyReport:
+    """Report a finished chart with its measures against what was requested of it."""
     found, curve = metrics.findings(written.wish.level), metrics.accuracy_curve()
     span_s = max(chart.last_ms - chart.time_ms[0], 1000) / 1000
     return DifficultyReport(
