@@ -89,7 +89,7 @@ def measure(leak_calls: int) -> dict[str, object]:
         seconds = timed(lambda chart=chart, players=players: play(chart, players, 1))  # type: ignore[misc]
         median, best = seconds[len(seconds) // 2], seconds[0]
         on_cpu = timed(lambda chart=chart, players=players: play(chart, players, 1), clock=time.process_time)  # type: ignore[misc]
-        cpu = on_cpu[len(on_cpu) // 2]  # what a busy machine does not distort
+        cpu = on_cpu[len(on_cpu) // 2]  # processor time: a busy machine does not distort it
         out[name] = {
             "plays_ms": round(1000 * median, 1),
             "best_ms": round(1000 * best, 1),

@@ -22,21 +22,21 @@ from ear.tracker.tracker import BeatTracker, load_beat_tracker
 from runtime.command import Command, progress, use_utf8
 
 MARGIN_MS = 200.0
-"""Beats heard further outside the annotated stretch than this do not count."""
+"""Beats picked further outside the annotated span than this do not count."""
 
 
 def judge(tracker: BeatTracker, folder: Path, piece: dict) -> dict[str, object]:
     """Scores of one piece, and the distances of matched beats in ms."""
     audio = load_audio(folder / piece["file"])
     began = time.perf_counter()
-    heard = pick_beats(tracker(audio))
+    picked = pick_beats(tracker(audio))
     wall_s = time.perf_counter() - began
     true_ms, position = np.array(piece["beats_s"]) * 1000, np.array(piece["pos"])
-    kept = (heard.beat_ms > true_ms[0] - MARGIN_MS) & (heard.beat_ms < true_ms[-1] + MARGIN_MS)
-    heard = PickedBeats(heard.beat_ms[kept], heard.is_downbeat[kept], heard.strength[kept])
-    score = score_beats(heard, true_ms, position == 1)
-    pairs = match(heard.beat_ms, true_ms, 70.0)
-    errors = heard.beat_ms[pairs[:, 0]] - true_ms[pairs[:, 1]]
+    kept = (picked.beat_ms > true_ms[0] - MARGIN_MS) & (picked.beat_ms < true_ms[-1] + MARGIN_MS)
+    picked = PickedBeats(picked.beat_ms[kept], picked.is_downbeat[kept], picked.strength[kept])
+    score = score_beats(picked, true_ms, position == 1)
+    pairs = match(picked.beat_ms, true_ms, 70.0)
+    errors = picked.beat_ms[pairs[:, 0]] - true_ms[pairs[:, 1]]
     rate = wall_s / (audio.duration_ms / 1000)
     return {"group": piece["group"], "score": score, "errors_ms": errors, "s_per_audio_s": rate}
 

@@ -39,10 +39,10 @@ GEOMETRIC = 0.2
 
 @dataclass(frozen=True)
 class Cost:
-    """What a piece of work took."""
+    """Cost of a piece of work."""
 
     wall_s: float
-    cpu_s: float  # of this process, all threads: what a quiet core would take
+    cpu_s: float  # of this process, all threads
 
     def rate(self, count: float) -> dict[str, float]:
         """So many a second, by both clocks."""
@@ -117,7 +117,7 @@ def library_of_data(data: Path | None) -> SongSet:
 
 
 def with_the_mapper(library: SongSet, model: Mapper, groups: int, versions: int) -> dict[str, object]:
-    """Sections written by the policy in batch, and what playing and valuing them takes when they are written."""
+    """Sections written by the policy in batch, and the cost of playing and scoring them afterwards."""
     random, judge, scorer = (
         np.random.default_rng(1),
         ActionHeads(model, PolicySampling()),

@@ -1,4 +1,4 @@
-"""Does the review find what is wrong? Human charts with one planted fault, and the same charts untouched.
+"""Does the review find planted faults? Human charts with one planted fault, and the same charts untouched.
 
     python -m bench.eye ../shared/data/songs --split val --workers 2
 

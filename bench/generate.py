@@ -66,7 +66,7 @@ def audio_of(path: Path, folder: Path) -> Path:
 
 
 def run_song(path: Path, folder: Path, model: Mapper) -> Result:
-    """Generate for the audio of one `.osz` and look at what came out."""
+    """Generate for the audio of one `.osz` and measure the result."""
     out = folder / "out.osz"
     began = time.process_time()
     try:

@@ -1,4 +1,4 @@
-"""Whether generated charts follow what is asked besides stars: hold share, pattern mix, a section alone."""
+"""Whether generated charts follow requests besides stars: hold share, pattern mix, a section alone."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PATTERNS = {
     "chordjack": (0.0, 0.2),
     "trill": (0.03, 0.25),
 }
-"""Low and high share of rows asked of each family: about the 10th and 90th percentile of people's charts."""
+"""Low and high share of rows requested of each family: about the 10th and 90th percentile of people's charts."""
 SECTION_S, SECTION_LENGTH_S = 20.0, 10.0
 JOIN_MS = 1500.0
 """Findings this close to an end of the section count as the join's."""
 
 
 def measure_steering(songs: Sequence[Path], folder: Path, model: Mapper) -> dict[str, object]:
-    """Error of the hold share, and how the measured mix follows the one asked, over songs."""
+    """Error of the hold share, and how the measured mix follows the requested one, over songs."""
     errors: list[float] = []
     asked, got = [], []
     for song in songs:

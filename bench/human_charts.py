@@ -1,4 +1,4 @@
-"""The human charts of a split, their songs heard by several workers at once."""
+"""The human charts of a split, their songs analysed by several workers at once."""
 
 from __future__ import annotations
 

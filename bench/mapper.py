@@ -42,7 +42,7 @@ BAND_NAMES = ("Easy", "Normal", "Hard", "Insane", "Expert", "Expert+")
 
 @dataclass(frozen=True)
 class Score:
-    """One human chart against what was written for it."""
+    """One human chart and the chart that the mapper wrote for it."""
 
     style: str
     band: str
@@ -71,37 +71,37 @@ def score_song(
         np.full(len(entries), np.nan),
         [entry.style for entry in entries],
     )
-    heard = encode_song(model, timing.grid, features, timing.sound_after_ms, controls)
+    encoding = encode_song(model, timing.grid, features, timing.sound_after_ms, controls)
     humans = [heads_ms(corpus.chart_rows(chart), corpus.grid(chart)) - timing.notes_after_ms for chart in charts]
-    nearest = at_density(model, heard, [len(human_ms) for human_ms in humans], seed)
+    nearest = at_density(model, encoding, [len(human_ms) for human_ms in humans], seed)
     return [
         score(heads_ms(rows, timing.grid), human_ms, timing.grid, entry.stars, STYLES[entry.style])
         for rows, human_ms, entry in zip(nearest, humans, entries, strict=True)
     ]
 
 
-def at_density(model: Mapper, heard: SongEncoding, wanted: list[int], seed: int) -> list[Rows]:
-    """One chart for each of those heard, with as nearly `wanted` rows with note heads as two rounds of biases give."""
-    tried = _try_biases(model, heard, np.zeros(len(wanted)), BIASES[0], seed)
-    second = _try_biases(model, heard, _biases_for(tried, wanted), BIASES[1], seed + 1)
+def at_density(model: Mapper, encoding: SongEncoding, wanted: list[int], seed: int) -> list[Rows]:
+    """One chart for each encoding, with as nearly `wanted` rows with note heads as two rounds of biases give."""
+    tried = _try_biases(model, encoding, np.zeros(len(wanted)), BIASES[0], seed)
+    second = _try_biases(model, encoding, _biases_for(tried, wanted), BIASES[1], seed + 1)
     return [
         min((rows for _, rows in one + other), key=lambda rows: abs(_heads(rows) - count))
         for one, other, count in zip(tried, second, wanted, strict=True)
     ]
 
 
-def biases_at_density(model: Mapper, heard: SongEncoding, wanted: list[int], seed: int) -> NDArray[np.float64]:
+def biases_at_density(model: Mapper, encoding: SongEncoding, wanted: list[int], seed: int) -> NDArray[np.float64]:
     """[chart] rate biases at which charts have about `wanted` rows with note heads."""
-    return _biases_for(_try_biases(model, heard, np.zeros(len(wanted)), BIASES[0], seed), wanted)
+    return _biases_for(_try_biases(model, encoding, np.zeros(len(wanted)), BIASES[0], seed), wanted)
 
 
 def _try_biases(
-    model: Mapper, heard: SongEncoding, middle: NDArray, offsets: NDArray, seed: int
+    model: Mapper, encoding: SongEncoding, middle: NDArray, offsets: NDArray, seed: int
 ) -> list[list[tuple[float, Rows]]]:
-    """[chart] what is written at each of the biases around the chart's `middle`."""
+    """Charts sampled at each of the biases around the chart's `middle`."""
     chart = np.repeat(np.arange(middle.size), offsets.size)
     bias = middle[chart] + np.tile(offsets, middle.size)
-    written = write_rows(model, heard.repeated(chart.tolist()), Sampling(seed, bias))
+    written = write_rows(model, encoding.repeated(chart.tolist()), Sampling(seed, bias))
     tried = list(zip(bias.tolist(), written, strict=True))
     return [tried[first : first + offsets.size] for first in range(0, len(tried), offsets.size)]
 
@@ -209,7 +209,9 @@ def print_table(title: str, figures: dict[str, dict[str, float]]) -> None:
     "--songs", type=click.Path(path_type=Path), help="Folder of the .osz files, to measure on our own timing too."
 )
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
-@click.option("--baselines/--no-baselines", default=True, show_default=True, help="Also what must be much worse.")
+@click.option(
+    "--baselines/--no-baselines", default=True, show_default=True, help="Also baselines that must score much worse."
+)
 @click.option("--seed", default=0, show_default=True)
 def main(data: Path, songs: Path | None, checkpoint: Path | None, baselines: bool, seed: int) -> None:
     use_utf8()

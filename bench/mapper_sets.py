@@ -150,12 +150,12 @@ def write_set(model: Mapper, corpus: Corpus, chart: int, size: int, seed: int) -
     entry = corpus.charts[chart]
     controls = Controls([entry.stars], [entry.notes_per_s], [entry.hold_share], [entry.style])
     lag_ms = corpus.songs[entry.song].lag_ms
-    heard = encode_song(model, corpus.grid(chart), corpus.features(chart), lag_ms, controls)
+    encoding = encode_song(model, corpus.grid(chart), corpus.features(chart), lag_ms, controls)
     rows_wanted = int(STARTS_NOTE[corpus.chart_rows(chart).code].sum())
-    bias = biases_at_density(model, heard, [rows_wanted], seed + chart).repeat(size)
+    bias = biases_at_density(model, encoding, [rows_wanted], seed + chart).repeat(size)
     began = time.perf_counter()
     sampling = Sampling(seed + chart, bias, hold_share=np.full(size, entry.hold_share))
-    written = write_rows(model, heard.repeated([0] * size), sampling)
+    written = write_rows(model, encoding.repeated([0] * size), sampling)
     return written, time.perf_counter() - began
 
 

@@ -1,4 +1,4 @@
-"""What onset F1 is worth: the same mapper that hears nothing or another song, and charts that were not made for the song.
+"""Baselines of onset F1: the same mapper on silence or on another song, and charts made for another song.
 
 - `no sound`: every frame in which the song sounds is its mean spectrum, so that only the beat grid is left to go by;
 - `wrong song`: another song's sound on this song's grid;

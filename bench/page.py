@@ -31,7 +31,7 @@ EMPTY = """
   const frame = () => { seen.push(performance.now()); document.body.textContent = seen.length; requestAnimationFrame(frame); };
   requestAnimationFrame(frame);
 """
-"""A page that does nothing but count its frames: what this machine can show at all."""
+"""A page that only counts its frames: the upper bound on this machine."""
 
 
 def measure_map(path: Path, out: Path) -> dict[str, float]:
@@ -101,7 +101,7 @@ def main(folder: Path, split: str) -> None:
     maps = maps_of(folder, split)
     with tempfile.TemporaryDirectory() as place:
         pages = [Path(place) / f"{number}.html" for number in range(len(maps))]
-        measure_map(maps[0], pages[0])  # loads what is loaded once
+        measure_map(maps[0], pages[0])  # warms up imports and compiled loops
         rows = [measure_map(path, page) for path, page in zip(progress(maps, "writing pages"), pages, strict=True)]
         most = int(np.argmax([row["notes"] for row in rows]))
         frames = measure_frames(pages[most])

@@ -1,4 +1,4 @@
-"""Faults planted in good charts at a random place: what `bench.eye` asks the review to find.
+"""Faults planted in good charts at a random place, for `bench.eye` to let the review find.
 
 Written without a look at the detectors and sharing no code with them. A plant takes a chart, its song and a generator and
 gives the chart with one fault and the span it fills; sizes are drawn, so that no detector can be cut to one of them.

@@ -1,6 +1,6 @@
 """Where the level that people's charts ask of simulated players lies against their official stars.
 
-    python -m bench.player_levels ../shared/data/songs                 # `train`: what mapper.search.objective.PLAYTEST_BAND is from
+    python -m bench.player_levels ../shared/data/songs                 # `train`: source of mapper.search.objective.PLAYTEST_BAND
     python -m bench.player_levels ../shared/data/songs --split val     # the figures of docs/agents.md
 
 Charts made for keys, at 96 % and the chart's own OD. Prints percentiles of level − stars, over all and by stars, and

@@ -1,7 +1,7 @@
 """Is the refined mapper better? `python -m bench.refine DATA [--refined CHECKPOINT] [--split val]`.
 
 For every song, charts at even targets and at the stars of people's own charts, 8 of each by the pretrained and the refined
-mapper, told the same. What needs a person's chart beside it (onset F1, density curve) is compared at people's stars alone.
+mapper, at the same targets. Measures that need a person's chart (onset F1, density curve) are compared at people's stars alone.
 Four conditions: each mapper alone (mean of its 8), and the best of 4 by the reward's total (mean of its two
 fours; equal compute within a condition's N). What counts is the difference to the pretrained mapper, and to its best of
 4, paired by song: means and 95 % intervals of a bootstrap over songs.
@@ -128,7 +128,7 @@ def crowded_sections(chart: Chart, span_ms: tuple[float, float]) -> float:
 
 
 def people_figures(cases: Sequence[Case]) -> dict[str, float]:
-    """The same of people's own charts, mean over the songs: what the differences lead to, or away from."""
+    """The same measures of people's own charts, mean over the songs: the reference for the differences."""
     own = [case for case in cases if case.human]
     charts = [chart_from(case.human.rows, case.piece, case.stars) for case in own if case.human]
     figures = by_song(own, [figures_of(chart, case, 0) for chart, case in zip(charts, own, strict=True)])
@@ -233,9 +233,9 @@ def compare(cases: Sequence[Case], written: dict[str, list[list[dict[str, float]
 def print_table(found: dict[str, dict]) -> None:
     heads = ("pretrained", "best of 4", "refined", "best of 4", "people")
     print(f"{'':18}{''.join(f'{head:>12}' for head in heads)}   refined − pretrained, 95 %")
-    for what, gap in found["refined_less_pretrained"].items():
-        row = "".join(f"{means[what]:12.4f}" for means in (*found["means"].values(), found["people"]))
-        print(f"{what:18}{row}   {gap['difference']:+.4f} ({gap['low']:+.4f} … {gap['high']:+.4f})")
+    for name, gap in found["refined_less_pretrained"].items():
+        row = "".join(f"{means[name]:12.4f}" for means in (*found["means"].values(), found["people"]))
+        print(f"{name:18}{row}   {gap['difference']:+.4f} ({gap['low']:+.4f} … {gap['high']:+.4f})")
 
 
 def charts_of(corpus: Corpus, split: str) -> list[int]:
@@ -247,7 +247,10 @@ def charts_of(corpus: Corpus, split: str) -> list[int]:
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--refined", default=BUNDLED, type=click.Path(path_type=Path), help="Default: the bundled mapper.")
 @click.option(
-    "--pretrained", default=PRETRAINED, type=click.Path(path_type=Path), help="Default: what that was refined from."
+    "--pretrained",
+    default=PRETRAINED,
+    type=click.Path(path_type=Path),
+    help="Default: the checkpoint that it was refined from.",
 )
 @click.option("--split", type=click.Choice(["val", "held-out"]), default="val", show_default=True)
 @click.option("--versions", default=8, show_default=True, help="Charts of each case and mapper.")

@@ -1,4 +1,4 @@
-"""What every benchmark prints about where and when it ran, and its JSON line."""
+"""Date, commit and machine of a benchmark, and its JSON line."""
 
 from __future__ import annotations
 
