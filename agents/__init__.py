@@ -7,7 +7,8 @@ How far to trust the numbers is in docs/agents.md.
 """
 
 from agents.difficulty_curve import AccuracyCurve, SectionSkill, accuracy_curve, required_skill, section_skill
-from agents.judgement.judge import Judged, Presses, accuracy_320, hit_windows, judge, presses_of
+from agents.judgement.accuracy import accuracy_320, accuracy_lazer, accuracy_scorev2, accuracy_stable, letter
+from agents.judgement.judge import Judged, Presses, hit_windows, judge, presses_of
 from agents.judgement.mods import Mods, mods_of
 from agents.motor.population import Player, Population, around, everyone, population_of, ranked, skill_for
 from agents.simulate import Plays, play
@@ -23,10 +24,14 @@ __all__ = [
     "SectionSkill",
     "accuracy_320",
     "accuracy_curve",
+    "accuracy_lazer",
+    "accuracy_scorev2",
+    "accuracy_stable",
     "around",
     "everyone",
     "hit_windows",
     "judge",
+    "letter",
     "mods_of",
     "play",
     "population_of",

@@ -1,6 +1,6 @@
 """The level a chart asks for, overall and section by section: the difficulty curve as hands feel it.
 
-All-round players on a ladder of levels play the chart with the same dice; accuracy over level is made monotone and
+All-round players on a grid of levels play the chart with common random numbers; accuracy over level is made monotone and
 read where it crosses the target.
 """
 
@@ -21,9 +21,9 @@ from runtime.errors import ConfigError
 TARGET = 0.96
 """Accuracy (MAX = 320 weights) that defines a level: the median of ranked players on charts of 4–5.3 stars."""
 STEP = 0.25
-"""Distance of the ladder's rungs, in levels."""
+"""Spacing of the skill grid, in levels."""
 PLAYS = 4
-"""Plays on each rung; the ladder's smoothing makes more unnecessary (docs/agents.md gives the spread)."""
+"""Plays at each level of the grid; smoothing over levels makes more unnecessary (docs/agents.md gives the spread)."""
 WEIGHTS = np.array([320, 300, 200, 100, 50, 0]) / 320.0
 
 
@@ -31,8 +31,8 @@ WEIGHTS = np.array([320, 300, 200, 100, 50, 0]) / 320.0
 class AccuracyCurve:
     """Expected accuracy by level."""
 
-    level: NDArray[np.float64]  # [rung]
-    accuracy: NDArray[np.float64]  # [rung], never falling
+    level: NDArray[np.float64]  # [level]
+    accuracy: NDArray[np.float64]  # [level], never falling
 
     def level_for(self, accuracy: float) -> float:
         """The level that reaches this accuracy; `MIN_LEVEL` and `MAX_LEVEL` where all or none do."""
@@ -53,7 +53,7 @@ def accuracy_curve(
     chart: Chart, mods: Mods | int | str = "", *, rules: str = "stable", seed: int = 0, threads: int = 1
 ) -> AccuracyCurve:
     """Expected accuracy of all-round players at every level."""
-    levels, plays = _ladder(chart, mods, rules, seed, threads)
+    levels, plays = _play_grid(chart, mods, rules, seed, threads)
     return AccuracyCurve(levels, rising(plays.accuracy.reshape(levels.size, PLAYS).mean(axis=1)))
 
 
@@ -88,7 +88,7 @@ def section_skill(
     """
     _check(accuracy)
     bounds = _bounds(chart, section_ms, bounds_ms)
-    levels, plays = _ladder(chart, mods, rules, seed, threads)
+    levels, plays = _play_grid(chart, mods, rules, seed, threads)
     at = np.searchsorted(chart.time_ms, bounds)
     notes = np.diff(at)
     level = np.full(notes.size, MIN_LEVEL)
@@ -103,7 +103,7 @@ def section_skill(
     return SectionSkill(bounds[:-1], bounds[1:], notes, level)
 
 
-def _ladder(
+def _play_grid(
     chart: Chart, mods: Mods | int | str, rules: str, seed: int, threads: int
 ) -> tuple[NDArray[np.float64], Plays]:
     levels = np.arange(MIN_LEVEL, MAX_LEVEL + STEP / 2, STEP)

@@ -20,14 +20,13 @@ from agents.judgement.judge import (
     MISS,
     SCORE,
     SD,
-    TOTALS,
+    Judge,
     Judged,
     Notes,
     Presses,
-    hit_windows,
-    judge_into,
+    empty_judged,
+    in_real_time,
     notes_of,
-    rule_of,
 )
 from agents.judgement.mods import Mods, mods_of
 from agents.motor import kernels as hand_kernels
@@ -40,8 +39,8 @@ from runtime.errors import ConfigError
 
 MAX_PLAYED = 40_000_000
 """Players × notes of one call: about 0.6 GB of results."""
-CHUNK = 32
-"""Players whose presses are held at a time; small enough for the processor's cache."""
+CHUNK = int(hand_kernels.LANES)
+"""Players whose presses are held at a time."""
 SPARE_PRESSES = 64
 """Room for stray presses in a column beside one press a note."""
 
@@ -51,7 +50,9 @@ class Plays:
     """What came of simulated plays. Errors are real ms (map ms / rate), + is late, nan = no press or release."""
 
     population: Population
-    grade: NDArray[np.int8]  # [player, note], 0 MAX … 4 50, 5 MISS; under lazer of a hold's head
+    grade: NDArray[
+        np.int8
+    ]  # [player, note], 0 MAX … 4 50, 5 MISS; of a hold's head where heads and tails are judged apart
     tail_grade: NDArray[np.int8]  # [player, note], −1 where a tail has no grade of its own (always, under stable)
     hit_error_ms: NDArray[np.float32]  # [player, note]
     release_error_ms: NDArray[np.float32]  # [player, note], holds only
@@ -114,8 +115,11 @@ def play_with(
     if count * len(chart) > MAX_PLAYED:
         raise ConfigError(f"{count:,} plays of {len(chart):,} notes are more than {MAX_PLAYED:,}: play fewer at a time")
     notes = notes_of(chart, mods)
-    table = _Table(chart, notes, demand_of(chart, mods, hand), mods, rules, hand, profiles(population, shared.skill))
-    judged = _empty(count, len(chart))
+    table = _Table(
+        notes, demand_of(chart, mods, hand), Judge(notes, chart, mods, rules), mods.rate, hand,
+        profiles(population, shared.skill),
+    )  # fmt: skip
+    judged = empty_judged(count, len(chart))
     kept = _room(notes, count) if keep_presses else None
     seeds = np.random.SeedSequence(seed).generate_state(max(count, 1), np.uint64).astype(np.uint64)
     spans = [(at, min(at + CHUNK, count)) for at in range(0, count, CHUNK)]
@@ -134,11 +138,10 @@ def play_with(
 class _Table:
     """What all chunks of a call share."""
 
-    chart: Chart
     notes: Notes
     demand: Demand
-    mods: Mods
-    rules: str
+    judge: Judge
+    rate: float  # map ms per real ms
     hand: HandConstants
     profiles: NDArray[np.float32]
 
@@ -147,8 +150,6 @@ def _play_spans(
     table: _Table, judged: Judged, seeds: NDArray[np.uint64], spans: list[tuple[int, int]], kept: Presses | None
 ) -> None:
     """Play and judge some players; each writes only its own rows."""
-    windows = hit_windows(table.chart.difficulty.od, table.mods, table.rules)
-    rule = rule_of(table.chart, table.mods, table.rules)
     hand = table.hand
     tables = (hand_table(hand.tail_df, hand.slip_share, hand.slip_size), normal_table())
     scratch = _room(table.notes, CHUNK) if kept is None else kept
@@ -163,7 +164,7 @@ def _play_spans(
                 tables,
                 seeds[a:b],
                 (keys.press, keys.release, keys.press_at, keys.count),
-                table.mods.rate,
+                table.rate,
             )
         mine = Judged(
             judged.grade[a:b],
@@ -172,7 +173,7 @@ def _play_spans(
             judged.release_error_ms[a:b],
             judged.totals[a:b],
         )
-        judge_into(mine, table.notes, keys, rule, windows)
+        table.judge.into(mine, keys)
 
 
 def _room(notes: Notes, players: int) -> Presses:
@@ -183,22 +184,9 @@ def _room(notes: Notes, players: int) -> Presses:
     return Presses(np.zeros(shape, np.int32), np.zeros(shape, np.int32), at[:4], np.zeros((players, 4), np.int64))
 
 
-def _empty(players: int, notes: int) -> Judged:
-    return Judged(
-        np.empty((players, notes), np.int8),
-        np.empty((players, notes), np.int8),
-        np.empty((players, notes), np.float32),
-        np.empty((players, notes), np.float32),
-        np.zeros((players, len(TOTALS))),
-    )
-
-
 def _plays(population: Population, judged: Judged, kept: Presses | None, rate: float) -> Plays:
+    in_real_time(judged, rate)
     totals = judged.totals
-    if rate != 1.0:
-        judged.error_ms[:] /= rate
-        judged.release_error_ms[:] /= rate
-        totals[:, MEAN:] /= rate
     empty = totals[:, :6].sum(axis=1) == 0
     return Plays(
         population=population,

@@ -77,7 +77,7 @@ def summarise(chart: Chart, plays: Plays, curve: AccuracyCurve, mods: Mods) -> S
     p10, p50, p90 = np.percentile(accuracy, [10, 50, 90]).tolist() if accuracy.size else (1.0, 1.0, 1.0)
     column = KEYS - 1 - chart.column if mods.mirror else chart.column
     failed = plays.fail_ms[~np.isnan(plays.fail_ms)]
-    rungs = (curve.level >= 1) & (curve.level <= 10) & (curve.level % 1 == 0)
+    shown_levels = (curve.level >= 1) & (curve.level <= 10) & (curve.level % 1 == 0)
     return Summary(
         notes=len(chart),
         plays=len(plays.population),
@@ -92,7 +92,8 @@ def summarise(chart: Chart, plays: Plays, curve: AccuracyCurve, mods: Mods) -> S
         unstable_rate=float(plays.unstable_rate.mean()) if accuracy.size else 0.0,
         fail_at=clock(float(np.median(failed))) if failed.size else "",
         accuracy_by_skill={
-            f"{level:g}": float(value) for level, value in zip(curve.level[rungs], curve.accuracy[rungs], strict=True)
+            f"{level:g}": float(value)
+            for level, value in zip(curve.level[shown_levels], curve.accuracy[shown_levels], strict=True)
         },
         worst_sections=_worst_sections(chart, lost, missed),
         worst_patterns=_worst_patterns(chart, lost, missed),

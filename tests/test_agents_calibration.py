@@ -24,7 +24,7 @@ from agents.calibration.least_squares import (
 from agents.calibration.real_plays import read_plays, read_ranked
 from agents.calibration.statistics import statistics, view_of
 from agents.judgement.mods import mods_of
-from agents.motor import kernels as hand_kernels
+from agents.motor import columns as hand_columns
 from agents.motor.constants import Constants, HandConstants, SkillConstants, constants, read_constants
 from agents.motor.note_features import demand_of
 from agents.motor.quantiles import hand_table, normal_table
@@ -155,4 +155,4 @@ def test_bad_input(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path), "--rounds", "-1"])
     assert result.exit_code == 1
     assert "--rounds is -1" in result.stderr
-    assert replace(HandConstants(), lapse=0.1).for_kernel()[hand_kernels.LAPSE] == pytest.approx(0.1)
+    assert replace(HandConstants(), lapse=0.1).for_kernel()[hand_columns.LAPSE] == pytest.approx(0.1)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.judgement.mods import mods_of
-from agents.motor import kernels
+from agents.motor import columns
 from agents.motor.constants import HandConstants
 from agents.motor.note_features import demand_of
 from chart.model import Chart
@@ -36,14 +36,14 @@ def test_an_even_stream_asks_each_hand_for_half_of_it() -> None:
     time = np.arange(80) * 100.0
     chart = Chart.from_notes(time, np.tile([0, 2, 1, 3], 20))
     found = demand_of(chart, mods_of(), HandConstants()).features[40]
-    assert found[kernels.RATE] == pytest.approx(5.0, abs=1.0)
-    assert 1 / found[kernels.COLUMN_RATE] == pytest.approx(400.0, rel=1e-4)
-    assert found[kernels.HAND_GAP] == 200.0
-    assert found[kernels.BESIDE] == found[kernels.HELD] == found[kernels.SLIP] == 0.0
+    assert found[columns.RATE] == pytest.approx(5.0, abs=1.0)
+    assert 1 / found[columns.COLUMN_RATE] == pytest.approx(400.0, rel=1e-4)
+    assert found[columns.HAND_GAP] == 200.0
+    assert found[columns.BESIDE] == found[columns.HELD] == found[columns.SLIP] == 0.0
 
 
 def test_a_held_neighbour_and_a_free_one_are_seen() -> None:
     chart = Chart.from_notes([0.0, 500.0, 1000.0], [0, 1, 3], [900.0, np.nan, np.nan])
     found = demand_of(chart, mods_of(), HandConstants()).features
-    assert found[:, kernels.HELD].tolist() == [0.0, 1.0, 0.0]
-    assert found[:, kernels.SLIP].tolist() == [1.0, 0.0, 1.0]
+    assert found[:, columns.HELD].tolist() == [0.0, 1.0, 0.0]
+    assert found[:, columns.SLIP].tolist() == [1.0, 0.0, 1.0]

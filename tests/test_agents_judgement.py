@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.calibration.real_plays import read_plays
-from agents.judgement.judge import MAX_COMBO, SCORE, accuracy_320, hit_windows, judge, presses_of
+from agents.judgement.accuracy import accuracy_320
+from agents.judgement.judge import MAX_COMBO, SCORE, hit_windows, judge, presses_of
 from agents.judgement.mods import mods_of
 from chart.model import Chart, Difficulty
 from runtime.errors import ChartFileError, ConfigError

@@ -147,9 +147,9 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
     """Predicted and real mean accuracy of ranked players by map, and the same with each map left out of the fit."""
     import numpy as np
 
-    from agents.calibration.least_squares import MANY_RANKED, ladder, population_grid, ranked_accuracy, spearman
+    from agents.calibration.least_squares import MANY_RANKED, population_grid, ranked_accuracy, skill_grid, spearman
 
-    required = [ladder(one.chart, shared).level_for(0.96) for one in maps]
+    required = [skill_grid(one.chart, shared).level_for(0.96) for one in maps]
     predicted = [
         float(ranked_accuracy(one.chart, r, shared, MANY_RANKED).mean()) for one, r in zip(maps, required, strict=True)
     ]
@@ -177,41 +177,49 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
     return report
 
 
-def run(options: CalibrateOptions) -> dict[str, Any]:
-    """Fit, report and write; returns the report."""
+def fit_constants(options: CalibrateOptions, shared: Any, plays: list[Any], ranked: list[Any]) -> Any:
+    """Constants fitted from `shared` on: least squares, then passes over the constants one by one, then the population."""
     from agents.calibration.least_squares import (
         constants_from,
         descend,
-        ladder,
         polish,
         population_grid,
         residuals_of,
+        skill_grid,
         targets_of,
         vector_of,
     )
-    from agents.calibration.real_plays import read_plays, read_ranked
-    from agents.motor.constants import Constants, HandConstants, SkillConstants, read_constants
-    from runtime.atomic_write import save_bytes
+    from agents.motor.constants import Constants, HandConstants, SkillConstants
 
     published = Constants(HandConstants(), SkillConstants())
-    shared = read_constants(options.start) if options.start else published
-    fit, held_out = split_plays(read_plays(options.data / "players"))
-    ranked = read_ranked(options.data / "players")
     if options.rounds or options.passes:
-        targets = targets_of(at_most(fit, FIT_PLAYS), ranked, star_charts(options.data))
+        targets = targets_of(at_most(plays, FIT_PLAYS), ranked, star_charts(options.data))
 
         def residuals(vector: Any) -> Any:
             return residuals_of(targets, constants_from(vector, published), published)
 
-        def tell(what: str, of: int) -> Any:
-            return lambda number, cost: click.echo(f"{what} {number + 1}/{of}: {cost:.1f}", err=True)
+        def log(stage: str, of: int) -> Any:
+            return lambda number, cost: click.echo(f"{stage} {number + 1}/{of}: {cost:.1f}", err=True)
 
-        vector = descend(residuals, vector_of(shared), options.rounds, tell("round", options.rounds))
-        vector = polish(residuals, vector, options.passes, tell("pass", options.passes))
+        vector = descend(residuals, vector_of(shared), options.rounds, log("round", options.rounds))
+        vector = polish(residuals, vector, options.passes, log("pass", options.passes))
         shared = constants_from(vector, published)
     if options.population:
-        required = [ladder(one.chart, shared).level_for(0.96) for one in ranked]
+        required = [skill_grid(one.chart, shared).level_for(0.96) for one in ranked]
         shared = population_grid(ranked, required, shared).best(shared)
+    return shared
+
+
+def run(options: CalibrateOptions) -> dict[str, Any]:
+    """Fit, report and write; returns the report."""
+    from agents.calibration.real_plays import read_plays, read_ranked
+    from agents.motor.constants import Constants, HandConstants, SkillConstants, read_constants
+    from runtime.atomic_write import save_bytes
+
+    shared = read_constants(options.start) if options.start else Constants(HandConstants(), SkillConstants())
+    fit, held_out = split_plays(read_plays(options.data / "players"))
+    ranked = read_ranked(options.data / "players")
+    shared = fit_constants(options, shared, fit, ranked)
     report = {
         "held_out_plays": len(held_out),
         "likeness": likeness_report(held_out, shared),

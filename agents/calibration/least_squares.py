@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from agents.calibration.real_plays import RankedMap, RealPlay
 from agents.calibration.statistics import ChartView, statistics, view_of
 from agents.difficulty_curve import AccuracyCurve, rising
-from agents.judgement.judge import accuracy_320
+from agents.judgement.accuracy import accuracy_320
 from agents.judgement.mods import mods_of
 from agents.motor.constants import Constants, HandConstants
 from agents.motor.note_features import demand_of
@@ -42,7 +42,7 @@ MATCHES = 2
 """Simulated plays set against each real one."""
 RANKED, MANY_RANKED = 24, 384
 """Ranked players a map: in every step of the fit; and to choose the population and report, for some maps lie .001 apart."""
-RUNGS = np.arange(1.0, 13.0, 1.0)
+GRID_LEVELS = np.arange(1.0, 13.0, 1.0)
 POPULATION_SLOPES = (0.16, 0.2, 0.24, 0.28, 0.32, 0.36, 0.4)
 POPULATION_STEPS = (-0.2, -0.1, 0.0, 0.1, 0.2)  # levels
 STRIDE = 0.1
@@ -133,11 +133,11 @@ def distance(name: str, human: float, simulated: float) -> float:
     return float(np.log(max(simulated, 0.1) / max(human, 0.1))) / 0.2
 
 
-def ladder(chart: Chart, shared: Constants, seed: int = 2) -> AccuracyCurve:
-    """A coarse accuracy curve: one play a rung."""
-    skills = np.zeros((RUNGS.size, 9))
-    skills[:, :6], skills[:, 6], skills[:, 8] = RUNGS[:, None], 1.0, 520.0
-    return AccuracyCurve(RUNGS, rising(_play(chart, Population(skills), seed, shared).accuracy))
+def skill_grid(chart: Chart, shared: Constants, seed: int = 2) -> AccuracyCurve:
+    """A coarse accuracy curve: one play at each level of the grid."""
+    skills = np.zeros((GRID_LEVELS.size, 9))
+    skills[:, :6], skills[:, 6], skills[:, 8] = GRID_LEVELS[:, None], 1.0, 520.0
+    return AccuracyCurve(GRID_LEVELS, rising(_play(chart, Population(skills), seed, shared).accuracy))
 
 
 def ranked_accuracy(chart: Chart, required: float, shared: Constants, players: int = RANKED) -> NDArray[np.float64]:
@@ -163,9 +163,9 @@ def residuals_of(targets: Targets, shared: Constants, start: Constants) -> NDArr
             # a few far-off ones shall not rule the rest
             out.append(weight * SOFT * float(np.arcsinh(distance(name, human, ours) / SOFT)))
     for one in targets.ranked:
-        got = ranked_accuracy(one.chart, ladder(one.chart, shared).level_for(0.96), shared)
+        got = ranked_accuracy(one.chart, skill_grid(one.chart, shared).level_for(0.96), shared)
         out += [float(got.mean() - one.mean) / 0.008, float(np.percentile(got, 10) - one.p10) / 0.03]
-    off_stars = np.array([ladder(chart, shared).level_for(0.96) - stars for chart, stars in targets.starred])
+    off_stars = np.array([skill_grid(chart, shared).level_for(0.96) - stars for chart, stars in targets.starred])
     band = np.array([int(stars) for _, stars in targets.starred])
     out += [2.0 * float(np.median(off_stars[band == one])) / 0.3 for one in np.unique(band)]
     return np.array([*out, *(0.7 * (vector_of(shared) - vector_of(start)) / PRIOR_SD)])

@@ -1,7 +1,11 @@
-"""The game's judgement: hit windows, holds, misses and mods, for ScoreV1 and lazer."""
+"""The game's judgement: hit windows, holds, misses, mods, accuracy and grade, for ScoreV1, ScoreV2 and lazer."""
 
 __all__ = [
+    "accuracy",
     "judge",
-    "kernels",
+    "lazer_kernels",
     "mods",
+    "score_kernels",
+    "scorev2_kernels",
+    "stable_kernels",
 ]

@@ -1,25 +1,26 @@
-"""Judging key presses on a chart as the game does: stable's ScoreV1, and lazer (ScoreV2 in stable is alike).
+"""Judging key presses on a chart as the game does: by stable's ScoreV1, stable's ScoreV2, or lazer.
 
-The rules are compiled in `agents.judgement.kernels`; here are the shapes they take, the checks and the allocation.
+Each set of rules is compiled in a file of its own; here are the shapes they take, the checks and the allocation.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.judgement import kernels
+from agents.judgement import lazer_kernels, score_kernels, scorev2_kernels, stable_kernels
+from agents.judgement.accuracy import GRADES
 from agents.judgement.mods import Mods, mods_of
 from chart.model import KEYS, Chart
 from chart.problems import MAX_TIME_MS, MIN_TIME_MS
 from runtime.errors import ChartFileError, ConfigError
 
-GRADES = ("MAX", "300", "200", "100", "50", "MISS")
-RULES = ("stable", "lazer")
+KERNELS = {"stable": stable_kernels, "scorev2": scorev2_kernels, "lazer": lazer_kernels}
+RULES = tuple(KERNELS)
+"""stable is ScoreV1, scorev2 stable with that modifier."""
 MISS = 5
 MAX_NOTES = 200_000
 """More notes than this are refused: no playable chart has them, and memory grows with players × notes."""
@@ -35,7 +36,7 @@ def hit_windows(od: float, mods: Mods | int | str = "", rules: str = "stable") -
     """Half-widths of MAX, 300, 200, 100, 50, MISS in whole ms of map time (REFERENCES.md §1)."""
     mods = mods_of(mods)
     inverse = min(max(10.0 - od, 0.0), 10.0)
-    widest = 16.0 if _is_stable(rules) else 22.4 - 0.6 * od if od <= 5 else 24.9 - 1.1 * od
+    widest = 16.0 if not rules_apart(rules) else 22.4 - 0.6 * od if od <= 5 else 24.9 - 1.1 * od
     widths = (widest, 34 + 3 * inverse, 67 + 3 * inverse, 97 + 3 * inverse, 121 + 3 * inverse, 158 + 3 * inverse)
     # 1e-9 keeps products that are whole in decimals, such as 64 × 1.5, from falling below themselves
     return np.array([math.floor(width * mods.window_scale * mods.rate + 1e-9) for width in widths], np.int64)
@@ -46,14 +47,24 @@ class Notes:
     """A chart's notes as the kernels take them: column after column, whole ms of map time."""
 
     start: NoteInts  # [note]
-    end: NoteInts  # [note], `kernels.TAP` for taps
+    end: NoteInts  # [note], `stable_kernels.TAP` for taps
     column_at: NDArray[np.int64]  # [5], first note of each column, then their number
     order: NDArray[np.int64]  # [note], place in time order of each note here
 
-    @property
-    def kernel(self) -> tuple[NoteInts, NoteInts, NDArray[np.int64], NDArray[np.int64]]:
-        """The arrays in the order the kernels unpack them."""
-        return self.start, self.end, self.column_at, self.order
+    def for_kernels(self, apart: bool) -> tuple[NDArray, ...]:
+        """(start, end, order, places of the heads' and of the tails' events, column_at) as the kernels unpack them.
+
+        Events stand in the order in which they fall when nobody errs. `apart`: heads and tails have an event each;
+        otherwise a hold's only one falls at its end.
+        """
+        hold = self.end != stable_kernels.TAP
+        ends = np.where(hold, self.end, self.start)
+        times = np.concatenate([self.start, self.end[hold]]) if apart else ends
+        place = np.empty(times.size, np.int64)
+        place[np.argsort(times, kind="stable")] = np.arange(times.size)
+        head, tail = place[: self.start.size], np.full(self.start.size, -1, np.int64)
+        tail[hold] = place[self.start.size :] if apart else head[hold]
+        return self.start, self.end, self.order, head, tail, self.column_at
 
 
 def notes_of(chart: Chart, mods: Mods | int | str = "") -> Notes:
@@ -70,7 +81,7 @@ def notes_of(chart: Chart, mods: Mods | int | str = "") -> Notes:
         column = KEYS - 1 - column
     order = np.lexsort((chart.time_ms, column))
     start = np.rint(chart.time_ms).astype(np.int32)  # as the .osu writer rounds
-    end = np.full(len(chart), kernels.TAP, np.int32)
+    end = np.full(len(chart), stable_kernels.TAP, np.int32)
     end[chart.is_hold] = np.maximum(np.rint(chart.end_ms[chart.is_hold]).astype(np.int32), start[chart.is_hold] + 1)
     column_at = np.searchsorted(column[order], np.arange(KEYS + 1))
     return Notes(start[order], end[order], column_at.astype(np.int64), order.astype(np.int64))
@@ -109,7 +120,7 @@ def presses_of(time_ms: NDArray, column: NDArray, down: NDArray) -> Presses:
 class Judged:
     """How plays were judged; times and errors are real ms (map ms / rate), nan = did not happen."""
 
-    grade: NDArray[np.int8]  # [player, note], 0 MAX … 5 MISS; under lazer of a hold's head
+    grade: NDArray[np.int8]  # [player, note], 0 MAX … 5 MISS; of a hold's head where heads and tails are judged apart
     tail_grade: NDArray[np.int8]  # [player, note], −1 where a tail has no grade of its own
     error_ms: NDArray[np.float32]  # [player, note], press − note
     release_error_ms: NDArray[np.float32]  # [player, note], release − end of hold
@@ -124,46 +135,54 @@ def judge(chart: Chart, presses: Presses, mods: Mods | int | str = "", rules: st
 
 def judge_notes(notes: Notes, presses: Presses, chart: Chart, mods: Mods, rules: str) -> Judged:
     """`judge` for notes that are already laid out; `chart` gives OD and HP."""
-    players, size = presses.press.shape[0], notes.start.size
-    judged = Judged(
-        np.empty((players, size), np.int8),
-        np.empty((players, size), np.int8),
-        np.empty((players, size), np.float32),
-        np.empty((players, size), np.float32),
-        np.zeros((players, len(TOTALS))),
-    )
-    judge_into(judged, notes, presses, rule_of(chart, mods, rules), hit_windows(chart.difficulty.od, mods, rules))
-    if mods.rate != 1.0:
-        judged.error_ms[:] /= mods.rate
-        judged.release_error_ms[:] /= mods.rate
-        judged.totals[:, MEAN:] /= mods.rate
+    judged = empty_judged(presses.press.shape[0], notes.start.size)
+    Judge(notes, chart, mods, rules).into(judged, presses)
+    in_real_time(judged, mods.rate)
     return judged
 
 
-def judge_into(judged: Judged, notes: Notes, presses: Presses, rule: NDArray, windows: NDArray) -> None:
-    """Judge into arrays the caller owns; errors stay in map ms."""
-    kernels.judge_plays(
-        notes.kernel,
-        (presses.press, presses.release, presses.press_at, presses.count),
-        windows,
-        rule,
-        (judged.grade, judged.tail_grade, judged.error_ms, judged.release_error_ms, judged.totals),
+def empty_judged(players: int, notes: int) -> Judged:
+    """Room for the judgement of so many plays."""
+    shape = (players, notes)
+    return Judged(
+        np.empty(shape, np.int8),
+        np.empty(shape, np.int8),
+        np.empty(shape, np.float32),
+        np.empty(shape, np.float32),
+        np.zeros((players, len(TOTALS))),
     )
 
 
-def rule_of(chart: Chart, mods: Mods, rules: str) -> NDArray[np.float64]:
-    """What scoring needs to know, in the kernels' order."""
-    lazer = 0.0 if _is_stable(rules) else 1.0
-    return np.array([lazer, chart.difficulty.hp, mods.score_multiplier, mods.bonus_divider])
+def in_real_time(judged: Judged, rate: float) -> None:
+    """Turn errors from map ms into real ms, in place."""
+    if rate != 1.0:
+        for values in (judged.error_ms, judged.release_error_ms, judged.totals[:, MEAN:]):
+            values /= rate
 
 
-def accuracy_320(counts: Sequence[float] | NDArray) -> float:
-    """Accuracy in 0–1 with a MAX worth 320 of 320, the scale of all accuracies in this project; 1 of nothing."""
-    total = float(np.sum(counts[:6]))
-    return float(np.dot(counts[:6], (320, 300, 200, 100, 50, 0))) / (320 * total) if total else 1.0
+class Judge:
+    """Judges any number of plays on one chart; what does not change from play to play is prepared once."""
+
+    def __init__(self, notes: Notes, chart: Chart, mods: Mods, rules: str) -> None:
+        apart = rules_apart(rules)
+        self._kernel = KERNELS[rules].judge_plays
+        self._chart = notes.for_kernels(apart)
+        self._windows = hit_windows(chart.difficulty.od, mods, rules)
+        self._rule = np.array([apart, chart.difficulty.hp, mods.score_multiplier, mods.bonus_divider], np.float64)
+        self._events = notes.start.size + (int((notes.end != stable_kernels.TAP).sum()) if apart else 0)
+
+    def into(self, judged: Judged, presses: Presses) -> None:
+        """Judge into arrays the caller owns; errors stay in map ms."""
+        players = judged.grade.shape[0]
+        events, breaks = np.empty((players, self._events), np.int64), np.empty(players, np.int64)
+        keys = (presses.press, presses.release, presses.press_at, presses.count)
+        results = (judged.grade, judged.tail_grade, judged.error_ms, judged.release_error_ms, events, breaks)
+        self._kernel(self._chart, keys, self._windows, results)
+        score_kernels.count_plays(events, judged.error_ms, breaks, self._rule, judged.totals)
 
 
-def _is_stable(rules: str) -> bool:
-    if rules not in RULES:
-        raise ConfigError(f"rules are '{rules}'; choose stable (ScoreV1) or lazer")
-    return rules == "stable"
+def rules_apart(rules: str) -> bool:
+    """Are heads and tails of holds judged apart under these rules? Raises `ConfigError` for unknown ones."""
+    if rules not in KERNELS:
+        raise ConfigError(f"rules are '{rules}'; choose stable (ScoreV1), scorev2 or lazer")
+    return rules != "stable"

@@ -1,6 +1,7 @@
 """The hand model: how far and how often simulated players miss the exact time."""
 
 __all__ = [
+    "columns",
     "constants",
     "feature_kernels",
     "kernels",

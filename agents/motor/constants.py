@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.motor import kernels
+from agents.motor import columns
 from runtime.errors import ConfigError
 
 PATH = Path(__file__).with_name("constants.json")
@@ -71,33 +71,33 @@ class HandConstants:
     @cache  # noqa: B019 — a handful of frozen instances live as long as the program
     def for_kernel(self) -> NDArray[np.float32]:
         """[constant] in the kernel's order; read only."""
-        values = np.zeros(kernels.CONSTANTS, np.float32)
+        values = np.zeros(columns.CONSTANTS, np.float32)
         for place, value in (
-            (kernels.LINEAR_LOAD, self.linear_load),
-            (kernels.STEEP_LOAD, self.steep_load),
-            (kernels.JACK_LOAD, self.jack_load),
-            (kernels.FINGER_SHARE, self.finger_share),
-            (kernels.DRIFT_SHARE, self.drift_share),
-            (kernels.REPEAT_JITTER, self.repeat_jitter),
-            (kernels.TRILL_SHARE, self.trill_share),
-            (kernels.FLAM_MS, self.flam_ms),
-            (kernels.TIRE_SHORT, self.tire_short),
-            (kernels.TIRE_LONG, self.tire_long),
-            (kernels.READ_LOAD, self.read_load),
-            (kernels.LAPSE, self.lapse),
-            (kernels.LAPSE_LOAD, self.lapse_load),
-            (kernels.STRAY, self.stray),
-            (kernels.GIVE_UP_MS, self.give_up_ms),
-            (kernels.LIFT_MS, self.lift_ms),
-            (kernels.RELEASE_SHARED, self.release_shared),
-            (kernels.HELD_LOAD, self.held_load),
-            (kernels.LAPSE_JACK, self.lapse_jack),
-            (kernels.HELD_RATE, self.held_rate),
-            (kernels.CHORD_EASE, self.chord_ease),
-            (kernels.CHORD_COUPLING, self.chord_coupling),
-            (kernels.JACK_LATE_MS, self.jack_late_ms),
-            (kernels.JACK_EARLY_MS, self.jack_early_ms),
-            (kernels.HOLD_JITTER, self.hold_jitter),
+            (columns.LINEAR_LOAD, self.linear_load),
+            (columns.STEEP_LOAD, self.steep_load),
+            (columns.JACK_LOAD, self.jack_load),
+            (columns.FINGER_SHARE, self.finger_share),
+            (columns.DRIFT_SHARE, self.drift_share),
+            (columns.REPEAT_JITTER, self.repeat_jitter),
+            (columns.TRILL_SHARE, self.trill_share),
+            (columns.FLAM_MS, self.flam_ms),
+            (columns.TIRE_SHORT, self.tire_short),
+            (columns.TIRE_LONG, self.tire_long),
+            (columns.READ_LOAD, self.read_load),
+            (columns.LAPSE, self.lapse),
+            (columns.LAPSE_LOAD, self.lapse_load),
+            (columns.STRAY, self.stray),
+            (columns.GIVE_UP_MS, self.give_up_ms),
+            (columns.LIFT_MS, self.lift_ms),
+            (columns.RELEASE_SHARED, self.release_shared),
+            (columns.HELD_LOAD, self.held_load),
+            (columns.LAPSE_JACK, self.lapse_jack),
+            (columns.HELD_RATE, self.held_rate),
+            (columns.CHORD_EASE, self.chord_ease),
+            (columns.CHORD_COUPLING, self.chord_coupling),
+            (columns.JACK_LATE_MS, self.jack_late_ms),
+            (columns.JACK_EARLY_MS, self.jack_early_ms),
+            (columns.HOLD_JITTER, self.hold_jitter),
         ):
             values[place] = value
         values.flags.writeable = False

@@ -1,13 +1,13 @@
 """Compiled features of a chart's notes, see `agents.motor.note_features` for what they are.
 
-All take notes in time order, real ms, and fill columns of `features` [note, `agents.motor.kernels.FEATURES`] float64.
+All take notes in time order, real ms, and fill columns of `features` [note, `agents.motor.columns.FEATURES`] float64.
 This file calls no other file's compiled code, so its compile cache cannot go stale.
 """
 
 import numpy as np
 from numba import njit
 
-from agents.motor import kernels
+from agents.motor import columns
 from chart.model import KEYS
 
 NEVER_MS = 1e6
@@ -33,18 +33,18 @@ def fill_fingers(time, end, column, memory_ms, release, features):  # type: igno
     last = np.full(KEYS, -1)
     for note in range(time.size):
         key, at, f = column[note], time[note], features[note]
-        f[kernels.END] = end[note] if end[note] > at else kernels.NO_END
-        f[kernels.RELEASE_SHIFT] = lag_ms
-        f[kernels.COLUMN_RATE] = 1.0 / NEVER_MS
+        f[columns.END] = end[note] if end[note] > at else columns.NO_END
+        f[columns.RELEASE_SHIFT] = lag_ms
+        f[columns.COLUMN_RATE] = 1.0 / NEVER_MS
         keep, before = 0.0, last[key]
         if before >= 0:
             gap, held = at - time[before], end[before] > time[before]
             keep = np.exp(-gap / memory_ms)
             let_go = end[before] - TAP_MS if held else time[before]
-            f[kernels.COLUMN_RATE] = 1.0 / max(at - let_go, SHORTEST_GAP_MS)
-            features[before, kernels.NEXT_RATE] = 0.0 if held else 1.0 / max(gap, SHORTEST_GAP_MS)
-            features[before, kernels.RELEASE_SHIFT] -= pull * max(near_ms - (at - end[before]), 0.0)
-        f[kernels.KEEP_FINGER], f[kernels.RENEW_FINGER] = keep, np.sqrt(1 - keep * keep)
+            f[columns.COLUMN_RATE] = 1.0 / max(at - let_go, SHORTEST_GAP_MS)
+            features[before, columns.NEXT_RATE] = 0.0 if held else 1.0 / max(gap, SHORTEST_GAP_MS)
+            features[before, columns.RELEASE_SHIFT] -= pull * max(near_ms - (at - end[before]), 0.0)
+        f[columns.KEEP_FINGER], f[columns.RENEW_FINGER] = keep, np.sqrt(1 - keep * keep)
         last[key] = note
 
 
@@ -71,8 +71,8 @@ def fill_neighbours(time, end, column, features):  # type: ignore[no-untyped-def
             while near < time.size and time[near] <= at + SLIP_FREE_MS and column[near] != beside:
                 near += 1
             alone = near == time.size or time[near] > at + SLIP_FREE_MS
-            features[note, kernels.SLIP] = alone and free_end <= at - SLIP_FREE_MS
-            features[note, kernels.HELD] = begun_end > at + HELD_MARGIN_MS
+            features[note, columns.SLIP] = alone and free_end <= at - SLIP_FREE_MS
+            features[note, columns.HELD] = begun_end > at + HELD_MARGIN_MS
 
 
 @njit(cache=True, nogil=True)
@@ -108,21 +108,21 @@ def fill_hands(time, end, column, memory_ms, tire_ms, flam, features):  # type: 
         for n in range(mine.size):
             f, gap = features[mine[n]], t[n] - t[n - 1] if n else NEVER_MS
             keep = np.exp(-gap / memory_ms)
-            f[kernels.HAND_GAP], f[kernels.KEEP_HAND], f[kernels.RENEW_HAND] = gap, keep, np.sqrt(1 - keep * keep)
-            f[kernels.TIME] = t[n]
+            f[columns.HAND_GAP], f[columns.KEEP_HAND], f[columns.RENEW_HAND] = gap, keep, np.sqrt(1 - keep * keep)
+            f[columns.TIME] = t[n]
             if gap < flam_ms:
                 effort[n] = chord_load  # a chord or flam is one movement
             near = 0 < gap < flam_ms
             if near and not near_before:  # two notes of a hand meet between them; the third of a roll is no flam
-                f[kernels.TIME] -= gap * 0.5 * pull
-                features[mine[n - 1], kernels.TIME] += gap * 0.5 * pull
+                f[columns.TIME] -= gap * 0.5 * pull
+                features[mine[n - 1], columns.TIME] += gap * 0.5 * pull
             near_before = near
         rate, rate_end = hand_rate(t, effort, t), hand_rate(t, effort, end[mine])
         short, long = leaky_rate(t, effort, tire_ms[0]), leaky_rate(t, effort, tire_ms[1])
         for n in range(mine.size):
             f = features[mine[n]]
-            f[kernels.RATE], f[kernels.RATE_END] = rate[n], rate_end[n]
-            f[kernels.TIRED_SHORT], f[kernels.TIRED_LONG] = short[n], long[n]
+            f[columns.RATE], f[columns.RATE_END] = rate[n], rate_end[n]
+            f[columns.TIRED_SHORT], f[columns.TIRED_LONG] = short[n], long[n]
 
 
 @njit(cache=True, nogil=True)
@@ -139,9 +139,9 @@ def fill_rows(time, memory_ms, read, features):  # type: ignore[no-untyped-def]
         keep = np.exp(-gap[row] / memory_ms)
         for note in range(begins[row], begins[row + 1]):
             f = features[note]
-            f[kernels.BESIDE] = min(begins[row + 1] - begins[row] - 1, 3)
-            f[kernels.KEEP_DRIFT], f[kernels.RENEW_DRIFT] = keep, np.sqrt(1 - keep * keep)
-            f[kernels.READING] = reading[row]
+            f[columns.BESIDE] = min(begins[row + 1] - begins[row] - 1, 3)
+            f[columns.KEEP_DRIFT], f[columns.RENEW_DRIFT] = keep, np.sqrt(1 - keep * keep)
+            f[columns.READING] = reading[row]
             keep = 1.0  # the other notes of the row have the same drift
 
 

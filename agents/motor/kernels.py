@@ -1,85 +1,38 @@
 """Compiled hands: two hands of two fingers press and release keys with human errors.
 
 Facts behind the structure are in REFERENCES.md §3; every constant is named in `agents.motor.constants` with unit and source.
+`LANES` players play each note side by side, so that the compiler can use vector instructions: their state is one flat array of
+float32 rows (`ROW + lane`), and every step below is a loop over lanes. Only `draw` and `press_keys` look up or branch per lane.
+
 The random numbers are drawn here, by a counter-based generator that is given its seed (STYLE asks for pre-drawn
 arrays): drawing four normal deviates a note beforehand would cost more than playing the note does, and a counter
 makes every player's play independent of how many play beside it and on how many threads.
-This file calls no other file's compiled code, so its compile cache cannot go stale.
+The steps are compiled with their caller in this file, so its compile cache cannot go stale.
 """
 
 import numpy as np
 from numba import njit
 
-# columns of the [note, feature] array built by agents.motor.note_features; times are real ms (map ms / rate)
-(
-    TIME,  # target time of the press; flams are already collapsed
-    END,  # end of a hold, NO_END for taps
-    RELEASE_SHIFT,  # mean release error: late on long gaps, early where the column's next note is near
-    COLUMN_RATE,  # 1 / ms since the column's last note was to be let go
-    HAND_GAP,  # since the hand's last row
-    KEEP_HAND,  # share of the hand's phase kept since the hand's last row, …
-    RENEW_HAND,  # … and the size of what comes anew, √(1 − kept²)
-    KEEP_DRIFT,  # share of the slow drift kept since the last row, …
-    RENEW_DRIFT,  # … and the size of what comes anew
-    RATE,  # movements of the hand per second: a chord is one, and a little for its second note
-    RATE_END,  # the same where a hold ends
-    TIRED_SHORT,  # the same, leaky mean over the last seconds
-    TIRED_LONG,  # the same, leaky mean over the last minutes
-    READING,  # rows/s to be read ahead, weighted by their irregularity
-    HELD,  # 1 while the hand's other finger holds a note
-    SLIP,  # 1 where the hand's other column is free for a stray press
-    BESIDE,  # other notes of the row, 0–3
-    KEEP_FINGER,  # share of the finger's own error kept since the column's last note, …
-    RENEW_FINGER,  # … and the size of what comes anew
-    NEXT_RATE,  # 1 / ms until the column's next note
-) = range(20)
-FEATURES = 20
-NO_END = np.float32(-1e9)
+from agents.motor import columns
 
-# columns of the [player, profile] array built by agents.motor.population
+LANES = np.uint64(32)
+"""Players side by side; a multiple of every vector length."""
 (
-    SPREAD_MS,  # error SD in easy places
-    BIAS_MS,  # mean error of the whole play
-    SPEED,  # movements of one hand per second at which the spread has about doubled
-    STAMINA,  # share of SPEED that can be kept up without tiring
-    REPEAT_MS,  # shortest time between two presses of a finger
-    READ,  # rows/s that can be read
-    RELEASE_MS,  # error SD of releases in easy places
-    HOLD_MS,  # how long a tap is held, median
-    LEFT,  # SPEED of the left hand relative to the mean of both; the right has 2 − LEFT
-) = range(9)
-PROFILE = 9
-
-# constants shared by all players, see agents.motor.constants.HandConstants for unit and source
-(
-    LINEAR_LOAD,
-    STEEP_LOAD,
-    JACK_LOAD,
-    FINGER_SHARE,
-    DRIFT_SHARE,
-    REPEAT_JITTER,
-    TRILL_SHARE,
-    FLAM_MS,
-    TIRE_SHORT,
-    TIRE_LONG,
-    READ_LOAD,
-    LAPSE,
-    LAPSE_LOAD,
-    STRAY,
-    GIVE_UP_MS,
-    LIFT_MS,
-    RELEASE_SHARED,
-    HOLD_JITTER,
-    HELD_LOAD,
-    LAPSE_JACK,
-    HELD_RATE,
-    CHORD_EASE,
-    CHORD_COUPLING,
-    JACK_LATE_MS,
-    JACK_EARLY_MS,
-) = range(25)
-CONSTANTS = 25
-MOST_EARLY = np.float32(3.0)  # times JACK_EARLY_MS: repeats faster than about .7 of the shortest are not played as such
+    PHASE, FINGER, FREE, LAST, SLOWNESS, EFFORT, DRIFT, READABLE, SPREAD, BIAS, REPEAT, RELEASE, TAP,
+    NEW_DRIFT, NEW_PHASE, NEW_FINGER, TIMING, CHANCE, OTHER_DRAW, TIRED, STRAIN, MISS_BY, DANGER, EARLY, TARGET, AT, UP,
+) = (LANES * np.uint64(row) for row in (0, 2, 6, 10, 14, 16, *range(18, 39)))  # fmt: skip
+"""First place of each row of the state. PHASE, SLOWNESS and EFFORT have a row for each hand, FINGER, FREE and LAST for each key;
+they stand before the others, and places are unsigned, so that the compiler sees that no two rows overlap."""
+ROWS = 39
+KEYS = np.uint64(4)
+ONE = np.float32(1.0)
+ZERO = np.float32(0.0)
+NEVER = np.float32(-1e9)
+SKIPPED = np.float32(1e9)  # time of a press that is left out
+MOST_EARLY = np.float32(
+    3.0
+)  # times columns.JACK_EARLY_MS: repeats faster than about .7 of the shortest are not played as such
+STRAY_MS = np.float32(40.0)  # length of a stray press
 
 BITS = 12  # a normal deviate is looked up by this many random bits
 MASK = np.uint64((1 << BITS) - 1)
@@ -95,8 +48,201 @@ def mix(counter):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def sit_down(players, seeds, hand_table, counters, lanes):  # type: ignore[no-untyped-def]
+    """Fill the lanes' state before the first note; `counters` [2, lane]: of the notes' draws, and of the releases'."""
+    for lane in range(LANES):
+        me = players[min(lane, np.uint64(players.shape[0] - 1))]
+        counters[0, lane] = mix(seeds[min(lane, np.uint64(players.shape[0] - 1))])
+        first = mix(counters[0, lane])
+        counters[1, lane] = first
+        lanes[DRIFT + lane] = hand_table[first & MASK]
+        lanes[PHASE + lane] = hand_table[(first >> np.uint64(12)) & MASK]
+        lanes[PHASE + LANES + lane] = hand_table[(first >> np.uint64(24)) & MASK]
+        left = ONE / (me[columns.SPEED] * me[columns.LEFT])
+        right = ONE / (me[columns.SPEED] * (np.float32(2.0) - me[columns.LEFT]))
+        lanes[SLOWNESS + lane], lanes[SLOWNESS + LANES + lane] = left, right
+        lanes[EFFORT + lane], lanes[EFFORT + LANES + lane] = left / me[columns.STAMINA], right / me[columns.STAMINA]
+        lanes[READABLE + lane] = ONE / me[columns.READ]
+        lanes[SPREAD + lane], lanes[BIAS + lane], lanes[REPEAT + lane] = (
+            me[columns.SPREAD_MS],
+            me[columns.BIAS_MS],
+            me[columns.REPEAT_MS],
+        )
+        lanes[RELEASE + lane], lanes[TAP + lane] = me[columns.RELEASE_MS], me[columns.HOLD_MS]
+        lanes[OTHER_DRAW + lane] = ZERO
+        for key in range(KEYS):
+            lanes[FINGER + LANES * key + lane] = ZERO
+            lanes[FREE + LANES * key + lane] = lanes[LAST + LANES * key + lane] = NEVER
+
+
+@njit(cache=True, nogil=True)
+def draw(note, counters, tables, lanes):  # type: ignore[no-untyped-def]
+    """Draw the note's deviates of unit variance and a uniform CHANCE, each lane from its own counter."""
+    hand_table, finger_table = tables
+    ahead = np.uint64(note + 1) * STEP
+    for lane in range(LANES):
+        bits = mix(counters[0, lane] + ahead)
+        lanes[NEW_DRIFT + lane] = hand_table[bits & MASK]
+        lanes[NEW_PHASE + lane] = hand_table[(bits >> np.uint64(12)) & MASK]
+        lanes[NEW_FINGER + lane] = finger_table[(bits >> np.uint64(24)) & MASK]
+        lanes[TIMING + lane] = finger_table[(bits >> np.uint64(36)) & MASK]
+        lanes[CHANCE + lane] = np.float32(bits >> np.uint64(48)) * np.float32(1.0 / 65536.0)
+
+
+@njit(cache=True, nogil=True)
+def wander(f, hand, key, coupling, constants, lanes):  # type: ignore[no-untyped-def]
+    """Move drift, the hand's phase and the finger's own error on to this note; MISS_BY is their sum, of unit variance.
+
+    coupling: correlation of this note's draw with the last one's, above 0 where two hands strike together.
+    """
+    drift_size, finger_size = np.sqrt(constants[columns.DRIFT_SHARE]), np.sqrt(constants[columns.FINGER_SHARE])
+    hand_size = np.sqrt(ONE - constants[columns.DRIFT_SHARE] - constants[columns.FINGER_SHARE])
+    apart = np.sqrt(ONE - coupling * coupling)
+    phase, finger = PHASE + LANES * hand, FINGER + LANES * key
+    keep_drift, renew_drift, keep_hand, renew_hand = (
+        f[columns.KEEP_DRIFT],
+        f[columns.RENEW_DRIFT],
+        f[columns.KEEP_HAND],
+        f[columns.RENEW_HAND],
+    )
+    keep_finger, renew_finger = f[columns.KEEP_FINGER], f[columns.RENEW_FINGER]
+    for lane in range(LANES):  # three loops, for in one the compiler loses track of the rows
+        lanes[DRIFT + lane] = keep_drift * lanes[DRIFT + lane] + renew_drift * lanes[NEW_DRIFT + lane]
+        lanes[MISS_BY + lane] = drift_size * lanes[DRIFT + lane]
+    for lane in range(LANES):
+        new = coupling * lanes[OTHER_DRAW + lane] + apart * lanes[NEW_PHASE + lane]
+        swing = keep_hand * lanes[phase + lane] + renew_hand * new
+        lanes[OTHER_DRAW + lane], lanes[phase + lane] = new, swing
+        lanes[MISS_BY + lane] += hand_size * swing
+    for lane in range(LANES):
+        own = keep_finger * lanes[finger + lane] + renew_finger * lanes[NEW_FINGER + lane]
+        lanes[finger + lane] = own
+        lanes[MISS_BY + lane] += finger_size * own
+
+
+@njit(cache=True, nogil=True)
+def strain(f, hand, constants, lanes):  # type: ignore[no-untyped-def]
+    """How hard this moment is for each player: TIRED, STRAIN (1 = easy), DANGER of a lapse, EARLY and TARGET in ms."""
+    short, long, linear, steep = (
+        constants[columns.TIRE_SHORT],
+        constants[columns.TIRE_LONG],
+        constants[columns.LINEAR_LOAD],
+        constants[columns.STEEP_LOAD],
+    )
+    jack_load, read_load, held_load = (
+        constants[columns.JACK_LOAD],
+        constants[columns.READ_LOAD],
+        constants[columns.HELD_LOAD] * f[columns.HELD],
+    )
+    held_rate = ONE + constants[columns.HELD_RATE] * f[columns.HELD]
+    lapse, lapse_jack, lapse_load = (
+        constants[columns.LAPSE],
+        constants[columns.LAPSE_JACK],
+        constants[columns.LAPSE_LOAD],
+    )
+    late_ms, early_ms, time = constants[columns.JACK_LATE_MS], constants[columns.JACK_EARLY_MS], f[columns.TIME]
+    rate, tired_short, tired_long, reading = (
+        f[columns.RATE],
+        f[columns.TIRED_SHORT],
+        f[columns.TIRED_LONG],
+        f[columns.READING],
+    )
+    column_rate, next_rate = f[columns.COLUMN_RATE], f[columns.NEXT_RATE]
+    slowness, effort = SLOWNESS + LANES * hand, EFFORT + LANES * hand
+    for lane in range(LANES):
+        tired, worn = tired_short * lanes[effort + lane], tired_long * lanes[effort + lane]
+        tired = short * tired * tired + long * worn * worn
+        load = rate * lanes[slowness + lane] * (ONE + tired) * held_rate
+        jack = lanes[REPEAT + lane] * (ONE + tired) * column_rate
+        read = reading * lanes[READABLE + lane]
+        read *= read
+        read *= read
+        jack_square = jack * jack
+        jack_cube = jack * jack_square
+        coming = lanes[REPEAT + lane] * (ONE + tired) * next_rate
+        square = load * load
+        all_of_it = ONE + linear * load + steep * square * square
+        all_of_it += jack_load * jack_cube + read_load * read + held_load
+        over = all_of_it - ONE
+        danger = lapse + lapse_jack * jack_cube * jack_square
+        danger += lapse_load * over * over * over * jack_square * lanes[SPREAD + lane] * np.float32(0.01)
+        lanes[TIRED + lane], lanes[STRAIN + lane], lanes[DANGER + lane] = tired, all_of_it, danger
+        lanes[EARLY + lane] = early_ms * min(max(coming * coming * coming - jack_cube, ZERO), MOST_EARLY)
+        lanes[TARGET + lane] = time + lanes[BIAS + lane] + late_ms * jack_cube
+
+
+@njit(cache=True, nogil=True)
+def aim(f, key, constants, lanes):  # type: ignore[no-untyped-def]
+    """Time AT of each lane's press in ms, `SKIPPED` where it is left out, and UP, where a tap would end.
+
+    Who must soon repeat as fast as the finger can starts early; a finger that is not ready yet presses late; and who is
+    too late leaves the note out.
+    """
+    ease, jitter, trill = (
+        ONE - constants[columns.CHORD_EASE] * f[columns.BESIDE],
+        constants[columns.REPEAT_JITTER],
+        constants[columns.TRILL_SHARE],
+    )
+    give_up, hold_jitter = constants[columns.GIVE_UP_MS], constants[columns.HOLD_JITTER]
+    if f[columns.HAND_GAP] <= constants[columns.FLAM_MS]:
+        trill = NEVER  # one movement: the fingers of a hand do not wait for one another
+    last, beside, free = LAST + LANES * key, LAST + LANES * (key ^ np.uint64(1)), FREE + LANES * key
+    for lane in range(LANES):
+        spread = lanes[SPREAD + lane] * lanes[STRAIN + lane] * ease
+        ahead = lanes[TARGET + lane] + spread * lanes[MISS_BY + lane] - lanes[EARLY + lane]
+        repeat, tired, timing = lanes[REPEAT + lane], ONE + lanes[TIRED + lane], lanes[TIMING + lane]
+        ready = lanes[last + lane] + repeat * (tired + jitter * timing)
+        ready = max(ready, lanes[beside + lane] + trill * repeat * tired)
+        at = max(max(ahead, ready), lanes[free + lane])
+        lanes[UP + lane] = at + lanes[TAP + lane] * max(np.float32(0.4), ONE + hold_jitter * timing)
+        lapsed = lanes[CHANCE + lane] < lanes[DANGER + lane] or at - lanes[TARGET + lane] > give_up
+        lanes[AT + lane] = SKIPPED if lapsed else at
+
+
+@njit(cache=True, nogil=True)
+def hold_on(f, hand, counters, hand_table, constants, lanes):  # type: ignore[no-untyped-def]
+    """UP for a hold: the fingers of a hand let go together, so that notes that end at one time share a deviate."""
+    both, own = np.sqrt(constants[columns.RELEASE_SHARED]), np.sqrt(ONE - constants[columns.RELEASE_SHARED])
+    linear, steep = constants[columns.LINEAR_LOAD], constants[columns.STEEP_LOAD]
+    moment = np.uint64(np.int64(f[columns.END])) * STEP + hand
+    for lane in range(LANES):
+        load = f[columns.RATE_END] * lanes[SLOWNESS + LANES * hand + lane] * (ONE + lanes[TIRED + lane])
+        slack = ONE + linear * load + steep * load * load * load * load
+        bits = mix(counters[1, lane] + moment)
+        miss_by = both * hand_table[bits & MASK] + own * lanes[TIMING + lane]
+        up = f[columns.END] + f[columns.RELEASE_SHIFT] + lanes[RELEASE + lane] * slack * miss_by
+        lanes[UP + lane] = max(lanes[UP + lane], up)
+
+
+@njit(cache=True, nogil=True)
+def press_keys(f, key, room, constants, keys, rate, lanes):  # type: ignore[no-untyped-def]
+    """Write each lane's press and release of this note in whole map ms, and a stray press of the neighbouring finger."""
+    press, release, press_at, count = keys
+    beside, first = key ^ np.uint64(1), press_at[key]
+    strays, lift = f[columns.SLIP] > 0, constants[columns.LIFT_MS]
+    for lane in range(np.uint64(press.shape[0])):
+        at, place = lanes[AT + lane], count[lane, key]
+        if at == SKIPPED or place >= room[key]:
+            continue
+        down_at, spot = np.int32(np.rint(at * rate)), first + place
+        if place and release[lane, spot - 1] >= down_at:  # a finger lifts before it presses again
+            release[lane, spot - 1] = max(press[lane, spot - 1] + 1, down_at - 1)
+            down_at = max(down_at, release[lane, spot - 1] + 1)
+        press[lane, spot] = down_at
+        release[lane, spot] = max(down_at + 1, np.int32(np.rint(lanes[UP + lane] * rate)))
+        count[lane, key] = place + 1
+        lanes[LAST + LANES * key + lane], lanes[FREE + LANES * key + lane] = at, at + lift
+        if strays and lanes[CHANCE + lane] > ONE - constants[columns.STRAY] * lanes[STRAIN + lane]:
+            place = count[lane, beside]
+            spot = press_at[beside] + place
+            if place < room[beside] and (place == 0 or release[lane, spot - 1] < down_at):
+                press[lane, spot], release[lane, spot] = down_at, down_at + np.int32(STRAY_MS * rate)
+                count[lane, beside] = place + 1
+
+
+@njit(cache=True, nogil=True)
 def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: ignore[no-untyped-def]
-    """Press keys for every player.
+    """Press keys for up to `LANES` players.
 
     notes: (features [note, 20] float32, column [note] int8) in time order; players: [player, 9] float32;
     constants: [25] float32; tables: (hand, finger) [4096] float32 quantiles of unit variance;
@@ -105,118 +251,23 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
     runs out of room keeps what it has.
     """
     features, column = notes
-    hand_table, finger_table = tables
-    press, release, press_at, count = keys
+    press, _, press_at, count = keys
     room = np.empty(4, np.int64)
-    for c in range(3):
-        room[c] = press_at[c + 1] - press_at[c]
-    room[3] = press.shape[1] - press_at[3]
-    phase = np.zeros(2, np.float32)
-    finger = np.zeros(4, np.float32)  # each finger's own error, unit variance
-    slowness = np.empty(2, np.float32)  # of each hand, s a movement
-    effort = np.empty(2, np.float32)  # the same against what it can keep up
-    free = np.empty(4, np.float32)
-    last = np.empty(4, np.float32)
-    drift_size = np.sqrt(constants[DRIFT_SHARE])
-    finger_size = np.sqrt(constants[FINGER_SHARE])
-    hand_size = np.sqrt(np.float32(1.0) - constants[DRIFT_SHARE] - constants[FINGER_SHARE])
-    release_both = np.sqrt(constants[RELEASE_SHARED])
-    release_own = np.sqrt(np.float32(1.0) - constants[RELEASE_SHARED])
-    coupling = constants[CHORD_COUPLING]
-    apart = np.sqrt(np.float32(1.0) - coupling * coupling)
-    one = np.float32(1.0)
-    for player in range(players.shape[0]):
-        me = players[player]
-        counter = mix(seeds[player])
-        first = mix(counter)
-        drift = hand_table[first & MASK]
-        phase[0] = hand_table[(first >> np.uint64(12)) & MASK]
-        phase[1] = hand_table[(first >> np.uint64(24)) & MASK]
-        slowness[0] = one / (me[SPEED] * me[LEFT])
-        slowness[1] = one / (me[SPEED] * (np.float32(2.0) - me[LEFT]))
-        effort[0], effort[1] = slowness[0] / me[STAMINA], slowness[1] / me[STAMINA]
-        readable = one / me[READ]
-        other_draw, other_hand = np.float32(0.0), 0
-        free[:], last[:] = -1e9, -1e9
-        count[player, :] = 0
-        for n in range(column.size):
-            f = features[n]
-            c = column[n]
-            hand = c >> 1
-            counter += STEP  # a new place in the sequence, whatever was drawn before
-            dice = mix(counter)
-            keep = f[KEEP_DRIFT]
-            drift = keep * drift + f[RENEW_DRIFT] * hand_table[dice & MASK]
-            draw = hand_table[(dice >> np.uint64(12)) & MASK]
-            if keep == one and hand != other_hand:  # two hands that strike together draw one another along
-                draw = coupling * other_draw + apart * draw
-            other_draw, other_hand = draw, hand
-            phase[hand] = f[KEEP_HAND] * phase[hand] + f[RENEW_HAND] * draw
-            finger[c] = f[KEEP_FINGER] * finger[c] + f[RENEW_FINGER] * finger_table[(dice >> np.uint64(24)) & MASK]
-            timing = finger_table[(dice >> np.uint64(36)) & MASK]
-            chance = np.float32(dice >> np.uint64(48)) * np.float32(1.0 / 65536.0)
-
-            # how hard this moment is for this player, 1 = as fast as the hand can go in good order
-            tired = f[TIRED_SHORT] * effort[hand]
-            worn = f[TIRED_LONG] * effort[hand]
-            tired = constants[TIRE_SHORT] * tired * tired + constants[TIRE_LONG] * worn * worn
-            load = f[RATE] * slowness[hand] * (one + tired) * (one + constants[HELD_RATE] * f[HELD])
-            jack = me[REPEAT_MS] * (one + tired) * f[COLUMN_RATE]
-            read = f[READING] * readable
-            read *= read
-            read *= read
-            jack_square = jack * jack
-            jack_cube = jack * jack_square
-            coming = me[REPEAT_MS] * (one + tired) * f[NEXT_RATE]
-            sooner = min(max(coming * coming * coming - jack_cube, np.float32(0.0)), MOST_EARLY)
-            steep = load * load
-            strain = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * steep * steep
-            strain += constants[JACK_LOAD] * jack_cube + constants[READ_LOAD] * read + constants[HELD_LOAD] * f[HELD]
-            spread = me[SPREAD_MS] * strain * (one - constants[CHORD_EASE] * f[BESIDE])
-
-            # a lapse: the note is not played at all
-            over = strain - one
-            danger = constants[LAPSE] + constants[LAPSE_JACK] * jack_cube * jack_square
-            danger += constants[LAPSE_LOAD] * over * over * over * jack_square * me[SPREAD_MS] * np.float32(0.01)
-            if chance < danger:
-                continue
-
-            target = f[TIME] + me[BIAS_MS] + constants[JACK_LATE_MS] * jack_cube
-            error = drift_size * drift + hand_size * phase[hand] + finger_size * finger[c]
-            # who must soon repeat as fast as the finger can starts early, to be less late at the end
-            aim = target + spread * error - constants[JACK_EARLY_MS] * sooner
-            ready = last[c] + me[REPEAT_MS] * (one + tired + constants[REPEAT_JITTER] * timing)
-            if f[HAND_GAP] > constants[FLAM_MS]:
-                ready = max(ready, last[c ^ 1] + constants[TRILL_SHARE] * me[REPEAT_MS] * (one + tired))
-            at = max(aim, ready, free[c])
-            if at - target > constants[GIVE_UP_MS]:  # too late to bother: leave it and catch up
-                continue
-            up = at + me[HOLD_MS] * max(np.float32(0.4), one + constants[HOLD_JITTER] * timing)
-            if f[END] > NO_END:
-                load = f[RATE_END] * slowness[hand] * (one + tired)
-                slack = one + constants[LINEAR_LOAD] * load + constants[STEEP_LOAD] * load * load * load * load
-                # fingers of a hand let go together: notes that end at one time share a deviate
-                both = mix(first + np.uint64(np.int64(f[END])) * STEP + np.uint64(hand))
-                miss_by = release_both * hand_table[both & MASK] + release_own * timing
-                up = max(up, f[END] + f[RELEASE_SHIFT] + me[RELEASE_MS] * slack * miss_by)
-            place = count[player, c]
-            if place >= room[c]:
-                continue
-            down_at = np.int32(np.rint(at * rate))
-            spot = press_at[c] + place
-            if place and release[player, spot - 1] >= down_at:  # a finger lifts before it presses again
-                release[player, spot - 1] = max(press[player, spot - 1] + 1, down_at - 1)
-                down_at = max(down_at, release[player, spot - 1] + 1)
-            press[player, spot] = down_at
-            release[player, spot] = max(down_at + 1, np.int32(np.rint(up * rate)))
-            count[player, c] = place + 1
-            last[c], free[c] = at, at + constants[LIFT_MS]
-
-            # a stray press of the neighbouring finger
-            if f[SLIP] > 0 and chance > one - constants[STRAY] * strain:
-                other = c ^ 1
-                place = count[player, other]
-                spot = press_at[other] + place
-                if place < room[other] and (place == 0 or release[player, spot - 1] < down_at):
-                    press[player, spot], release[player, spot] = down_at, down_at + np.int32(40.0 * rate)
-                    count[player, other] = place + 1
+    for key in range(4):
+        room[key] = (press_at[key + 1] if key < 3 else press.shape[1]) - press_at[key]
+    lanes, counters = np.zeros(ROWS * 32, np.float32), np.empty((2, 32), np.uint64)
+    sit_down(players, seeds, tables[0], counters, lanes)
+    count[:] = 0
+    before = np.uint64(0)  # hand of the note before
+    for note in range(column.size):
+        f, key = features[note], np.uint64(column[note])
+        hand = key >> np.uint64(1)
+        together = f[columns.KEEP_DRIFT] == ONE and hand != before  # one row, two hands
+        draw(note, counters, tables, lanes)
+        wander(f, hand, key, constants[columns.CHORD_COUPLING] if together else ZERO, constants, lanes)
+        strain(f, hand, constants, lanes)
+        aim(f, key, constants, lanes)
+        if f[columns.END] > columns.NO_END:
+            hold_on(f, hand, counters, tables[0], constants, lanes)
+        press_keys(f, key, room, constants, keys, rate, lanes)
+        before = hand

@@ -1,6 +1,6 @@
 """What a chart asks of hands and eyes, note by note: the player-independent half of the hand model.
 
-Computed once a chart; `agents.motor.kernels.play_hands` combines it with each player's skill.
+Computed once a chart; `agents.motor.columns.play_hands` combines it with each player's skill.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.judgement.mods import Mods
-from agents.motor import kernels
+from agents.motor import columns
 from agents.motor.constants import HandConstants
 from agents.motor.feature_kernels import fill_fingers, fill_hands, fill_neighbours, fill_rows
 from chart.model import KEYS, Chart
@@ -21,7 +21,7 @@ from chart.model import KEYS, Chart
 class Demand:
     """The kernel's view of a chart, in time order."""
 
-    features: NDArray[np.float32]  # [note, feature], see agents.motor.kernels
+    features: NDArray[np.float32]  # [note, feature], see agents.motor.columns
     column: NDArray[np.int8]  # [note], after Mirror
 
 
@@ -30,7 +30,7 @@ def demand_of(chart: Chart, mods: Mods, constants: HandConstants) -> Demand:
     column = (KEYS - 1 - chart.column if mods.mirror else chart.column).astype(np.int8)
     time = np.rint(chart.time_ms) / mods.rate
     end = np.where(chart.is_hold, np.maximum(np.rint(chart.end_ms) / mods.rate, time), time)
-    features = np.zeros((len(chart), kernels.FEATURES))
+    features = np.zeros((len(chart), columns.FEATURES))
     if len(chart):
         _fill(features, time, end, column, constants)
     return Demand(features.astype(np.float32), column)

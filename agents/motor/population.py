@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.motor import kernels
+from agents.motor import columns
 from agents.motor.constants import SkillConstants, constants
 from runtime.errors import ConfigError
 
@@ -125,17 +125,17 @@ def profiles(population: Population, skill: SkillConstants | None = None) -> NDA
     level = np.clip(population.skills[:, :6], MIN_LEVEL, MAX_LEVEL)
     speed, stamina, jack, reading, accuracy, release = level.T
     left, bias, scroll = population.skills[:, 6:].T
-    out = np.empty((len(population), kernels.PROFILE))
-    out[:, kernels.SPREAD_MS] = s.spread_floor_ms + s.spread_base_ms * np.exp(-accuracy / s.spread_levels)
-    out[:, kernels.BIAS_MS] = bias
-    out[:, kernels.SPEED] = s.speed_base + s.speed_per_level * speed
+    out = np.empty((len(population), columns.PROFILE))
+    out[:, columns.SPREAD_MS] = s.spread_floor_ms + s.spread_base_ms * np.exp(-accuracy / s.spread_levels)
+    out[:, columns.BIAS_MS] = bias
+    out[:, columns.SPEED] = s.speed_base + s.speed_per_level * speed
     # stamina is what can be kept up in notes/s; the kernel takes it as a share of this player's own speed
     kept = s.stamina * (s.speed_base + s.speed_per_level * stamina)
-    out[:, kernels.STAMINA] = kept / out[:, kernels.SPEED]
-    out[:, kernels.REPEAT_MS] = s.repeat_floor_ms + s.repeat_base_ms * np.exp(-jack / s.repeat_levels)
+    out[:, columns.STAMINA] = kept / out[:, columns.SPEED]
+    out[:, columns.REPEAT_MS] = s.repeat_floor_ms + s.repeat_base_ms * np.exp(-jack / s.repeat_levels)
     clutter = np.log2(scroll / BEST_SCROLL_MS)
-    out[:, kernels.READ] = (s.read_base + s.read_per_level * reading) / (1 + clutter * clutter)
-    out[:, kernels.RELEASE_MS] = s.release_floor_ms + s.release_base_ms * np.exp(-release / s.release_levels)
-    out[:, kernels.HOLD_MS] = s.hold_ms
-    out[:, kernels.LEFT] = left
+    out[:, columns.READ] = (s.read_base + s.read_per_level * reading) / (1 + clutter * clutter)
+    out[:, columns.RELEASE_MS] = s.release_floor_ms + s.release_base_ms * np.exp(-release / s.release_levels)
+    out[:, columns.HOLD_MS] = s.hold_ms
+    out[:, columns.LEFT] = left
     return out.astype(np.float32)

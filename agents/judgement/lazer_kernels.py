@@ -1,0 +1,129 @@
+"""Compiled judgement by lazer's rules: head and tail of a hold apart, tail windows × 1.5.
+
+Arrays as in `agents.judgement.stable_kernels`. A grade of −1 is a judgement to come. This file calls no other file's compiled
+code, so its compile cache cannot go stale.
+"""
+
+import numpy as np
+from numba import njit
+
+TAP = np.int32(-(2**31) + 1)  # as in stable_kernels
+FAR_MS = np.int64(2**40)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def grade_of(doubled, windows):  # type: ignore[no-untyped-def]
+    """Grade of an error within windows / 2, MISS beyond the 50 window: heads give 2 · |error|, tails 2 · |error| / 1.5."""
+    got = 5
+    for worse in range(5):
+        if doubled <= 2 * windows[4 - worse]:
+            got = 4 - worse
+    return got
+
+
+@njit(cache=True, nogil=True, inline="always")
+def is_over(note, end, order, grade, tail_grade):  # type: ignore[no-untyped-def]
+    """Is nothing of the note to come?"""
+    return grade[order[note]] >= 0 and (end[note] == TAP or tail_grade[order[note]] >= 0)
+
+
+@njit(cache=True, nogil=True)
+def miss_rest(note, end, order, places, out, head_ms, tail_ms):  # type: ignore[no-untyped-def]
+    """Miss what is still to come of a note, its head at `head_ms` and its tail at `tail_ms`; −FAR_MS leaves that part open."""
+    grade, tail_grade, events = out
+    to = order[note]
+    if head_ms != -FAR_MS and grade[to] < 0:
+        grade[to], events[places[0][note]] = 5, head_ms * 8 + 5
+    if tail_ms != -FAR_MS and end[note] != TAP and tail_grade[to] < 0:
+        tail_grade[to], events[places[1][note]] = 5, tail_ms * 8 + 5
+
+
+@njit(cache=True, nogil=True)
+def expire(first, now, notes, w50, out):  # type: ignore[no-untyped-def]
+    """Miss heads later than the 50 window and tails later than 1.5 of it; returns the first note with something to come."""
+    start, end, order, places = notes
+    for note in range(first, start.size):
+        late_head, late_tail = now > start[note] + w50, 2 * (now - end[note]) > 3 * w50
+        miss_rest(
+            note, end, order, places, out,
+            np.int64(start[note]) + w50 + 1 if late_head else -FAR_MS,
+            np.int64(end[note]) + (3 * w50) // 2 + 1 if late_tail else -FAR_MS,
+        )  # fmt: skip
+        if not late_head:
+            break
+    while first < start.size and is_over(first, end, order, out[0], out[1]):
+        first += 1
+    return first
+
+
+@njit(cache=True, nogil=True)
+def press_target(first, now, notes, out):  # type: ignore[no-untyped-def]
+    """The note that a press hits: the first with something to come whose column's next object has not started."""
+    start, end, order, _ = notes
+    target = first
+    while target < start.size:
+        hittable = target + 1 >= start.size or now < start[target + 1]
+        if hittable and not is_over(target, end, order, out[0], out[1]):
+            break
+        target += 1
+    return target
+
+
+@njit(cache=True, nogil=True)
+def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-def]
+    """Judge one column; returns the number of holds let go in their middle.
+
+    notes: (start, end, order [note], places: (of heads' events, of tails') [note] each); keys: (press, release) [press];
+    errors: (head, tail) float32 and out: (grade, tail grade, events) of one player, filled.
+    """
+    start, end, order, places = notes
+    press, release = keys
+    w50, w_miss = windows[4], windows[5]
+    grade, tail_grade, events = out
+    first, holding, broken, breaks = 0, False, False, 0
+    for step in range(2 * press.size + 1):
+        down, now = step % 2 == 0, FAR_MS
+        if step < 2 * press.size:
+            now = np.int64(press[step // 2]) if down else np.int64(release[step // 2])
+        before, first = first, expire(first, now, notes, w50, out)
+        holding, broken = holding and first == before, broken and first == before
+        if first >= start.size:
+            break
+        if down:
+            target = press_target(first, now, notes, out)
+            if target >= start.size or now - start[target] < -w_miss:
+                continue
+            for note in range(first, target):  # a hit gives up the notes before it
+                miss_rest(note, end, order, places, out, now, now)
+            broken, first, holding = broken and target == first, target, end[target] != TAP
+            if grade[order[target]] < 0:
+                error = now - start[target]
+                got = grade_of(2 * abs(error), windows)
+                grade[order[target]], errors[0][order[target]] = got, error
+                events[places[0][target]] = now * 8 + got
+        elif holding and end[first] != TAP and tail_grade[order[first]] < 0:
+            holding, tail, to = False, now - end[first], order[first]
+            if 2 * tail < -3 * w_miss:
+                broken, breaks = True, breaks + 1
+                continue
+            got = grade_of((4 * abs(tail) + 2) // 3, windows)
+            got = max(got, 4) if broken or grade[to] == 5 else got
+            tail_grade[to], errors[1][to], events[places[1][first]] = got, tail, now * 8 + got
+    return breaks
+
+
+@njit(cache=True, nogil=True)
+def judge_plays(chart, keys, windows, results):  # type: ignore[no-untyped-def]
+    """Judge every player's presses on one chart; arguments as in `agents.judgement.stable_kernels.judge_plays`."""
+    start, end, order, head_place, tail_place, column_at = chart
+    press, release, press_at, count = keys
+    grade, tail_grade, error, tail_error, events, breaks = results
+    grade[:], tail_grade[:] = -1, -1
+    for player in range(grade.shape[0]):
+        error[player], tail_error[player], breaks[player] = np.nan, np.nan, 0
+        errors, out = (error[player], tail_error[player]), (grade[player], tail_grade[player], events[player])
+        for c in range(4):
+            a, b, p = column_at[c], column_at[c + 1], press_at[c]
+            q = p + count[player, c]
+            column = (start[a:b], end[a:b], order[a:b], (head_place[a:b], tail_place[a:b]))
+            breaks[player] += judge_column(column, (press[player, p:q], release[player, p:q]), windows, errors, out)
