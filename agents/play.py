@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.command import Command, make_callable, use_utf8
+from runtime.command import Command, OutputFile, make_callable, use_utf8
 from runtime.errors import ChartFileError, ConfigError
 from runtime.workers import Workers, worker_options
 
@@ -80,7 +80,7 @@ def run_collection(paths: tuple[Path, ...], options: PlayOptions, workers: Worke
 @click.option(
     "--threads", default=0, show_default=True, help="Processor cores to use for a map, 0 for all (several maps: one)."
 )
-@click.option("--replay", type=click.Path(path_type=Path), help="Write the median play as an .osr to watch in osu!.")
+@click.option("--replay", type=OutputFile(".osr"), help="Write the median play as an .osr to watch in osu!.")
 @click.option("--plots", type=click.Path(path_type=Path), help="Draw accuracy by skill and errors by time here.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON, a line a chart for several.")
 @worker_options(default=0)

@@ -42,6 +42,7 @@ class Config:
     notes: Path | None = None
     plot: Path | None = None
     dump_dir: Path | None = None
+    overwrite: bool = False  # a chart with notes at `output`
 
     def __post_init__(self) -> None:
         if self.plot is not None and self.plot.suffix.lower() != ".png":
@@ -50,12 +51,14 @@ class Config:
 
 def run(config: Config) -> TimedSong:
     """Time the song and write the files requested, with progress on stderr."""
+    from chart.formats.written import require_replaceable
     from ear.audio.decode import load_audio
     from ear.song_timing import time_song
     from runtime.atomic_write import check_writable
 
     for path in (config.output, config.plot):
         if path is not None:
+            require_replaceable(path, config.overwrite)
             check_writable(path)
     audio = load_audio(config.song)
     if audio.notice:
@@ -147,6 +150,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write activations and beats to, for debugging.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace a chart with notes that is there.")
 def main(**options: object) -> None:
     """Find the BPM, offset and meter of SONG and write osu! red lines (to the screen without -o)."""
     use_utf8()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.command import Command, use_utf8
+from chart.formats.written import require_replaceable
+from runtime.command import Command, OutputFile, use_utf8
 from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def write_page(
     from eye.rendering.page_players import levels_around, play_levels
     from eye.rendering.page_song import MAX_AUDIO_BYTES, Heard
     from runtime.atomic_write import save_bytes
+    from runtime.outputs import AUDIO_SUFFIXES
 
     assert len(reviews) == len(charts), "one review for each chart"
     if not charts:
@@ -84,7 +86,8 @@ def write_page(
     data = pack(page_data(items, heard.lag_ms, heard.marks, heard.duration_ms))
     beside = ""
     if song is not None and audio_beside:
-        beside = out.with_suffix(Path(song.name).suffix.lower() or ".mp3").name
+        suffix = Path(song.name).suffix.lower()
+        beside = out.with_suffix(suffix if suffix in AUDIO_SUFFIXES else ".mp3").name
         save_bytes(out.with_name(beside), song.data)
     embedded = song.data if song is not None and not beside else None
     save_bytes(out, html_page(_names(items, left_out), data, embedded, song.name if song else "", beside))
@@ -165,14 +168,17 @@ def page_of(
 
 @click.command(cls=Command)
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The .html to write; default: beside the chart.")
+@click.option("-o", "--out", type=OutputFile(".html", ".htm"), help="The .html to write; default: beside the chart.")
+@click.option("--overwrite", is_flag=True, help="Replace a page that is there, whoever wrote it.")
 @click.option("--audio", type=click.Path(path_type=Path), help="The song, where the chart's own is not found.")
 @click.option("--audio-beside", is_flag=True, help="Write the song as a file beside the page instead of into it.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulated players.")
-def main(path: Path, out: Path | None, **options: Any) -> None:
+def main(path: Path, out: Path | None, overwrite: bool, **options: Any) -> None:
     """Write the report page of PATH (.osz, .osu, .sm, .ssc or .qua): watch the chart, read its review, play it."""
     use_utf8()
-    click.echo(page_of_file(PageConfig(path=path, out=out or path.with_suffix(".html"), **options)))
+    out = out or path.with_suffix(".html")
+    require_replaceable(out, overwrite)
+    click.echo(page_of_file(PageConfig(path=path, out=out, **options)))
 
 
 if __name__ == "__main__":

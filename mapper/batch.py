@@ -12,7 +12,7 @@ import click
 from runtime.atomic_write import check_writable, save_bytes
 from runtime.command import progress
 from runtime.errors import AudioFileError, ConfigError, Mania4KError, OutputError
-from runtime.workers import Workers, results
+from runtime.workers import KILLED, Workers, results
 
 SONG_SUFFIXES = frozenset({".mp3", ".ogg", ".opus", ".flac", ".wav"})
 MAX_SONGS = 10_000
@@ -45,7 +45,7 @@ def generate_folder(
         click.echo(f"{skipped} sets are there already", err=True)
     outcomes = []
     jobs = [(song, target, options) for song, target in todo]
-    for _, outcome in progress(results(_generate_one, jobs, workers), "songs", total=len(jobs)):
+    for _, outcome in progress(results(_generate_one, jobs, workers, _lost), "songs", total=len(jobs)):
         outcomes.append(outcome)
         click.echo(f"error: {outcome.error}" if outcome.error else outcome.out, err=bool(outcome.error))
     if report_path is not None:
@@ -84,6 +84,11 @@ def _generate_one(job: tuple[Path, Path, dict[str, Any]]) -> Outcome:
         return Outcome(str(song), str(target), error=str(error))
     assert result.report is not None, "run always reports"
     return Outcome(str(song), str(target), report=json.loads(result.report.as_json()))
+
+
+def _lost(job: tuple[Path, Path, dict[str, Any]]) -> Outcome:
+    """The outcome of a song whose process was killed."""
+    return Outcome(str(job[0]), str(job[1]), error=f"{job[0]}: its worker process was killed; {KILLED}")
 
 
 def _make_folder(folder: Path) -> None:

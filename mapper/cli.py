@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runtime.command import ChoicesOption, Command, NumbersOption, stages, use_utf8
+from runtime.command import ChoicesOption, Command, NumbersOption, OutputFile, stages, use_utf8
 
 PATH = click.Path(path_type=Path)
 LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
@@ -45,7 +45,8 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--checkpoint", type=PATH, help="A mapper trained by you, or its folder of `export`.")
 @click.option("--backend", type=click.Choice(["auto", "torch", "onnx"]), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="Where the network hears: cpu, cuda, rocm, dml.")
-@click.option("--report", "report_path", type=PATH, help="Write what was asked and got as JSON (.json).")
+@click.option("--report", "report_path", type=OutputFile(".json"), help="Write what was asked and got as JSON (.json).")
+@click.option("--overwrite", is_flag=True, help="Replace a set and page that are there, whoever wrote them.")
 @click.option("--no-page", is_flag=True, help="Write no page to watch and play the charts on (a folder gets none).")
 @click.option("--workers", default=1, show_default=True, help="For a folder: songs at a time.")
 @click.option("--ray", default="", help="For a folder: address of a Ray cluster, HOST:PORT; folders must be shared.")

@@ -21,11 +21,13 @@ import click
 import numpy as np
 
 from mapper.data.build import collection_arrays, song_arrays
+from mapper.data.check_corpus import is_whole_part
 from mapper.data.corpus import FORMAT_VERSION, SongEntry
 from mapper.tokens.log_mel import BANDS
 from runtime.atomic_write import replacing, save_bytes
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError, OutputError
+from runtime.lock import locked
 from runtime.workers import Workers, all_results, worker_options
 
 VAL_HASHES_OF_256 = 26
@@ -75,7 +77,8 @@ def build(
     except OSError as error:
         raise OutputError(f"{out}: cannot make the dataset's folder ({error})") from error
     jobs = [(source, str(parts_folder), timing) for source in sources]
-    return _join(all_results(_build_part, jobs, workers or Workers(), "songs"), out)
+    with locked(out):
+        return _join(all_results(_build_part, jobs, workers or Workers(), "songs"), out)
 
 
 def find_sources(folders: Sequence[Path], splits: dict[str, str] | None) -> list[Source]:
@@ -106,7 +109,7 @@ def _build_part(job: tuple[Source, str, str]) -> Part:
     path = Path(source.path)
     stamp = f"{FORMAT_VERSION} {path.resolve()} {path.stat().st_mtime_ns} {path.stat().st_size} {timing}"
     file = Path(folder) / f"{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.npz"
-    if file.is_file():
+    if is_whole_part(file):
         with np.load(file, allow_pickle=False) as saved:
             return Part(source, str(file), tuple(json.loads(str(saved["skipped"]))))
     try:
@@ -153,6 +156,7 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
     np.save(out / "rows.tmp.npy", np.concatenate(rows))
     report = _report(songs, charts, skipped) | {"failed": failed}
     _write_json(out / "report.json", report)
+    (out / "index.json").unlink(missing_ok=True)  # never an index beside the arrays of another one
     os.replace(out / "mel.tmp.npy", out / "mel.npy")
     os.replace(out / "rows.tmp.npy", out / "rows.npy")
     _write_json(out / "index.json", {"format_version": FORMAT_VERSION, "songs": songs, "charts": charts})

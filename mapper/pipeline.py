@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from chart.formats.osz import Beatmapset, write_osz
+from chart.formats.written import require_replaceable
 from chart.model import Chart
 from eye.page import PageConfig
 from mapper.network.interface import Network
@@ -33,7 +34,8 @@ from mapper.search.closed_loop import SearchConfig, SearchResult, write_charts
 from mapper.search.inpaint import regenerate
 from reward.chart_metrics import metrics_of
 from runtime.atomic_write import check_writable
-from runtime.errors import ConfigError, Mania4KError
+from runtime.errors import Mania4KError
+from runtime.outputs import guarded
 
 Progress = Callable[[str, float], None]
 """Called with a stage, "hear", "write" or "pack", and the ratio of it that is done."""
@@ -55,12 +57,17 @@ def run(
     page: Path | None = None,
 ) -> GeneratedSet:
     """As `mapper.generate.generate`; `model` saves loading the checkpoint again, `page` is the .html to write beside."""
-    began = time.perf_counter()
     report("hear", 0.0)
     out = config.out or default_out(config)
-    if config.from_map is not None and out.exists() and out.samefile(config.from_map):
-        raise ConfigError(f"--out {out}: is the map itself; name another file with -o")
-    check_writable(out)
+    read = [path for path in (config.song, config.from_map, config.like, config.timing, config.checkpoint) if path]
+    with guarded(read, {"--out": out}):
+        require_replaceable(out, config.overwrite)
+        check_writable(out)
+        return _run(config, out, report, model, page)
+
+
+def _run(config: GenerateConfig, out: Path, report: Progress, model: Network | None, page: Path | None) -> GeneratedSet:
+    began = time.perf_counter()
     opened = OpenedNetwork(model) if model else open_network(config.checkpoint, config.backend, config.device)
     model = opened.network
     with open_input(config, lambda ratio: report("hear", ratio)) as source, _Audio(source) as audio:
@@ -84,8 +91,10 @@ def run(
             opened.notice,
             source.song.audio.notice if source.song.audio else "",
         )
-        to_page = PageConfig(out, page, seed=config.seed) if page else None
-        problem = _write_page(model, source, charts, written, audio.path, to_page) if to_page else ""
+        problem = ""
+        if page is not None:
+            to_page = PageConfig(out, page, seed=config.seed)
+            problem = _write_page(model, source, charts, written, audio.path, to_page, config.overwrite)
     report("pack", 1.0)
     return GeneratedSet(out, tuple(charts), report=measures, page=None if problem else page, page_problem=problem)
 
@@ -102,9 +111,11 @@ def _write_page(
     written: Sequence[SearchResult],
     audio: Path,
     config: PageConfig,
+    overwrite: bool,
 ) -> str:
     """Write the page; returns why that failed, or nothing."""
     try:
+        require_replaceable(config.out, overwrite)
         reasons = reasons_of(model, source.song, charts, [f"{one.wish.stars:.2f} stars" for one in written])
         write_set_page(source, charts, written, reasons, audio, config)
     except Mania4KError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runtime.errors import OutputError
+from runtime.outputs import require_not_input
 
 
 @contextmanager
@@ -17,6 +18,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that becomes `path` when the block ends well, and vanishes when it does not."""
     if path.is_dir():
         raise OutputError(f"{path}: cannot be written: it is a folder (give a file name)")
+    require_not_input(path)
     temporary = path.parent / f".mania4k-{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as file:

@@ -7,11 +7,13 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from runtime.errors import Mania4KError
+from runtime.outputs import OUTPUT_NAMES, guarded
 
 T = TypeVar("T")
 
@@ -51,7 +53,9 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            inputs, outputs = self._files(ctx)
+            with guarded(inputs, outputs):
+                return super().invoke(ctx)
         except Mania4KError as error:
             if ctx.meta.get("debug"):
                 raise
@@ -62,6 +66,36 @@ class Command(click.Command):
                 raise
             click.echo(f"error: {missing_package(error)}", err=True)
             ctx.exit(1)
+
+    def _files(self, ctx: click.Context) -> tuple[list[Path], dict[str, Path]]:
+        """Paths that the command reads, and those that it writes by option."""
+        inputs: list[Path] = []
+        outputs: dict[str, Path] = {}
+        for param in self.params:
+            value = ctx.params.get(param.name or "")
+            if not isinstance(param.type, click.Path) or value is None:
+                continue
+            paths = [Path(one) for one in (value if isinstance(value, tuple) else (value,))]
+            if param.name in OUTPUT_NAMES:
+                outputs |= {max(param.opts, key=len): path for path in paths}
+            else:
+                inputs += paths
+        return inputs, outputs
+
+
+class OutputFile(click.Path):
+    """A path to write, whose name must end in one of the suffixes of what is written."""
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__(path_type=Path)
+        self.suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; fails as wrong usage for other names."""
+        path = Path(super().convert(value, param, ctx))
+        if path.suffix.lower() not in self.suffixes:
+            self.fail(f"{path} must end in {' or '.join(self.suffixes)}, since that is what is written", param, ctx)
+        return path
 
 
 def is_optional(error: ModuleNotFoundError) -> bool:

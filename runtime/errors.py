@@ -5,7 +5,8 @@
     ├── AudioFileError      audio that cannot be decoded or used
     ├── CheckpointError     weights that are missing, damaged or of another version
     ├── ConfigError         options that contradict one another or are out of range
-    └── OutputError         a result that cannot be written where it was asked for
+    ├── OutputError         a result that cannot be written where it was asked for
+    └── WorkerError         a worker process that was killed
 
 A message says where, what and what to do about it; commands print it as one line and exit with status 1.
 """
@@ -33,3 +34,7 @@ class ConfigError(Mania4KError):
 
 class OutputError(Mania4KError):
     """A result cannot be written to the place that was asked for."""
+
+
+class WorkerError(Mania4KError):
+    """A worker process was killed before its job was done."""

@@ -11,12 +11,17 @@ named by path: the nodes of a cluster see them in a shared folder. A command tak
 from __future__ import annotations
 
 import importlib
+import multiprocessing
+import multiprocessing.connection
 import os
 import pickle
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import wraps
 from itertools import islice
@@ -25,12 +30,13 @@ from typing import Any, TypeVar
 import click
 
 from runtime.command import progress
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, WorkerError
 
 J = TypeVar("J")
 R = TypeVar("R")
 
 MAX_WORKERS = 64
+KILLED = "was it out of memory? try fewer --workers"
 JOBS_IN_FLIGHT = 1000
 """Jobs that a cluster is given at a time."""
 PATIENCE_S = 5.0
@@ -69,10 +75,13 @@ def all_results(function: Callable[[J], R], jobs: Sequence[J], workers: Workers,
     return [found[number] for number in range(len(jobs))]
 
 
-def results(function: Callable[[J], R], jobs: Sequence[J], workers: Workers) -> Iterator[tuple[int, R]]:
+def results(
+    function: Callable[[J], R], jobs: Sequence[J], workers: Workers, lost: Callable[[J], R] | None = None
+) -> Iterator[tuple[int, R]]:
     """(number of the job, its result) as they are done; `function` must be one of a module, for other processes.
 
-    Raises ConfigError when the cluster cannot be reached.
+    Jobs whose process was killed are done again. One that kills its process has the result `lost` gives it; without
+    `lost`, WorkerError is raised. Raises ConfigError when the cluster cannot be reached.
     """
     if workers.ray:
         yield from _on_ray(function, jobs, workers.ray)
@@ -81,10 +90,56 @@ def results(function: Callable[[J], R], jobs: Sequence[J], workers: Workers) -> 
     if count == 1:
         yield from enumerate(map(function, jobs))
         return
-    with ProcessPoolExecutor(count, initializer=use_one_thread) as pool:
-        waiting = {pool.submit(function, job): number for number, job in enumerate(jobs)}
+    todo = set(range(len(jobs)))
+    for number, result in _on_pool(function, jobs, sorted(todo), count):
+        todo.discard(number)
+        yield number, result
+    for number in sorted(todo):  # a process was killed: the others' jobs are done again, each in a process of its own
+        found = list(_on_pool(function, jobs, [number], 1))
+        if not found and lost is None:
+            raise WorkerError(f"a worker process was killed at job {number + 1} of {len(jobs)}; {KILLED}")
+        yield found[0] if found or lost is None else (number, lost(jobs[number]))
+
+
+def _on_pool(
+    function: Callable[[J], R], jobs: Sequence[J], numbers: Sequence[int], count: int
+) -> Iterator[tuple[int, R]]:
+    """Results of these jobs in processes that end with this one; ends early where one of them is killed."""
+    pool = ProcessPoolExecutor(count, initializer=start_worker)
+    try:
+        waiting = {pool.submit(function, jobs[number]): number for number in numbers}
         for done in as_completed(waiting):
-            yield waiting[done], done.result()
+            try:
+                result = done.result()
+            except BrokenProcessPool:
+                return
+            yield waiting[done], result
+        pool.shutdown()
+    finally:
+        _stop(pool)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """End the pool's processes at once: after the last result they have nothing to do, after Ctrl-C nothing to finish."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+
+
+def start_worker() -> None:
+    """In a new worker: one thread, no word at Ctrl-C, which its parent handles, and an end when its parent ends."""
+    use_one_thread()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """Wait for the parent process to end, whatever ended it, and end this one."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def use_one_thread() -> None:

@@ -12,4 +12,5 @@ __all__ = [
     "read",
     "safe_zip",
     "stepmania",
+    "written",
 ]

@@ -39,7 +39,8 @@ MAX_NAME_BYTES = 240
 """Longest member name in UTF-8; most file systems stop at 255."""
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\.|$)", re.IGNORECASE)  # device names on Windows
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date zip knows; a fixed one makes equal sets equal bytes
+WRITTEN_DATE = (1980, 1, 1, 0, 0, 0)
+"""Date of every member written: the earliest that zip knows. A fixed one makes equal sets equal bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def _legal(text: str) -> str:
 
 def entry_of(name: str, compression: int) -> zipfile.ZipInfo:
     """An archive member with a fixed date: equal sets are equal bytes."""
-    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry = zipfile.ZipInfo(name, WRITTEN_DATE)
     entry.compress_type = compression
     entry.create_system = 3  # the same bytes on every system
     entry.external_attr = 0o644 << 16

@@ -10,7 +10,6 @@ a path             .safetensors (ours), .ckpt (Beat This's own, or `ear.finetune
 from __future__ import annotations
 
 import json
-import pickle
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,21 +106,47 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
     if path.suffix.lower() == ".onnx":
         raise CheckpointError(f"{path}: an .onnx file can be run but not trained; give its .ckpt")
     try:
-        return _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_ckpt(path)
-    except (
-        SafetensorError,
-        OSError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        ValueError,
-        TypeError,
-    ) as error:
+        config, weights = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_ckpt(path)
+        check_weights(config, weights)
+        return config, weights
+    except CheckpointError:
+        raise
+    except Exception as error:  # what torch.load and safetensors raise on damaged files has no bounds
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path}: not a checkpoint of a beat network, or damaged ({reason}); fetch or export it again"
         ) from error
+
+
+def check_weights(config: dict[str, Any], weights: dict[str, NDArray[Any]]) -> None:
+    """Raise ValueError where weights are missing, of another shape than the config says, or no numbers.
+
+    Nothing is built for it: a config of a few bytes could ask for tens of gigabytes.
+    """
+    width, head = (int(config.get(name, default)) for name, default in (("transformer_dim", 512), ("head_dim", 32)))
+    layers, wide = int(config.get("n_layers", 6)), int(config.get("ff_mult", 4)) * width
+    expected: dict[str, tuple[int, ...]] = {"transformer_blocks.norm.gamma": (width,)}
+    expected["task_heads.beat_downbeat_lin.weight"] = (2, width)
+    if not (0 < width <= CONFIG_BOUNDS["transformer_dim"][1] and 0 < head and 0 < layers <= CONFIG_BOUNDS["n_layers"][1]):
+        raise ValueError(f"a width of {width}, {layers} layers and heads of {head} are out of bounds")
+    for layer in range(layers):
+        name = f"transformer_blocks.layers.{layer}"
+        inner = width // head * head
+        expected |= {
+            f"{name}.0.norm.gamma": (width,),
+            f"{name}.0.to_qkv.weight": (3 * inner, width),
+            f"{name}.0.to_out.0.weight": (width, inner),
+            f"{name}.1.net.1.weight": (wide, width),
+            f"{name}.1.net.4.weight": (width, wide),
+        }
+    for name, shape in expected.items():
+        if name not in weights:
+            raise ValueError(f"its weights lack {name}")
+        if weights[name].shape != shape:
+            raise ValueError(f"{name} has the shape {weights[name].shape}, and its config says {shape}")
+    for name, array in weights.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are no numbers")
 
 
 def build_network(config: dict[str, Any], where: str = "config") -> BeatThis:
@@ -140,7 +165,10 @@ def build_network(config: dict[str, Any], where: str = "config") -> BeatThis:
         raise CheckpointError(f"{where}: transformer_dim must be a multiple of head_dim")
     from beat_this.model.beat_tracker import BeatThis
 
-    return BeatThis(**settings)
+    try:
+        return BeatThis(**settings)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{where}: its config builds no network ({error or 'sizes do not fit'})") from error
 
 
 def save_network(

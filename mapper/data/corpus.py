@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from chart.grid import Grid, make_grid
 from chart.model import TimingPoint
+from mapper.data.check_corpus import check_bounds
 from mapper.tokens.row_codes import Rows
 from runtime.errors import ConfigError
 
@@ -120,8 +121,9 @@ def open_corpus(folder: Path) -> Corpus:
         )
         mel = np.load(folder / "mel.npy", mmap_mode="r", allow_pickle=False)
         rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        check_bounds(songs, charts, mel, rows)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{folder}: not a dataset ({error}); build one with `mania4k dataset FOLDER -o {folder}`"
+            f"{folder}: not a dataset, or damaged ({error}); build one with `mania4k dataset FOLDER -o {folder}`"
         ) from error
     return Corpus(songs, charts, mel, rows)

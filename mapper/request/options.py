@@ -41,6 +41,7 @@ class GenerateConfig:
 
     song: Path | None = None  # None: the audio of `from_map`
     out: Path | None = None  # None: the song's name
+    overwrite: bool = False  # a set at `out` that is not as this project wrote it
     stars: tuple[float, ...] = ()  # and `names` empty: DEFAULT_STARS, or those of the charts of `section`
     names: tuple[str, ...] = ()  # --set, such as "easy"
     seed: int = 0

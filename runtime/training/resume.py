@@ -31,9 +31,9 @@ def load_state(
     try:
         saved: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises pickle.UnpicklingError, RuntimeError, EOFError, … on damaged files
-        raise CheckpointError(
-            f"{path}: damaged ({str(error).splitlines()[0][:100]}); remove it to start anew"
-        ) from error
+        raise CheckpointError(f"{path}: damaged ({first_line(error)}); remove it to start anew") from error
+    if not isinstance(saved, dict):
+        raise _another_run(out, f"it holds a {type(saved).__name__}, no {kind}'s state")
     missing = set(needed) - set(saved)
     if missing:
         raise _another_run(out, f"not a {kind}'s state (no {', '.join(sorted(missing))})")
@@ -45,8 +45,13 @@ def checkpoint_errors(out: Path) -> Iterator[None]:
     """Around taking over a loaded state: what does not fit is told as a CheckpointError."""
     try:
         yield
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise _another_run(out, str(error).splitlines()[0]) from error
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError, OverflowError) as error:
+        raise _another_run(out, first_line(error)) from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or its kind where it has none."""
+    return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
 
 
 def _another_run(out: Path, reason: str) -> CheckpointError:

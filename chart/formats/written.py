@@ -1,0 +1,51 @@
+"""Whether a file that exists may be replaced unasked: what this project wrote, and nobody has changed since."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from chart.formats.osu_read import read_osu
+from chart.formats.osz import WRITTEN_DATE, read_osz
+from chart.model import MACHINE_MADE_TAGS
+from runtime.errors import ChartFileError, OutputError
+
+PAGE_MARK = b"- mania4k</title>"
+"""Stands in the head of every page of ours."""
+PAGE_HEAD_BYTES = 4096
+
+
+def require_replaceable(path: Path, overwrite: bool = False) -> None:
+    """Raise OutputError where `path` is a map or page that is not as this project wrote it, unless `overwrite` says so."""
+    if overwrite or not path.is_file():
+        return
+    checks = {".osz": _is_written_set, ".osu": _is_without_notes, ".html": _is_written_page, ".htm": _is_written_page}
+    check = checks.get(path.suffix.lower())
+    if check is not None and not check(path):
+        raise OutputError(
+            f"{path}: is there already and not as mania4k wrote it; name another file with -o, or replace it with --overwrite"
+        )
+
+
+def _is_written_set(path: Path) -> bool:
+    """Members that anyone has put in or changed carry the date of that; ours have none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(member.date_time != WRITTEN_DATE for member in archive.infolist()):
+                return False
+        return any(set(MACHINE_MADE_TAGS) <= set(chart.metadata.tags) for chart in read_osz(path).charts)
+    except (ChartFileError, zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def _is_without_notes(path: Path) -> bool:
+    """A difficulty that holds only timing, as `mania4k timing` writes it."""
+    try:
+        return not len(read_osu(path))
+    except ChartFileError:
+        return False
+
+
+def _is_written_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return PAGE_MARK in file.read(PAGE_HEAD_BYTES)
