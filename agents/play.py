@@ -6,7 +6,6 @@ python -m agents.play Songs --json --workers 4    # every chart below a folder, 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import click
 
 from runtime.command import Command, OutputFile, make_callable, use_utf8
 from runtime.errors import ChartFileError, ConfigError
+from runtime.text import json_text
 from runtime.workers import Workers, worker_options
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run_collection(paths: tuple[Path, ...], options: PlayOptions, workers: Worke
         click.echo(as_table(rows))
     if as_json:
         for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False))
+            click.echo(json_text(row))
     failed = sum(not file.rows for file in found)
     if failed:
         raise ChartFileError(f"{failed} of {len(found)} files could not be played (named above)")
@@ -100,7 +100,7 @@ def main(
         text, data = run(paths[0], chosen, replay, plots)
         click.echo(text)
         if as_json:
-            click.echo(json.dumps(data, ensure_ascii=False))
+            click.echo(json_text(data))
         return
     if replay is not None or plots is not None:
         raise ConfigError("--replay and --plots are of one map: name one .osu")

@@ -26,6 +26,7 @@ from chart.formats.osz import Beatmapset, read_osz
 from chart.model import Chart
 from runtime.command import Command, progress, use_utf8
 from runtime.errors import ConfigError, Mania4KError, OutputError
+from runtime.text import json_text
 from runtime.workers import Workers, results, worker_options
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def time_collection(folder: Path, report: Path, config: BatchConfig | None = Non
         with report.open("a", encoding="utf-8") as file:
             file.write("\n" if cut_off else "")
             for line in progress(_timed(todo, names, config), "timing", total=len(todo)):
-                file.write(json.dumps(asdict(line), ensure_ascii=False) + "\n")
+                file.write(json_text(asdict(line)) + "\n")
                 file.flush()
                 known[line.file] = line
     except OSError as error:
@@ -99,7 +100,7 @@ def read_report(path: Path) -> list[SongReport]:
     if not path.is_file():
         return []
     lines = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, text in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         try:
             lines.append(SongReport(**json.loads(text)))
         except (ValueError, TypeError) as error:

@@ -8,7 +8,6 @@ How findings are ranked is in docs/eye.md.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ import click
 from eye.critique.types import Finding, Review, Section
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError
+from runtime.text import json_text
 
 if TYPE_CHECKING:
     from chart.model import Chart
@@ -164,7 +164,7 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
     chart = chart_of(path, difficulty)
     review = review_chart(chart, song_of(path, chart), target=target, seed=seed)
     if as_json:
-        click.echo(json.dumps(review.to_json(), ensure_ascii=False))
+        click.echo(json_text(review.to_json()))
     else:
         from eye.review_table import show
 

@@ -12,6 +12,7 @@ import click
 from runtime.atomic_write import check_writable, save_bytes
 from runtime.command import progress
 from runtime.errors import AudioFileError, ConfigError, Mania4KError, OutputError
+from runtime.text import json_text
 from runtime.workers import KILLED, Workers, results
 
 SONG_SUFFIXES = frozenset({".mp3", ".ogg", ".opus", ".flac", ".wav"})
@@ -49,9 +50,7 @@ def generate_folder(
         outcomes.append(outcome)
         click.echo(f"error: {outcome.error}" if outcome.error else outcome.out, err=bool(outcome.error))
     if report_path is not None:
-        save_bytes(
-            report_path, (json.dumps([vars(one) for one in outcomes], ensure_ascii=False, indent=2) + "\n").encode()
-        )
+        save_bytes(report_path, (json_text([vars(one) for one in outcomes], indent=2) + "\n").encode())
     failed = [one for one in outcomes if one.error]
     if failed:
         raise AudioFileError(f"{len(failed)} of {len(todo)} songs could not be mapped (named above)")

@@ -28,6 +28,7 @@ from runtime.atomic_write import replacing, save_bytes
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError, OutputError
 from runtime.lock import locked
+from runtime.text import json_text
 from runtime.workers import Workers, all_results, worker_options
 
 VAL_HASHES_OF_256 = 26
@@ -101,14 +102,14 @@ def find_sources(folders: Sequence[Path], splits: dict[str, str] | None) -> list
 def _split_of(name: str, splits: dict[str, str] | None) -> str:
     if splits is not None or name.endswith(".npz"):
         return (splits or {}).get(name, "train")
-    return "val" if hashlib.sha256(name.encode()).digest()[0] < VAL_HASHES_OF_256 else "train"
+    return "val" if hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[0] < VAL_HASHES_OF_256 else "train"
 
 
 def _build_part(job: tuple[Source, str, str]) -> Part:
     source, folder, timing = job
     path = Path(source.path)
     stamp = f"{FORMAT_VERSION} {path.resolve()} {path.stat().st_mtime_ns} {path.stat().st_size} {timing}"
-    file = Path(folder) / f"{hashlib.sha256(stamp.encode()).hexdigest()[:24]}.npz"
+    file = Path(folder) / f"{hashlib.sha256(stamp.encode('utf-8', 'surrogateescape')).hexdigest()[:24]}.npz"
     if is_whole_part(file):
         with np.load(file, allow_pickle=False) as saved:
             return Part(source, str(file), tuple(json.loads(str(saved["skipped"]))))
@@ -200,7 +201,7 @@ def _report(songs: list[dict], charts: list[dict], skipped: list[str]) -> dict[s
 
 
 def _write_json(path: Path, value: object) -> None:
-    save_bytes(path, json.dumps(value, ensure_ascii=False).encode("utf-8"))
+    save_bytes(path, json_text(value).encode("utf-8"))
 
 
 def read_splits(path: Path) -> dict[str, str]:

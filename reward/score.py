@@ -8,7 +8,6 @@ places. `--json` ends with one line that holds the same.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import click
 
 from runtime.command import Command, make_callable, use_utf8
 from runtime.errors import ConfigError
+from runtime.text import json_text
 
 MAX_STARS = 15.0
 FINDINGS_SHOWN = 30
@@ -95,7 +95,7 @@ def main(path: Path, audio: Path | None, stars: float | None, seed: int, as_json
     result = score_file(path, audio, stars, seed)
     show(result)
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        click.echo(json_text(result))
 
 
 make_callable(__name__, "reward.total", "score")

@@ -1,9 +1,12 @@
 """Checkpoints of beat networks: what is written is read, and strangers' files can do nothing."""
 
+import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -13,6 +16,7 @@ from ear.export import main as export_command
 from ear.tracker.checkpoint import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
 from ear.tracker.tracker import load_beat_tracker
 from runtime.errors import CheckpointError
+from tests.conftest import SHARED
 from tests.ear_networks import TINY, tiny_checkpoint, tiny_network
 
 
@@ -69,7 +73,7 @@ def test_damaged_files_are_named(tmp_path: Path, suffix: str, content: bytes) ->
 def test_other_formats_and_misfits_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
     save_network(tiny_network(), TINY | {"n_layers": 2}, path)
-    with pytest.raises(CheckpointError, match="the weights do not fit their own config"):
+    with pytest.raises(CheckpointError, match=r"its weights lack transformer_blocks\.layers\.1"):
         load_network(path)
     from safetensors.torch import save_file
 
@@ -128,3 +132,57 @@ def test_export_writes_what_the_name_ends_in(tmp_path: Path) -> None:
     failed = CliRunner().invoke(export_command, [source, "-o", str(tmp_path / "out.pt")])
     assert failed.exit_code == 1
     assert "cannot export to '.pt'; end the name in .onnx, .ckpt or .safetensors" in failed.stderr
+
+
+def changed(path: Path, change: Callable[[dict[str, Any], dict[str, np.ndarray]], None]) -> Path:
+    """A tiny checkpoint whose config and weights are changed; nothing checks them on writing."""
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    tiny_checkpoint(path)
+    with safe_open(path, framework="np") as file:
+        header, weights = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    config = json.loads(header["config"])
+    change(config, weights)
+    save_file(weights, path, metadata=header | {"config": json.dumps(config)})
+    return path
+
+
+LAYER = "transformer_blocks.layers.0"
+BROKEN = {
+    "missing": lambda config, weights: weights.pop(f"{LAYER}.0.to_qkv.weight"),
+    "missing in front": lambda config, weights: weights.pop("frontend.linear.weight"),
+    "reshaped": lambda config, weights: weights.update({f"{LAYER}.0.norm.gamma": np.ones(3, np.float16)}),
+    "reshaped in front": lambda config, weights: weights.update({"frontend.linear.weight": np.ones(3, np.float16)}),
+    "no numbers": lambda config, weights: weights.update({"transformer_blocks.norm.gamma": np.full(8, np.nan)}),
+    "huge": lambda config, weights: config.update(transformer_dim=2048, n_layers=48, head_dim=32),
+    "odd heads": lambda config, weights: config.update(head_dim=5),
+    "text": lambda config, weights: config.update(transformer_dim="wide"),
+    "null": lambda config, weights: config.update(n_layers=None),
+}
+
+
+@pytest.mark.parametrize("library", ["torch", "onnx"])
+@pytest.mark.parametrize("case", BROKEN)
+def test_weights_that_do_not_fit_are_refused_on_every_back_end(tmp_path: Path, case: str, library: str) -> None:
+    path = changed(tmp_path / "net.safetensors", BROKEN[case])
+    if library == "onnx":
+        from ear.tracker.onnx_runner import open_onnx as open_network
+    else:
+        from ear.tracker.torch_runner import open_torch as open_network
+    with pytest.raises(CheckpointError, match=r"net\.safetensors") as error:
+        open_network(path, "cpu")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("pattern", ["ear-*.safetensors", "bin-earckpt-*.bin"])
+def test_checkpoints_that_went_wrong(tmp_path: Path, pattern: str) -> None:
+    found = sorted((SHARED.parent / "cases" / "broken").glob(pattern))
+    if not found:
+        pytest.skip("needs ../shared/cases")
+    for file in found:
+        path = tmp_path / file.with_suffix(".ckpt" if file.suffix == ".bin" else file.suffix).name
+        path.write_bytes(file.read_bytes())
+        with pytest.raises(CheckpointError):
+            load_network(path)

@@ -70,3 +70,21 @@ def test_settings_below_one_are_named_as_options() -> None:
 
     with pytest.raises(ConfigError, match="--validate-every must be at least 1, not 0"):
         require_positive(Config(), ("validate_every",))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", "number", "list", "no fields"])
+def test_a_state_that_is_none_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "state.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save({"number": 3, "list": [1], "no fields": {"x": 1}}[content], path)
+    with pytest.raises(CheckpointError, match=r"state\.pt: ") as error:
+        load_state(tmp_path, "cpu", ("step",))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [TypeError, AttributeError, IndexError, KeyError, RuntimeError])
+def test_fields_of_another_type_are_another_runs(tmp_path, kind):
+    with pytest.raises(CheckpointError, match="is of another run"), checkpoint_errors(tmp_path):
+        raise kind

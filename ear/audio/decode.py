@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ear.audio.reader import DECODER_ERRORS, SoundReader, with_mending
 from runtime.errors import AudioFileError
+from runtime.text import one_line, printable
 
 SAMPLE_RATE = 22_050
 """Hz; Beat This's rate, and enough for every onset (the shared songs hold nothing above 11 kHz)."""
@@ -126,11 +127,6 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02}"
 
 
-def printable(text: str) -> str:
-    """Text on one line that can be written anywhere: names of files may hold line breaks and bytes that are no text."""
-    return "".join(char if char.isprintable() else "�" for char in text)
-
-
 def _check_path(path: Path) -> None:
     if path.is_dir():
         raise AudioFileError(f"{path}: is a folder; name one audio file ({FORMATS})")
@@ -225,5 +221,4 @@ def _tag(tags: object, key: str) -> str:
     if not values:
         return ""
     text = str(values[0] if isinstance(values, list | tuple) else values)
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:MAX_TAG_CHARS]
+    return one_line(text)[:MAX_TAG_CHARS]

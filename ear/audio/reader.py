@@ -83,7 +83,7 @@ class SoundReader:
             file, _ = self.contents.links[0].stream(0)
             with _sound_file(file) as sound:
                 return sound.samplerate, self.contents.told_s
-        with _sound_file(_opened(self._source)) as sound:
+        with open_sound(self._source) as sound:
             return sound.samplerate, sound.frames / sound.samplerate
 
     def mend(self) -> bool:
@@ -109,7 +109,7 @@ class SoundReader:
             yield block
 
     def _direct_blocks(self) -> Iterator[Block]:
-        with _sound_file(_opened(self._source)) as sound:
+        with open_sound(self._source) as sound:
             frames = max(1, BLOCK_SAMPLES // sound.channels)
             while (samples := _read(sound, frames)).shape[0]:
                 yield Block(samples, sound.samplerate, 0)
@@ -161,6 +161,11 @@ def _all_bytes(source: Path | bytes) -> bytes:
     return source if isinstance(source, bytes) else source.read_bytes()
 
 
+def open_sound(source: Path | bytes) -> soundfile.SoundFile:
+    """A file opened by libsndfile, whatever its name."""
+    return _sound_file(_opened(source))
+
+
 def _sound_file(source: BinaryIO | Path) -> soundfile.SoundFile:
     with muted_decoder():
         return soundfile.SoundFile(source)
@@ -198,7 +203,13 @@ def muted_decoder() -> Iterator[None]:
 
 
 def _opened(source: Path | bytes) -> BinaryIO | Path:
-    return io.BytesIO(source) if isinstance(source, bytes) else source
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    try:
+        str(source).encode("utf-8")
+    except UnicodeEncodeError:  # a name that is no text: soundfile cannot open it
+        return io.BytesIO(source.read_bytes())
+    return source
 
 
 def _of_link(link: Link) -> Iterator[tuple[NDArray[np.float32], int]]:

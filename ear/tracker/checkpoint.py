@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from ear.tracker.download import PRETRAINED_NAMES, pretrained_checkpoint
 from ear.tracker.interface import DEFAULT_WINDOW_FRAMES, WINDOW_BOUNDS
@@ -127,7 +127,9 @@ def check_weights(config: dict[str, Any], weights: dict[str, NDArray[Any]]) -> N
     layers, wide = int(config.get("n_layers", 6)), int(config.get("ff_mult", 4)) * width
     expected: dict[str, tuple[int, ...]] = {"transformer_blocks.norm.gamma": (width,)}
     expected["task_heads.beat_downbeat_lin.weight"] = (2, width)
-    if not (0 < width <= CONFIG_BOUNDS["transformer_dim"][1] and 0 < head and 0 < layers <= CONFIG_BOUNDS["n_layers"][1]):
+    if not (
+        0 < width <= CONFIG_BOUNDS["transformer_dim"][1] and head > 0 and 0 < layers <= CONFIG_BOUNDS["n_layers"][1]
+    ):
         raise ValueError(f"a width of {width}, {layers} layers and heads of {head} are out of bounds")
     for layer in range(layers):
         name = f"transformer_blocks.layers.{layer}"

@@ -57,7 +57,12 @@ def onnx_bytes(network: BeatThis, window_frames: int = DEFAULT_WINDOW_FRAMES) ->
 def _exported(path: Path) -> bytes:
     """A checkpoint as the bytes of an `.onnx` file; `.safetensors` needs no torch."""
     config, arrays = read_checkpoint(path)
-    return _file(arrays, bool(config.get("sum_head", True)), window_frames_of(path))
+    try:
+        return _file(arrays, bool(config.get("sum_head", True)), window_frames_of(path))
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: the weights do not fit their own config ({error}); is it from a fork?"
+        ) from error
 
 
 def _file(arrays: Mapping[str, NDArray[Any]], sum_head: bool, window_frames: int) -> bytes:

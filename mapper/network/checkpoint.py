@@ -79,6 +79,9 @@ def read_checkpoint(path: Path | None = None) -> Checkpoint:
         raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
     if {name: array.shape for name, array in arrays.items()} != shapes_of(config):
         raise CheckpointError(f"{path}: the weights do not fit their own config; the file is damaged or from a fork")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{path}: {name} holds values that are no numbers; train it again or take another")
     return Checkpoint(config, arrays)
 
 
@@ -100,8 +103,11 @@ def _config(header: dict[str, str], path: Path) -> ModelConfig:
         raise CheckpointError(f"{path}: checkpoint format {found}, this version reads {FORMAT_VERSION}")
     try:
         config = ModelConfig(**json.loads(header["config"]))
+        sizes = {name: value for name, value in asdict(config).items() if name != "dropout"}
+        if any(type(value) is not int or value < 0 for value in sizes.values()):
+            raise ValueError(f"sizes must be whole numbers: {sizes}")
         sane = 0 < config.width <= MAX_WIDTH and config.encoder_layers + config.decoder_layers <= MAX_LAYERS
-    except (KeyError, ValueError, TypeError, AssertionError) as error:
+    except (KeyError, ValueError, TypeError, AssertionError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: the checkpoint's config cannot be read ({error})") from error
     if not sane:
         raise CheckpointError(f"{path}: the checkpoint's config is out of bounds")

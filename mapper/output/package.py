@@ -12,12 +12,12 @@ import soundfile
 
 from chart.formats.osu_read import format_osu, parse_osu
 from chart.formats.osz import chart_file_names, entry_of
-from chart.formats.parsing import decode_as_the_game, shown
+from chart.formats.parsing import decode_as_the_game, shown, split_lines
 from chart.formats.safe_zip import open_archive, read_member
 from chart.hit_objects import PLAYFIELD_WIDTH, format_notes
 from chart.model import KEYS, MACHINE_MADE_TAGS, Chart
 from ear.audio.encode import write_vorbis
-from ear.audio.reader import SoundReader, muted_decoder
+from ear.audio.reader import SoundReader, open_sound
 from runtime.atomic_write import replacing
 from runtime.errors import AudioFileError, ChartFileError, OutputError
 
@@ -49,7 +49,7 @@ def playable_audio(song: Path, folder: Path) -> Path:
 
 def _is_played(song: Path) -> bool:
     """Whether osu!stable has a decoder for it, whatever its name says."""
-    with muted_decoder(), soundfile.SoundFile(song) as source:
+    with open_sound(song) as source:
         return bool(source.format != "OGG" or source.subtype == PLAYED_OGG)
 
 
@@ -82,21 +82,24 @@ def _write_new(copy: zipfile.ZipFile, charts: Sequence[Chart], taken: set[str]) 
 def _with_notes_of(data: bytes, changed: dict[str, Chart], where: str) -> bytes:
     """The `.osu` file with the notes of the changed chart of its name; lines of notes it had are kept verbatim."""
     try:
-        text = decode_as_the_game(data)
-        old = parse_osu(text, where)
+        old = parse_osu(decode_as_the_game(data), where)
     except ChartFileError:
         return data  # another mode, or broken: not ours to change
     chart = changed.get(old.metadata.version)
     if chart is None:
         return data
+    is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = decode_as_the_game(data) if is_utf16 else data.decode("utf-8-sig", "surrogateescape")  # bad bytes are kept
     head, *parts = _NOTES.split(text)
-    lines = [line for line in "".join(parts).splitlines() if line.strip() and not line.strip().startswith("//")]
+    lines = [line for line in split_lines("".join(parts)) if line.strip() and not line.strip().startswith("//")]
     if len(parts) != 1 or len(lines) != len(old):
         raise ChartFileError(f"{where}: [HitObjects] is not its last section; save it in the osu! editor first")
     known = dict(zip(_keys(old), _lines_by_note(lines), strict=True))
     notes = [known.get(key, line) for key, line in zip(_keys(chart), format_notes(chart), strict=True)]
     tagged = _TAGS.sub(_with_our_tags, head, count=1)
-    return "\r\n".join([*tagged.splitlines(), "[HitObjects]", *notes, ""]).encode("utf-8")
+    return "\r\n".join([*split_lines(tagged.rstrip("\r\n")), "[HitObjects]", *notes, ""]).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def _with_our_tags(line: re.Match[str]) -> str:

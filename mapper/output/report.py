@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from mapper.search.closed_loop import SearchResult
 from mapper.search.unmet import unmet_constraints
 from reward.chart_metrics import ChartMetrics
 from runtime.atomic_write import save_bytes
+from runtime.text import json_text
 
 SHOWN_LEVELS = (2.0, 4.0, 6.0)
 """Players whose expected accuracy the table shows; the report has all levels from 1 to 10."""
@@ -66,7 +66,7 @@ class SetReport:
 
     def as_json(self) -> str:
         """Everything, for other programs."""
-        return json.dumps({"met": self.met, **asdict(self)}, ensure_ascii=False, indent=2) + "\n"
+        return json_text({"met": self.met, **asdict(self)}, indent=2) + "\n"
 
     def save(self, path: Path) -> None:
         """Write the JSON, all or nothing."""

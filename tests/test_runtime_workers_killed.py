@@ -1,0 +1,122 @@
+"""Workers that are killed, and parents that are: nothing is left running, no job is lost, no traceback is printed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mapper.data.check_corpus import is_whole_part
+from runtime.errors import OutputError, WorkerError
+from runtime.lock import locked
+from runtime.workers import Workers, results
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+
+def die_once(job: tuple[int, str]) -> int:
+    """Job 2 kills its process the first time it is done."""
+    number, folder = job
+    mark = Path(folder) / "died"
+    if number == 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * 10
+
+
+def die_always(number: int) -> str:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"done {number}"
+
+
+def test_jobs_of_a_killed_worker_are_done_again(tmp_path: Path) -> None:
+    jobs = [(number, str(tmp_path)) for number in range(5)]
+    assert dict(results(die_once, jobs, Workers(2))) == {number: number * 10 for number in range(5)}
+
+
+def test_a_job_that_kills_its_worker_costs_only_itself() -> None:
+    found = dict(results(die_always, range(5), Workers(2), lambda number: f"lost {number}"))
+    assert found == {0: "done 0", 1: "done 1", 2: "lost 2", 3: "done 3", 4: "done 4"}
+    with pytest.raises(WorkerError, match=r"a worker process was killed at job 3 of 5; was it out of memory\?"):
+        list(results(die_always, range(5), Workers(2)))
+
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from runtime.workers import Workers, results
+
+def wait(number):
+    (Path({folder!r}) / str(os.getpid())).touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    list(results(wait, [1, 2, 3], Workers(2)))
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_parent(tmp_path: Path, kind: int) -> None:
+    script = tmp_path / "run.py"
+    (tmp_path / "pids").mkdir()
+    script.write_text(SCRIPT.format(root=str(ROOT), folder=str(tmp_path / "pids")), encoding="utf-8")
+    with (tmp_path / "lines").open("wb") as lines:
+        parent = subprocess.Popen([sys.executable, str(script)], stderr=lines)
+    try:
+        until(lambda: len(list((tmp_path / "pids").iterdir())) == 2)
+        parent.send_signal(kind)
+        assert parent.wait(30) != 0
+        pids = [int(path.name) for path in (tmp_path / "pids").iterdir()]
+        until(lambda: not any(is_alive(pid) for pid in pids))
+    finally:
+        parent.kill()
+    said = (tmp_path / "lines").read_text()
+    assert said.count("Traceback") <= (kind == signal.SIGINT), "only the script itself has no handler for Ctrl-C"
+
+
+def until(condition, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(OutputError, match="another run is writing there"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+    with pytest.raises(OutputError, match="cannot be written"), locked(tmp_path / "none"):
+        pass
+
+
+def test_a_lock_is_free_when_its_process_was_killed(tmp_path: Path) -> None:
+    script = f"import sys,os;sys.path.insert(0,{str(ROOT)!r})\nfrom runtime.lock import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path)!r})): os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -9
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", None])
+def test_parts_that_were_cut_off_are_built_again(tmp_path: Path, content: bytes | None) -> None:
+    part = tmp_path / "a.npz"
+    np.savez(part, rows=np.arange(1000))
+    assert is_whole_part(part)
+    part.write_bytes(part.read_bytes()[:-100] if content is None else content)
+    assert not is_whole_part(part)
+    assert not is_whole_part(tmp_path / "none.npz")
