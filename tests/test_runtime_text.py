@@ -94,7 +94,8 @@ def test_a_folder_whose_name_is_no_text_is_built_with_the_rest(tmp_path: Path) -
         folder.mkdir(parents=True)
         write_osu(chart, folder / "map.osu")
         noise = 0.1 * np.random.default_rng(len(name)).standard_normal(8 * 22_050)
-        soundfile.write(folder / "a.ogg", noise, 22_050)
+        soundfile.write(tmp_path / "a.ogg", noise, 22_050)
+        shutil.move(tmp_path / "a.ogg", folder / "a.ogg")
     report = build([songs], tmp_path / "data", {}, Workers(1))
     assert report["songs"]["train"] == 2, report
     shutil.rmtree(tmp_path / "data")
