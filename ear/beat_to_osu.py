@@ -20,11 +20,9 @@ from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from ear.audio.decode import Audio
+    from ear.given_timing import GivenTiming
     from ear.song_timing import TimedSong
     from ear.timing.estimate import Timing
-
-LOW_CONFIDENCE = 0.5
-"""Below this the user is asked to check the timing."""
 
 STAGES = {"network": "running the beat network", "timing": "finding the timing"}
 
@@ -42,6 +40,9 @@ class Config:
     notes: Path | None = None
     plot: Path | None = None
     dump_dir: Path | None = None
+    bpm: float | None = None  # where the user knows it
+    offset: float | None = None  # ms of a downbeat on the clock asked for, where the user knows it
+    tempo: str = ""  # "double" or "half" of what is found
     overwrite: bool = False  # a chart with notes at `output`
 
     def __post_init__(self) -> None:
@@ -65,10 +66,22 @@ def run(config: Config) -> TimedSong:
         click.echo(f"warning: {audio.notice}", err=True)
     with stages(STAGES) as report:
         found = time_song(audio, config.checkpoint, config.device, config.profile, report)
+    found = replace(found, timing=_given(config).apply(found.timing, audio))
     if config.notes is not None:
         found = replace(found, timing=_placed_by_notes(found.timing, config.notes, config.clock))
     _write(config, found, audio)
     return found
+
+
+def _given(config: Config) -> GivenTiming:
+    """What the user says of the timing, on the audio's clock."""
+    from ear.audio.clock import from_osu_clock
+    from ear.given_timing import GivenTiming
+
+    on_osu_clock = config.clock == "osu" and config.offset is not None
+    return GivenTiming(
+        config.bpm, from_osu_clock(config.offset or 0.0) if on_osu_clock else config.offset, config.tempo
+    )
 
 
 def _placed_by_notes(timing: Timing, chart_path: Path, clock: str) -> Timing:
@@ -88,6 +101,7 @@ def _placed_by_notes(timing: Timing, chart_path: Path, clock: str) -> Timing:
 def _write(config: Config, found: TimedSong, audio: Audio) -> None:
     """Write the files; stdout gets the summary, or the red lines where no output file is requested."""
     from ear.audio.decode import read_tags
+    from ear.given_timing import doubt_of
     from ear.timing_files import as_json, as_osu, as_text, dump, red_lines, summary
     from runtime.atomic_write import save_bytes
 
@@ -113,9 +127,8 @@ def _write(config: Config, found: TimedSong, audio: Audio) -> None:
 
         draw_timing(audio, found, config.plot, title=config.song.stem)
         click.echo(f"wrote {config.plot}", err=True)
-    if found.timing.confidence < LOW_CONFIDENCE:
-        why = found.timing.doubt or "the beat is not clear"
-        click.echo(f"{why}: check it by ear before mapping on it", err=True)
+    if doubt := doubt_of(found.timing):
+        click.echo(f"{doubt}: check it by ear before mapping on it", err=True)
 
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -150,11 +163,14 @@ _file = click.Path(dir_okay=False, path_type=Path)
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write activations and beats to, for debugging.",
 )
+@click.option("--bpm", type=float, help="The song's tempo, where you know it.")
+@click.option("--offset", type=float, help="Where you know it: ms of a downbeat, on the clock of --clock.")
+@click.option("--tempo", type=click.Choice(["double", "half"]), help="Twice or half the tempo that is found.")
 @click.option("--overwrite", is_flag=True, help="Replace a chart with notes that is there.")
-def main(**options: object) -> None:
+def main(tempo: str | None, **options: object) -> None:
     """Find the BPM, offset and meter of SONG and write osu! red lines (to the screen without -o)."""
     use_utf8()
-    run(Config(**options))  # type: ignore[arg-type]
+    run(Config(tempo=tempo or "", **options))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

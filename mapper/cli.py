@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mapper.request.arguments import Ratio, check_song, effort_of
 from runtime.command import ChoicesOption, Command, NumbersOption, OutputFile, stages, use_utf8
 
 PATH = click.Path(path_type=Path)
@@ -24,7 +25,9 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--set", "names", cls=ChoicesOption, choices=LEVELS, help=f"By name: --set {' '.join(LEVELS)}")
 @click.option("--seed", default=0, show_default=True, help="Another seed writes other charts.")
 @click.option("--style", type=click.Choice(["keyboard", "pad"]), help="Default: that of --like, else keyboard.")
-@click.option("--holds", type=float, help="Share of holds among the notes, such as 0.2; people's usual 0.1 otherwise.")
+@click.option(
+    "--holds", type=Ratio(), help="Share of holds among the notes, such as 0.2; people's usual 0.1 otherwise."
+)
 @click.option("--patterns", help="Share of rows in each: jumpstream=.5,chordjack=.1")
 @click.option("--like", type=PATH, help="Follow a map's style, holds, patterns and density.")
 @click.option("--from", "from_map", type=PATH, help="Keep a map's timing, song and names; add difficulties to it.")
@@ -32,14 +35,17 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--keep", type=click.Choice(["rest"]), help="With --section: what stays as it is (always the rest).")
 @click.option("--difficulty", default="", help="With --section: only in the chart of this name.")
 @click.option("--timing", type=PATH, help="Timing to map on: a .timing.txt of `mania4k timing`, or a chart.")
+@click.option("--bpm", type=float, help="The song's tempo, where you know it.")
+@click.option("--offset", type=float, help="Where you know it: ms of a downbeat, as osu!'s editor has it.")
+@click.option("--tempo", type=click.Choice(["double", "half"]), help="Twice or half the tempo that is found.")
 @click.option("--title", default="", help="Default: the song's tag, else its file name.")
 @click.option("--artist", default="", help="Default: the song's tag.")
 @click.option("--creator", default="", help="Name of the mapper shown in the game; default: mania4k.")
 @click.option("--audio-start", default=0.0, show_default=True, help="No note before this second of the song.")
 @click.option("--tolerance", default=0.05, show_default=True, help="Stars that a difficulty may be off.")
 @click.option("--guidance", default=1.0, show_default=True, help="More than 1: what is asked weighs more; slower.")
-@click.option("--fast", "effort", flag_value="fast", help=EFFORT_HELP["fast"])
-@click.option("--best", "effort", flag_value="best", help=EFFORT_HELP["best"])
+@click.option("--fast", is_flag=True, help=EFFORT_HELP["fast"])
+@click.option("--best", is_flag=True, help=EFFORT_HELP["best"])
 @click.option("--candidates", type=int, help="Takes of each difficulty that are written side by side (normally 3).")
 @click.option("--time-budget", type=float, help="Seconds after which the nearest that was found is taken.")
 @click.option("--checkpoint", type=PATH, help="A mapper trained by you, or its folder of `export`.")
@@ -55,6 +61,8 @@ def main(song: Path | None, report_path: Path | None, no_page: bool, workers: in
     from mapper.request.options import GenerateConfig, parse_patterns, parse_section
 
     del options["keep"]
+    options["effort"] = effort_of(options.pop("fast"), options.pop("best"))
+    check_song(song)
     options["patterns"] = parse_patterns(options["patterns"]) if options["patterns"] else {}
     options["section"] = parse_section(options["section"]) if options["section"] else None
     chosen = {name: value for name, value in options.items() if value is not None}

@@ -90,6 +90,7 @@ def _run(config: GenerateConfig, out: Path, report: Progress, model: Network | N
             model.runs_on,
             opened.notice,
             source.song.audio.notice if source.song.audio else "",
+            source.doubt,
         )
         problem = ""
         if page is not None:
@@ -101,7 +102,9 @@ def _run(config: GenerateConfig, out: Path, report: Progress, model: Network | N
 
 def default_out(config: GenerateConfig) -> Path:
     """The song's or the map's name, as an .osz in the current folder."""
-    return Path((config.song or config.from_map or Path("song")).name).with_suffix(".osz")
+    if config.from_map is not None:
+        return Path(f"{config.from_map.stem} (mania4k).osz")
+    return Path((config.song or Path("song")).name).with_suffix(".osz")
 
 
 def _write_page(
@@ -189,8 +192,8 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 def _pack(config: GenerateConfig, source: GenerationInput, charts: Sequence[Chart], audio: _Audio, out: Path) -> None:
     """Write the set: a new one, or the map's with the charts added or its section exchanged."""
-    if source.map_path is not None and source.map_path.suffix.lower() == ".osz":
+    if source.map_path is not None and source.map_path.suffix.lower() == ".osz" and config.song is None:
         add_to_osz(source.map_path, charts, config.section, out)
         return
-    others = source.map_charts if config.section is None else ()
+    others = tuple(chart for chart in source.map_charts if len(chart)) if config.section is None else ()
     write_osz([*others, *charts], audio.path, out)

@@ -88,7 +88,7 @@ def test_bytes_that_are_no_text_are_kept(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt" or os.uname().sysname == "Darwin", reason="names there are Unicode")
 def test_a_folder_whose_name_is_no_text_is_built_with_the_rest(tmp_path: Path) -> None:
     songs = tmp_path / "songs"
-    chart = ChartBuilder().stream(1000, 250, "0123" * 20).having(audio_filename="a.ogg").build()
+    chart = ChartBuilder().stream(1000, 125, "0123" * 12).having(audio_filename="a.ogg").build()
     for name in ("a", NOT_UTF8):
         folder = songs / name
         folder.mkdir(parents=True)

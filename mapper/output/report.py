@@ -20,8 +20,6 @@ from runtime.text import json_text
 
 SHOWN_LEVELS = (2.0, 4.0, 6.0)
 """Players whose expected accuracy the table shows; the report has all levels from 1 to 10."""
-DOUBTFUL_TIMING = 0.3
-"""Timing confidence below which the user is told to look."""
 PEAK_WINDOW_MS = 2000.0
 
 
@@ -58,6 +56,7 @@ class SetReport:
     runs_on: str = ""  # back end and device of the network
     notice: str = ""  # why it does not run where it was asked to; empty when it does
     audio_notice: str = ""  # what of the song could not be read; empty where all of it was
+    timing_doubt: str = ""  # why the timing should be checked; empty where it is sure
 
     @property
     def met(self) -> bool:
@@ -137,8 +136,10 @@ def rules_in_short(one: DifficultyReport) -> str:
 def warnings_of(report: SetReport) -> Sequence[str]:
     """What the user should know before playing."""
     lines = [line for line in (report.audio_notice, report.notice) if line]
-    if report.timing_confidence < DOUBTFUL_TIMING:
-        lines.append("the beat was hard to find; check the timing in osu!'s editor before playing")
+    if report.timing_doubt:
+        lines.append(
+            f"{report.timing_doubt}: check the timing by ear before playing, or give --bpm, --offset or --tempo"
+        )
     for one in report.difficulties:
         lines += [f"{one.name}: {text}; the nearest that this song and effort gave" for text in one.missed]
     return lines

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from chart.analysis.pattern_mix import FAMILIES
+from mapper.request.arguments import read_ratio
 from mapper.request.levels import stars_of_names
 from runtime.errors import ConfigError
 
@@ -53,6 +54,9 @@ class GenerateConfig:
     difficulty: str = ""  # of `from_map`, for `section`; empty: all
     section: tuple[float, float] | None = None  # ms
     timing: Path | None = None
+    bpm: float | None = None  # where the user knows it
+    offset: float | None = None  # ms of a downbeat on osu!'s clock, where the user knows it
+    tempo: str = ""  # "double" or "half" of what is found
     title: str = ""  # empty: the song's tag, else its file name
     artist: str = ""  # empty: the song's tag, else "Unknown Artist"
     creator: str = ""  # empty: that of `from_map`, else "mania4k"
@@ -106,7 +110,11 @@ class GenerateConfig:
             if name not in FAMILIES:
                 raise ConfigError(f"--patterns {name}: unknown; there are {' '.join(FAMILIES)}")
             if not 0 <= share <= 1:
-                raise ConfigError(f"--patterns {name}={share:g}: must be a share of rows from 0 to 1")
+                raise ConfigError(f"--patterns {name}={share:g}: must be a share of rows from 0 to 1, or 0% to 100%")
+        if sum(self.patterns.values()) > 1 + 1e-9:
+            raise ConfigError(
+                f"--patterns: shares of {sum(self.patterns.values()):.0%} together; a chart has 100% of rows"
+            )
 
     def _check_map(self) -> None:
         if self.song is None and self.from_map is None:
@@ -117,6 +125,9 @@ class GenerateConfig:
             raise ConfigError("--difficulty says in which chart a --section is written anew; give --section too")
         if self.timing is not None and self.from_map is not None:
             raise ConfigError("--timing and --from contradict one another: the map has its own timing")
+        given = [name for name in ("bpm", "offset", "tempo") if getattr(self, name) not in (None, "")]
+        if given and (self.timing is not None or self.from_map is not None):
+            raise ConfigError(f"--{given[0]} changes the timing that is found; --timing and --from have their own")
 
     @property
     def asked_stars(self) -> tuple[float, ...]:
@@ -145,7 +156,7 @@ def parse_patterns(text: str) -> dict[str, float]:
     for part in text.replace(" ", "").split(","):
         name, equals, share = part.partition("=")
         try:
-            shares[name] = float(share)
+            shares[name] = read_ratio(share)
         except ValueError:
             equals = ""
         if not equals:

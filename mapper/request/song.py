@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chart.formats.osz import read_osz
-from chart.formats.read import audio_beside, read_charts
+from chart.formats.read import audio_beside, read_charts, read_timing_charts
 from chart.model import MACHINE_MADE_TAGS, Chart, Metadata
-from ear.audio.clock import OSU_CLOCK_MS
+from ear.audio.clock import OSU_CLOCK_MS, from_osu_clock, to_osu_clock
 from ear.audio.decode import Audio, load_audio, read_tags
 from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.given_timing import GivenTiming, doubt_of
 from ear.song_timing import time_song
 from mapper.request.options import GenerateConfig
 from mapper.request.timing_file import read_timing
@@ -34,7 +35,8 @@ class GenerationInput:
     audio_path: Path
     metadata: Metadata
     map_path: Path | None = None
-    map_charts: tuple[Chart, ...] = ()  # of `map_path`
+    map_charts: tuple[Chart, ...] = ()  # of `map_path`; without notes where it has no 4K charts
+    doubt: str = ""  # why the timing should be checked, for the user
 
 
 @contextmanager
@@ -46,7 +48,9 @@ def open_input(
         assert config.song is not None, "checked by GenerateConfig"
         yield _of_audio(config.song, config, report)
         return
-    charts = tuple(read_charts(config.from_map))
+    charts = tuple(read_timing_charts(config.from_map))
+    if config.section is not None and not len(charts[0]):
+        read_charts(config.from_map)  # raises the reason why it has no 4K chart
     if config.song is not None:
         yield _of_map(charts, config.song, config, report)
     elif config.from_map.suffix.lower() == ".osz":
@@ -59,11 +63,12 @@ def open_input(
 def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None]) -> GenerationInput:
     audio = _load(path, config, report)
     if config.timing is not None:
-        points, confidence = read_timing(config.timing), 1.0
+        points, confidence, doubt = read_timing(config.timing), 1.0, ""
     else:
-        timing = time_song(audio).timing
-        points = tuple(replace(point, time_ms=point.time_ms + OSU_CLOCK_MS) for point in timing.points)
-        confidence = timing.confidence
+        offset_ms = None if config.offset is None else from_osu_clock(config.offset)
+        timing = GivenTiming(config.bpm, offset_ms, config.tempo).apply(time_song(audio).timing, audio)
+        points = tuple(replace(point, time_ms=to_osu_clock(point.time_ms)) for point in timing.points)
+        confidence, doubt = timing.confidence, doubt_of(timing)
     tags = read_tags(path)
     names = metadata_of(
         config.title or tags.title or path.stem,
@@ -72,7 +77,7 @@ def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None
     )
     report(0.7)
     song = SongAnalysis.of(audio, points, -OSU_CLOCK_MS, config.audio_start * 1000, confidence)
-    return GenerationInput(song, path, names)
+    return GenerationInput(song, path, names, doubt=doubt)
 
 
 def _of_map(
@@ -80,8 +85,10 @@ def _of_map(
 ) -> GenerationInput:
     audio = _load(path, config, report)
     first = charts[0]
-    lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), first.time_ms)
-    lag_ms = lag.lag_ms if lag.confidence >= SURE_LAG else -OSU_CLOCK_MS
+    lag_ms = -OSU_CLOCK_MS
+    if len(first):
+        lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), first.time_ms)
+        lag_ms = lag.lag_ms if lag.confidence >= SURE_LAG else lag_ms
     names = metadata_of(
         config.title or first.metadata.title_unicode or first.metadata.title,
         config.artist or first.metadata.artist_unicode or first.metadata.artist,
