@@ -10,6 +10,7 @@ import click
 from runtime.command import is_optional, missing_package
 
 VERBS = {
+    "studio": ("mania4k.studio.command", "Make a set in the browser: drop a song, hear, compare and mend."),
     "generate": ("mapper.cli", "Write an .osz with 4K difficulties for a song."),
     "timing": ("ear.beat_to_osu", "Find a song's BPM, offset and metre and write osu! red lines."),
     "play": ("agents.play", "Let simulated players play a chart; write a replay."),

@@ -81,6 +81,13 @@ class App {
     this.showLevel(nearestLevel(this.chart));
   }
 
+  /** Show other charts in place of these; the music goes on. `index`: which of them. */
+  renew(data, index = 0) {
+    this.data = data;
+    this.charts = data.charts.map((chart) => new Chart(chart));
+    this.showChart(Math.min(Math.max(index, 0), this.charts.length - 1));
+  }
+
   /** Watch another simulated player. */
   showLevel(index) {
     const level = this.chart.levels[index] || null;

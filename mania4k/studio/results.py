@@ -1,0 +1,125 @@
+"""What becomes of a job: its task goes to a worker, its result into the project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mania4k.studio.sets import notes as note_lines
+from mania4k.studio.sets.project import Project, State
+from mania4k.studio.sets.shelf import difficulty_of
+from mania4k.studio.work.jobs import Job
+from runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mania4k.studio.desk import Desk
+
+TOLD_SHARE = 0.005
+"""Steps of progress that are told to the page."""
+
+
+async def do_job(desk: Desk, job: Job) -> None:
+    """Do a job and keep what came of it."""
+    project = desk.opened()
+    task = task_of(desk, project, job.spec)
+
+    def share(value: float) -> None:
+        if value - job.share >= TOLD_SHARE or value < job.share:
+            job.share = value
+            desk.tell({"kind": "job", "job": job.to_json()})
+
+    def began() -> None:
+        job.status = "running"
+        desk.tell({"kind": "job", "job": job.to_json()})
+
+    result = await desk.heavy.run(task, share, began)
+    if desk.project is not project:
+        return  # closed meanwhile
+    KEEP[job.spec["kind"]](desk, project, job.spec, result)
+
+
+def task_of(desk: Desk, project: Project, spec: dict[str, Any]) -> dict[str, Any]:
+    """The worker's task for a job: its spec with all that it needs from the project."""
+    task = {**spec, "song": str(project.song_path)}
+    if spec["kind"] == "generate":
+        task["timing"] = project.state["timing"]
+    elif spec["kind"] == "rewrite":
+        one = project.difficulty(spec["id"])
+        task |= {"text": project.chart_text(one["chart"]), "locks": one["locks"], "hand": one["hand"]}
+    elif spec["kind"] == "pack":
+        (project.folder / "out").mkdir(exist_ok=True)
+        background = project.state["metadata"].get("background", "")
+        task |= {
+            "texts": desk.texts(),
+            "targets": [one["order"].get("stars") for one in project.state["difficulties"]],
+            "background": str(project.folder / background) if background else "",
+            "out": str(project.folder / "out" / "set.osz"),
+        }
+    return task
+
+
+def _heard(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
+    project.note(analysis={**result, "lines": None})
+
+    def fill(state: State) -> None:
+        if not state["timing"] or not spec.get("keep_timing"):
+            state["timing"] = result["lines"]
+        names = state["metadata"]
+        stem = state["song"]["name"].rsplit(".", 1)[0]
+        artist, _, title = stem.rpartition(" - ")
+        names.setdefault("title_unicode", result["title"] or title or stem)
+        names.setdefault("artist_unicode", result["artist"] or artist or "Unknown Artist")
+        for name in ("title", "artist"):
+            names.setdefault(name, romanised(names[f"{name}_unicode"]))
+        names.setdefault("creator", "mania4k")
+        if result["cover"]:
+            names.setdefault("background", result["cover"])
+
+    desk.commit("the song was heard", fill, None)
+
+
+def romanised(text: str) -> str:
+    """Latin letters without accents; empty where there are none, for the user to fill in."""
+    import unicodedata
+
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return plain if plain.isascii() else ""
+
+
+def _generated(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
+    text, asked = result["text"], spec["order"]
+    version = asked["name"] or note_lines.chart_of(text).metadata.version
+    taken = {one["name"] for one in project.state["difficulties"] if one["id"] != spec["id"]}
+    name, number = version, 2
+    while name in taken:
+        name, number = f"{version} {number}", number + 1
+    one = difficulty_of(name, project.store_chart(text), asked, spec["id"])
+    one["report"] = result["report"]
+    one |= {key: asked[key] for key in ("hp", "od") if key in asked}
+
+    def add(state: State) -> None:
+        others = [other for other in state["difficulties"] if other["id"] != spec["id"]]
+        state["difficulties"] = sorted([*others, one], key=_stars)
+
+    desk.commit(f"{name} written", add, None)
+
+
+def _stars(one: dict[str, Any]) -> float:
+    return float(one.get("report", {}).get("stars") or one["order"].get("stars") or 0.0)
+
+
+def _rewritten(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
+    digests = [project.store_chart(text) for text in result["texts"]]
+    before = project.difficulty(spec["id"])["chart"]
+    if not digests:
+        raise ConfigError("no version was written")
+    desk.versions[spec["id"]] = {"span": spec["span"], "digests": digests, "before": before}
+    desk.tell({"kind": "state"})
+
+
+def _packed(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
+    project.note(packed={**result, "revision": project.revision})
+    desk.tell({"kind": "state"})
+
+
+KEEP = {"analyse": _heard, "generate": _generated, "rewrite": _rewritten, "pack": _packed}
+"""By kind of job."""

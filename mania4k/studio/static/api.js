@@ -1,0 +1,87 @@
+// Talking with the server: one change at a time, in the order they were made, each for the revision it was made on.
+
+let revision = 0;
+let queue = Promise.resolve();
+const watchers = [];
+
+/** Called with the new view after every change. */
+export function onView(watcher) {
+  watchers.push(watcher);
+}
+
+export function say(words) {
+  const message = document.getElementById("message");
+  message.textContent = words;
+  message.hidden = !words;
+}
+
+function take(view) {
+  revision = view.revision;
+  for (const watcher of watchers) watcher(view);
+}
+
+async function answerOf(response) {
+  const answer = await response.json().catch(() => ({ error: `the studio answered ${response.status}` }));
+  if (!response.ok) throw new Error(answer.error || `the studio answered ${response.status}`);
+  return answer;
+}
+
+/** Ask for a change; resolves to whether it was made. Errors are shown. */
+export function send(name, values = {}) {
+  queue = queue.then(async () => {
+    try {
+      say("");
+      const body = JSON.stringify({ base: revision, ...values });
+      take(await answerOf(await fetch(`do/${name}`, { method: "POST", body })));
+      return true;
+    } catch (error) {
+      say(error.message);
+      if (name !== "close") refresh();
+      return false;
+    }
+  });
+  return queue;
+}
+
+/** Read something; null (and a word) where that fails. */
+export async function read(address) {
+  try {
+    return await answerOf(await fetch(address));
+  } catch (error) {
+    say(error.message);
+    return null;
+  }
+}
+
+/** Send a file that was dropped or chosen. */
+export async function drop(file) {
+  say(`${file.name} is read …`);
+  try {
+    const headers = { "X-File-Name": encodeURIComponent(file.name) };
+    const view = await answerOf(await fetch("drop", { method: "POST", body: file, headers }));
+    say("");
+    take(view);
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+export async function refresh() {
+  const view = await read("view");
+  if (view) take(view);
+}
+
+/** Hear of what other tabs and the jobs do. */
+export function listen(onJob) {
+  const events = new EventSource("events");
+  let waiting = false;
+  events.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    if (event.kind === "job") onJob(event.job);
+    if (event.kind !== "state" || waiting) return;
+    waiting = true; // several changes at once are read once
+    setTimeout(() => { waiting = false; refresh(); }, 30);
+  };
+  events.onerror = () => say("The studio does not answer. Is it still running? Nothing is lost.");
+  events.onopen = () => say("");
+}

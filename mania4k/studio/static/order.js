@@ -1,0 +1,102 @@
+// The step "Order": which difficulties shall be written, and the set's names and settings.
+
+import { send } from "./api.js";
+import { button } from "./jobs.js";
+
+const PATTERNS = ["", "stream", "jumpstream", "handstream", "jack", "chordjack", "tech", "ln"];
+const SPAN = /^\s*(\d+):(\d+(?:\.\d+)?)\s*-\s*(\d+):(\d+(?:\.\d+)?)\s*$/;
+
+let filledFor = null;
+let presets = {};
+
+function cell(name, attributes, choices) {
+  const input = choices ? make("select", { name }, ...choices.map((one) => make("option", { value: one, text: one || "any" }))) : make("input", { name, ...attributes });
+  input.setAttribute("aria-label", name);
+  return make("td", {}, input);
+}
+
+/** A row of the table: one difficulty. */
+function addRow({ stars = 3, holds = "", pattern = "", share = "" } = {}, patterns = PATTERNS) {
+  const row = make("tr", {},
+    cell("stars", { type: "number", min: 0.5, max: 10, step: 0.1, value: stars }),
+    cell("holds", { type: "number", min: 0, max: 90, step: 1, value: holds, placeholder: "usual" }),
+    cell("pattern", {}, patterns),
+    cell("share", { type: "number", min: 0, max: 100, step: 1, value: share }),
+    cell("style", {}, ["", "keyboard", "pad"]),
+    cell("effort", {}, ["fast", "normal", "best"]),
+    cell("seed", { type: "number", min: 0, step: 1, value: 0 }),
+    cell("name", { maxlength: 80, placeholder: "by its stars" }),
+    cell("hp", { type: "number", min: 0, max: 10, step: 0.1, placeholder: "usual" }),
+    cell("od", { type: "number", min: 0, max: 10, step: 0.1, placeholder: "usual" }));
+  row.querySelector("[name=pattern]").value = pattern;
+  row.append(make("td", {}, button("Remove", () => row.remove())));
+  element("orders").append(row);
+}
+
+/** The rows as the server takes them. */
+function ordersOf() {
+  return [...document.querySelectorAll("#orders tr")].map((row) => {
+    const text = (name) => row.querySelector(`[name=${name}]`).value;
+    const number = (name, scale = 1) => (text(name) === "" ? null : Number(text(name)) / scale);
+    const patterns = text("pattern") ? { [text("pattern")]: number("share", 100) ?? 0.3 } : {};
+    return {
+      stars: number("stars"), holds: number("holds", 100), patterns, style: text("style"), effort: text("effort"),
+      seed: number("seed") ?? 0, name: text("name"), hp: number("hp"), od: number("od"),
+    };
+  });
+}
+
+function usePreset(name) {
+  const { stars, holds, patterns } = presets[name];
+  element("orders").replaceChildren();
+  const [pattern, share] = Object.entries(patterns || {})[0] || ["", ""];
+  for (const one of stars) addRow({ stars: one, holds: holds === undefined ? "" : holds * 100, pattern, share: share === "" ? "" : share * 100 });
+}
+
+/** "1:05-1:20, 2:00-2:30" as spans in ms; null for what cannot be read. */
+export function spansOf(text) {
+  const parts = text.split(",").filter((part) => part.trim()).map((part) => SPAN.exec(part));
+  if (parts.includes(null)) return null;
+  return parts.map(([, a, b, c, d]) => [(Number(a) * 60 + Number(b)) * 1000, (Number(c) * 60 + Number(d)) * 1000]);
+}
+
+export function showOrder(studio) {
+  const { view } = studio;
+  presets = view.presets;
+  if (filledFor !== view.project) {
+    filledFor = view.project;
+    element("preset").replaceChildren(...Object.keys(presets).map((name) => make("option", { value: name, text: name })));
+    usePreset(Object.keys(presets)[0]);
+  }
+  const form = element("metadata"), names = view.state.metadata;
+  for (const input of form.querySelectorAll("input[name]")) {
+    if (document.activeElement === input) continue;
+    if (input.name === "kiai") input.value = (names.kiai || []).map((span) => span.map((ms) => clockText(ms, true)).join("-")).join(", ");
+    else input.value = names[input.name] ?? "";
+  }
+  const image = element("background-image");
+  image.hidden = !names.background;
+  if (names.background && image.dataset.name !== names.background) {
+    image.dataset.name = names.background;
+    image.src = `background?${encodeURIComponent(names.background)}`;
+  }
+}
+
+export function wireOrder(studio) {
+  element("preset").addEventListener("change", ({ target }) => usePreset(target.value));
+  element("order-more").addEventListener("click", () => addRow());
+  element("order-write").addEventListener("click", async () => {
+    if (await send("order", { orders: ordersOf() })) studio.show("watch");
+  });
+  element("metadata").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const fields = Object.fromEntries(new FormData(event.target));
+    delete fields[""];
+    if (fields.preview_ms === "") delete fields.preview_ms;
+    else fields.preview_ms = Number(fields.preview_ms);
+    const kiai = spansOf(fields.kiai);
+    if (fields.kiai === "") delete fields.kiai;
+    else fields.kiai = kiai ?? [["", ""]]; // refused with a word
+    send("metadata", { fields });
+  });
+}

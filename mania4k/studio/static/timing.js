@@ -1,0 +1,173 @@
+// The step "Timing": see and hear whether beats, bars and red lines are where they should be, and put them right.
+
+import { send } from "./api.js";
+import { button } from "./jobs.js";
+import { drawWave, eachBeat, peaksOf } from "./waveform.js";
+
+const NEAR_PX = 7; // a red line is taken hold of from so far away
+const TICK_AHEAD_MS = 250; // metronome clicks are ordered this far ahead
+const KEEP_TAPS_MS = 3000; // a longer pause begins the taps anew
+
+const state = { wave: null, waveOf: null, chosen: 0, dragging: null, taps: [], ticked: -Infinity, ticks: null };
+
+/** Red lines on the song's clock. */
+function songLines(studio) {
+  const lag = studio.app.lagMs;
+  const lines = (studio.view.state && studio.view.state.timing) || [];
+  return lines.map(([ms, ...rest], n) => [(state.dragging && state.dragging.index === n ? state.dragging.ms : ms) + lag, ...rest]);
+}
+
+function span(studio) {
+  const seconds = Number(element("wave-zoom").value), now = studio.app.clock.at();
+  return { fromMs: now - seconds * 400, untilMs: now + seconds * 600 };
+}
+
+export function showTiming(studio) {
+  if (!studio.view.project) return;
+  const { analysis, state: set } = studio.view;
+  const line = set.timing[state.chosen] || set.timing[0];
+  const running = studio.view.jobs.some((job) => job.kind === "analyse" && ["waiting", "running"].includes(job.status));
+  element("timing-words").textContent = running ? "The song is being heard …" : wordsOf(analysis, set.timing);
+  if (line) {
+    if (document.activeElement !== element("bpm")) element("bpm").value = (60000 / line[1]).toFixed(3);
+    if (document.activeElement !== element("metre")) element("metre").value = line[2];
+  }
+  const index = set.timing.indexOf(line);
+  element("line-words").textContent = line ? `chosen: line ${index + 1} of ${set.timing.length}, at ${Math.round(line[0])} ms` : "";
+  element("candidates").replaceChildren(...(analysis.candidates || []).map((one) => make("li", {},
+    button(`${one.bpm.toFixed(2)} BPM, ${Math.round(one.chance * 100)} %`, () => send("timing", { what: "set", lines: one.lines })))));
+  draw(studio);
+}
+
+function wordsOf(analysis, lines) {
+  if (analysis.confidence === undefined || !lines.length) return "";
+  const sure = Math.round(analysis.confidence * 100);
+  const doubt = analysis.doubt || (analysis.confidence < 0.3 ? "The beat was hard to find: listen with the metronome before you go on." : "");
+  return `${(60000 / lines[0][1]).toFixed(2)} BPM, heard with ${sure} % confidence. ${doubt}`;
+}
+
+function draw(studio) {
+  if (element("view-timing").hidden) return;
+  const { sound } = studio.app.clock;
+  if (sound && sound.buffer && state.waveOf !== sound) {
+    state.waveOf = sound;
+    state.wave = peaksOf(sound.buffer);
+  }
+  const nowMs = studio.app.clock.at();
+  drawWave(element("wave"), studio.app.theme, {
+    wave: state.wave, shiftMs: sound ? sound.shiftMs || 0 : 0, ...span(studio), nowMs, lines: songLines(studio), chosen: state.chosen, taps: state.taps,
+  });
+  setText("wave-time", clockText(nowMs, true));
+  setText("wave-play", studio.app.clock.playing ? "Pause" : "Play");
+}
+
+/** Every frame: draw, and order the metronome's clicks. */
+function follow(studio) {
+  requestAnimationFrame(() => follow(studio));
+  if (element("view-timing").hidden || !studio.view.project) return;
+  draw(studio);
+  const { clock } = studio.app, { sound } = clock;
+  if (!clock.playing || !element("metronome").checked || !sound || !sound.from || !sound.songMs) {
+    state.ticked = -Infinity;
+    return;
+  }
+  if (!state.ticks) state.ticks = [tick(sound.context.sampleRate), higher(sound.context.sampleRate)];
+  const now = sound.songMs(sound.context.currentTime), until = now + TICK_AHEAD_MS;
+  const from = Math.max(state.ticked, now);
+  eachBeat(songLines(studio), from, until, (ms, isBar) => {
+    const source = sound.context.createBufferSource();
+    source.buffer = state.ticks[isBar ? 1 : 0];
+    source.connect(sound.context.destination);
+    source.start(sound.from.at + (ms - sound.from.ms) / 1000 / sound.from.rate);
+  });
+  state.ticked = until;
+}
+
+function higher(sampleRate) {
+  const buffer = new AudioBuffer({ length: Math.round(0.03 * sampleRate), numberOfChannels: 1, sampleRate });
+  const samples = buffer.getChannelData(0);
+  for (let n = 0; n < samples.length; n++) samples[n] = 0.8 * Math.sin((2 * Math.PI * 2900 * n) / sampleRate) * Math.exp((-6 * n) / samples.length);
+  return buffer;
+}
+
+function tap(studio, wall) {
+  const ms = studio.app.clock.at(wall) - studio.app.lagMs;
+  if (state.taps.length && ms - state.taps[state.taps.length - 1] > KEEP_TAPS_MS) state.taps = [];
+  state.taps.push(ms);
+  element("tap-use").hidden = state.taps.length < 4;
+  element("tap-use").textContent = `Use the ${state.taps.length} taps`;
+}
+
+/** Seek, choose, drag or add red lines with the mouse. */
+function wireWave(studio) {
+  const canvas = element("wave");
+  const msAt = (event) => {
+    const { fromMs, untilMs } = state.held || span(studio);
+    return fromMs + (event.offsetX / canvas.clientWidth) * (untilMs - fromMs);
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.focus({ preventScroll: true });
+    const { fromMs, untilMs } = (state.held = span(studio));
+    const perPx = (untilMs - fromMs) / canvas.clientWidth;
+    const near = songLines(studio).findIndex(([ms]) => Math.abs(ms - msAt(event)) < NEAR_PX * perPx);
+    if (near < 0) return;
+    state.chosen = near;
+    state.dragging = { index: near, ms: studio.view.state.timing[near][0], moved: false };
+    canvas.setPointerCapture(event.pointerId);
+    showTiming(studio);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!state.dragging) return;
+    state.dragging.ms = msAt(event) - studio.app.lagMs;
+    state.dragging.moved = true;
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    const { dragging } = state;
+    state.dragging = null;
+    if (!dragging) studio.app.clock.seek(msAt(event));
+    else if (dragging.moved) send("timing", { what: "move", index: dragging.index, time_ms: Math.round(dragging.ms) });
+    state.held = null;
+  });
+  canvas.addEventListener("dblclick", (event) => send("timing", { what: "add", time_ms: Math.round(msAt(event) - studio.app.lagMs) }));
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const zoom = element("wave-zoom");
+    zoom.value = String(Number(zoom.value) * (event.deltaY > 0 ? 1.25 : 0.8));
+  }, { passive: false });
+}
+
+/** Arrows are the offset here, and T taps; before the player's own shortcuts. */
+function wireKeys(studio) {
+  addEventListener("keydown", (event) => {
+    if (element("view-timing").hidden || !studio.view.project || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input:not([type=checkbox]):not([type=range]), select")) return;
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step && !event.target.matches("input")) send("timing", { what: "offset", ms: step * (event.shiftKey ? 10 : 1) });
+    else if (event.key.toLowerCase() === "t") { if (!event.repeat) tap(studio, event.timeStamp); } else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, { capture: true });
+}
+
+export function wireTiming(studio) {
+  wireWave(studio);
+  wireKeys(studio);
+  element("wave-play").addEventListener("click", () => studio.app.toggle());
+  element("bpm").addEventListener("change", ({ target }) => send("timing", { what: "bpm", index: state.chosen, bpm: Number(target.value) }));
+  element("metre").addEventListener("change", ({ target }) => send("timing", { what: "metre", metre: Number(target.value) }));
+  for (const node of document.querySelectorAll("[data-timing]")) {
+    const { timing, ...values } = node.dataset;
+    const numbers = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]));
+    node.addEventListener("click", () => send("timing", { what: timing, ...numbers }));
+  }
+  element("tap").addEventListener("click", (event) => tap(studio, event.timeStamp));
+  element("tap-use").addEventListener("click", async () => {
+    const times = state.taps;
+    state.taps = [];
+    element("tap-use").hidden = true;
+    await send("timing", { what: "tap", times_ms: times });
+  });
+  element("line-add").addEventListener("click", () => send("timing", { what: "add", time_ms: Math.round(studio.app.nowMs) }));
+  element("line-remove").addEventListener("click", () => send("timing", { what: "remove", index: state.chosen }));
+  requestAnimationFrame(() => follow(studio));
+}

@@ -1,0 +1,1 @@
+"""The work beside the server: processes, their tasks, and what becomes of the results."""
