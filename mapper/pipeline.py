@@ -22,8 +22,9 @@ from chart.model import Chart
 from eye.page import PageConfig
 from mapper.network.interface import Network
 from mapper.network.load import OpenedNetwork, open_network
+from mapper.output.cover import cover_of
 from mapper.output.explain import reasons_of
-from mapper.output.metadata import finish, kiai_spans, preview_point_ms
+from mapper.output.metadata import finish, kiai_spans, named_stars, preview_point_ms
 from mapper.output.package import add_to_osz, playable_audio
 from mapper.output.page import write_set_page
 from mapper.output.report import SetReport, report_difficulty
@@ -147,6 +148,12 @@ class _Audio:
         """Where it is; raises what encoding it raised."""
         return self.ready.result()
 
+    def background(self, config: GenerateConfig) -> Path | None:
+        """The picture requested, else the cover in the song's tags."""
+        if config.background is not None or not config.cover:
+            return config.background
+        return cover_of(self.source.audio_path, Path(self.folder.name))
+
 
 def _charts(
     config: GenerateConfig, source: GenerationInput, model: Network, deadline_s: float, report: Callable[[float], None]
@@ -158,15 +165,19 @@ def _charts(
         written = regenerate(model, source, config, aim, report)
         return [one.chart for one in written], written
     written = write_charts(model, source.song, config.asked_stars, aim, report)
-    return _finished(source, written), written
+    return _finished(config, source, written), written
 
 
-def _finished(source: GenerationInput, written: Sequence[SearchResult]) -> list[Chart]:
+def _finished(config: GenerateConfig, source: GenerationInput, written: Sequence[SearchResult]) -> list[Chart]:
     """The charts with names, settings, preview point, breaks and kiai."""
     song, downbeats = source.song, source.song.downbeats_ms
-    ratings, charts = [one.stars for one in written], [one.chart for one in written]
-    preview_ms = preview_point_ms(song.features, downbeats, song.lag_ms)
-    finished = finish(charts, ratings, source.metadata, preview_ms, kiai_spans(song.features, downbeats, song.lag_ms))
+    charts = [one.chart for one in written]
+    ratings = [named_stars(one.wish.stars, one.stars) for one in written]
+    kiai_ms = kiai_spans(song.features, downbeats, song.lag_ms) if config.kiai else []
+    preview_ms = preview_point_ms(song.features, downbeats, song.lag_ms, kiai_ms)
+    if config.preview is not None:
+        preview_ms = round(config.preview * 1000 - song.lag_ms)
+    finished = finish(charts, ratings, source.metadata, preview_ms, kiai_ms, config.hp, config.od)
     if not source.map_charts:
         return finished
     taken = {chart.metadata.version for chart in source.map_charts}
@@ -196,4 +207,4 @@ def _pack(config: GenerateConfig, source: GenerationInput, charts: Sequence[Char
         add_to_osz(source.map_path, charts, config.section, out)
         return
     others = tuple(chart for chart in source.map_charts if len(chart)) if config.section is None else ()
-    write_osz([*others, *charts], audio.path, out)
+    write_osz([*others, *charts], audio.path, out, audio.background(config))

@@ -14,7 +14,7 @@ from mapper.output.metadata import (
     preview_point_ms,
     with_kiai,
 )
-from mapper.request.song import metadata_of
+from mapper.request.names import metadata_of
 from mapper.tokens.log_mel import MS_PER_FRAME
 from reward.rules.check import check
 from reward.rules.criteria import Level

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.model import Chart, Metadata, TimingPoint
+from chart.model import Chart, Difficulty, Metadata, TimingPoint
 from mapper.request.levels import SETTINGS, names_of
 from mapper.tokens.log_mel import MS_PER_FRAME
-from reward.rules.criteria import level_of
+from reward.rules.criteria import Level, level_of
 
 BREAK_MS = 5_000.0
 """Rests at least this long become breaks."""
@@ -25,6 +25,8 @@ KIAI_RISE = 0.5
 """A phrase is kiai when its loudness is this share of the way from the song's median phrase to its loudest."""
 MAX_KIAI_SHARE = 0.4
 """Of the song; more is no highlight. (Two thirds of the osu!mania charts of the `train` songs have kiai.)"""
+NAMED_AS_REQUESTED = 0.2
+"""Stars that a chart may miss its request by and still be named by it."""
 KIAI = 1  # osu! effect bit
 SPEEDS = (0.1, 10.0)
 """Scroll speeds that osu!'s editor offers."""
@@ -36,19 +38,34 @@ def finish(
     metadata: Metadata,
     preview_ms: int,
     kiai_ms: Sequence[tuple[float, float]] = (),
+    hp: float | None = None,
+    od: float | None = None,
 ) -> list[Chart]:
-    """Charts of one set, easiest first, with names, settings, preview point, breaks and kiai of their level."""
+    """Charts of one set, easiest first, with names, settings, preview point, breaks and kiai of their level.
+
+    `stars` give the levels: those requested (`named_stars`), so that a name does not change with a hundredth of a star.
+    """
     return [
         replace(
             chart,
             metadata=replace(metadata, version=name),
-            difficulty=SETTINGS[level_of(value)],
+            difficulty=_settings(level_of(value), hp, od),
             preview_ms=preview_ms,
             breaks=breaks_of(chart),
             timing_points=with_kiai(chart.timing_points, kiai_ms, chart.last_ms),
         )
         for chart, value, name in zip(charts, stars, names_of(stars), strict=True)
     ]
+
+
+def named_stars(requested: float, stars: float) -> float:
+    """The stars that name a chart: those requested where it nearly has them, else its own."""
+    return requested if abs(stars - requested) <= NAMED_AS_REQUESTED else stars
+
+
+def _settings(level: Level, hp: float | None, od: float | None) -> Difficulty:
+    usual = SETTINGS[level]
+    return Difficulty(hp=usual.hp if hp is None else hp, od=usual.od if od is None else od)
 
 
 def with_kiai(
@@ -117,10 +134,21 @@ def breaks_of(chart: Chart) -> tuple[tuple[float, float], ...]:
     )
 
 
-def preview_point_ms(features: NDArray[np.uint8], downbeats_ms: NDArray[np.float64], lag_ms: float) -> int:
-    """Whole ms of the last downbeat before the song's loudest `PREVIEW_S` seconds. Times as the downbeats'."""
+def preview_point_ms(
+    features: NDArray[np.uint8],
+    downbeats_ms: NDArray[np.float64],
+    lag_ms: float,
+    kiai_ms: Sequence[tuple[float, float]] = (),
+) -> int:
+    """Whole ms of the start of the kiai nearest to the song's loudest `PREVIEW_S` seconds; of the downbeat before them without kiai.
+
+    Times as the downbeats'.
+    """
     window = min(int(PREVIEW_S * 1000 / MS_PER_FRAME), features.shape[0])
     loudness = np.concatenate(([0.0], np.cumsum(features.mean(axis=1, dtype=np.float64))))
     start_ms = float(np.argmax(loudness[window:] - loudness[:-window])) * MS_PER_FRAME - lag_ms
+    if kiai_ms:
+        starts = np.array([start for start, _ in kiai_ms])
+        return max(round(float(starts[np.argmin(np.abs(starts - start_ms))])), 0)
     before = downbeats_ms[(downbeats_ms <= start_ms + 1) & (downbeats_ms >= 0)]
     return max(round(float(before[-1])) if before.size else round(start_ms), 0)

@@ -22,6 +22,7 @@ MAX_HOLDS = 0.9
 MIN_TOLERANCE = 0.01
 MAX_CANDIDATES = 32
 MAX_GUIDANCE = 3.0
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 STYLES = ("keyboard", "pad")
 
 
@@ -59,6 +60,14 @@ class GenerateConfig:
     tempo: str = ""  # "double" or "half" of what is found
     title: str = ""  # empty: the song's tag, else its file name
     artist: str = ""  # empty: the song's tag, else "Unknown Artist"
+    title_romanised: str = ""  # empty: made from the title
+    artist_romanised: str = ""  # empty: made from the artist
+    hp: float | None = None  # None: that of the difficulty's level
+    od: float | None = None
+    preview: float | None = None  # seconds of the song; None: where its highlight starts
+    kiai: bool = True
+    background: Path | None = None  # picture; None: the song's cover
+    cover: bool = True
     creator: str = ""  # empty: that of `from_map`, else "mania4k"
     audio_start: float = 0.0  # seconds before which no note falls
     tolerance: float = 0.05  # stars
@@ -88,8 +97,20 @@ class GenerateConfig:
             raise ConfigError(f"--candidates {self.candidates}: must be 1 to {MAX_CANDIDATES}")
         if self.time_budget is not None and not self.time_budget > 0:
             raise ConfigError(f"--time-budget {self.time_budget:g}: must be more than 0 seconds")
+        self._check_settings()
         if self.out is not None and self.out.suffix.lower() != ".osz":
             raise ConfigError(f"--out {self.out}: the name must end in .osz")
+
+    def _check_settings(self) -> None:
+        for name, value in (("hp", self.hp), ("od", self.od)):
+            if value is not None and not 0 <= value <= 10:
+                raise ConfigError(f"--{name} {value:g}: must be 0 to 10")
+        if self.preview is not None and not (math.isfinite(self.preview) and self.preview >= 0):
+            raise ConfigError(f"--preview {self.preview:g}: must be 0 or more seconds")
+        if self.background is not None and self.background.suffix.lower() not in PICTURE_SUFFIXES:
+            raise ConfigError(f"--background {self.background}: must be one of {' '.join(PICTURE_SUFFIXES)}")
+        if self.background is not None and not self.background.is_file():
+            raise ConfigError(f"--background {self.background}: no such file; check the name")
 
     def _check_stars(self) -> None:
         if self.stars and self.names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from ear.audio.decode import Audio, load_audio, read_tags
 from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.given_timing import GivenTiming, doubt_of
 from ear.song_timing import time_song
+from mapper.request.names import metadata_of, title_and_artist
 from mapper.request.options import GenerateConfig
 from mapper.request.timing_file import read_timing
 from mapper.sampling.song_analysis import SongAnalysis
@@ -69,11 +69,13 @@ def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None
         timing = GivenTiming(config.bpm, offset_ms, config.tempo).apply(time_song(audio).timing, audio)
         points = tuple(replace(point, time_ms=to_osu_clock(point.time_ms)) for point in timing.points)
         confidence, doubt = timing.confidence, doubt_of(timing)
-    tags = read_tags(path)
+    title, artist = title_and_artist(read_tags(path), path)
     names = metadata_of(
-        config.title or tags.title or path.stem,
-        config.artist or tags.artist or "Unknown Artist",
+        config.title or title,
+        config.artist or artist,
         config.creator or "mania4k",
+        config.title_romanised,
+        config.artist_romanised,
     )
     report(0.7)
     song = SongAnalysis.of(audio, points, -OSU_CLOCK_MS, config.audio_start * 1000, confidence)
@@ -93,6 +95,8 @@ def _of_map(
         config.title or first.metadata.title_unicode or first.metadata.title,
         config.artist or first.metadata.artist_unicode or first.metadata.artist,
         config.creator or first.metadata.creator,
+        config.title_romanised or ("" if config.title else first.metadata.title),
+        config.artist_romanised or ("" if config.artist else first.metadata.artist),
     )
     tags = dict.fromkeys((*first.metadata.tags, *MACHINE_MADE_TAGS))  # in order, each once
     names = replace(names, source=first.metadata.source, tags=tuple(tags))
@@ -109,20 +113,3 @@ def _load(path: Path, config: GenerateConfig, report: Callable[[float], None]) -
         )
     report(0.3)
     return audio
-
-
-def metadata_of(title: str, artist: str, creator: str) -> Metadata:
-    """Names of a generated set; the romanised forms lose their accents, other scripts stay as they are."""
-    return Metadata(
-        title=_romanised(title),
-        title_unicode=title,
-        artist=_romanised(artist),
-        artist_unicode=artist,
-        creator=creator,
-        tags=MACHINE_MADE_TAGS,
-    )
-
-
-def _romanised(text: str) -> str:
-    plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-    return plain if plain.isascii() else text
