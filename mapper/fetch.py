@@ -7,6 +7,7 @@ and set OSU_CLIENT_ID and OSU_CLIENT_SECRET.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import time
@@ -30,6 +31,9 @@ MANIA = 3
 """The game mode's number."""
 WAIT_S = 30.0
 """Patience with one answer."""
+WHOLE_ANSWER_S = 60.0
+"""Patience with one answer that keeps on coming, byte by byte."""
+BLOCK_BYTES = 1 << 16
 PAUSE_S = 1.0
 """Between requests: the API's terms allow about one a second."""
 MAX_ANSWER_BYTES = 20_000_000
@@ -105,15 +109,16 @@ class Api:
         data = urllib.parse.urlencode(form).encode() if form is not None else None
         try:
             with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=WAIT_S) as answer:
-                body = answer.read(MAX_ANSWER_BYTES + 1)
+                body = _read(answer)
         except urllib.error.HTTPError as error:
             if error.code in (401, 403):
                 raise ConfigError(
                     f"{self.url}: the API refused the login ({error.code}); check OSU_CLIENT_ID and OSU_CLIENT_SECRET"
                 ) from error
             raise ConfigError(f"{self.url}: the API answered {error.code} {error.reason}; try again later") from error
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{self.url}: cannot reach the API ({error}); is there a network?") from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise ConfigError(f"{self.url}: cannot reach the API ({reason}); is there a network?") from error
         try:
             if len(body) > MAX_ANSWER_BYTES:
                 raise ValueError("too long")
@@ -123,6 +128,23 @@ class Api:
             return parsed
         except ValueError as error:
             raise ConfigError(f"{self.url}: the API's answer cannot be read ({error}); is this osu!'s API?") from error
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """The whole body, within `WHOLE_ANSWER_S`. Raises OSError where it ends early or takes longer."""
+    deadline_s = time.monotonic() + WHOLE_ANSWER_S
+    announced = answer.headers.get("Content-Length", "")
+    blocks: list[bytes] = []
+    while block := answer.read1(BLOCK_BYTES):
+        blocks.append(block)
+        if sum(map(len, blocks)) > MAX_ANSWER_BYTES:
+            break
+        if time.monotonic() > deadline_s:
+            raise OSError(f"the answer took longer than {WHOLE_ANSWER_S:.0f} s")
+    body = b"".join(blocks)
+    if announced.isdecimal() and len(body) < min(int(announced), MAX_ANSWER_BYTES):
+        raise OSError(f"the answer ended after {len(body)} of {announced} bytes")
+    return body
 
 
 def _found(one: dict[str, Any], url: str) -> Found:

@@ -2,6 +2,7 @@
 
     Mania4KError
     ├── ChartFileError      a chart or archive that cannot be read, or a chart that is not valid 4K
+    │   └── OtherGameError  a sound chart of another mode or number of keys
     ├── AudioFileError      audio that cannot be decoded or used
     ├── CheckpointError     weights that are missing, damaged or of another version
     ├── ConfigError         options that contradict one another or are out of range
@@ -18,6 +19,10 @@ class Mania4KError(Exception):
 
 class ChartFileError(Mania4KError):
     """A chart or chart archive cannot be read, or is not a valid osu!mania 4K chart."""
+
+
+class OtherGameError(ChartFileError):
+    """A chart is for another mode or number of keys than osu!mania 4K."""
 
 
 class AudioFileError(Mania4KError):

@@ -1,6 +1,7 @@
 """Listing maps by the API, against a server of our own on loopback that speaks as osu!'s does."""
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
@@ -118,3 +119,71 @@ def test_no_network_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("OSU_CLIENT_ID", "1")
     monkeypatch.setenv("OSU_CLIENT_SECRET", "2")
     refused(run("-o", tmp_path / "maps.json", "--api", "http://127.0.0.1:9"), "cannot reach the API")
+
+
+class BrokenServer:
+    """Answers every request with these bytes and closes the connection."""
+
+    def __init__(self, answer: bytes, pause_s: float = 0.0) -> None:
+        import socket
+
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        self.answer, self.pause_s = answer, pause_s
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listening.close()
+
+    def _serve(self):
+        import time
+
+        connection, _ = self.listening.accept()
+        with connection:
+            connection.recv(1 << 16)
+            for at in range(0, len(self.answer), 200):
+                try:
+                    connection.sendall(self.answer[at : at + 200])
+                except OSError:
+                    return
+                time.sleep(self.pause_s)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"
+BROKEN = {
+    "a body that ends early": (HEAD + b'{"access_token": "x"}', "ended after|IncompleteRead"),
+    "no HTTP": (b"hello there\r\n\r\n", "cannot reach the API"),
+    "an endless header": (b"HTTP/1.1 200 OK\r\n" + b"x" * 100_000, "cannot reach the API"),
+    "too many headers": (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200, "cannot reach the API"),
+    "nothing": (b"", "cannot reach the API"),
+    "a bad chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "cannot reach the API"),
+    "no JSON": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\xff\xfe{[x", "answer cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_answers_are_one_line(case, monkeypatch, tmp_path):
+    answer, said = BROKEN[case]
+    with BrokenServer(answer) as server:
+        result = run_against(server.address, monkeypatch, tmp_path)
+    assert result.exit_code == 1
+    assert re.search(said, result.output), result.output
+    assert result.output.count("\n") == 1
+    assert not (tmp_path / "maps.json").exists()
+
+
+def test_an_answer_has_to_end_in_time(monkeypatch, tmp_path):
+    monkeypatch.setattr("mapper.fetch.WHOLE_ANSWER_S", 0.3)
+    with BrokenServer(HEAD + b" " * 5000, pause_s=0.1) as server:
+        result = run_against(server.address, monkeypatch, tmp_path)
+    assert "took longer than" in result.output
+
+
+def run_against(address, monkeypatch, tmp_path):
+    monkeypatch.setenv("OSU_CLIENT_ID", "1")
+    monkeypatch.setenv("OSU_CLIENT_SECRET", "right")
+    return CliRunner().invoke(main, ["-o", str(tmp_path / "maps.json"), "--api", address])

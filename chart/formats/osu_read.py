@@ -19,6 +19,7 @@ from chart.formats.parsing import (
     decode_as_the_game,
     failure,
     finite,
+    other_game,
     read_bytes,
     shown,
     whole,
@@ -89,7 +90,7 @@ def _require_mania_4k(sections: Sections) -> None:
     number = sections.integer("General", "Mode", 0)
     if number != MANIA:
         what = f"this is a chart for {MODES.get(number, f'mode {number}')}, not osu!mania"
-        raise failure(
+        raise other_game(
             sections.where, mode.number if mode else None, what, "only osu!mania 4K charts (Mode: 3) are read"
         )
     size = sections.value("Difficulty", "CircleSize")
@@ -100,7 +101,7 @@ def _require_mania_4k(sections: Sections) -> None:
     keys = finite(size.text, "CircleSize", sections.where, size.number)
     if round(keys) != KEYS:
         what = f"this is a chart for {keys:g} keys, not {KEYS}"
-        raise failure(sections.where, size.number, what, "only osu!mania 4K charts are read")
+        raise other_game(sections.where, size.number, what, "only osu!mania 4K charts are read")
 
 
 def _metadata(sections: Sections) -> Metadata:

@@ -21,7 +21,7 @@ from chart.formats.parsing import MAX_TEXT_BYTES, decode_as_the_game, shown
 from chart.formats.safe_zip import open_archive, read_member
 from chart.model import Chart, Metadata
 from runtime.atomic_write import replacing
-from runtime.errors import AudioFileError, ChartFileError, OutputError
+from runtime.errors import AudioFileError, ChartFileError, OtherGameError, OutputError
 
 MAX_CHARTS = 300
 """Most charts read from one set; the largest ranked sets have some 60."""
@@ -49,6 +49,7 @@ class SkippedChart:
 
     name: str
     reason: str
+    is_other_game: bool = False  # a sound chart of another mode or number of keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def read_osz(path: Path) -> Beatmapset:
                 text = decode_as_the_game(read_member(path, archive, member, MAX_TEXT_BYTES))
                 charts.append(parse_osu(text, where))
             except ChartFileError as error:
-                skipped.append(SkippedChart(name, str(error)))
+                skipped.append(SkippedChart(name, str(error), isinstance(error, OtherGameError)))
                 with suppress(ChartFileError):
                     timings.append(parse_timing(text, where))
     return Beatmapset(path, tuple(charts), tuple(skipped), tuple(timings))

@@ -7,7 +7,7 @@ import math
 import re
 from pathlib import Path
 
-from runtime.errors import ChartFileError
+from runtime.errors import ChartFileError, OtherGameError
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,11 @@ def failure(where: str, line: int | None, what: str, hint: str = "") -> ChartFil
     """The error `where:line: what (hint)`; `line` counts from 1."""
     place = where if line is None else f"{where}:{line}"
     return ChartFileError(f"{place}: {what}" + (f" ({hint})" if hint else ""))
+
+
+def other_game(where: str, line: int | None, what: str, hint: str) -> OtherGameError:
+    """As `failure`, for a sound chart of another mode or number of keys."""
+    return OtherGameError(str(failure(where, line, what, hint)))
 
 
 def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
