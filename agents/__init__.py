@@ -10,7 +10,9 @@ from agents.difficulty_curve import AccuracyCurve, SectionSkill, accuracy_curve,
 from agents.judgement.accuracy import accuracy_320, accuracy_lazer, accuracy_scorev2, accuracy_stable, letter
 from agents.judgement.judge import Judged, Presses, hit_windows, judge, presses_of
 from agents.judgement.mods import Mods, mods_of
-from agents.motor.population import Player, Population, around, everyone, population_of, ranked, skill_for
+from agents.motor.population import Player, Population, around, everyone, population_of, skill_for
+from agents.ranking import ranked
+from agents.rating import Rating, rate
 from agents.simulate import Plays, play
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Plays",
     "Population",
     "Presses",
+    "Rating",
     "SectionSkill",
     "accuracy_320",
     "accuracy_curve",
@@ -37,6 +40,7 @@ __all__ = [
     "population_of",
     "presses_of",
     "ranked",
+    "rate",
     "required_skill",
     "section_skill",
     "skill_for",

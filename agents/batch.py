@@ -73,11 +73,13 @@ def _play_file(job: tuple[Path, PlayOptions]) -> FileResult:
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:
     """A line a chart; names stand last, so that wide letters move no column."""
-    lines = [f"{'level':>6}{'accuracy':>10}{'10th':>9}{'90th':>9}{'pass':>6}{'misses':>8}{'UR':>6}{'notes':>8}  map"]
+    lines = [
+        f"{'stars':>6}{'level':>7}{'accuracy':>10}{'10th':>9}{'90th':>9}{'pass':>6}{'misses':>8}{'UR':>6}{'notes':>8}  map"
+    ]
     for row in rows:
         accuracy = f"{row['accuracy_mean']:>10.2%}{row['accuracy_p10']:>9.2%}{row['accuracy_p90']:>9.2%}"
         lines.append(
-            f"{row['required_skill']:>6.2f}{accuracy}{row['pass_rate']:>6.0%}{row['misses_mean']:>8.1f}"
+            f"{row['stars']:>6.2f}{row['required_skill']:>7.2f}{accuracy}{row['pass_rate']:>6.0%}{row['misses_mean']:>8.1f}"
             f"{row['unstable_rate']:>6.0f}{row['notes']:>8,}  {row['title']}"
         )
     return "\n".join(lines)

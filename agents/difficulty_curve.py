@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.judgement.mods import Mods
-from agents.motor.population import MAX_LEVEL, MIN_LEVEL, Population
+from agents.motor.population import BEST_SCROLL_MS, MAX_LEVEL, MIN_LEVEL, SKILL_NAMES, Population
 from agents.simulate import Plays, play
 from chart.model import Chart
 from runtime.errors import ConfigError
@@ -53,8 +53,8 @@ def accuracy_curve(
     chart: Chart, mods: Mods | int | str = "", *, rules: str = "stable", seed: int = 0, threads: int = 1
 ) -> AccuracyCurve:
     """Expected accuracy of all-round players at every level."""
-    levels, plays = _play_grid(chart, mods, rules, seed, threads)
-    return AccuracyCurve(levels, rising(plays.accuracy.reshape(levels.size, PLAYS).mean(axis=1)))
+    levels, plays = play_grid(chart, mods, rules, seed, threads)
+    return curve_of(levels, plays.accuracy.reshape(levels.size, PLAYS))
 
 
 def required_skill(
@@ -88,7 +88,7 @@ def section_skill(
     """
     _check(accuracy)
     bounds = _bounds(chart, section_ms, bounds_ms)
-    levels, plays = _play_grid(chart, mods, rules, seed, threads)
+    levels, plays = play_grid(chart, mods, rules, seed, threads)
     at = np.searchsorted(chart.time_ms, bounds)
     notes = np.diff(at)
     level = np.full(notes.size, MIN_LEVEL)
@@ -103,14 +103,21 @@ def section_skill(
     return SectionSkill(bounds[:-1], bounds[1:], notes, level)
 
 
-def _play_grid(
-    chart: Chart, mods: Mods | int | str, rules: str, seed: int, threads: int
+def play_grid(
+    chart: Chart, mods: Mods | int | str, rules: str, seed: int, threads: int, ample: Sequence[str] = ()
 ) -> tuple[NDArray[np.float64], Plays]:
+    """(levels of the grid, `PLAYS` plays at each): all-round players, but for the skills in `ample`, which are the highest."""
     levels = np.arange(MIN_LEVEL, MAX_LEVEL + STEP / 2, STEP)
     skills = np.zeros((levels.size * PLAYS, 9))
     skills[:, :6] = np.repeat(levels, PLAYS)[:, None]
-    skills[:, 6], skills[:, 8] = 1.0, 520.0
+    skills[:, [SKILL_NAMES.index(name) for name in ample]] = MAX_LEVEL
+    skills[:, 6], skills[:, 8] = 1.0, BEST_SCROLL_MS
     return levels, play(chart, Population(skills), seed, mods, rules=rules, threads=threads)
+
+
+def curve_of(levels: NDArray[np.float64], accuracy: NDArray[np.float64]) -> AccuracyCurve:
+    """The curve through the accuracies [level, play] of the grid's plays."""
+    return AccuracyCurve(levels, rising(accuracy.mean(axis=1)))
 
 
 def rising(accuracy: NDArray) -> NDArray:

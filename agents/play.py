@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agents.playtest import PlayOptions
 
 POPULATIONS = ("ranked", "all")
+RULES = ("stable", "scorev2", "lazer")
 
 
 def run(
@@ -38,11 +39,13 @@ def run(
     test = playtest(chart, path.stem, options, keep_presses=replay is not None)
     out, plays = test.as_dict(str(path)), test.plays
     if replay is not None:
+        from agents.judgement.mods import SCOREV2
         from agents.replays import replay_of
         from chart.formats.osr import write_replay
 
+        bits = test.mods.bits | (SCOREV2 if options.rules == "scorev2" else 0)
         middle = int(np.argsort(plays.accuracy, kind="stable")[plays.accuracy.size // 2])
-        write_replay(replay_of(plays, middle, hashlib.md5(data).hexdigest(), test.mods.bits), replay)
+        write_replay(replay_of(plays, middle, hashlib.md5(data).hexdigest(), bits), replay)
         out |= {"replay": str(replay), "replay_accuracy": float(plays.accuracy[middle])}
     if plots is not None:
         from agents.plots import draw_plots
@@ -75,7 +78,8 @@ def run_collection(paths: tuple[Path, ...], options: PlayOptions, workers: Worke
 @click.option("--population", type=click.Choice(POPULATIONS), help="ranked: as hand in scores (default); all: anybody.")
 @click.option("--plays", default=200, show_default=True, help="Number of plays, one player each.")
 @click.option("--mods", default="", help="Modifiers such as DT or HRMR.")
-@click.option("--rules", type=click.Choice(["stable", "lazer"]), default="stable", show_default=True)
+@click.option("--rules", type=click.Choice(RULES), default="stable", show_default=True,
+              help="How plays are judged: ScoreV1, ScoreV2 (both stable), or lazer.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same plays.")
 @click.option(
     "--threads", default=0, show_default=True, help="Processor cores to use for a map, 0 for all (several maps: one)."

@@ -8,7 +8,9 @@ import numpy as np
 
 from agents.difficulty_curve import AccuracyCurve, accuracy_curve
 from agents.judgement.mods import Mods, mods_of
-from agents.motor.population import Population, around, everyone, ranked
+from agents.motor.population import Population, around, everyone
+from agents.ranking import ranked
+from agents.rating import rate
 from agents.simulate import Plays
 from agents.simulate import play as simulate
 from agents.summary import Summary, summarise
@@ -17,8 +19,6 @@ from chart.model import Chart
 from runtime.errors import ConfigError
 
 MAX_PLAYS = 10_000
-RANKED_ACCURACY = 0.96
-"""Accuracy of the level that a chart asks of its ranked players."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ def playtest(chart: Chart, name: str, options: PlayOptions, keep_presses: bool =
     )
     names = " – ".join(shown(part) for part in (chart.metadata.artist, chart.metadata.title) if part) or name
     title = f"{names} [{shown(chart.metadata.version)}]" + (f" +{options.mods}" if options.mods else "")
-    return Playtest(options, title, who, mods, curve, plays, summarise(chart, plays, curve, mods))
+    ratings = rate(chart, mods, rules=options.rules, seed=options.seed, threads=options.threads)
+    summary = summarise(chart, plays, curve, mods, options.rules, ratings)
+    return Playtest(options, title, who, mods, curve, plays, summary)
 
 
 def _players(options: PlayOptions, curve: AccuracyCurve) -> tuple[Population, str]:
@@ -85,5 +87,4 @@ def _players(options: PlayOptions, curve: AccuracyCurve) -> tuple[Population, st
         return around(options.skill, options.plays, rng), f"players of level {options.skill:g}"
     if options.population == "all":
         return everyone(options.plays, rng), "players of all levels"
-    required = curve.level_for(RANKED_ACCURACY)
-    return ranked(required, options.plays, rng), "ranked players, who choose charts near their skill"
+    return ranked(curve, options.plays, rng), "ranked players, who choose charts near their skill"

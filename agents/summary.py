@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.difficulty_curve import WEIGHTS, AccuracyCurve
+from agents.judgement.accuracy import LETTER_NAMES, SHOWN, letter
 from agents.judgement.judge import MISS
 from agents.judgement.mods import Mods
+from agents.rating import Rating
 from agents.simulate import Plays
 from chart.analysis.patterns import find_patterns
+from chart.analysis.star_rating import stars
 from chart.model import KEYS, Chart
 
 SECTION_MS = 5000.0
@@ -43,16 +46,20 @@ class HandShare:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A playtest in numbers; accuracies have MAX = 320 weights."""
+    """A playtest in numbers; accuracies but `shown_accuracy` have MAX = 320 weights."""
 
     notes: int
     plays: int
+    stars: float  # official, at the modifiers' rate
     required_skill: float
+    ratings: dict[str, Rating]  # overall and by skill, see agents.rating
     skill_mean: float
     accuracy_mean: float
     accuracy_p10: float
     accuracy_p50: float
     accuracy_p90: float
+    shown_accuracy: float  # mean of what the client shows under these rules
+    letters: dict[str, float]  # fraction of plays by letter grade, best first
     pass_rate: float
     misses_mean: float
     unstable_rate: float
@@ -68,25 +75,33 @@ class Summary:
         return asdict(self)
 
 
-def summarise(chart: Chart, plays: Plays, curve: AccuracyCurve, mods: Mods) -> Summary:
-    """The playtest's numbers; `curve` is the chart's accuracy by level under the same modifiers."""
+def summarise(
+    chart: Chart, plays: Plays, curve: AccuracyCurve, mods: Mods, rules: str, ratings: dict[str, Rating]
+) -> Summary:
+    """The playtest's numbers; `curve` and `ratings` are the chart's under the same modifiers and rules."""
     lost = lost_accuracy(plays)
     missed = plays.grade == MISS
     accuracy = plays.accuracy
     mean = float(accuracy.mean()) if accuracy.size else 1.0
     p10, p50, p90 = np.percentile(accuracy, [10, 50, 90]).tolist() if accuracy.size else (1.0, 1.0, 1.0)
+    shown = np.asarray(SHOWN[rules](plays.counts))
+    letters = [letter(float(value)) for value in shown]
     column = KEYS - 1 - chart.column if mods.mirror else chart.column
     failed = plays.fail_ms[~np.isnan(plays.fail_ms)]
     shown_levels = (curve.level >= 1) & (curve.level <= 10) & (curve.level % 1 == 0)
     return Summary(
         notes=len(chart),
         plays=len(plays.population),
+        stars=round(stars(chart, mods.rate), 2),
         required_skill=round(curve.level_for(0.96), 2),
+        ratings=ratings,
         skill_mean=round(float(plays.population.level.mean()), 2) if len(plays.population) else 0.0,
         accuracy_mean=mean,
         accuracy_p10=p10,
         accuracy_p50=p50,
         accuracy_p90=p90,
+        shown_accuracy=float(shown.mean()) if shown.size else 1.0,
+        letters={name: letters.count(name) / len(letters) for name in LETTER_NAMES if name in letters},
         pass_rate=float(plays.passed.mean()) if accuracy.size else 1.0,
         misses_mean=float(plays.misses.mean()) if accuracy.size else 0.0,
         unstable_rate=float(plays.unstable_rate.mean()) if accuracy.size else 0.0,
@@ -157,10 +172,14 @@ def as_text(summary: Summary, title: str, who: str) -> str:
     s = summary
     lines = [
         title,
-        f"{s.notes:,} notes; level {s.required_skill:.2f} plays it at 96 %; {s.plays} plays by {who}",
+        f"{s.notes:,} notes, {s.stars:.2f} stars; {s.plays} plays by {who}",
+        "level for 96 %  "
+        + "  ".join(f"{name} {rating.level:.2f} ± {rating.sd:.2f}" for name, rating in s.ratings.items()),
         f"accuracy {s.accuracy_mean:.2%} (10th {s.accuracy_p10:.2%}, median {s.accuracy_p50:.2%}, "
         f"90th {s.accuracy_p90:.2%}), unstable rate {s.unstable_rate:.0f}, {s.misses_mean:.1f} misses, "
         f"{s.pass_rate:.0%} pass" + (f", the others fail about {s.fail_at}" if s.fail_at else ""),
+        f"osu! shows {s.shown_accuracy:.2%}: "
+        + ", ".join(f"{name} for {share:.0%}" for name, share in s.letters.items()),
         "",
         "skill     " + "".join(f"{level:>7}" for level in s.accuracy_by_skill),
         "accuracy  " + "".join(f"{value:>7.1%}" for value in s.accuracy_by_skill.values()),

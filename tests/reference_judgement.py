@@ -163,16 +163,73 @@ class LazerColumn:
             note["tail_grade"] = grade
 
 
+class ScoreV2Column:
+    """A column under stable's ScoreV2: the first note not yet over is asked before each press and after each release."""
+
+    def __init__(self, notes: list[tuple[int, int | None]], windows: list[int]) -> None:
+        self.notes: list[dict[str, Any]] = [
+            {"start": start, "end": end, "grade": None, "error": None, "tail": None, "tail_grade": None,
+             "broken": False} for start, end in notes
+        ]  # fmt: skip
+        self.windows = windows
+        self.first = 0
+        self.up_since = -math.inf
+
+    def pass_time(self, now: float) -> None:
+        ok, meh = self.windows[3:5]
+        while self.first < len(self.notes):
+            note = self.notes[self.first]
+            if note["grade"] is None:
+                if now < note["start"] + ok:
+                    return
+                note["grade"] = 5
+            if note["end"] is not None:
+                missed = math.floor(note["end"] + 1.5 * ok) + 1
+                if note["grade"] == 5:
+                    asked = max(note["start"] + ok, self.up_since, math.ceil(note["end"] - 1.5 * meh))
+                    missed = min(missed, asked)
+                if now < missed:
+                    return
+                note["tail_grade"] = 5
+            self.first += 1
+
+    def press(self, now: int, until: int) -> None:
+        self.pass_time(now)
+        if self.first >= len(self.notes):
+            return
+        self.up_since = until
+        note = self.notes[self.first]
+        error = now - note["start"]
+        if error < -self.windows[5] or (self.first and now < self.notes[self.first - 1]["start"]):
+            return
+        if note["grade"] is None:
+            note["grade"], note["error"] = one_grade(error, self.windows), error
+        if note["end"] is None:
+            self.first += 1
+            return
+        tail = until - note["end"]
+        if tail / 1.5 < -self.windows[4]:
+            note["broken"] = True
+            return
+        self.first += 1
+        if tail > 1.5 * self.windows[3]:
+            note["tail_grade"] = 5
+            return
+        note["tail"] = tail
+        grade = next((grade for grade in range(5) if abs(tail) <= 1.5 * self.windows[grade]), 5)
+        note["tail_grade"] = max(grade, 4) if note["broken"] or note["grade"] == 5 else grade
+
+
 def judge_slowly(
     columns: list[list[tuple[int, int | None]]],
     presses: list[list[tuple[int, int]]],
     windows: list[int],
-    lazer: bool = False,
+    rules: str = "stable",
 ) -> list[list[dict[str, Any]]]:
     """Notes (start, end) and presses (down, up) by column; the judged notes by column."""
     judged = []
     for notes, keys in zip(columns, presses, strict=True):
-        judged.append(_lazer(notes, keys, windows) if lazer else _stable(notes, keys, windows))
+        judged.append({"stable": _stable, "scorev2": _scorev2, "lazer": _lazer}[rules](notes, keys, windows))
     return judged
 
 
@@ -193,5 +250,13 @@ def _lazer(notes: list[tuple[int, int | None]], keys: list[tuple[int, int]], win
     for down, up in keys:
         column.press(down)
         column.release(up)
+    column.pass_time(math.inf)
+    return column.notes
+
+
+def _scorev2(notes: list[tuple[int, int | None]], keys: list[tuple[int, int]], windows: list[int]) -> list:
+    column = ScoreV2Column(notes, windows)
+    for down, up in keys:
+        column.press(down, up)
     column.pass_time(math.inf)
     return column.notes

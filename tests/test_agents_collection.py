@@ -74,7 +74,7 @@ def test_every_good_chart_has_a_row(folder: Path, played: Result) -> None:
     assert [row["title"] for row in rows] == [f"深海 – 日本語 [{name}]" for name in ("Easy", "Hard", "Normal")]
     table = [line for line in played.stdout.splitlines() if not line.startswith("{")]
     assert len(table) == 4
-    assert table[0].split() == ["level", "accuracy", "10th", "90th", "pass", "misses", "UR", "notes", "map"]
+    assert table[0].split() == ["stars", "level", "accuracy", "10th", "90th", "pass", "misses", "UR", "notes", "map"]
     assert table[2].endswith("160  深海 – 日本語 [Hard]")
     assert rows[0]["required_skill"] < rows[2]["required_skill"] < rows[1]["required_skill"]
 

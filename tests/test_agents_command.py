@@ -16,6 +16,8 @@ from agents.replays import presses_from
 from chart.formats.osr import read_replay
 from chart.formats.osu_read import read_osu, write_osu
 from tests.builders import ChartBuilder
+from tests.reference_judgement import judge_slowly, windows_of
+from tests.test_chart_replay import frames_in
 
 
 @pytest.fixture
@@ -55,6 +57,46 @@ def test_table_json_replay_and_plots(map_path: Path, tmp_path: Path) -> None:
     assert again.tolist() == back.counts.tolist()
     assert accuracy_320(again) == pytest.approx(data["replay_accuracy"])
     assert sorted(path.name for path in plots.iterdir()) == ["accuracy-by-skill.png", "error-by-time.png"]
+
+
+@pytest.mark.parametrize("rules", ["stable", "scorev2", "lazer"])
+def test_an_independent_reading_of_the_replay_gives_its_counts(map_path: Path, tmp_path: Path, rules: str) -> None:
+    path = tmp_path / "out.osr"
+    assert run(map_path, "--plays", 3, "--rules", rules, "--replay", path).exit_code == 0
+    chart, counts = read_osu(map_path), read_replay(path).counts
+    held, now = [False] * 4, 0
+    presses: list[list[list[int]]] = [[], [], [], []]
+    for frame in frames_in(path.read_bytes())[:-2]:  # without the seed
+        step, x, y, _ = map(int, frame.split("|"))
+        now += step  # every frame counts with its time, …
+        for key in range(4 if (x, y) != (256, -500) else 0):  # … but the markers press nothing
+            if bool(x >> key & 1) != held[key]:
+                held[key] = not held[key]
+                if held[key]:
+                    presses[key].append([now, now])
+                presses[key][-1][1] = now
+    notes = [
+        [(int(t), None if np.isnan(e) else int(e)) for t, e in zip(*(part[chart.column == key] for part in (
+            chart.time_ms, chart.end_ms)), strict=True)] for key in range(4)
+    ]  # fmt: skip
+    windows = windows_of(chart.difficulty.od, 1.0, 1.0, rules != "stable")
+    slow = judge_slowly(notes, presses, windows, rules)  # type: ignore[arg-type]
+    grades = [note["grade"] for column in slow for note in column]
+    grades += [note["tail_grade"] for column in slow for note in column if note.get("tail_grade") is not None]
+    assert np.bincount(grades, minlength=6).tolist() == counts.tolist()
+
+
+def test_the_table_gives_stars_ratings_and_what_osu_shows(map_path: Path) -> None:
+    result = run(map_path, "--plays", 20, "--json")
+    data = json.loads(result.stdout.splitlines()[-1])
+    assert data["ratings"]["overall"]["level"] == pytest.approx(data["required_skill"], abs=0.011)
+    assert f"{data['stars']:.2f} stars" in result.stdout
+    assert "stream" in data["ratings"]
+    assert data["shown_accuracy"] > data["accuracy_mean"]  # stable counts MAX and 300 alike
+    assert f"osu! shows {data['shown_accuracy']:.2%}" in result.stdout
+    assert sum(data["letters"].values()) == pytest.approx(1.0)
+    lazer = json.loads(run(map_path, "--plays", 20, "--json", "--rules", "lazer").stdout.splitlines()[-1])
+    assert lazer["shown_accuracy"] < data["shown_accuracy"]
 
 
 def test_the_seed_repeats_and_the_population_matters(map_path: Path) -> None:

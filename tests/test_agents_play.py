@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import agents
-from agents import Player, Population, around, everyone, mods_of, play, population_of, ranked, required_skill, skill_for
+from agents import Player, Population, around, everyone, mods_of, play, population_of, required_skill, skill_for
 from agents.difficulty_curve import accuracy_curve, section_skill
 from agents.judgement.judge import judge, notes_of
 from agents.motor.population import MAX_LEVEL, MIN_LEVEL
@@ -293,11 +293,16 @@ def test_a_hundred_thousand_notes() -> None:
     assert plays.counts.sum(axis=1).tolist() == [100_000, 100_000]
 
 
-@given(charts(), st.integers(0, 2**32), st.sampled_from(["", "DT", "EZ", "HTMR"]), st.sampled_from(["stable", "lazer"]))
+@given(
+    charts(),
+    st.integers(0, 2**32),
+    st.sampled_from(["", "DT", "EZ", "HTMR"]),
+    st.sampled_from(["stable", "scorev2", "lazer"]),
+)
 @settings(max_examples=40)
 def test_invariants_on_any_chart(chart: Chart, seed: int, mods: str, rules: str) -> None:
     plays = play(chart, around(4.0, 3, np.random.default_rng(seed)), seed, mods, rules=rules, keep_presses=True)
-    judgements = len(chart) + (int(chart.is_hold.sum()) if rules == "lazer" else 0)
+    judgements = len(chart) + (int(chart.is_hold.sum()) if rules != "stable" else 0)
     assert (plays.counts.sum(axis=1) == judgements).all()
     assert ((plays.accuracy >= 0) & (plays.accuracy <= 1)).all()
     assert ((plays.score >= 0) & (plays.score <= 1_000_001)).all()
@@ -314,7 +319,7 @@ def test_invariants_on_any_chart(chart: Chart, seed: int, mods: str, rules: str)
             assert (press[1:] > release[:-1]).all()
 
 
-@pytest.mark.parametrize(("mods", "rules"), [("", "stable"), ("DT", "stable"), ("MR", "lazer")])
+@pytest.mark.parametrize(("mods", "rules"), [("", "stable"), ("DT", "stable"), ("MR", "lazer"), ("MR", "scorev2")])
 def test_a_replay_reads_back_to_the_same_judgement(tmp_path: Path, mods: str, rules: str) -> None:
     builder = ChartBuilder()
     for row in range(200):
@@ -392,7 +397,6 @@ def test_populations() -> None:
     anybody = everyone(4000, rng)
     # p5, p50 and p95 of Etterna's ratings (4.9, 15.3, 28.2) at 3.9 a level
     assert np.percentile(anybody.skills[:, :5].mean(axis=1), [5, 50, 95]) == pytest.approx([1.26, 3.9, 7.2], abs=0.5)
-    assert ranked(6.0, 500, rng).level.mean() > ranked(3.0, 500, rng).level.mean() + 0.5
     assert anybody.level.max() < MAX_LEVEL
 
 

@@ -2,7 +2,9 @@
 
 __all__ = [
     "calibrate",
+    "descent",
     "least_squares",
+    "ranked_population",
     "real_plays",
     "statistics",
 ]

@@ -1,4 +1,7 @@
-"""Real plays to calibrate and test against: a folder with `replays.npz`, `maps/*.osu` and `accuracy.csv`."""
+"""Real plays to calibrate and test against: a folder with `replays.npz`, `maps/*.osu` and `accuracy.csv`.
+
+A subfolder `wave2` holds later plays in the same form, some of them with the modifier ScoreV2.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.judgement.judge import Judged, Presses, judge, presses_of
-from agents.judgement.mods import Mods, mods_of
+from agents.judgement.mods import SCOREV2, Mods, mods_of
 from chart.formats.osu_read import read_osu
 from chart.model import Chart
 from runtime.errors import ChartFileError
 
-FRAME_LAG_MS = 1
-"""Replay frames are stamped this much later than the game judged them."""
+FRAME_LAG_MS = {"": 1, "wave2": 0}
+"""Times in each folder's `replays.npz` less those of the game: the first sums deltas without the marker frame of −1 ms."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +32,14 @@ class RealPlay:
     presses: Presses
     counts: NDArray[np.int64]  # [6], MAX … MISS as the game counted them
 
+    @property
+    def rules(self) -> str:
+        """The rules the game judged it by."""
+        return "scorev2" if self.mods.bits & SCOREV2 else "stable"
+
     def judged(self) -> Judged:
         """The play judged by this project."""
-        return judge(self.chart, self.presses, self.mods)
+        return judge(self.chart, self.presses, self.mods, self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,15 @@ class RankedMap:
 
 
 def read_plays(folder: Path) -> list[RealPlay]:
-    """All plays of `replays.npz`, in its order."""
+    """All plays of the folder and of its `wave2`, in the order of their `replays.npz`."""
+    plays = []
+    for name, lag_ms in FRAME_LAG_MS.items():
+        if not name or (folder / name).is_dir():
+            plays += _read_npz(folder / name, lag_ms)
+    return plays
+
+
+def _read_npz(folder: Path, lag_ms: int) -> list[RealPlay]:
     path = folder / "replays.npz"
     if not path.is_file():
         raise ChartFileError(f"{path} is missing; name the folder that holds replays.npz, maps and accuracy.csv")
@@ -58,7 +74,7 @@ def read_plays(folder: Path) -> list[RealPlay]:
     for number, name in enumerate(arrays["map_md5_10"]):
         inside = slice(arrays["offset"][number], arrays["offset"][number + 1])
         presses = presses_of(
-            arrays["time_ms"][inside].astype(np.int64) - FRAME_LAG_MS, arrays["column"][inside], arrays["down"][inside]
+            arrays["time_ms"][inside].astype(np.int64) - lag_ms, arrays["column"][inside], arrays["down"][inside]
         )
         mods = mods_of(int(arrays["mods"][number]))
         plays.append(RealPlay(str(name), charts[str(name)], mods, presses, arrays["header_counts"][number]))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.judgement.judge import MISS
+from agents.motor import columns
 from agents.motor.feature_kernels import NEVER_MS, hand_rate
 from agents.motor.note_features import Demand
 from chart.model import Chart
@@ -42,6 +43,10 @@ RUN_MS = 400.0
 CALM = 1.4
 """A note begins a run of repeats where the gap before it is so many times the next."""
 MISSES_AT = "misses per 1000 at column gap "
+HOLD_HEAVY = 0.4
+"""Fraction of holds from which a chart's plays have rows of their own."""
+NEAR_MS = 150.0
+"""A release is crowded where the column's next note starts within this time after it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +60,8 @@ class ChartView:
     next_gap: NDArray[np.float64]  # [note], real ms until the column's next note
     repeat: NDArray[np.int64]  # [note], 0 for the first of a column run at nearly one pace, then 1, 2, …
     hold: NDArray[np.bool_]  # [note]
+    held: NDArray[np.bool_]  # [note], the hand's other finger holds meanwhile
+    crowded: NDArray[np.bool_]  # [note], a hold whose column's next note starts within `NEAR_MS` of its end
     hand_pairs: tuple[NDArray[np.int64], NDArray[np.int64]]  # successive notes of a hand, 50–180 ms apart
     column_pairs: tuple[NDArray[np.int64], NDArray[np.int64]]  # successive notes of a column
     hand_chords: tuple[NDArray[np.int64], NDArray[np.int64]]  # two notes of a hand at one time
@@ -95,6 +102,8 @@ def view_of(chart: Chart, demand: Demand, rate: float = 1.0) -> ChartView:
         next_gap,
         repeat,
         chart.is_hold,
+        demand.features[:, columns.HELD] > 0,
+        chart.is_hold & (time + next_gap - np.nan_to_num(np.rint(chart.end_ms) / rate) < NEAR_MS),
         (joined[0][0], joined[0][1]),
         (joined[1][0], joined[1][1]),
         (joined[2][0], joined[2][1]),
@@ -140,7 +149,24 @@ def statistics(view: ChartView, error: NDArray, release: NDArray, grade: NDArray
     z = off[hit] / off[hit].std() if hit.sum() >= FEW else np.zeros(0)
     out["excess kurtosis"] = float((z**4).mean() - 3) if z.size else np.nan
     out["beyond 3 SD, percent"] = float(100 * (np.abs(z) > 3).mean()) if z.size else np.nan
-    return out
+    return out | hold_statistics(view, off, release, grade)
+
+
+def hold_statistics(view: ChartView, off: NDArray, release: NDArray, grade: NDArray) -> dict[str, float]:
+    """Rows of their own for plays of charts with many holds; nan for others."""
+    heavy = bool(view.hold.size) and float(view.hold.mean()) >= HOLD_HEAVY
+    inside = view.hold & heavy
+    missed = grade == MISS
+    return {
+        "hold-heavy plays: SD of heads": _sd(off[inside]),
+        "hold-heavy plays: SD while the hand holds": _sd(off[view.held & heavy]),
+        "hold-heavy plays: misses per 1000": 1000 * float(missed.mean()) if heavy else np.nan,
+        "hold-heavy plays: release SD": _sd(release[inside & ~view.crowded]),
+        "hold-heavy plays: release mean": _mean(release[inside & ~view.crowded]),
+        "hold-heavy plays: release SD before a near note": _sd(release[inside & view.crowded]),
+        "hold-heavy plays: release mean before a near note": _mean(release[inside & view.crowded]),
+        "hold-heavy plays: 50s per 1000 holds": 1000 * float((grade[inside] == 4).mean()) if heavy else np.nan,
+    }
 
 
 def gap_bins(view: ChartView) -> dict[str, NDArray[np.bool_]]:

@@ -42,6 +42,7 @@ def accuracy_320(counts: Counts) -> float:
     return float(_accuracy(counts, 320))
 
 
+LETTER_NAMES = ("SS", *(name for _, name in LETTERS), "D")
 SHOWN = {"stable": accuracy_stable, "scorev2": accuracy_scorev2, "lazer": accuracy_lazer}
 """Accuracy as it is shown under each set of rules."""
 

@@ -8,7 +8,9 @@ from runtime.errors import ConfigError
 
 BITS = {"NF": 1, "EZ": 2, "HR": 16, "SD": 32, "DT": 64, "HT": 256, "NC": 512, "PF": 16384, "MR": 1 << 30}
 """osu!'s bit mask of each modifier this project understands."""
-_IGNORED = 8 | 1024 | 1048576 | 536870912  # Hidden, Flashlight, Fade In, ScoreV2: they leave keys and windows alone
+SCOREV2 = 1 << 29
+"""osu!'s bit of ScoreV2, which here is a set of rules (`rules="scorev2"`), not a modifier."""
+_IGNORED = 8 | 1024 | 1048576 | SCOREV2  # Hidden, Flashlight, Fade In: they leave keys and windows alone
 
 
 @dataclass(frozen=True, slots=True)

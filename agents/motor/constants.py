@@ -132,10 +132,11 @@ class SkillConstants:
     accuracy_sd: float = 0.35
     release_sd: float = 1.0  # fitted: few practise holds
     left_sd: float = 0.03  # of the left hand's share of speed
-    # players who hand in scores on a chart, by the level it requires: mean = offset + slope × required
-    ranked_offset: float = 2.0
-    ranked_slope: float = 0.6
-    ranked_sd: float = 0.6
+    # players who hand in scores: levels before they choose a chart, and the accuracy below which nobody hands in one; fitted
+    ranked_level: float = 4.4  # mean of the logistic distribution on a chart that requires level 0
+    ranked_slope: float = 0.1  # levels by which it rises for each level required: harder charts draw better players
+    ranked_scale: float = 0.34  # its scale in levels; its SD is 1.8 times as much
+    ranked_least: float = 0.85  # accuracy that a level must promise on the chart for its players to hand in scores
     release_behind: float = 2.0  # levels by which real players' releases lag behind the rest; fitted
 
 

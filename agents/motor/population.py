@@ -26,6 +26,10 @@ ETTERNA_PER_LEVEL = 3.9
 """Etterna rating per level: median of MSD / stars on the 15 maps of accuracy.csv is 4.0, at 96 % rather than 93 %."""
 
 
+SKILL_NAMES = ("speed", "stamina", "jack", "reading", "accuracy", "release")
+"""The skills of a player, in the order of their columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Player:
     """A simulated player; all skills in levels (≈ stars), higher is better."""
@@ -47,8 +51,7 @@ class Player:
 
     def shifted(self, levels: float) -> Player:
         """The same player, better by `levels` in everything."""
-        skills = ("speed", "stamina", "jack", "reading", "accuracy", "release")
-        return replace(self, **{name: getattr(self, name) + levels for name in skills})
+        return replace(self, **{name: getattr(self, name) + levels for name in SKILL_NAMES})
 
 
 def skill_for(stars: float) -> Player:
@@ -110,13 +113,6 @@ def everyone(count: int, rng: np.random.Generator) -> Population:
     share, rating = np.array(ETTERNA_PERCENTILES).T
     levels = np.interp(rng.uniform(0, 100, count), [0, *share, 100], [2.0, *rating, 36.0]) / ETTERNA_PER_LEVEL
     return around(levels, count, rng)
-
-
-def ranked(required: float, count: int, rng: np.random.Generator) -> Population:
-    """Players who hand in scores on a chart that requires this level: people play charts near their skill."""
-    s = constants().skill
-    mean = s.ranked_offset + s.ranked_slope * required
-    return around(rng.normal(mean, s.ranked_sd, count), count, rng)
 
 
 def profiles(population: Population, skill: SkillConstants | None = None) -> NDArray[np.float32]:

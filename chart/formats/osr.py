@@ -1,7 +1,10 @@
-"""osu! replays (`.osr`) of osu!mania 4K: key events in, key events out, by osrparse.
+"""osu! replays (`.osr`) of osu!mania 4K: key events in, key events out.
 
-Format: https://osu.ppy.sh/wiki/en/Client/File_formats/osr_%28file_format%29. The game stamps frames 1 ms later than it
-judges them; here all times are those of the judgement, in whole ms of map time.
+Format: https://osu.ppy.sh/wiki/en/Client/File_formats/osr_%28file_format%29. Frames carry the time since the frame before, and
+the game judges a frame at the sum of all of them. Stable writes two frames at (256, −500) first, which press nothing but count with
+their time: one at 0, and one a millisecond before the point to which the intro may be skipped, or at −1 where there is no intro.
+The frame after them goes back to where the player began. Lazer writes neither. All times here are those of the judgement, in whole
+ms of map time.
 """
 
 from __future__ import annotations
@@ -20,8 +23,6 @@ from chart.model import KEYS
 from runtime.atomic_write import save_bytes
 from runtime.errors import ConfigError
 
-FRAME_LAG_MS = 1
-"""Frames are stamped this much later than the game judged them."""
 GAME_VERSION = 20251001
 """Date-like version of stable written into replays; lazer's start at 30,000,000."""
 MAX_REPLAY_BYTES = 16_000_000
@@ -30,9 +31,18 @@ MAX_EVENT_BYTES = 64_000_000
 """Longest unpacked event list; LZMA packs a thousandfold, so a small file could ask for gigabytes."""
 MAX_TIME_MS = 86_400_000
 MANIA = 3
+MARKER = (256, -500)
+"""Place of the frames that mark the start and the end of the intro."""
+INTRO_MS = 2_000
+"""A first press later than this follows an intro that may be skipped up to so much before it."""
+SEED_FRAME = -12345
+"""Time of the last frame, which carries a seed and is no frame of the play."""
+_SEED = 1
 _STRINGS = 3  # beatmap, player, replay hash
 _FIXED = struct.Struct("<6HIHBI")  # six counts, score, combo, perfect, mods
-_SECRET = 1  # seed of the last frame; osrparse leaves the frame out when it is 0
+_LATE = struct.Struct("<qi")  # ticks, bytes of frames
+_TICKS_AT_EPOCH, _TICKS_PER_S = 621_355_968_000_000_000, 10_000_000
+_DAMAGE = (struct.error, IndexError, ValueError, OverflowError, EOFError, lzma.LZMAError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +50,7 @@ class Replay:
     """A play as the game keeps it."""
 
     map_md5: str  # of the exact bytes of the .osu file
-    player: str  # ASCII
+    player: str
     mods: int  # osu! bit mask
     counts: NDArray[np.int64]  # [6], MAX, 300, 200, 100, 50, MISS
     score: int
@@ -52,94 +62,92 @@ class Replay:
 
 def read_replay(path: Path) -> Replay:
     """The replay in an `.osr` file; raises `ChartFileError` when it is damaged or not osu!mania 4K."""
-    from osrparse import Replay as Parsed
-
     path = Path(path)
     data = read_bytes(path, MAX_REPLAY_BYTES)
+    if not data or data[0] != MANIA:
+        raise failure(str(path), None, "is no osu!mania replay", "convert or choose another")
     try:
-        _check_size(data, str(path))
-        parsed = Parsed.from_string(data)
-        times = np.cumsum([event.time_delta for event in parsed.replay_data], dtype=np.int64) - FRAME_LAG_MS
-        masks = np.array([int(event.keys) for event in parsed.replay_data], np.int64)
-    except (struct.error, IndexError, ValueError, OverflowError, EOFError, lzma.LZMAError, AttributeError) as error:
+        strings, at = [], 5
+        for _ in range(_STRINGS):
+            text, at = _string(data, at)
+            strings.append(text)
+        great, ok, meh, perfect, good, miss, score, combo, _, mods = _FIXED.unpack_from(data, at)
+        _, at = _string(data, at + _FIXED.size)  # the graph of health
+        _, size = _LATE.unpack_from(data, at)
+        text = _unpacked(data[at + _LATE.size : at + _LATE.size + max(size, 0)], str(path))
+        times, masks = _frames_of(text)
+    except _DAMAGE as error:
         raise failure(str(path), None, "is damaged or no osu!mania replay", "export it from osu! again") from error
     if masks.size and (masks.max() >= 1 << KEYS or masks.min() < 0):
         raise failure(str(path), None, "presses keys beyond the fourth", "only 4K replays can be read")
     time, column, down = _changes(np.maximum.accumulate(times) if times.size else times, masks)
-    counts = (
-        parsed.count_geki,
-        parsed.count_300,
-        parsed.count_katu,
-        parsed.count_100,
-        parsed.count_50,
-        parsed.count_miss,
-    )
-    return Replay(
-        parsed.beatmap_hash or "",
-        parsed.username or "",
-        int(parsed.mods.value),
-        np.array(counts, np.int64),
-        int(parsed.score),
-        int(parsed.max_combo),
-        time,
-        column,
-        down,
-    )
+    counts = np.array((perfect, great, good, ok, meh, miss), np.int64)
+    return Replay(strings[0], strings[1], mods, counts, score, combo, time, column, down)
 
 
 def write_replay(replay: Replay, path: Path, when: datetime | None = None) -> None:
-    """Write `replay` so that osu! can play it back (import the map first); `when` is now unless told."""
+    """Write `replay` so that osu! can play it back (import the map first); `when` is now by default."""
     save_bytes(Path(path), format_replay(replay, when))
 
 
 def format_replay(replay: Replay, when: datetime | None = None) -> bytes:
-    """The bytes of an `.osr` file: one frame for each time at which keys change."""
-    from osrparse import GameMode, Mod
-    from osrparse import Replay as Parsed
-    from osrparse.utils import KeyMania, ReplayEventMania
-
-    if not replay.player.isascii():  # osrparse counts characters where the format counts bytes
-        raise ConfigError(f"player name {replay.player!r} cannot be written into a replay; use ASCII letters")
+    """The bytes of an `.osr` file: the markers, then one frame for each time at which keys change."""
     if replay.time_ms.size and not (np.abs(replay.time_ms) <= MAX_TIME_MS).all():
         raise ConfigError("the replay holds a key event more than a day from the start of the song")
-    frames, masks = _frames(replay)
-    steps = np.diff(frames, prepend=0)
-    events = [ReplayEventMania(int(step), KeyMania(int(mask))) for step, mask in zip(steps, masks, strict=True)]
+    times, masks = _key_frames(replay)
+    intro_end = max(int(times[0]) - INTRO_MS, 0) if times.size else 0
+    steps = np.diff(times, prepend=intro_end - 1)
+    x, y = MARKER
+    frames = [f"0|{x}|{y}|0", f"{intro_end - 1}|{x}|{y}|0"]
+    frames += [f"{step}|{mask}|0|0" for step, mask in zip(steps.tolist(), masks.tolist(), strict=True)]
+    packed = lzma.compress(",".join([*frames, f"{SEED_FRAME}|0|0|{_SEED}", ""]).encode(), format=lzma.FORMAT_ALONE)
     perfect, great, good, ok, meh, miss = (min(int(count), 0xFFFF) for count in replay.counts)
-    parsed = Parsed(
-        mode=GameMode.MANIA,
-        game_version=GAME_VERSION,
-        beatmap_hash=replay.map_md5,
-        username=replay.player,
-        replay_hash="",
-        count_300=great,
-        count_100=ok,
-        count_50=meh,
-        count_geki=perfect,
-        count_katu=good,
-        count_miss=miss,
-        score=replay.score,
-        max_combo=min(replay.max_combo, 0xFFFF),
-        perfect=miss == 0,
-        mods=Mod(replay.mods),
-        life_bar_graph=None,
-        timestamp=when or datetime.now(UTC),
-        replay_data=events,
-        replay_id=0,
-        rng_seed=_SECRET,
+    moment = when or datetime.now(UTC)
+    ticks = _TICKS_AT_EPOCH + round(moment.timestamp()) * _TICKS_PER_S
+    return b"".join(
+        (
+            struct.pack("<BI", MANIA, GAME_VERSION),
+            *(_packed_string(text) for text in (replay.map_md5, replay.player, "")),
+            _FIXED.pack(
+                great, ok, meh, perfect, good, miss, replay.score, min(replay.max_combo, 0xFFFF), miss == 0, replay.mods
+            ),
+            _packed_string(""),
+            _LATE.pack(ticks, len(packed)),
+            packed,
+            struct.pack("<q", 0),
+        )
     )
-    data: bytes = parsed.pack()
-    return data
 
 
-def _frames(replay: Replay) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _frames_of(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Time of the judgement and keys held of each frame but the markers and the seed."""
+    steps: list[int] = []
+    masks: list[int] = []
+    played: list[bool] = []
+    for frame in text.split(","):
+        if not frame:
+            continue
+        step, x, y, _ = frame.split("|")
+        if int(step) == SEED_FRAME:
+            break
+        mask = int(float(x))
+        steps.append(int(step))
+        masks.append(mask)
+        played.append((mask, int(float(y))) != MARKER)
+    times = np.cumsum(np.array(steps, np.int64))
+    if times.size and not (np.abs(times) <= MAX_TIME_MS).all():
+        raise ValueError("a frame lies more than a day from the start of the song")
+    return times[played], np.array(masks, np.int64)[played]
+
+
+def _key_frames(replay: Replay) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Times at which keys change, and the keys held from then on."""
     order = np.lexsort((replay.down, replay.time_ms))  # letting go comes before pressing
     bits = np.where(replay.down, 1, -1) * (1 << replay.column.astype(np.int64))
     held = np.cumsum(bits[order])
     time = replay.time_ms[order]
     last = np.append(np.diff(time) > 0, True)[: time.size]
-    return time[last] + FRAME_LAG_MS, held[last]
+    return time[last], held[last]
 
 
 def _changes(
@@ -153,30 +161,42 @@ def _changes(
     return time[frame], column.astype(np.int8), down
 
 
-def _check_size(data: bytes, where: str) -> None:
-    """Refuse other modes, and event lists that would unpack to more than anybody ever played."""
-    if not data or data[0] != MANIA:
-        raise failure(where, None, "is no osu!mania replay", "convert or choose another")
-    at = 5
-    for _ in range(_STRINGS):
-        at = _after_string(data, at)
-    at = _after_string(data, at + _FIXED.size) + 8
-    (length,) = struct.unpack_from("<I", data, at)
-    unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_AUTO, memlimit=1 << 28)
-    if len(unpacker.decompress(data[at + 4 : at + 4 + length], MAX_EVENT_BYTES + 1)) > MAX_EVENT_BYTES:
+def _unpacked(packed: bytes, where: str) -> str:
+    """The text of the frames; refuses lists that would unpack to more than anybody ever played."""
+    if not packed:
+        return ""
+    data = lzma.LZMADecompressor(format=lzma.FORMAT_AUTO, memlimit=1 << 28).decompress(packed, MAX_EVENT_BYTES + 1)
+    if len(data) > MAX_EVENT_BYTES:
         raise failure(where, None, f"unpacks to more than {MAX_EVENT_BYTES:,} bytes", "no real replay does")
+    return data.decode("ascii")
 
 
-def _after_string(data: bytes, at: int) -> int:
-    """Where the string that starts at `at` ends: 0, or 11 with a length in groups of seven bits."""
+def _string(data: bytes, at: int) -> tuple[str, int]:
+    """The string that starts at `at` and its end: 0, or 11 with a length in groups of seven bits."""
     if data[at] != 11:
-        return at + 1
+        return "", at + 1
     at, length, shift = at + 1, 0, 0
     while True:
         length |= (data[at] & 0x7F) << shift
         shift += 7
         at += 1
         if data[at - 1] < 0x80:
-            return at + length
+            break
         if shift > 35:
             raise ValueError("a string is longer than any replay")
+    if at + length > len(data):
+        raise ValueError("a string goes on beyond the file")
+    return data[at : at + length].decode("utf-8"), at + length
+
+
+def _packed_string(text: str) -> bytes:
+    """The string as `_string` reads it."""
+    data = text.encode("utf-8")
+    if not data:
+        return b"\0"
+    length, size = b"", len(data)
+    while True:
+        length += bytes([size & 0x7F | (0x80 if size > 0x7F else 0)])
+        size >>= 7
+        if not size:
+            return b"\x0b" + length + data

@@ -1,0 +1,73 @@
+"""A second opinion of difficulty beside the stars: the skill a chart requires, overall and skill by skill, with its uncertainty.
+
+A rating is the level whose players reach 96 % (MAX = 320 weights). Overall, players are all-round. For one skill, only that skill
+and the accuracy of the hands are of the level, and the others are beyond the chart: so a rating says how hard the chart would be
+if nothing but that skill held its players back. A chart is as hard as its hardest skills together, so the overall rating is the highest.
+
+The uncertainty is one SD: of the plays (half the difference of two halves of them), and of the model, whose accuracies miss those
+of real rankings by `MODEL_SD`, divided by the slope of accuracy over level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.difficulty_curve import PLAYS, TARGET, AccuracyCurve, curve_of, play_grid
+from agents.judgement.mods import Mods
+from agents.motor.population import SKILL_NAMES
+from chart.model import Chart
+
+SKILLS: dict[str, tuple[str, ...]] = {
+    "stream": ("speed", "stamina"),
+    "jack": ("jack",),
+    "hold": ("release",),
+    "technical": ("reading",),
+}
+"""The skills of `agents.motor.population.Player` that each rating varies."""
+MODEL_SD = 0.008
+"""SD of predicted less real mean accuracy on the 15 ranked maps (docs/agents.md)."""
+LEAST_SLOPE = 0.004
+"""Accuracy per level; flatter curves would make an uncertainty beyond the scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A required level and its SD, in levels (≈ official stars)."""
+
+    level: float
+    sd: float
+
+
+def rate(
+    chart: Chart, mods: Mods | int | str = "", *, rules: str = "stable", seed: int = 0, threads: int = 1
+) -> dict[str, Rating]:
+    """Ratings by name: overall, then each of `SKILLS`; "hold" only where the chart has holds."""
+    names = [name for name in SKILLS if name != "hold" or bool(chart.is_hold.any())]
+    ratings = {}
+    for name in ("overall", *names):
+        ample = () if name == "overall" else _ample(name)
+        levels, plays = play_grid(chart, mods, rules, seed, threads, ample)
+        accuracy = plays.accuracy.reshape(levels.size, PLAYS)
+        whole = curve_of(levels, accuracy)
+        halves = [
+            curve_of(levels, accuracy[:, part]).level_for(TARGET) for part in (slice(0, None, 2), slice(1, None, 2))
+        ]
+        ratings[name] = Rating(
+            round(whole.level_for(TARGET), 2),
+            round(float(np.hypot((halves[0] - halves[1]) / 2, MODEL_SD / max(_slope(whole), LEAST_SLOPE))), 2),
+        )
+    return ratings
+
+
+def _ample(name: str) -> tuple[str, ...]:
+    """Skills of a player that shall not hold him back while this one is rated."""
+    return tuple(skill for skill in SKILL_NAMES if skill != "accuracy" and skill not in SKILLS[name])
+
+
+def _slope(curve: AccuracyCurve) -> float:
+    """Accuracy per level within half a level of the rating."""
+    level = curve.level_for(TARGET)
+    low, high = np.interp([level - 0.5, level + 0.5], curve.level, curve.accuracy)
+    return float(high - low)
