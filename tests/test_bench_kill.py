@@ -1,0 +1,64 @@
+"""What SIGKILL leaves: whole files or none. `python -m bench.kill` kills every command at 50 moments."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.kill import JOBS, Job, Tally, digests, make_inputs, try_job
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+ROOT = Path(__file__).parents[1]
+WRITER = """
+import sys; sys.path.insert(0, {root!r})
+from pathlib import Path
+from runtime.atomic_write import save_bytes
+while True:
+    for byte in b"ab":
+        save_bytes(Path({path!r}), bytes([byte]) * 3_000_000)
+        print("written", flush=True)
+"""
+
+
+def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "result"
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        script = WRITER.format(root=str(ROOT), path=str(path))
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(float(rng.uniform(0, 0.05)))
+            writer.kill()
+        data = path.read_bytes()
+        assert len(data) == 3_000_000
+        assert len(set(data)) == 1
+    left = [one.name for one in tmp_path.iterdir() if one != path]
+    assert all(name.startswith(".mania4k-") for name in left)
+
+
+def test_a_half_written_result_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that writes its result in two steps, which the bench must not let pass."""
+    slow = "import time; f = open('out', 'w'); f.write('a'); f.flush(); time.sleep(1); f.write('b'); f.close()"
+    monkeypatch.setattr("bench.kill.command", lambda job: [sys.executable, "-c", slow])
+    monkeypatch.setattr("bench.kill.make_inputs", lambda folder: folder.mkdir())
+    tally = try_job(Job("slow", (), ("out",)), 3, np.random.default_rng(1))
+    assert tally.killed
+    assert any("half-written" in line for line in tally.wrong)
+
+
+@pytest.mark.slow
+def test_a_killed_command_gives_the_same_result_when_run_again() -> None:
+    tally = try_job(next(job for job in JOBS if job.name == "dataset"), 1, np.random.default_rng(0))
+    assert not tally.wrong
+
+
+def test_jobs_name_their_results(tmp_path: Path) -> None:
+    make_inputs(tmp_path / "a")
+    assert sorted(path.name for path in (tmp_path / "a" / "songs").iterdir()) == ["0.wav", "1.wav"]
+    assert digests(tmp_path / "a", Job("x", (), ("songs/0.wav", "none"))).keys() == {"songs/0.wav"}
+    assert Tally().wrong == []
