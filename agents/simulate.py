@@ -113,7 +113,10 @@ def play_with(
     if seed < 0:
         raise ConfigError(f"the seed is {seed}; give 0 or more")
     if count * len(chart) > MAX_PLAYED:
-        raise ConfigError(f"{count:,} plays of {len(chart):,} notes are more than {MAX_PLAYED:,}: play fewer at a time")
+        raise ConfigError(
+            f"{count:,} plays of {len(chart):,} notes are more than {MAX_PLAYED:,}: "
+            + ("the map is too long" if count == 1 else "play fewer at a time")
+        )
     notes = notes_of(chart, mods)
     table = _Table(
         notes, demand_of(chart, mods, hand), Judge(notes, chart, mods, rules), mods.rate, hand,

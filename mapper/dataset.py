@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ import numpy as np
 from mapper.data.build import collection_arrays, song_arrays
 from mapper.data.check_corpus import is_whole_part
 from mapper.data.corpus import FORMAT_VERSION, SongEntry
+from mapper.data.read_song import OTHER_GAME, only_other_games
 from mapper.tokens.log_mel import BANDS
 from runtime.atomic_write import replacing, save_bytes
 from runtime.command import Command, use_utf8
-from runtime.errors import ConfigError, Mania4KError, OutputError
+from runtime.errors import ConfigError, Mania4KError, OtherGameError, OutputError
 from runtime.lock import locked
 from runtime.text import json_text
 from runtime.workers import Workers, all_results, worker_options
@@ -41,6 +42,7 @@ class Source:
 
     path: str
     split: str
+    machine_made: bool = False  # whether charts that are tagged so are learnt from, too
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Part:
     @property
     def failed(self) -> bool:
         """Whether nothing could be made of the source."""
-        return not self.file
+        return not self.file and not only_other_games(self.skipped)
 
 
 def build(
@@ -63,6 +65,7 @@ def build(
     splits: dict[str, str] | None = None,
     workers: Workers | None = None,
     timing: str = "map",
+    machine_made: bool = False,
 ) -> dict[str, Any]:
     """Build or go on building the dataset `out`; returns the report that is also written there.
 
@@ -71,7 +74,7 @@ def build(
     `splits` maps file names to "train" or "val"; without it a tenth of the songs, by hash of the name, is "val".
     Raises ConfigError when no map is found and OutputError when `out` cannot be written.
     """
-    sources = find_sources(folders, splits)
+    sources = [replace(one, machine_made=machine_made) for one in find_sources(folders, splits)]
     parts_folder = out / "parts"
     try:
         parts_folder.mkdir(parents=True, exist_ok=True)
@@ -108,13 +111,17 @@ def _split_of(name: str, splits: dict[str, str] | None) -> str:
 def _build_part(job: tuple[Source, str, str]) -> Part:
     source, folder, timing = job
     path = Path(source.path)
-    stamp = f"{FORMAT_VERSION} {path.resolve()} {path.stat().st_mtime_ns} {path.stat().st_size} {timing}"
+    stamp = f"{FORMAT_VERSION} {path.resolve()} {path.stat().st_mtime_ns} {path.stat().st_size} {timing} {source.machine_made}"
     file = Path(folder) / f"{hashlib.sha256(stamp.encode('utf-8', 'surrogateescape')).hexdigest()[:24]}.npz"
     if is_whole_part(file):
         with np.load(file, allow_pickle=False) as saved:
             return Part(source, str(file), tuple(json.loads(str(saved["skipped"]))))
     try:
-        arrays, skipped = collection_arrays(path) if path.suffix == ".npz" else song_arrays(path, timing)
+        arrays, skipped = (
+            collection_arrays(path) if path.suffix == ".npz" else song_arrays(path, timing, source.machine_made)
+        )
+    except OtherGameError as error:
+        return Part(source, "", tuple(str(error).split("\n")))
     except Mania4KError as error:
         return Part(source, "", (str(error),))
     with replacing(file) as opened:
@@ -126,7 +133,7 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
     """Write the dataset's arrays from its parts, one part in memory at a time."""
     skipped = [line for part in parts for line in part.skipped]
     failed = sum(part.failed for part in parts)
-    parts = [part for part in parts if not part.failed]
+    parts = [part for part in parts if part.file]
     if not parts:
         raise ConfigError(f"no song could be used: {'; '.join(skipped[:5])}")
     songs: list[dict] = []
@@ -225,6 +232,7 @@ def read_splits(path: Path) -> dict[str, str]:
     show_default=True,
     help="Beats of the map, or those that the Ear hears: the mapper then learns on such grids as it will write on.",
 )
+@click.option("--machine-made", is_flag=True, help="Learn from maps that are tagged as machine-made, too.")
 @worker_options(default=0)
 @click.pass_context
 def main(
@@ -233,12 +241,16 @@ def main(
     out: Path,
     splits: Path | None,
     timing: str,
+    machine_made: bool,
     workers: Workers,
 ) -> None:
     use_utf8()
-    report = build(folders, out, read_splits(splits) if splits else None, workers, timing)
+    report = build(folders, out, read_splits(splits) if splits else None, workers, timing, machine_made)
     for line in report["skipped"]:
-        click.echo(f"skipped {line}", err=True)
+        if not line.startswith(OTHER_GAME):
+            click.echo(f"skipped {line}", err=True)
+    if others := sum(line.startswith(OTHER_GAME) for line in report["skipped"]):
+        click.echo(f"passed over {others} charts of other modes and numbers of keys (report.json)", err=True)
     click.echo(
         f"{out}: {report['songs']['train']} songs to train on, {report['songs']['val']} to validate, "
         f"{report['charts']} charts, {report['hours']:.1f} hours, notes {report['snap_error_ms']['median']:.1f} ms from "

@@ -16,7 +16,7 @@ from runtime.outputs import require_not_input
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that becomes `path` when the block ends well, and vanishes when it does not."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise OutputError(f"{path}: cannot be written: it is a folder (give a file name)")
     require_not_input(path)
     temporary = path.parent / f".mania4k-{secrets.token_hex(8)}.tmp"
@@ -49,7 +49,7 @@ def _remove(temporary: Path) -> None:
 
 def check_writable(path: Path) -> None:
     """Raise the error that writing `path` would raise, so that nobody waits a minute for it; `path` is untouched."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise OutputError(f"{path}: cannot be written: it is a folder (give a file name)")
     with suppress(_OnlyTryingError), replacing(path) as file:
         file.write(b"\0")

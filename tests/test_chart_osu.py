@@ -1,6 +1,7 @@
 """`.osu` files: what is read, what is refused with its line, and that writing loses nothing."""
 
 import logging
+import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -398,3 +399,18 @@ def test_every_real_chart_survives_writing(shared_data: Path) -> None:
                     assert parse_osu(format_osu(chart), name) == chart
                     count += 1
     assert count > 600
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "map.osu")
+    with pytest.raises(ChartFileError, match="is a pipe or device, not a file"):
+        read_osu(tmp_path / "map.osu")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".osu", "a\0b.osu", "/dev/full/x.osu"])
+def test_names_that_no_system_takes(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ChartFileError, match=r"cannot be read|no such file"):
+        read_osu(tmp_path / name)
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_osu(ChartBuilder().note(1).build(), tmp_path / name)

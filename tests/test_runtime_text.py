@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 from chart.formats.osu_read import parse_osu
 from chart.formats.osu_write import format_osu, write_osu
 from chart.model import Metadata
 from ear.batch import SongReport, read_report
 from mapper.dataset import build
+from mapper.dataset import main as dataset_command
 from mapper.output.package import add_to_osz
 from runtime.text import json_text, one_line, printable
 from runtime.workers import Workers
@@ -99,3 +101,39 @@ def test_a_folder_whose_name_is_no_text_is_built_with_the_rest(tmp_path: Path) -
     report = build([songs], tmp_path / "data", {}, Workers(1))
     assert report["songs"]["train"] == 2, report
     shutil.rmtree(tmp_path / "data")
+
+
+def map_folder(folder: Path, change: tuple[str, str] | None = None, tags: tuple[str, ...] = ()) -> None:
+    """A folder with a map of some sound."""
+    folder.mkdir(parents=True)
+    chart = (
+        ChartBuilder()
+        .stream(1000, 125, "0123" * 12)
+        .having(audio_filename="a.wav", metadata=Metadata(tags=tags))
+        .build()
+    )
+    (folder / "map.osu").write_text(format_osu(chart).replace(*(change or ("", ""))), encoding="utf-8")
+    soundfile.write(folder / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(8 * 22_050), 22_050)
+
+
+def test_other_games_are_counted_and_machine_made_maps_left_out(tmp_path: Path) -> None:
+    songs, data = tmp_path / "songs", tmp_path / "data"
+    map_folder(songs / "ours")
+    map_folder(songs / "standard", ("Mode: 3", "Mode: 0"))
+    map_folder(songs / "seven", ("CircleSize:4", "CircleSize:7"))
+    map_folder(songs / "machine", tags=("fast", "AI-generated"))
+    result = CliRunner().invoke(dataset_command, [str(songs), "-o", str(data), "--workers", "1"])
+    assert "passed over 2 charts of other modes and numbers of keys" in result.output
+    assert "machine-made by its tags" in result.output
+    assert json.loads((data / "report.json").read_text(encoding="utf-8"))["charts"] == 1
+    build([songs], data, {}, Workers(1), machine_made=True)
+    assert json.loads((data / "report.json").read_text(encoding="utf-8"))["charts"] == 2
+
+
+def test_a_set_of_other_games_beside_good_ones_is_no_failure(tmp_path: Path) -> None:
+    songs = tmp_path / "songs"
+    map_folder(songs / "ours")
+    map_folder(songs / "standard", ("Mode: 3", "Mode: 0"))
+    assert (
+        CliRunner().invoke(dataset_command, [str(songs), "-o", str(tmp_path / "data"), "--workers", "1"]).exit_code == 0
+    )

@@ -51,6 +51,8 @@ def other_game(where: str, line: int | None, what: str, hint: str) -> OtherGameE
 def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
     """All bytes of a file of at most `limit` bytes."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ChartFileError(f"{path}: is a pipe or device, not a file (save what it gives first)")
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except FileNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zipfile
@@ -50,8 +51,8 @@ _BROKEN = (
 @contextmanager
 def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """The archive, its contents checked by `check_members`; raises `ChartFileError` in one line."""
-    if not path.is_file():
-        what = "is a folder, not a file" if path.is_dir() else "no such file (check the name)"
+    if not os.path.isfile(path):
+        what = "is a folder, not a file" if os.path.isdir(path) else "no such file (check the name)"
         raise ChartFileError(f"{path}: {what}")
     try:
         _check_directory_size(path)

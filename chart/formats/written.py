@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -17,7 +18,7 @@ PAGE_HEAD_BYTES = 4096
 
 def require_replaceable(path: Path, overwrite: bool = False) -> None:
     """Raise OutputError where `path` is a map or page that is not as this project wrote it, unless `overwrite` says so."""
-    if overwrite or not path.is_file():
+    if overwrite or not os.path.isfile(path):
         return
     checks = {".osz": _is_written_set, ".osu": _is_without_notes, ".html": _is_written_page, ".htm": _is_written_page}
     check = checks.get(path.suffix.lower())

@@ -128,7 +128,7 @@ def clock(seconds: float) -> str:
 
 
 def _check_path(path: Path) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise AudioFileError(f"{path}: is a folder; name one audio file ({FORMATS})")
     try:
         size = path.stat().st_size
@@ -138,6 +138,8 @@ def _check_path(path: Path) -> None:
         raise AudioFileError(f"{path}: cannot be opened ({error.strerror or error})") from error
     except ValueError as error:  # a null byte in the name
         raise AudioFileError(f"{path!r}: is not a file name") from error
+    if not path.is_file():
+        raise AudioFileError(f"{path}: is a pipe or device, not a file; save what it gives first")
     if size == 0:
         raise AudioFileError(f"{path}: the file is empty")
 

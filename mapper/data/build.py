@@ -12,17 +12,16 @@ import numpy as np
 
 from chart.analysis.pattern_mix import pattern_mix
 from chart.analysis.star_rating import stars
-from chart.formats.osu_read import read_osu
-from chart.formats.osz import read_osz
 from chart.model import Chart
 from ear.audio.decode import Audio, load_audio
 from ear.audio.onset import WIDE_SEARCH_MS, estimate_lag_ms, onset_strength
 from ear.song_timing import time_song
 from mapper.data.corpus import ChartEntry, grid_of_song
 from mapper.data.pattern_collection import read_collection
+from mapper.data.read_song import only_other_games, read_song
 from mapper.tokens.log_mel import BANDS, song_features
 from mapper.tokens.row_codes import rows_of
-from runtime.errors import ChartFileError
+from runtime.errors import ChartFileError, OtherGameError
 
 MIN_NOTES = 40
 """Charts with fewer notes are sketches."""
@@ -37,18 +36,22 @@ MAX_PATTERN_STARS = 10.0
 """Charts without audio above this are jokes more often than charts."""
 
 
-def song_arrays(path: Path, timing: str = "map") -> tuple[dict[str, Any], list[str]]:
+def song_arrays(path: Path, timing: str = "map", machine_made: bool = False) -> tuple[dict[str, Any], list[str]]:
     """A part of a dataset from a map with audio, and what was skipped in it, one line each.
 
+    Charts that are tagged as machine-made are left out unless `machine_made`.
     `timing` "map" keeps the charts' own red lines; "ear" lays the notes on the beats that the Ear hears.
     The part: `mel` uint8 [frame, band], `rows` int32 [row, 2], and `meta`, the JSON of a list of (song's entry, its
     charts' entries), whose frames and rows count from the part's first.
     Raises ChartFileError or AudioFileError when nothing is left of the song.
     """
-    charts, audio_source, skipped = _read_song(path)
+    song_read = read_song(path, machine_made)
+    charts, skipped = list(song_read.charts), list(song_read.skipped)
+    if not charts and only_other_games(skipped):
+        raise OtherGameError("\n".join(skipped))
     if not charts:
         raise ChartFileError(f"{path}: no 4K chart to learn from ({'; '.join(skipped) or 'none found'})")
-    audio = load_audio(audio_source, name=path.name)
+    audio = load_audio(song_read.audio, name=path.name)
     lag_ms = _lag_ms(audio, charts)
     if timing == "ear":
         points = time_song(audio).timing.points
@@ -148,34 +151,6 @@ def _chart_arrays(chart: Chart, duration_ms: float, lag_ms: float) -> tuple[str,
         snap_error_ms=float(np.mean(np.abs(grid.slot_ms[grid.nearest_slot(chart.time_ms)] - chart.time_ms))),
     )
     return "", asdict(entry), np.stack((rows.slot, rows.code), -1).astype(np.int32)
-
-
-def _read_song(path: Path) -> tuple[list[Chart], bytes | Path, list[str]]:
-    """(charts, audio, what was skipped) of an archive or of a folder with `.osu` files."""
-    if path.is_dir():
-        return _read_folder(path)
-    beatmapset = read_osz(path)
-    skipped = [f"{path.name} [{chart.name}]: {chart.reason}" for chart in beatmapset.skipped]
-    audio = beatmapset.read_audio() if beatmapset.charts else b""
-    same_audio = [chart for chart in beatmapset.charts if chart.audio_filename == beatmapset.audio_filename]
-    return same_audio, audio, skipped
-
-
-def _read_folder(folder: Path) -> tuple[list[Chart], bytes | Path, list[str]]:
-    charts, skipped = [], []
-    for file in sorted(folder.glob("*.osu")):
-        try:
-            charts.append(read_osu(file))
-        except ChartFileError as error:
-            skipped.append(str(error))
-    if not charts:
-        return [], b"", skipped
-    audio = (folder / charts[0].audio_filename).resolve()
-    if folder.resolve() not in audio.parents:
-        raise ChartFileError(
-            f"{folder}: the charts name an audio file outside their folder ({charts[0].audio_filename})"
-        )
-    return [chart for chart in charts if chart.audio_filename == charts[0].audio_filename], audio, skipped
 
 
 def _lag_ms(audio: Audio, charts: Sequence[Chart]) -> float:

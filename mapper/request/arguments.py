@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def check_song(song: Path | None) -> None:
     """Raise ConfigError where a map stands in the place of a song, or a folder's name is wrong."""
     if song is None:
         return
-    if song.suffix.lower() in CHART_SUFFIXES and song.is_file():
+    if song.suffix.lower() in CHART_SUFFIXES and os.path.isfile(song):
         raise ConfigError(f"{song}: is a map, not a song; to add difficulties to it: mania4k generate --from {song}")
-    if not song.suffix and not song.exists():
+    if not song.suffix and not os.path.exists(song):
         raise ConfigError(f"{song}: no such file or folder; check the name")
