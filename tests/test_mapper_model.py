@@ -29,6 +29,7 @@ from mapper.tokens.row_codes import (
     TAP,
     Rows,
     held_states,
+    legal_rows,
     rows_of,
 )
 from mapper.tokens.vocabulary import ModelConfig, shapes_of
@@ -188,9 +189,12 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
     code_at = np.zeros((1, CELLS * 6), np.int16)
     code_at[0, arrays["slot"][1 : row + 1]] = arrays["code"][1 : row + 1]
     terms = model.hazard_terms(state[:, row : row + 1])
-    hearing = SlotEncoding(encoding.slot.numpy(), encoding.onset_logit.numpy(), encoding.alike.numpy())
+    hearing = SlotEncoding(
+        np.zeros(1, np.int64), encoding.slot.numpy(), encoding.onset_logit.numpy(), encoding.alike.numpy()
+    )
     only = np.arange(grid.slot_ms.size) == last + 12
-    ground = SlotGrid(grid.slot_ms, grid.tick, only, last + 13, 0, np.full(4, np.inf))
+    end, late = np.array([last + 13]), np.zeros(1, np.int64)
+    ground = SlotGrid(grid.slot_ms, grid.tick, only, end, late, np.full((1, 4), np.inf), legal_rows())
     asked = Sampling(0, np.zeros(1), onset_weight=1.0, rhythm_weight=1.0, hazard_temperature=1.0).asked()
     draws, first = 4000, 0
     for draw in range(draws):

@@ -65,10 +65,12 @@ def encode_song(
     lag_ms: float,
     controls: Controls,
     first_ms: float = -np.inf,
+    needed: NDArray[np.bool_] | None = None,
 ) -> SongEncoding:
     """Encode the whole song for each set of controls, in overlapping windows.
 
-    No row may fall before `first_ms`, on the grid's time. Raises AudioFileError when nothing sounds there.
+    No row may fall before `first_ms`, on the grid's time. Only windows with a cell that is `needed` [cell] are encoded; the others
+    stay 0. Raises AudioFileError when nothing sounds where rows may fall.
     """
     told = controls.features()
     charts, slots = len(told), grid.cells * SLOTS_PER_CELL
@@ -77,6 +79,8 @@ def encode_song(
     logit = np.zeros((charts, slots), np.float32)
     for start in range(0, max(grid.cells - OVERLAP_CELLS, 1), CELLS - OVERLAP_CELLS):
         window = slice(start, min(start + CELLS, grid.cells))
+        if needed is not None and not needed[window].any():
+            continue
         heard = model.encode_window(told, cell_arrays(grid, window, features, lag_ms))
         first = start + (OVERLAP_CELLS // 2 if start else 0)  # the earlier window keeps its half of the overlap
         skipped, within = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)

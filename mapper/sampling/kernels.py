@@ -21,11 +21,9 @@ from mapper.tokens import vocabulary as architecture
 from mapper.tokens.row_codes import (
     HELD_AFTER,
     HOLD_START,
-    LEGAL,
     MIN_COLUMN_GAP_MS,
     NOTHING,
     ROW_CODES,
-    STARTS_HOLD,
     SYMBOLS,
     TAP,
 )
@@ -51,22 +49,24 @@ _LAST_BUCKET = TIME_GAP_BIN.size - 1
 
 
 class SlotGrid(NamedTuple):
-    """Where rows may fall."""
+    """Where rows may fall; the slots may be those of several songs, one song behind another."""
 
     slot_ms: Doubles  # [slot]
     slot_tick: Ints  # [slot]
     open_slots: Bools  # [slot]
-    end_slot: int  # first slot after what is written
-    last_hold_tick: int  # no hold begins after it
-    next_event_ms: Doubles  # [column], of what is kept after
+    end_slot: Ints  # [chart], first slot after what is written
+    last_hold_tick: Ints  # [chart], no hold begins after it
+    next_event_ms: Doubles  # [chart, column], of what is kept after
+    legal: Bools  # [held state, resting columns, late, code], `mapper.tokens.row_codes.legal_rows`
 
 
 class SlotEncoding(NamedTuple):
-    """What is heard for each chart, and with guidance for its shadow; as in `mapper.sampling.encode_song.SongEncoding`."""
+    """Encodings as in `mapper.sampling.encode_song.SongEncoding`; charts may share one."""
 
-    slot: Floats  # [chart, slot, hazard width]
-    onset: Floats  # [chart, slot]
-    alike: Floats  # [chart, cell, motif lag]
+    of_chart: Ints  # [chart and shadow], its encoding
+    slot: Floats  # [encoding, slot, hazard width]
+    onset: Floats  # [encoding, slot]
+    alike: Floats  # [encoding, cell, motif lag]
 
 
 class SamplerParams(NamedTuple):
@@ -96,7 +96,7 @@ class SamplerState(NamedTuple):
     last_event_ms: Doubles  # [chart, column]
     hold_lean: Doubles  # [chart], log-odds of a hold that keep to the share
     random: NDArray[np.uint64]  # [chart], for the hazard
-    chance: NDArray[np.uint64]  # [chart, slot], for the rows: `mapper.sampling.motif_noise.gumbel_seeds`
+    chance: NDArray[np.uint64]  # [chart, slot or 1], for the rows: `mapper.sampling.motif_noise.gumbel_seeds`
     code_at: NDArray[np.int16]  # [chart, slot], rows written or kept, 0 elsewhere
 
 
@@ -130,18 +130,19 @@ def find_slots(
     shadows = query.shape[0] - charts.size
     for number in range(charts.size):
         chart, free = charts[number], number + shadows
+        own = hearing.of_chart[chart]
         state.done[chart] = True
-        for at in range(state.slot[chart] + 1, ground.end_slot):
+        for at in range(state.slot[chart] + 1, ground.end_slot[chart]):
             if not _is_open(chart, at, ground, state):
                 continue
             bucket = TIME_GAP_BIN[min(ground.slot_tick[at] - state.tick[chart], _LAST_BUCKET)]
-            log_odds = asked.onset_weight * hearing.onset[chart, at]
+            log_odds = asked.onset_weight * hearing.onset[own, at]
             if asked.rhythm_weight != 0:
-                wrote = _wrote(chart, at, motif_rhythm, hearing.alike[chart], state)
-                rhythm = by_elapsed[number, bucket] + _match(query[number], hearing.slot[chart, at]) + wrote
+                wrote = _wrote(chart, at, motif_rhythm, hearing.alike[own], state)
+                rhythm = by_elapsed[number, bucket] + _match(query[number], hearing.slot[own, at]) + wrote
                 log_odds += asked.rhythm_weight * rhythm
             if shadows:
-                shadow = chart + state.done.size
+                shadow = hearing.of_chart[chart + state.done.size]
                 unasked = asked.onset_weight * hearing.onset[shadow, at]
                 if asked.rhythm_weight != 0:
                     wrote = _wrote(chart, at, motif_rhythm, hearing.alike[shadow], state)
@@ -167,7 +168,7 @@ def _is_open(chart: int, at: int, ground: SlotGrid, state: SamplerState) -> bool
     if not ground.open_slots[at]:
         return False
     for column in range(KEYS):
-        if _is_free(ground.slot_ms[at], state.last_event_ms[chart, column], ground.next_event_ms[column]):
+        if _is_free(ground.slot_ms[at], state.last_event_ms[chart, column], ground.next_event_ms[chart, column]):
             return True
     return False
 
@@ -210,21 +211,22 @@ def _write_row(chart: int, score: Doubles, ground: SlotGrid, asked: SamplerParam
     """Draw a legal row for the chart's slot from the likeliest that make up `top_p`; without one, the chart is done."""
     at = state.slot[chart]
     tick, ms = ground.slot_tick[at], ground.slot_ms[at]
-    near, late = tick - state.tick[chart] <= REPEAT_TICKS, tick > ground.last_hold_tick
+    near, late = tick - state.tick[chart] <= REPEAT_TICKS, tick > ground.last_hold_tick[chart]
+    resting = 0
+    for column in range(KEYS):
+        if not _is_free(ms, state.last_event_ms[chart, column], ground.next_event_ms[chart, column]):
+            resting |= 1 << column
+    legal = ground.legal[state.held[chart], resting, int(late)]
     for code in range(ROW_CODES):
-        legal = LEGAL[state.held[chart], code] and not (late and STARTS_HOLD[code])
         repeats = 0
         for column in range(KEYS):
-            symbol = SYMBOLS[code, column]
-            if symbol == NOTHING:
-                continue
-            legal = legal and _is_free(ms, state.last_event_ms[chart, column], ground.next_event_ms[column])
-            before = SYMBOLS[state.code[chart], column]
-            if near and symbol <= HOLD_START and before != NOTHING and before <= HOLD_START:
+            symbol, before = SYMBOLS[code, column], SYMBOLS[state.code[chart], column]
+            if near and NOTHING < symbol <= HOLD_START and NOTHING < before <= HOLD_START:
                 repeats += 1
         lean = state.hold_lean[chart] * HOLDS_BEGUN[code] + asked.repeat_bias[chart] * repeats
-        score[code] = (score[code] + asked.row_bias[chart, code] + lean) / asked.row_temperature if legal else -np.inf
-    code = _draw(score, asked.top_p, state.chance[chart, at])
+        likely = (score[code] + asked.row_bias[chart, code] + lean) / asked.row_temperature
+        score[code] = likely if legal[code] else -np.inf
+    code = _draw(score, asked.top_p, _noise(state.chance[chart], at, tick))
     if not code:
         state.done[chart] = True
         return
@@ -235,6 +237,12 @@ def _write_row(chart: int, score: Doubles, ground: SlotGrid, asked: SamplerParam
             state.last_event_ms[chart, column] = ms
     if asked.hold_share[chart] >= 0:
         state.hold_lean[chart] = next_hold_bias(state.hold_lean[chart], code, asked.hold_share[chart])
+
+
+@njit(cache=True, nogil=True)
+def _noise(chance: NDArray[np.uint64], at: int, tick: int) -> np.uint64:
+    """Seed of the noise at a slot, from the chart's seeds [slot], or from one seed and the slot's tick."""
+    return chance[at] if chance.size > 1 else chance[0] + np.uint64(tick) * _SECOND
 
 
 @njit(cache=True, nogil=True)

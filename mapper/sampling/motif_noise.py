@@ -6,6 +6,8 @@ Sampling alone would hardly ever do so: the likeliest row of some tens has a cha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,15 +25,28 @@ REPEATED_SHARE = 0.2
 """Of the bars that sound like an earlier one, those that take its chance; found on `train` charts (docs/LOG.md)."""
 
 
-def gumbel_seeds(alike: Floats, seed: int) -> NDArray[np.uint64]:
-    """[chart, slot] what the draw of a row at each slot hangs on, from `alike` [chart, cell, motif lag]."""
-    return np.stack([_of_chart(likeness, np.random.default_rng([seed, chart])) for chart, likeness in enumerate(alike)])
+def gumbel_seeds(
+    alike: Floats, seeds: Sequence[Sequence[int]], repeated_ratio: float = REPEATED_SHARE
+) -> NDArray[np.uint64]:
+    """Seeds of the Gumbel noise used to sample each slot's row; uint64 [chart, slot], without repeated bars [chart, 1].
+
+    `alike` [chart, cell, motif lag] is the similarity to earlier cells, `seeds` [chart] seed one generator each,
+    `repeated_ratio` of the bars that resemble an earlier one share its noise.
+    """
+    if not repeated_ratio:
+        return np.array([[np.random.default_rng(seed).integers(1 << 64, dtype=np.uint64)] for seed in seeds])
+    return np.stack(
+        [
+            _of_chart(similarity, np.random.default_rng(seed), repeated_ratio)
+            for similarity, seed in zip(alike, seeds, strict=True)
+        ]
+    )
 
 
-def _of_chart(alike: Floats, random: np.random.Generator) -> NDArray[np.uint64]:
+def _of_chart(alike: Floats, random: np.random.Generator, repeated_ratio: float) -> NDArray[np.uint64]:
     drawn = random.integers(0, 1 << 64, (len(alike), SLOTS_PER_CELL), np.uint64)  # [cell, slot]
     earlier = earlier_bars(alike)
-    taken = (earlier != np.arange(earlier.size)) & (random.random(earlier.size) < REPEATED_SHARE)
+    taken = (earlier != np.arange(earlier.size)) & (random.random(earlier.size) < repeated_ratio)
     for bar in np.flatnonzero(taken):
         first, source = bar * BAR_CELLS, earlier[bar] * BAR_CELLS
         drawn[first : first + BAR_CELLS] = drawn[source : source + BAR_CELLS]

@@ -1,14 +1,14 @@
 """Writes charts row by row: hear the song once, then sample from the hazard and row heads with a cached decoder.
 
-Several charts of one song are written side by side; each has its own controls, biases and randomness. What is written
-is legal by construction: only legal rows are offered, a column rests `mapper.tokens.row_codes.MIN_COLUMN_GAP_MS` between events, and every hold
+Several charts are written side by side; each has its own controls, biases and randomness, and its own span of the slots,
+which may be those of several songs one behind another. What is written is legal by construction: only legal rows are offered, a column rests `mapper.tokens.row_codes.MIN_COLUMN_GAP_MS` between events, and every hold
 ends before the song, or the span that is written, does.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -29,8 +29,8 @@ from mapper.sampling.kernels import (
     draw_codes,
     find_slots,
 )
-from mapper.sampling.motif_noise import gumbel_seeds
-from mapper.tokens.row_codes import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states
+from mapper.sampling.motif_noise import REPEATED_SHARE, gumbel_seeds
+from mapper.tokens.row_codes import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states, legal_rows
 from mapper.tokens.vocabulary import TIME_GAP_BINS
 from mapper.tokens.window import LONG_AGO_TICKS
 
@@ -47,11 +47,12 @@ CHARTS_A_THREAD = 3
 class Sampling:
     """How a batch is sampled; arrays are per chart. Biases are log-odds added before the temperature divides."""
 
-    seed: int
+    seed: int | NDArray[np.int64]  # of the batch; or [chart], then a chart does not depend on its place in the batch
     rate_bias: NDArray[np.float64]  # [chart], to the hazard: more or fewer rows
     row_bias: NDArray[np.float64] | None = None  # [chart, code], to each row code
     repeat_bias: NDArray[np.float64] | None = None  # [chart], for each column pressed again within half a beat
     hold_share: NDArray[np.float64] | None = None  # [chart], kept to while writing; nan or None: as it comes
+    hold_bias: NDArray[np.float64] | None = None  # [chart], log-odds of a hold at the beginning; None: 0
     luck: NDArray[np.float32] | None = None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
     # the same luck have rows in the same places, as far as their hazards allow; None: each draws its own
     onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
@@ -59,9 +60,19 @@ class Sampling:
     hazard_temperature: float = 0.2
     row_temperature: float = 1.0
     top_p: float = 0.99  # of the row head
+    repeated_ratio: float = REPEATED_SHARE  # of the bars that resemble an earlier one, those that share its noise
     guidance: float = (
         1.0  # how far to go from what would be written if nothing were asked; 1: as the network was taught
     )
+
+    def seeds(self, charts: int) -> tuple[NDArray[np.uint64], list[list[int]]]:
+        """([chart] states of the hazard's generators, [chart] seeds of the rows' noise)."""
+        if not isinstance(self.seed, np.ndarray):
+            states = np.random.SeedSequence(self.seed).generate_state(charts, np.uint64).astype(np.uint64)
+            return states, [[self.seed, chart] for chart in range(charts)]
+        own = [int(seed) for seed in self.seed]
+        states = np.array([np.random.SeedSequence(one).generate_state(1, np.uint64)[0] for one in own], np.uint64)
+        return states, [[one] for one in own]
 
     def asked(self) -> SamplerParams:
         """As the loops take it."""
@@ -87,9 +98,11 @@ class Span:
 
     first_slot: int
     end_slot: int  # the first slot after it
-    before: Rows  # what the mapper reads first: the rows before the span; no column held after them
+    before: Rows  # what the mapper reads first: rows before the span, the first of them with no column held before it
     last_event_ms: NDArray[np.float64]  # [column], end of what is kept before
     next_event_ms: NDArray[np.float64]  # [column], start of what is kept after
+    song_slot: int = 0  # the song's first slot
+    ends_holds: bool = True  # release what is held after the last row
 
     @staticmethod
     def whole(grid: Grid) -> Span:
@@ -103,13 +116,16 @@ def write_rows(
     heard: SongEncoding,
     sampling: Sampling,
     report: Callable[[float], None] = lambda share: None,
-    span: Span | None = None,
+    span: Span | Sequence[Span] | None = None,
 ) -> list[Rows]:
-    """Sample one chart for each set of controls that `heard` was encoded with; within the span if one is given.
+    """Sample one chart for each row of `heard.decoder_control`, within its span if one is given.
 
-    `report` is told the share of the song that is written. The same arguments give the same rows on one machine.
+    `heard` has an encoding for each chart, or one that all share. `span` is one for all or one a chart; default: the
+    whole song. `report` is told the share that is written. The same arguments give the same rows on one machine.
     """
-    writing = _Writing(model, heard, sampling, span or Span.whole(heard.grid))
+    charts = sampling.rate_bias.size
+    spans = [span or Span.whole(heard.grid)] * charts if span is None or isinstance(span, Span) else list(span)
+    writing = _Writing(model, heard, sampling, spans)
     writing.write(report)
     return writing.rows()
 
@@ -118,44 +134,52 @@ class _Writing:
     """Charts being written. With guidance a chart has a shadow (mapper.sampling.kernels) that listens too; listeners are
     all charts, then all shadows."""
 
-    def __init__(self, model: Network, heard: SongEncoding, sampling: Sampling, span: Span) -> None:
-        self.heard, self.grid, self.span = heard, heard.grid, span
-        self.charts, listeners = sampling.rate_bias.size, len(heard.cell)
+    def __init__(self, model: Network, heard: SongEncoding, sampling: Sampling, spans: Sequence[Span]) -> None:
+        self.heard, self.grid, self.spans = heard, heard.grid, spans
+        self.charts, listeners = sampling.rate_bias.size, len(heard.decoder_control)
         assert listeners == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
         self.shadows = listeners > self.charts
         self.decoder, self.motif_rhythm = model.row_decoder(listeners, CACHE_ROWS), model.arrays()["motif.rhythm"]
-        self.last_slot = _last_slot(heard, span)
+        self.last_slot = np.array([last_slot_of(heard.grid, heard.open_slots, span) for span in spans])
         self.ground = SlotGrid(
             self.grid.slot_ms,
             self.grid.tick,
             heard.open_slots,
-            min(span.end_slot, self.last_slot + 1),
-            int(self.grid.tick[self.last_slot]) - LAST_HOLD_BEATS * TICKS_PER_BEAT,
-            span.next_event_ms,
+            np.minimum([span.end_slot for span in spans], self.last_slot + 1),
+            self.grid.tick[self.last_slot] - LAST_HOLD_BEATS * TICKS_PER_BEAT,
+            np.array([span.next_event_ms for span in spans]),
+            legal_rows(),
         )
-        self.hearing = SlotEncoding(heard.slot, heard.onset_logit, heard.alike)
+        self.of_chart = np.arange(listeners) if len(heard.cell) == listeners else np.zeros(listeners, np.int64)
+        self.hearing = SlotEncoding(self.of_chart, heard.slot, heard.onset_logit, heard.alike)
         self.asked = sampling.asked()
-        self.state = self._at_first(sampling.seed)
+        self.state = self._at_first(sampling)
         for listener in range(listeners):
             self._read_last_rows(listener)
 
-    def _at_first(self, seed: int) -> SamplerState:
-        """Nothing written behind the rows that are kept before the span."""
-        charts, before, tick = self.charts, self.span.before, self.grid.tick
-        code_at = np.zeros((charts, tick.size), np.int16)
-        code_at[:, before.slot] = before.code
-        return SamplerState(
+    def _at_first(self, sampling: Sampling) -> SamplerState:
+        """Nothing written behind the rows that are kept before each span."""
+        charts, tick = self.charts, self.grid.tick
+        states, noise = sampling.seeds(charts)
+        state = SamplerState(
             done=np.zeros(charts, np.bool_),
-            slot=np.full(charts, max(self.span.first_slot - 1, before.slot[-1] if len(before) else -1)),
-            tick=np.full(charts, tick[before.slot[-1]] if len(before) else tick[0] - LONG_AGO_TICKS),
+            slot=np.array([span.first_slot - 1 for span in self.spans]),
+            tick=np.array([tick[span.song_slot] - LONG_AGO_TICKS for span in self.spans]),
             held=np.zeros(charts, np.int64),
-            code=np.full(charts, before.code[-1] if len(before) else 0),
-            last_event_ms=np.tile(self.span.last_event_ms, (charts, 1)),
-            hold_lean=np.zeros(charts),
-            random=np.random.SeedSequence(seed).generate_state(charts, np.uint64).astype(np.uint64),
-            chance=gumbel_seeds(self.heard.alike[:charts], seed),
-            code_at=code_at,
+            code=np.zeros(charts, np.int64),
+            last_event_ms=np.array([span.last_event_ms for span in self.spans]),
+            hold_lean=np.zeros(charts) if sampling.hold_bias is None else sampling.hold_bias.astype(np.float64),
+            random=states,
+            chance=gumbel_seeds(self.heard.alike[self.of_chart[:charts]], noise, sampling.repeated_ratio),
+            code_at=np.zeros((charts, tick.size), np.int16),
         )
+        for chart, before in enumerate(span.before for span in self.spans):
+            if len(before):
+                state.code_at[chart, before.slot] = before.code
+                state.slot[chart] = max(state.slot[chart], before.slot[-1])
+                state.tick[chart], state.code[chart] = tick[before.slot[-1]], before.code[-1]
+                state.held[chart] = held_states(before.code)[-1]
+        return state
 
     def write(self, report: Callable[[float], None]) -> None:
         """Write all charts to the end, some in each thread; what is written does not depend on how many there are."""
@@ -173,9 +197,11 @@ class _Writing:
             report(self._share_done(charts))
 
     def _share_done(self, charts: NDArray[np.int64]) -> float:
-        """Of the span, by the chart that is furthest behind."""
-        at = self.state.slot[charts].min(initial=self.span.end_slot)
-        return float(at - self.span.first_slot) / max(self.span.end_slot - self.span.first_slot, 1)
+        """Of its span, by the chart that is furthest behind; 1 when none is left."""
+        first, end = (
+            np.array([getattr(self.spans[one], name) for one in charts]) for name in ("first_slot", "end_slot")
+        )
+        return float(((self.state.slot[charts] - first) / np.maximum(end - first, 1)).min(initial=1.0))
 
     def _advance(self, charts: NDArray[np.int64]) -> NDArray[np.int64]:
         """One more row for each of these charts; returns those that have not come to their end."""
@@ -222,12 +248,12 @@ class _Writing:
         cell = slot // SLOTS_PER_CELL
         return self.decoder.row_logits(
             listeners,
-            self.heard.slot[listeners, slot],
-            self.heard.cell[listeners, cell],
+            self.heard.slot[self.of_chart[listeners], slot],
+            self.heard.cell[self.of_chart[listeners], cell],
             self._twice(elapsed),
             self._twice(self.state.held[charts]),
             self._twice(earlier),
-            self.heard.alike[listeners, cell],
+            self.heard.alike[self.of_chart[listeners], cell],
         )
 
     def _read(self, listeners: NDArray, slot: NDArray, code: NDArray, held: NDArray, elapsed: NDArray) -> None:
@@ -238,8 +264,8 @@ class _Writing:
                 held=held,
                 elapsed=elapsed,
                 beat=(self.grid.tick[slot] / TICKS_PER_BEAT).astype(np.float32),
-                cell=self.heard.cell[listeners, slot // SLOTS_PER_CELL],
-                slot=self.heard.slot[listeners, slot],
+                cell=self.heard.cell[self.of_chart[listeners], slot // SLOTS_PER_CELL],
+                slot=self.heard.slot[self.of_chart[listeners], slot],
                 control=self.heard.decoder_control[listeners],
             )
         )
@@ -247,9 +273,9 @@ class _Writing:
     def _read_last_rows(self, listener: int) -> None:
         """Read the chart's last rows behind a start token, as in training; it stands for the row before them."""
         code_at = self.state.code_at[listener % self.charts]
-        slot = np.append(0, np.flatnonzero(code_at))
+        slot = np.append(self.spans[listener % self.charts].song_slot, np.flatnonzero(code_at))
         code = code_at[slot].astype(np.int64)
-        code[0] = 0  # slot 0 stands for the song's beginning
+        code[0] = 0  # the song's first slot stands for its beginning
         held = np.append(0, held_states(code[1:]))
         kept = slice(-KEPT_ROWS - 1, None)
         slot, code, held = slot[kept], code[kept], held[kept]
@@ -258,21 +284,22 @@ class _Writing:
         self._read(np.full(slot.size, listener), slot, code, held, elapsed)
 
     def rows(self) -> list[Rows]:
-        """What was written for each chart, every hold ended."""
+        """The rows written for each chart; every hold ended where its span asks for it."""
         written = []
-        for codes in self.state.code_at:
+        for codes, span, last_slot in zip(self.state.code_at, self.spans, self.last_slot.tolist(), strict=True):
             slot = np.flatnonzero(codes)
-            slot = slot[np.isin(slot, self.span.before.slot, invert=True)]
-            written.append(_with_every_hold_ended(Rows(slot, codes[slot].astype(np.int64)), self.last_slot))
+            slot = slot[np.isin(slot, span.before.slot, invert=True)]
+            rows = Rows(slot, codes[slot].astype(np.int64))
+            written.append(_with_every_hold_ended(rows, last_slot) if span.ends_holds else rows)
         return written
 
 
-def _last_slot(heard: SongEncoding, span: Span) -> int:
-    """The last slot of the span where a hold may end, at rest from what is kept after."""
-    rested = heard.grid.slot_ms <= span.next_event_ms.min() - MIN_COLUMN_GAP_MS
-    slots = np.flatnonzero(heard.open_slots & rested)
-    slots = slots[(slots >= span.first_slot) & (slots < span.end_slot)]
-    return int(slots[-1]) if slots.size else span.first_slot - 1
+def last_slot_of(grid: Grid, open_slots: NDArray[np.bool_], span: Span) -> int:
+    """The last slot of the span where a hold may end, at rest from what is kept after; the slot before it if none."""
+    own = slice(span.first_slot, span.end_slot)
+    rested = grid.slot_ms[own] <= span.next_event_ms.min() - MIN_COLUMN_GAP_MS
+    slots = np.flatnonzero(open_slots[own] & rested)
+    return span.first_slot + (int(slots[-1]) if slots.size else -1)
 
 
 def _with_every_hold_ended(rows: Rows, last_slot: int) -> Rows:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from chart.grid import Grid
 from chart.model import KEYS, Chart
+from mapper.tokens.note_kernels import MIN_COLUMN_GAP_MS as MIN_COLUMN_GAP_MS
+from mapper.tokens.note_kernels import write_notes
 
 NOTHING, TAP, HOLD_START, HOLD_END = range(4)
 ROW_CODES = 4**KEYS
@@ -21,9 +23,6 @@ HELD_STATES = 2**KEYS
 
 SNAP_TOLERANCE_MS = 12.0
 """A note further than this from every slot is on a snap that the grid does not offer."""
-
-MIN_COLUMN_GAP_MS = 60.0
-"""Between two events of a column, taps, starts and releases alike: 30 ms is unplayable, 60 ms a 250 BPM jack."""
 
 SYMBOLS = np.array([[code >> (2 * column) & 3 for column in range(KEYS)] for code in range(ROW_CODES)])
 """[code, column] → symbol."""
@@ -92,18 +91,16 @@ def _slot_before(grid: Grid, slot: int) -> int:
     return slot
 
 
-def notes_of(rows: Rows, grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.float64]]:
-    """(time_ms, column, end_ms) of the rows, as `Chart.from_notes` takes them, in chart time."""
-    symbols = SYMBOLS[rows.code]  # [row, column]
-    is_head = (symbols == TAP) | (symbols == HOLD_START)
-    row, column = np.nonzero(is_head)
-    note = np.cumsum(is_head).reshape(symbols.shape) - 1  # [row, column], number of the note that begins there
-    ms = grid.slot_ms[rows.slot]
-    end_ms = np.full(row.size, np.nan)
-    for key in range(KEYS):
-        begins, ends = (np.flatnonzero(symbols[:, key] == symbol) for symbol in (HOLD_START, HOLD_END))
-        end_ms[note[begins[: ends.size], key]] = ms[ends]
-    return ms[row], column.astype(np.int8), end_ms
+def notes_of(
+    rows: Rows, grid: Grid, open_end_ms: float = np.inf
+) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.float64]]:
+    """(time_ms, column, end_ms) of the rows, as `Chart.from_notes` takes them, in chart time.
+
+    Holds that the rows do not release end at `open_end_ms`.
+    """
+    note = np.empty((KEYS * len(rows), 3))
+    note = note[: write_notes(rows.slot, rows.code, open_end_ms, grid.slot_ms, note)]
+    return note[:, 0].copy(), note[:, 1].astype(np.int8), note[:, 2].copy()
 
 
 def held_states(code: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -111,6 +108,19 @@ def held_states(code: NDArray[np.int64]) -> NDArray[np.int64]:
     symbols = SYMBOLS[code]
     held = np.cumsum((symbols == HOLD_START).astype(int) - (symbols == HOLD_END), axis=0) > 0
     return (held * (1 << np.arange(KEYS))).sum(-1)
+
+
+@cache
+def legal_rows() -> NDArray[np.bool_]:
+    """[held state, resting columns, late, code] → whether the row may be written.
+
+    Held and resting columns are 4-bit masks: a row fits the held columns and leaves alone those whose last event is less
+    than `MIN_COLUMN_GAP_MS` ago. When it is late (1), no hold begins.
+    """
+    resting = (np.arange(HELD_STATES)[:, None] >> np.arange(KEYS) & 1).astype(bool)
+    disturbs = ((SYMBOLS != NOTHING)[None] & resting[:, None]).any(-1)  # [resting, code]
+    late = np.array([[False], [True]]) & STARTS_HOLD  # [late, code]
+    return LEGAL[:, None, None] & ~disturbs[None, :, None] & ~late[None, None]
 
 
 @cache
