@@ -1,8 +1,8 @@
-"""How fast the playtest loop runs: `python -m bench.env DATA`.
+"""Speed of the environment and of refinement: `python -m bench.env DATA`.
 
 Steps are rows. Without a network: compiled steps and observations with actions that the mask allows, then the same as a
-`VecEnv` that values every bar while it is written, also in `--processes` at the same time, then valued when all are written,
-as training on sections does. With the mapper: rollouts in batch, and the parts of one training step on whole charts.
+`VecEnv` that scores every bar, also in `--processes` at the same time. With the mapper: refinement rollouts inside its own
+drafts (all of `collect_rollouts`: drafts, sections, log-probabilities, plays and terms), then a training step on them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,9 @@ from numpy.typing import NDArray
 
 from bench.report import print_json
 from env.gym_api.vec_env import ChartVecEnv
-from env.monitor.evaluate import write_piece
-from env.policy.action_heads import ActionHeads, PolicySampling
-from env.ppo.ppo import SectionPPO, Settings, frozen_copy
-from env.ppo.rollout import section_returns, write
-from env.returns.chart_return import value_charts
-from env.returns.section_return import Scorer, ScoringConfig
-from env.task import dynamics as core
-from env.task.episodes import SectionConfig, draw_section
+from env.ppo.ppo import SectionPPO, Settings
+from env.task import dynamics
+from env.task.episodes import EpisodeConfig, draw_outline, episode_of
 from env.task.kernels import OFFSETS
 from env.task.songs import SongSet, demo_songs, song_set_of
 from mapper.network.model import Mapper
@@ -39,7 +34,7 @@ GEOMETRIC = 0.2
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a piece of work."""
+    """Time of a piece of work."""
 
     wall_s: float
     cpu_s: float  # of this process, all threads
@@ -65,15 +60,16 @@ def quick_actions(mask: NDArray, random: np.random.Generator) -> NDArray[np.int6
 
 def without_reward(library: SongSet, count: int, steps: int) -> Callable[[], None]:
     random = np.random.default_rng(0)
-    sections = [draw_section(library, SectionConfig(), random) for _ in range(count)]
-    state = core.initial(library, sections)
+    outlines = [draw_outline(library, EpisodeConfig(), random) for _ in range(count)]
+    episodes = [episode_of(library, one, EpisodeConfig(), one.human) for one in outlines]
+    state = dynamics.initial(library, episodes)
 
     def work() -> None:
         for _ in range(steps):
-            actions = quick_actions(core.observe(library, state)["mask"], random)
-            core.step(library, state, actions[:, 0], actions[:, 1])
+            actions = quick_actions(dynamics.observe(library, state)["mask"], random)
+            dynamics.step(library, state, actions[:, 0], actions[:, 1])
             for env in np.flatnonzero(state.over):
-                core.put(library, state, int(env), sections[env])
+                dynamics.put(library, state, int(env), episodes[env])
 
     return work
 
@@ -116,67 +112,53 @@ def library_of_data(data: Path | None) -> SongSet:
     return song_set_of(corpus, corpus.split("train")[::12])
 
 
-def with_the_mapper(library: SongSet, model: Mapper, groups: int, versions: int) -> dict[str, object]:
-    """Sections written by the policy in batch, and the cost of playing and scoring them afterwards."""
-    random, judge, scorer = (
-        np.random.default_rng(1),
-        ActionHeads(model, PolicySampling()),
-        Scorer(library, ScoringConfig()),
-    )
-    seeds = np.repeat(np.arange(groups), versions)
+def refinement(library: SongSet, model: Mapper, songs: int, charts: int, versions: int) -> dict[str, object]:
+    """Rows of sections a second of a refinement rollout inside drafts, and the shares of a training step."""
+    from stable_baselines3.common.logger import configure
+    from stable_baselines3.common.vec_env import VecMonitor
+
+    count = songs * charts * versions
+    env = VecMonitor(ChartVecEnv(library, count, EpisodeConfig(context="draft"), versions=versions, sections=charts))
+    ppo = SectionPPO(env, model, Settings())
+    ppo.set_logger(configure(None, []))
+    _, callback = ppo._setup_learn(1)
     found: dict[str, object] = {}
     for _ in range(2):  # the first time compiles
-        sections = [draw_section(library, SectionConfig(), random) for _ in range(groups)]
-        kept: list = []
-        rollout = cost_of(partial(_keep, kept, write, library, judge, sections, versions, [1]))
-        play = cost_of(partial(_keep, kept, section_returns, scorer, kept[0].state, seeds))
-        steps = int(kept[0].steps.sum())
-        found = {"mapper_rollout": rollout.rate(steps), "valued_when_written": play.rate(steps), "steps": steps}
+        before = ppo.num_timesteps
+        rollout = cost_of(partial(ppo.collect_rollouts, env, callback, ppo.rollout_buffer, 0))  # type: ignore[arg-type]
+        learn = cost_of(ppo.train)
+        rows = ppo.num_timesteps - before
+        found = {
+            "rollout_rows": rows,
+            "rollout_charts": songs * charts,
+            "refinement_rollout": rollout.rate(rows),
+            "rollout_charts_per_cpu_s": round(songs * charts / rollout.cpu_s, 2),
+            "training_step_cpu_s": round(rollout.cpu_s + learn.cpu_s, 2),
+            "learning_ratio": round(learn.cpu_s / (rollout.cpu_s + learn.cpu_s), 3),
+        }
     return found
 
 
-def training_parts(library: SongSet, model: Mapper) -> dict[str, object]:
-    """Costs of the parts of one training step on whole charts, with the settings of `env.refine`."""
-    from stable_baselines3.common.logger import configure
-
-    settings = Settings()
-    ppo = SectionPPO(ChartVecEnv(library, 2), model, frozen_copy(model), settings, PolicySampling())
-    ppo.set_logger(configure(None, []))
-    _, callback = ppo._setup_learn(1)
-    pieces = library.pieces[: settings.songs]
-    charts = [write_piece(model, piece, [3.5] * settings.charts, 0) for piece in pieces]
-    found: dict[str, object] = {}
-    for _ in range(2):  # the first time compiles
-        rollout = cost_of(partial(ppo.collect_rollouts, ppo.env, callback, ppo.rollout_buffer, 0))  # type: ignore[arg-type]
-        play = cost_of(lambda: [value_charts(one, piece, 3.5, 0) for one, piece in zip(charts, pieces, strict=True)])
-        valued = (1 + settings.versions) * play.cpu_s  # the charts, and with each of their sections' versions
-        learn = cost_of(ppo.train)
-        whole = rollout.cpu_s + learn.cpu_s
-        found = {
-            "cpu_s": round(whole, 2),
-            "share_of_training_step": {
-                "writing": round((rollout.cpu_s - valued) / whole, 3),
-                "playtest_and_terms": round(valued / whole, 3),
-                "learning": round(learn.cpu_s / whole, 3),
-            },
-        }
-    return {"training_step": found}
-
-
-def _keep(results: list, function: Callable, *arguments: object) -> None:
-    results.append(function(*arguments))
-
-
-@click.command(cls=Command, help="Speed of the playtest loop, on the dataset DATA or the synthetic song.")
+@click.command(
+    cls=Command, help="Speed of the environment and of refinement, on the dataset DATA or the synthetic song."
+)
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("--envs", default=256, show_default=True, help="Environments side by side without a network.")
 @click.option("--steps", default=200, show_default=True, help="Steps of each, without a network.")
-@click.option("--groups", default=16, show_default=True)
-@click.option("--versions", default=8, show_default=True)
-@click.option("--processes", default=2, show_default=True, help="VecEnvs side by side, one a core.")
+@click.option("--songs", default=6, show_default=True, help="Songs of a refinement rollout.")
+@click.option("--charts", default=2, show_default=True, help="Drafts of each song.")
+@click.option("--versions", default=8, show_default=True, help="Versions of a section of each draft.")
+@click.option("--processes", default=2, show_default=True, help="VecEnvs side by side, one a dynamics.")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Default: the bundled mapper.")
 def main(
-    data: Path | None, envs: int, steps: int, groups: int, versions: int, processes: int, checkpoint: Path | None
+    data: Path | None,
+    envs: int,
+    steps: int,
+    songs: int,
+    charts: int,
+    versions: int,
+    processes: int,
+    checkpoint: Path | None,
 ) -> None:
     from mapper.network.checkpoint import load_mapper
 
@@ -192,7 +174,7 @@ def main(
         "per_s": round(sum(all_results(vec_env_rate, jobs, Workers(processes), "processes"))),
     }
     model = load_mapper(checkpoint)
-    figures |= with_the_mapper(library, model, groups, versions) | training_parts(library, model)
+    figures |= refinement(library, model, songs, charts, versions)
     for name, value in figures.items():
         print(f"{name:24} {value}")
     print_json("env", figures)

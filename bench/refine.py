@@ -1,12 +1,12 @@
-"""Is the refined mapper better? `python -m bench.refine DATA [--refined CHECKPOINT] [--split val]`.
+"""Compare the refined mapper with the pretrained one: `python -m bench.refine DATA [--refined CHECKPOINT] [--split val]`.
 
-For every song, charts at even targets and at the stars of people's own charts, 8 of each by the pretrained and the refined
-mapper, at the same targets. Measures that need a person's chart (onset F1, density curve) are compared at people's stars alone.
-Four conditions: each mapper alone (mean of its 8), and the best of 4 by the reward's total (mean of its two
-fours; equal compute within a condition's N). What counts is the difference to the pretrained mapper, and to its best of
-4, paired by song: means and 95 % intervals of a bootstrap over songs.
+For every song, both mappers write 8 charts at even targets and at the stars of people's own charts, conditioned on the
+same. Measures that need a person's chart (onset F1, density curve) are compared at people's stars alone. Four conditions:
+each mapper alone (mean of its 8), and the best of 4 by the reward's total (mean of its two fours; equal compute within a
+condition's N). The result is the difference to the pretrained mapper, and to its best of 4, paired by song: means and 95 %
+intervals of a bootstrap over songs.
 
-`--split held-out` takes the songs that refinement watched but did not learn from; `val` is for the last word.
+`--split held-out` takes the songs that refinement evaluates on but does not learn from; `val` is for the last word.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from bench.onsets import f1
 from bench.report import print_json
 from chart.model import KEYS, Chart
-from env.monitor.evaluate import KEYBOARD, chart_from, measure_chart, write_piece
+from env.monitor.evaluate import KEYBOARD, measure_chart, write_song
 from env.refine import split_songs
+from env.returns.section_return import chart_from
 from env.task.songs import ChartedSong, HumanChart, SongSet, song_set_of
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import BUNDLED, PRETRAINED, load_mapper
@@ -77,7 +78,7 @@ class Case:
 def cases_of(library: SongSet, stars: tuple[float, float], most: int) -> list[Case]:
     """Of each song up to `most` of people's charts whose stars lie in the range, spread over the stars."""
     by_song: dict[str, list[Case]] = defaultdict(list)
-    for piece in library.pieces:
+    for piece in library.songs:
         for human in piece.humans:
             if stars[0] <= human.stars <= stars[1]:
                 by_song[piece.name].append(Case(piece, human.stars, human.style, human))
@@ -91,7 +92,7 @@ def cases_of(library: SongSet, stars: tuple[float, float], most: int) -> list[Ca
 
 def even_cases(library: SongSet, stars: tuple[float, float], count: int) -> list[Case]:
     """`count` targets for each song, spread evenly, in the style of its charts."""
-    first = {piece.name: piece for piece in reversed(library.pieces)}
+    first = {piece.name: piece for piece in reversed(library.songs)}
     return [
         Case(piece, float(target), piece.humans[0].style if piece.humans else KEYBOARD, None)
         for piece in first.values()
@@ -162,7 +163,7 @@ _mapper = lru_cache(maxsize=2)(load_mapper)
 def write_case(job: Job) -> list[dict[str, float]]:
     """[version] figures."""
     case, mapper = job.case, _mapper(job.checkpoint)
-    charts = write_piece(mapper, case.piece, [case.stars] * job.versions, job.seed, case.style)
+    charts = write_song(mapper, case.piece, [case.stars] * job.versions, job.seed, case.style)
     return [figures_of(chart, case, job.seed) for chart in charts]
 
 

@@ -1,10 +1,10 @@
-"""The playtest loop: `Mania4KChart-v1` and `Mania4KEdit-v1`, the mapper as a policy, refinement by play."""
+"""`Mania4KChart-v2` and `Mania4KEdit-v2`, the mapper as a policy, refinement by reinforcement learning."""
 
 from __future__ import annotations
 
 from gymnasium import register, registry
 
-CHART_ENV, EDIT_ENV = "Mania4KChart-v1", "Mania4KEdit-v1"
+CHART_ENV, EDIT_ENV = "Mania4KChart-v2", "Mania4KEdit-v2"
 
 
 def register_envs() -> None:

@@ -1,9 +1,9 @@
 """Merge refined mappers: `python -m env.average_weights RUN/refined.safetensors … -o refined.safetensors`.
 
-Runs of several seeds from one mapper learn the same and err differently: the mean of their changes keeps what they share
-("model soups", Wortsman et al. 2022). What is left of the noise is small enough to go further the same way (`--reach`),
-as an outer step of local SGD does. The lean is no step but where each run found the target, so it is the mean; how rows that
-went further meet the target is learnt after it (`env.refine --rollout density`). Measured in docs/LOG.md.
+The mean of the changes of several seeds keeps what they share ("model soups", Wortsman et al. 2022). The rest of the noise is
+small enough to extrapolate (`--reach`: a factor on the mean change, task-vector scaling), as an outer step of local SGD does.
+The density bias is averaged but not extrapolated: it is where each run met the target. It is fitted again after merging
+(`env.refine --rollout density`). Measured in docs/LOG.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_REACH = 100.0
 
 
 def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float) -> dict[str, Tensor]:
-    """Weights by name: the pretrained ones and `reach` times the mean of the changes; of the lean, once."""
+    """Weights by name: the pretrained ones plus `reach` times the mean change; the density bias plus its mean change."""
     weights: dict[str, Tensor] = {}
     others = [one.state_dict() for one in refined]
     for name, before in pretrained.state_dict().items():
@@ -35,12 +35,15 @@ def merged(pretrained: Mapper, refined: Sequence[Mapper], reach: float) -> dict[
 
 
 def merge(checkpoints: Sequence[Path], out: Path, init: str, reach: float = REACH) -> None:
-    """Write the merged mapper of `checkpoints`, which were refined from `init` (a name or a file), to `out`."""
+    """Write the merged mapper of `checkpoints`, refined from `init` (a name or a file), to `out`.
+
+    Raises ConfigError when a checkpoint has another size than `init`.
+    """
     pretrained = load_mapper(checkpoint_named(init))
     refined = [load_mapper(path) for path in checkpoints]
     for path, one in zip(checkpoints, refined, strict=True):
         if one.config != pretrained.config:
-            raise ConfigError(f"{path}: is of another size than {init}; merge mappers that were refined from it")
+            raise ConfigError(f"{path}: has another size than {init}; merge mappers that were refined from it")
     names = ", ".join("/".join(path.parts[-2:]) for path in checkpoints)
     notes = f"{reach:g} times the mean change of {names}"
     save_mapper(pretrained, out, merged(pretrained, refined, reach), notes=notes)
@@ -52,7 +55,7 @@ def merge(checkpoints: Sequence[Path], out: Path, init: str, reach: float = REAC
 @click.option(
     "--init", default="pretrained", show_default=True, help="What all were refined from: pretrained, bundled or a file."
 )
-@click.option("--reach", default=REACH, show_default=True, help="How many times the mean change of rows is taken.")
+@click.option("--reach", default=REACH, show_default=True, help="Factor on the mean change.")
 def main(checkpoints: tuple[Path, ...], out: Path, init: str, reach: float) -> None:
     use_utf8()
     if not 0 < reach <= MAX_REACH:

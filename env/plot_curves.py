@@ -1,7 +1,7 @@
 """Draw the learning curves of refinement runs as one picture: `python -m env.plot_curves RUN… -o curves.png`.
 
-A line a run (a seed each), a field a figure, from the runs' TensorBoard logs: what is evaluated on songs that the runs do
-not learn from. matplotlib and TensorBoard are imported when a picture is asked for.
+One line a run, one panel a figure, from the runs' TensorBoard logs: evaluations on held-out songs. matplotlib and TensorBoard
+are imported when they are needed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The whole refinement by one command: `python -m env.refine_ensemble --songs DATA -o RUN`.
 
-Several seeds are refined (`env.refine`), merged into one mapper whose rows go further the way they share (`env.average_weights`), and how
-dense the charts of that one are to be is learnt last. RUN gets a folder for each run, `merged.safetensors` and
-`refined.safetensors`. Run again to go on where it stopped.
+Several seeds are refined (`env.refine`) and merged into one mapper by extrapolating their mean change (`env.average_weights`),
+whose density bias is learned last. RUN gets a folder for each run, `merged.safetensors` and `refined.safetensors`. Run again
+to resume.
 
     tensorboard --logdir RUN
 """
@@ -21,13 +21,13 @@ from runtime.errors import ConfigError
 
 SEEDS = 3
 DENSITY_UPDATES = 56
-"""Updates of twelve charts each, from which the density is learnt at once."""
+"""Updates of twelve charts each, from which the density bias is fitted at once."""
 
 
 def refine_seeds(
     songs: str, out: Path, init: str, seeds: int, updates: int, density_updates: int, device: str
 ) -> dict[str, float]:
-    """Refine, merge, and learn the density; returns the last held-out figures."""
+    """Refine, merge, and fit the density bias; returns the last held-out figures."""
     folders = [out / f"seed{seed}" for seed in range(seeds)]
     for seed, folder in enumerate(folders):
         refine(RefineConfig(songs, str(folder), init=init, updates=updates, seed=seed, device=device))
@@ -57,12 +57,14 @@ def refined_of(folder: Path) -> Path:
     return folder / REFINED
 
 
-@click.command(cls=Command, help="Refine with several seeds, merge them, learn how dense charts are to be.")
+@click.command(cls=Command, help="Refine with several seeds, merge them, fit the density bias.")
 @click.option("--songs", required=True, type=click.Path(file_okay=False), help="Dataset of mapper.dataset.")
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the runs."
 )
-@click.option("--init", default=RefineConfig.init, show_default=True, help="As env.refine has it.")
+@click.option(
+    "--init", default=RefineConfig.init, show_default=True, help="Checkpoint to start from, as in env.refine."
+)
 @click.option("--seeds", default=SEEDS, show_default=True)
 @click.option("--updates", default=RefineConfig.updates, show_default=True, help="Of each seed.")
 @click.option("--density-updates", default=DENSITY_UPDATES, show_default=True, help="Of the density alone, at the end.")

@@ -24,9 +24,8 @@ from bench.refine import (
     people_figures,
 )
 from chart.model import Chart
-from env.task import dynamics as core
-from env.task.episodes import SectionConfig, draw_section
-from tests.env_cases import library
+from env.task import dynamics
+from tests.env_cases import episode_at, library
 
 
 def version(total: float, holds: float = 0.1) -> dict[str, float]:
@@ -90,8 +89,8 @@ def test_density_curves_alike() -> None:
 
 def test_quick_actions_are_possible_offsets() -> None:
     random = np.random.default_rng(0)
-    state = core.initial(library(), [draw_section(library(), SectionConfig(), random) for _ in range(8)])
-    mask = core.observe(library(), state)["mask"]
+    state = dynamics.initial(library(), [episode_at(phrase=phrase) for phrase in range(2, 8)])
+    mask = dynamics.observe(library(), state)["mask"]
     for offset, code, row in zip(*quick_actions(mask, random).T, mask, strict=True):
         assert row[offset] == 1
         assert row[97 + code] == 1

@@ -1,183 +1,136 @@
-"""Rollouts inside whole charts: what is written, what a section is worth in its chart, and how holds are kept."""
+"""Drafts around sections: how they are written, and the worth of a chart."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
-import torch
 
 from chart.model import Chart
-from env.monitor.evaluate import chart_from, sampling_for, write_piece
-from env.policy.action_heads import ActionHeads, PolicySampling
-from env.ppo.chart_rollout import Charts, chart_returns, chart_with, write_charts
-from env.ppo.density_bias import DENSITY_PERTURBATION
-from env.ppo.rollout import WrittenSections, write
-from env.returns.chart_return import value_charts
-from env.task import dynamics as core
-from env.task import kernels
-from env.task.episodes import SectionConfig, Target, section_at
-from env.task.songs import SongSet
-from mapper.network.model import Mapper
-from mapper.sampling.kernels import next_hold_bias
-from mapper.tokens.row_codes import STARTS_HOLD, Rows
-from reward.total import Weights
-from runtime.errors import ConfigError
-from tests.env_cases import library, tiny_mapper
-
-ONE_PHRASE = SectionConfig(phrases=1)
-
-
-def mapper() -> Mapper:
-    """A small mapper that writes a row on about every other slot it may."""
-    model = tiny_mapper()
-    with torch.no_grad():
-        model.onset[-1].bias.fill_(0.0)
-    return model
+from env.gym_api.session import Session
+from env.monitor.evaluate import write_song
+from env.policy.chart_sampler import ChartSampler, draft_sampling
+from env.ppo.density_bias import density_samples
+from env.returns.chart_return import chart_reward, value_charts
+from env.returns.section_return import chart_from
+from env.task.episodes import DENSITY_PERTURBATION, NO_ROWS, Outline, Target
+from mapper.tokens.row_codes import Rows
+from tests.env_cases import episode_at, library, tiny_mapper, vector
 
 
 @lru_cache(maxsize=1)
-def charts() -> Charts:
-    return write_charts(library(), mapper(), 2, 4, ONE_PHRASE, np.random.default_rng(0))
+def sampler() -> ChartSampler:
+    return ChartSampler(tiny_mapper(onset=0.0), library())
 
 
-def rewritten(found: Charts, versions: int = 3) -> WrittenSections:
-    judge = ActionHeads(mapper(), PolicySampling())
-    return write(library(), judge, found.sections, versions, [0], going_on=found.going_on)
+@lru_cache(maxsize=1)
+def session() -> Session:
+    """Two songs with two drafts each, a section of each in two versions."""
+    env = vector(versions=2, drafter=sampler().draft)
+    env.reset()
+    return env.get_attr("session")[0]
 
 
-def test_charts_lean_both_ways_and_tell_how_far_they_are_off() -> None:
-    found, again = charts(), charts.__wrapped__()
-    leanings = found.leanings
-    half = leanings.lean.reshape(2, 2, 2)
-    np.testing.assert_allclose(half[:, 0] - half[:, 1], 2 * DENSITY_PERTURBATION, atol=1e-6)
-    np.testing.assert_array_equal(leanings.heard[0], leanings.heard[3])
-    np.testing.assert_array_equal(leanings.off, again.leanings.off)
-    np.testing.assert_allclose(leanings.off, np.concatenate([one.off for one in found.values]), rtol=1e-6)
-    assert leanings.stars.tolist() == pytest.approx([one.target.stars for one in found.sections])
-    lengths = np.array([len(rows) for rows in found.rows]).reshape(2, 2, 2).sum(2)
-    assert (lengths[:, 0] > lengths[:, 1]).all(), "those that lean to more rows have more"
+def test_drafts_are_written_denser_and_sparser_and_measured() -> None:
+    drafts = session().drafts()
+    assert len(drafts) == 4
+    found = density_samples(sampler(), drafts)
+    np.testing.assert_allclose(found.lean[0::2] - found.lean[1::2], 2 * DENSITY_PERTURBATION, atol=1e-6)
+    np.testing.assert_array_equal(found.encoding[0], found.encoding[1])
+    np.testing.assert_allclose(found.off, [one.values.off[one.number] for one in drafts], rtol=1e-6)
+    lengths = [len(one.rows) for one in drafts]
+    assert lengths[0] > lengths[1]
+    assert lengths[2] > lengths[3]
 
 
-def test_sections_go_on_from_the_mappers_own_charts() -> None:
-    found = charts()
-    for rows, section in zip(found.rows, found.sections, strict=True):
-        before = rows.slot[(rows.slot >= section.window_slot) & (rows.slot < section.first_slot)]
-        np.testing.assert_array_equal(section.before.slot, before)
-    written = rewritten(found)
-    assert not np.array_equal(written.lean[:3].numpy(), written.lean[6:9].numpy()), "the halves lean differently"
-    assert written.hold_lean[0, 0] == found.going_on.hold_lean[0]
+def test_a_draft_depends_on_its_seed_and_not_on_those_beside_it() -> None:
+    outlines = [one.outline for one in session().drafts()]
+    together, alone, other = sampler().draft(outlines), sampler().draft(outlines[3:]), sampler().draft(outlines[:1])
+    np.testing.assert_array_equal(together[3].slot, alone[0].slot)
+    np.testing.assert_array_equal(together[3].code, alone[0].code)
+    changed = Outline(outlines[0].song, 0, outlines[0].target, outlines[0].seed + 1, outlines[0].onset_bias)
+    assert not np.array_equal(sampler().draft([changed])[0].slot, other[0].slot)
 
 
-def test_a_section_written_anew_leaves_the_rest_of_its_chart() -> None:
-    found = charts()
-    rows, section = found.rows[0], found.sections[0]
-    piece = library().pieces[section.piece]
-    state = rewritten(found).state
-    first, known = state.numbers[0, kernels.FIRST_COUNT], state.numbers[0, kernels.COUNT]
-    spliced = chart_with(rows, section, piece, state.tokens[0, first:known])
-    before = chart_from(rows, piece, section.target.stars)
-    start, end = piece.grid.slot_ms[[section.first_slot, section.end_slot]]
+def test_sections_continue_the_mappers_own_charts() -> None:
+    state = session().state
+    assert state is not None
+    for env, episode in enumerate(state.episodes):
+        original = session().originals[env]
+        assert original is not None
+        whole = episode.chart_with(episode.draft or NO_ROWS)
+        inside = (original.rows.slot >= episode.first_slot) & (original.rows.slot < episode.end_slot)
+        assert set(original.rows.slot[inside]) <= set(whole.slot)
+        assert state.arrays.hold_bias[env] == episode.hold_bias
+    assert state.episodes[0].onset_bias == -state.episodes[2].onset_bias
+
+
+def test_a_new_section_leaves_the_rest_of_its_chart() -> None:
+    song, human = library().songs[0], library().songs[0].humans[0].rows
+    episode = episode_at(rows=human, context="chart")
+    before = chart_from(human, song, 3.0)
+    after = chart_from(episode.chart_with(NO_ROWS), song, 3.0)
+    start, end = song.grid.slot_ms[[episode.first_slot, episode.end_slot - 1]]
 
     def outside(chart: Chart) -> list[tuple[float, int]]:
-        inside = (chart.time_ms >= start) & (chart.time_ms < end)
+        inside = (chart.time_ms >= start) & (chart.time_ms <= end)
         return list(zip(chart.time_ms[~inside].tolist(), chart.column[~inside].tolist(), strict=True))
 
-    assert outside(spliced) == outside(before)
-    inside = np.unique(spliced.time_ms[(spliced.time_ms >= start) & (spliced.time_ms < end)])
-    noted = [token[kernels.SLOT] for token in state.tokens[0, first:known]]
-    assert set(inside) <= set(piece.grid.slot_ms[np.array(noted, int) + section.window_slot].tolist())
+    assert outside(after) == outside(before)
+    assert not ((after.time_ms >= start) & (after.time_ms <= end)).any()
 
 
-def test_versions_earn_against_their_siblings_what_their_charts_are_worth() -> None:
-    found = charts()
-    written = rewritten(found)
-    reward, total = chart_returns(library(), found, written.state, 3, Weights())
-    assert reward.shape == (24, 4)
-    np.testing.assert_allclose(reward.reshape(8, 3, 4).sum(1), 0.0, atol=1e-9)
-    assert np.abs(reward[:, 3]).max() > 0
-    assert (reward[:, :3] == 0).all(), "a phrase is paid with its last bar"
-    assert ((total > 0) & (total < 1)).all()
+def test_charts_keep_the_requested_hold_ratio() -> None:
+    written = write_song(tiny_mapper(onset=0.0), library().songs[0], [3.0] * 4, seed=0)
+    ratio = np.concatenate([chart.is_hold for chart in written]).mean()
+    assert ratio == pytest.approx(Target.typical(3.0, 1).hold_ratio, abs=0.03)
+    assert draft_sampling([Target(3.0, 5.0, 0.25, 1)], 0).hold_share.tolist() == [0.25]  # type: ignore[union-attr]
 
 
-def test_charts_keep_the_share_of_holds_they_were_told() -> None:
-    written = write_piece(mapper(), library().pieces[0], [3.0] * 4, seed=0)
-    share = np.concatenate([chart.is_hold for chart in written]).mean()
-    assert share == pytest.approx(Target.typical(3.0, 1).hold_share, abs=0.03)
-    assert sampling_for([Target(3.0, 5.0, 0.25, 1)], 0).hold_share.tolist() == [0.25]
-
-
-def test_the_policy_keeps_the_share_of_holds_as_the_sampler_does() -> None:
-    found = charts()
-    written = rewritten(found)
-    env = int(written.steps.argmax())
-    steps, wrote = written.steps[env], written.decisions.offset[env] < 96
-    lean = float(written.hold_lean[env, 0])
-    for step in range(steps):
-        assert written.hold_lean[env, step] == pytest.approx(lean, abs=1e-4)
-        if wrote[step]:
-            lean = next_hold_bias(lean, int(written.decisions.code[env, step]), 0.1)
-    assert next_hold_bias(0.0, 1, 0.1) > 0 > next_hold_bias(0.0, 2, 0.1), "missing holds become likelier"
-
-
-def test_a_hold_lean_makes_holds_likelier_to_the_policy() -> None:
-    found = charts()
-    many = found.going_on.hold_lean + np.float32(5.0)
-    few = found.going_on.hold_lean - np.float32(20.0)
-    shares = []
-    for lean in (many, few):
-        judge = ActionHeads(mapper(), PolicySampling())
-        going_on = replace(found.going_on, hold_lean=lean)
-        written = write(library(), judge, found.sections, 3, [0], going_on=going_on)
-        first = written.decisions.code[:, 0][written.decisions.offset[:, 0] < 96]
-        shares.append(STARTS_HOLD[first].mean())
-    assert shares[0] > 0.9
-    assert shares[1] < 0.1
-
-
-def test_a_harder_phrase_is_paid_where_charts_are_too_easy(monkeypatch: pytest.MonkeyPatch) -> None:
-    piece = library().pieces[0]
-    rows = piece.humans[0].rows
+def two_charts() -> list[Chart]:
+    """A dense and a sparse chart of the first song."""
+    song = library().songs[0]
+    rows = song.humans[0].rows
     sparse = Rows(rows.slot[::2], rows.code[::2] & 0b01010101)
-    two = [chart_from(one, piece, 6.0) for one in (Rows(rows.slot, rows.code & 0b01010101 | 1), sparse)]
-    monkeypatch.setattr("env.returns.chart_return.LEVEL_WEIGHT", 0.0)
-    without = value_charts(two, piece, 6.0, 0)
-    monkeypatch.setattr("env.returns.chart_return.LEVEL_WEIGHT", 0.5)
-    found = value_charts(two, piece, 6.0, 0)
+    return [chart_from(one, song, 6.0) for one in (Rows(rows.slot, rows.code & 0b01010101 | 1), sparse)]
+
+
+def test_a_harder_section_is_paid_where_the_chart_is_too_easy(monkeypatch: pytest.MonkeyPatch) -> None:
+    song = library().songs[0]
+    found = value_charts(two_charts(), [song] * 2, [6.0] * 2, [0] * 2)
     assert (found.off < 0).all(), "too easy for 6 stars"
-    paid = (found.phrase - without.phrase).mean(1)
     assert found.off[0] > found.off[1]
-    assert paid[0] > paid[1]
-    assert found.phrase.shape == (2, piece.phrases.shape[1])
+    monkeypatch.setattr("env.returns.chart_return.CHART_WEIGHT", 0.0)
+    assert chart_reward(episode_at(), song, (found, 1), (found, 0)) > 0
+    assert chart_reward(episode_at(), song, (found, 0), (found, 1)) < 0
+    assert chart_reward(episode_at(), song, (found, 1), (found, 1)) == 0
+
+
+def test_the_rise_of_a_chart_counts_as_often_as_sections_go_into_it() -> None:
+    song = library().songs[0]
+    found = value_charts(two_charts(), [song] * 2, [6.0] * 2, [0] * 2)
+    found.off[:] = 0.0
+    one, two = (chart_reward(episode_at(phrases=n), song, (found, 1), (found, 0)) for n in (1, 2))
+    assert one == pytest.approx((found.whole[0] - found.whole[1]) * song.phrases.shape[1])
+    assert one == pytest.approx(2 * two)
 
 
 def test_an_empty_chart_is_worth_nothing() -> None:
-    piece = library().pieces[0]
-    nothing = Chart.from_notes([], [], timing_points=piece.timing_points)
-    whole = chart_from(piece.humans[0].rows, piece, 2.5)
-    found = value_charts([whole, nothing], piece, 2.5, 0)
+    song = library().songs[0]
+    nothing = Chart.from_notes([], [], timing_points=song.timing_points)
+    whole = chart_from(song.humans[0].rows, song, 2.5)
+    found = value_charts([whole, nothing], [song] * 2, [2.5] * 2, [0] * 2)
     assert found.total[1] == 0.0
     assert found.whole[0] > found.whole[1]
     assert found.off[1] > 1, "counts as four levels off"
-    assert np.isfinite(found.phrase).all()
+    assert np.isfinite(chart_reward(episode_at(), song, (found, 0), (found, 1)))
 
 
-def test_a_section_with_nothing_in_it_is_a_gap_in_its_chart() -> None:
-    piece = library().pieces[0]
-    rows = piece.humans[0].rows
-    section = section_at(library(), 0, 3, 1, Target.typical(2.5, 1), rows)
-    state = core.initial(library(), [section])
-    gap = chart_with(rows, section, piece, state.tokens[0, :0])
-    start, end = piece.grid.slot_ms[[section.first_slot, section.end_slot]]
-    assert not ((gap.time_ms >= start) & (gap.time_ms < end)).any()
-    assert (gap.time_ms < start).any()
-    assert (gap.time_ms >= end).any()
-
-
-def test_too_short_songs_are_refused() -> None:
-    first = library().pieces[0]
-    short = SongSet.of([replace(first, phrases=first.phrases[:, :2])])
-    with pytest.raises(ConfigError, match="no song of the library has room for sections of 2 phrases"):
-        write_charts(short, mapper(), 1, 2, SectionConfig(phrases=2), np.random.default_rng(0))
+def test_charts_of_several_songs_are_valued_as_each_alone() -> None:
+    songs = list(library().songs)
+    charts = [chart_from(song.humans[0].rows, song, 2.5) for song in songs]
+    both = value_charts(charts, songs, [2.5, 3.0], [1, 2])
+    alone = value_charts(charts[1:], songs[1:], [3.0], [2])
+    assert both.total[1] == pytest.approx(alone.total[0])
+    np.testing.assert_allclose(both.levels[1], alone.levels[0])

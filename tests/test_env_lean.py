@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from env.ppo.density_bias import (
-    DENSITY_PERTURBATION,
     LEVELS_PER_STAR,
     MOST_CHANGE,
     RATE,
     DensityBiasRegression,
     DensityBiasSamples,
 )
+from env.task.episodes import DENSITY_PERTURBATION
 
 
 def lean_of(width: int = 4) -> nn.Linear:

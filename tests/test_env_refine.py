@@ -1,4 +1,4 @@
-"""The command from end to end on the synthetic songs: it learns, watches, saves, goes on, and refuses what is damaged."""
+"""The command from end to end on the synthetic songs: it learns, evaluates, saves, resumes, and refuses damaged files."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from env.gym_api.vec_env import ChartVecEnv
 from env.monitor.evaluate import STARS, EvaluationSet, evaluate_charts
 from env.plot_curves import draw_curves, read_curves
-from env.policy.action_heads import PolicySampling
-from env.ppo.ppo import SectionPPO, Settings, frozen_copy
+from env.ppo.ppo import SectionPPO, Settings
 from env.refine import HELD_OUT_EVERY, RefineConfig, main, refine, split_songs
 from env.refine_ensemble import main as main_of_seeds
-from env.returns.section_return import ScoringConfig
-from env.task.episodes import SectionConfig
 from mapper.data.corpus import ChartEntry, Corpus, SongEntry
 from mapper.network.checkpoint import load_mapper, save_mapper
 from runtime.errors import ConfigError
-from tests.env_cases import library, tiny_mapper
+from tests.env_cases import library, tiny_mapper, vector
 
 QUICK = {"groups": 2, "versions": 2, "minibatches": 1, "epochs": 1, "evaluate_every": 2, "save_every": 1, "players": 4}
 
@@ -31,20 +27,15 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refinement on the synthetic songs with a small mapper."""
 
     def prepared(config: RefineConfig):  # type: ignore[no-untyped-def]
-        model = tiny_mapper()
         torch.manual_seed(config.seed)
-        vector = ChartVecEnv(library(), 2, SectionConfig(phrases=1), ScoringConfig(players=4))
         settings = Settings(
-            songs=1,
-            density=config.updates if config.rollout == "density" else 0,
-            charts=2,
-            versions=2,
+            updates=config.updates,
+            density_only=config.rollout == "density",
             minibatches=1,
-            epochs=1,
             learning_rate=1e-3,
             seed=config.seed,
         )
-        ppo = SectionPPO(vector, model, frozen_copy(model), settings, PolicySampling())
+        ppo = SectionPPO(vector(versions=2, count=4), tiny_mapper(), settings)
         return ppo, EvaluationSet(library(), sections=2, versions=2, charts=1)
 
     monkeypatch.setattr("env.refine.prepare", prepared)
@@ -55,7 +46,7 @@ def config(out: Path, **changes) -> RefineConfig:  # type: ignore[no-untyped-def
 
 
 @pytest.mark.usefixtures("synthetic")
-def test_a_run_leaves_weights_config_and_curves_and_goes_on(tmp_path: Path) -> None:
+def test_a_run_leaves_weights_config_and_curves_and_resumes(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     first = refine(config(tmp_path, updates=2))
@@ -82,7 +73,7 @@ def test_a_run_leaves_weights_config_and_curves_and_goes_on(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("synthetic")
-def test_seeds_are_refined_merged_and_the_density_learnt(tmp_path: Path) -> None:
+def test_seeds_are_refined_merged_and_the_density_fitted(tmp_path: Path) -> None:
     save_mapper(tiny_mapper(), tmp_path / "init")
     options = ["--songs", "synthetic", "--init", str(tmp_path / "init"), "--seeds", "2", "--updates", "1"]
     command = [*options, "--density-updates", "1", "-o", str(tmp_path / "run")]
@@ -93,7 +84,7 @@ def test_seeds_are_refined_merged_and_the_density_learnt(tmp_path: Path) -> None
     assert made["refined.safetensors"].config == tiny_mapper().config
     saved = {name: (run / name / "state.pt").read_bytes() for name in ("seed0", "seed1", "density")}
     assert CliRunner().invoke(main_of_seeds, command).exit_code == 0
-    assert saved == {name: (run / name / "state.pt").read_bytes() for name in saved}, "what is done is not done again"
+    assert saved == {name: (run / name / "state.pt").read_bytes() for name in saved}, "finished runs do not run again"
 
 
 def test_a_folder_without_a_run_has_no_curves(tmp_path: Path) -> None:
@@ -128,7 +119,7 @@ def corpus_of(songs: int) -> Corpus:
     return Corpus(entries, charts, np.zeros((10, 64), np.uint8), np.zeros((1, 2), np.int32))
 
 
-def test_held_out_songs_are_never_learnt_and_val_is_not_touched() -> None:
+def test_held_out_songs_are_never_trained_on_and_val_is_not_touched() -> None:
     corpus = corpus_of(40)
     learnt, held = split_songs(corpus)
     songs = [{corpus.charts[chart].song for chart in part} for part in (learnt, held)]

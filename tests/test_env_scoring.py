@@ -1,4 +1,4 @@
-"""What sections earn: the potential, the song terms against the reward's own, the playtest, what is known to be bad."""
+"""Values of sections: the song terms against the reward's own, the playtest, sections that are known to be bad."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from chart.model import Chart
-from env.ppo.rollout import leave_one_out_advantage, per_step, potential, section_returns
-from env.returns import slot_musicality as following
+from env.returns import slot_musicality
 from env.returns.section_return import (
     TERM_NAMES,
     Job,
@@ -18,17 +17,15 @@ from env.returns.section_return import (
     chart_of,
     phrase_ms,
     play_all,
-    weights_with,
 )
-from env.task import dynamics as core
-from env.task.episodes import Rows, Target, section_at
-from mapper.tokens.row_codes import STARTS_NOTE
+from env.task import dynamics
+from mapper.tokens.row_codes import STARTS_NOTE, Rows
 from reward.core.batch_view import view_of
 from reward.core.inputs import Inputs
 from reward.terms import musicality
 from reward.terms.local_musicality import choice
 from runtime.errors import ConfigError
-from tests.env_cases import library
+from tests.env_cases import episode_at, library
 
 MEASURES = (
     musicality.onsets,
@@ -40,11 +37,10 @@ MEASURES = (
 )
 
 
-def state_with(slots: np.ndarray, codes: np.ndarray, stars: float = 3.0) -> core.State:
+def state_with(slots: np.ndarray, codes: np.ndarray, stars: float = 3.0) -> dynamics.State:
     """Two phrases of the first demo song with these rows (slots from the section's first)."""
-    section = section_at(library(), 0, 3, 2, Target.typical(stars, 1), None)
-    rows = Rows(slots + section.first_slot, codes)
-    return core.initial(library(), [replace(section, before=rows)])
+    episode = episode_at(stars=stars)
+    return dynamics.initial(library(), [replace(episode, before=Rows(slots + episode.first_slot, codes))])
 
 
 def stream(codes: list[int], every: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -58,42 +54,23 @@ def test_song_terms_are_the_rewards_own(seed: int) -> None:
     random = np.random.default_rng(seed)
     slots = np.sort(random.choice(np.arange(0, 16 * 24, 6), 40, replace=False))
     state = state_with(slots, 4 ** random.integers(0, 4, 40))
-    job, piece = Job(0, 0, 4, 0), library().pieces[0]
+    job, song = Job(0, 0, 4, 0), library().songs[0]
     start, end = phrase_ms(state, job)
     chart = chart_of(library(), state, job)
     view = view_of([chart], [(start, end - 1)])
     at = int(np.argmin(np.abs(view.section_start_ms - view.offset_ms[0] - start)))
-    theirs = [measure(view, Inputs(np.array([3.0]), [piece.song])).section[at] for measure in MEASURES]
-    tokens = state.tokens[0, 1 : state.tokens_known[0]]
-    heads = (tokens[STARTS_NOTE[tokens[:, 0]], 1] + state.sections[0].window_slot).astype(np.int64)
-    ours = following.follow(piece, following.onset_features(piece), heads, start, end)
+    theirs = [measure(view, Inputs(np.array([3.0]), [song.song])).section[at] for measure in MEASURES]
+    rows = state.rows_of(0)
+    heads = rows.slot[STARTS_NOTE[rows.code]]
+    ours = slot_musicality.follow(song, slot_musicality.onset_features(song), heads, start, end)
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
-
-
-def test_the_potential_is_bounded_and_sums_to_the_sections_value() -> None:
-    value = np.random.default_rng(0).random((5, 8))
-    found = potential(value)
-    assert found[:, 0].tolist() == [0.0] * 5
-    assert ((found >= 0) & (found <= 1)).all()
-    np.testing.assert_allclose(found[:, -1], value[:, [3, 7]].mean(1))
-    np.testing.assert_allclose(found[:, 2], value[:, 1] * 0.5 / 2)
-
-
-def test_siblings_are_compared_bar_by_bar() -> None:
-    reward = np.array([[1.0, 0.0], [0.0, 0.0], [5.0, 1.0], [5.0, 3.0]])
-    assert leave_one_out_advantage(reward, 2).tolist() == [[1.0, 0.0], [-1.0, 0.0], [0.0, -2.0], [0.0, 2.0]]
-
-
-def test_a_bars_reward_comes_with_the_step_that_ends_it() -> None:
-    reward = np.array([[0.5, 0.25, 0.125]])
-    bars_done = np.array([[0, 1, 3, 3]])
-    assert per_step(reward, bars_done, np.array([3])).tolist() == [[0.0, 0.5, 0.375, 0.0]]
 
 
 def value_of(slots: np.ndarray, codes: np.ndarray, stars: float = 1.5) -> float:
     """The value of both phrases for a target that the plain stream of half beats meets."""
     scorer = Scorer(library(), ScoringConfig(players=16))
-    return float(section_returns(scorer, state_with(slots, codes, stars), np.array([1])).total[0])
+    jobs = [Job(0, phrase, 4, 1) for phrase in range(2)]
+    return float(scorer.value(state_with(slots, codes, stars), jobs).value.mean())
 
 
 ODD = np.sort(np.random.default_rng(0).choice([slot for slot in range(32 * 24) if slot % 6 in (1, 2, 4, 5)], 64, False))
@@ -129,12 +106,6 @@ def test_siblings_play_in_one_sitting_without_tiring() -> None:
     misses = [float((one.grade == 5).mean()) for one in played if one is not None]
     assert len(misses) == 6
     assert abs(misses[-1] - misses[0]) < 0.02
-
-
-def test_weights_are_changed_by_name() -> None:
-    assert weights_with({"rules/problems": 9.0}).rules_problems == 9.0
-    with pytest.raises(ConfigError, match="there is no term 'fairness/luck' in a section"):
-        weights_with({"fairness/luck": 1.0})
 
 
 def test_a_playtest_needs_players() -> None:

@@ -1,4 +1,4 @@
-"""What gymnasium calls to make the registered environments."""
+"""Entry points of the registered environments."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from env.gym_api.chart_env import ChartEnv
-from env.task.episodes import SectionConfig
+from env.task.episodes import EpisodeConfig
 
 
 def make_chart(**options: Any) -> ChartEnv:
-    """`Mania4KChart-v1`."""
+    """`Mania4KChart-v2`."""
     return ChartEnv(**options)
 
 
-def make_edit(sections: SectionConfig | None = None, **options: Any) -> ChartEnv:
-    """`Mania4KEdit-v1`."""
-    return ChartEnv(sections=replace(sections or SectionConfig(), edit=True), **options)
+def make_edit(episodes: EpisodeConfig | None = None, **options: Any) -> ChartEnv:
+    """`Mania4KEdit-v2`: the section lies in a person's chart."""
+    return ChartEnv(episodes=replace(episodes or EpisodeConfig(), context="chart"), **options)

@@ -1,108 +1,219 @@
-"""Environments side by side with their rewards: what the single and the vectorised gymnasium environment share."""
+"""Environments side by side with their rewards: the core of the single and the vectorised gymnasium environment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from env.returns.section_return import TERM_NAMES, Job, Scorer, Valued
-from env.task import dynamics as core
-from env.task import kernels
-from env.task.episodes import PHRASE_BARS, Rows, Section, SectionConfig, draw_section
+from env.returns.chart_return import ChartValues, chart_reward, value_charts
+from env.returns.section_return import TERM_NAMES, Job, Scorer, Valued, chart_from
+from env.task import dynamics, kernels
+from env.task.dynamics import State
+from env.task.episodes import (
+    MAX_ROWS,
+    PHRASE_BARS,
+    Drafter,
+    Episode,
+    EpisodeConfig,
+    Outline,
+    draw_outline,
+    episode_of,
+)
 from env.task.songs import SongSet
+from mapper.tokens.row_codes import HOLD_START, STARTS_NOTE, SYMBOLS, TAP, Rows
+from runtime.errors import ConfigError
 
 MEASURE_NAMES = tuple(f"measure/{name}" for name in TERM_NAMES)
 ILLEGAL_PENALTY = 0.01
-"""Taken off the reward for an action that the mask forbids: small against a phrase's value, large against a row's."""
+"""Taken off the reward for an illegal action: small against a phrase's value, large against a row's."""
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """What one step gave; arrays are [env]."""
+    """Results of one step; arrays are [env]."""
 
     reward: NDArray[np.float64]
-    terminated: NDArray[np.bool_]  # the section is written and the song ends with it
-    truncated: NDArray[np.bool_]  # the section is written and the song goes on
+    ended: NDArray[np.bool_]  # the section is written
     infos: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Original:
+    """A chart before its section is written, and its worth."""
+
+    outline: Outline
+    rows: Rows
+    values: ChartValues
+    number: int  # of the chart in the values
+
+
 class Session:
-    """Some environments on one library. Invariant: `potential[e]` is that of environment e after its last whole bar."""
+    """Environments on one song set. Invariant: `potential[e]` is that of environment e after its last whole bar."""
 
-    def __init__(self, library: SongSet, scorer: Scorer, config: SectionConfig, count: int) -> None:
-        self.library, self.scorer, self.config = library, scorer, config
-        self.random = [np.random.default_rng(env) for env in range(count)]
-        self.state: core.State | None = None
-        self.seeds = np.zeros(count, np.int64)
-        self.finished = np.zeros(count)  # [env] sum of the values of finished phrases
+    def __init__(
+        self, library: SongSet, scorer: Scorer, config: EpisodeConfig, count: int, drafter: Drafter | None = None
+    ) -> None:
+        self.library, self.scorer, self.config, self.drafter = library, scorer, config, drafter
+        self.state: State | None = None
+        self.seeds = np.zeros(count, np.int64)  # [env], of the players
+        self.finished = np.zeros(count)  # [env], sum of the values of finished phrases
         self.potential = np.zeros(count)
-        self.offset = np.zeros(count)  # [env] value of the draft, which an edit must beat
+        self.draft_value = np.zeros(count)  # [env], section value of the rows that the section had
+        self.originals: list[Original | None] = [None] * count
+        self.steps = np.zeros(count, np.int64)  # [env], of the current episodes
+        self.steps_taken = 0
+        """Steps of all environments so far; one that is over takes none."""
 
-    def reset(self, env: int) -> None:
-        """Let an environment begin a section drawn from its own generator."""
-        section = draw_section(self.library, self.config, self.random[env])
+    def begin(self, envs: Sequence[Sequence[int]], outlines: Sequence[Outline]) -> None:
+        """Let the environments `envs[k]` begin the episode of `outlines[k]`; drafts are written in one batch."""
+        rows = self._rows_around(outlines)
+        episodes = [
+            episode_of(self.library, *one) for one in zip(outlines, [self.config] * len(rows), rows, strict=True)
+        ]
+        originals = self._originals(outlines, rows)
+        values = self._draft_values(episodes)
         if self.state is None:
-            self.state = core.initial(self.library, [section] * len(self.random))
-        core.put(self.library, self.state, env, section)
-        self.seeds[env] = self.random[env].integers(2**31)
-        self.finished[env] = 0.0
-        self.potential[env] = 0.0
-        self.offset[env] = self._draft_value(section, int(self.seeds[env]))
+            self.state = dynamics.initial(self.library, [episodes[0]] * len(self.seeds))
+        for group, episode, original, value in zip(envs, episodes, originals, values, strict=True):
+            for env in group:
+                dynamics.put(self.library, self.state, env, episode)
+                self.originals[env], self.seeds[env], self.draft_value[env] = original, episode.seed, value
+                self.finished[env] = self.potential[env] = 0.0
+                self.steps[env] = 0
 
-    def _draft_value(self, section: Section, seed: int) -> float:
-        """Value of the section as the draft has it; 0 where there is no draft."""
-        if section.draft is None:
-            return 0.0
-        rows = Rows(
-            np.concatenate((section.before.slot, section.draft.slot)),
-            np.concatenate((section.before.code, section.draft.code)),
-        )
-        if len(rows) >= core.MAX_TOKENS:
-            return 0.0
-        as_it_was = core.initial(self.library, [replace(section, before=rows)])
-        phrases = section.bars // PHRASE_BARS
-        jobs = [Job(0, phrase, PHRASE_BARS, seed) for phrase in range(phrases)]
-        return float(self.scorer.value(as_it_was, jobs).value.mean())
+    def draw(self, random: np.random.Generator, variant: int = 0) -> Outline:
+        """An outline of this session's configuration."""
+        return draw_outline(self.library, self.config, random, variant)
+
+    def _rows_around(self, outlines: Sequence[Outline]) -> list[Rows | None]:
+        if self.config.context == "draft":
+            if self.drafter is None:
+                raise ConfigError("the context is the mapper's own draft: give the environment a drafter")
+            return list(self.drafter(outlines))
+        return [outline.human for outline in outlines]
+
+    def _originals(self, outlines: Sequence[Outline], rows: Sequence[Rows | None]) -> list[Original | None]:
+        """The charts around the sections with their values; None where nothing follows a section."""
+        known = [one for one in rows if one is not None]
+        if self.config.context == "open" or not known:
+            return [None] * len(rows)
+        values = self._values_of(known, outlines)
+        return [Original(outline, one, values, k) for k, (outline, one) in enumerate(zip(outlines, known, strict=True))]
+
+    def _values_of(self, rows: Sequence[Rows], outlines: Sequence[Outline | Episode]) -> ChartValues:
+        songs, stars = [self.library.songs[one.song] for one in outlines], [one.target.stars for one in outlines]
+        charts = [chart_from(*one) for one in zip(rows, songs, stars, strict=True)]
+        return value_charts(charts, songs, stars, [one.seed for one in outlines])
+
+    def _draft_values(self, episodes: Sequence[Episode]) -> NDArray[np.float64]:
+        """[episode] section value of the rows that the section had; 0 where it had none, or too many to hold."""
+        value = np.zeros(len(episodes))
+        held = [
+            number
+            for number, one in enumerate(episodes)
+            if one.draft is not None and len(one.context) + len(one.draft) < MAX_ROWS
+        ]
+        if held:
+            state = dynamics.initial(self.library, [episodes[number] for number in held])
+            for env, episode in enumerate(state.episodes):
+                _add_rows(state, env, episode.draft)
+            bars = [
+                (env, phrase, state.episodes[env].seed) for env in range(len(held)) for phrase in range(self.phrases)
+            ]
+            jobs = [Job(env, phrase, PHRASE_BARS, seed) for env, phrase, seed in bars]
+            value[held] = self.scorer.value(state, jobs).value.reshape(len(held), -1).mean(1)
+        return value
+
+    def drafts(self) -> list[Original]:
+        """The drafts of the current episodes, each once; none in other contexts."""
+        known = self.originals if self.config.context == "draft" else []
+        return list({id(one): one for one in known if one is not None}.values())
+
+    @property
+    def phrases(self) -> int:
+        """Phrases of a section."""
+        return self.config.phrases
 
     def step(self, actions: NDArray[np.int64]) -> Stepped:
         """`actions` [env, 2]. Environments that are over stay as they are."""
         state = self.state
         assert state is not None, "reset before the first step"
         over, bars = state.over.copy(), state.bars_done.copy()
-        result = core.step(self.library, state, actions[:, 0].astype(np.int64), actions[:, 1].astype(np.int64))
-        reward = np.where((result == kernels.ILLEGAL) & ~over, -ILLEGAL_PENALTY, 0.0)
+        self.steps += ~over
+        self.steps_taken += int((~over).sum())
+        offset, code = np.ascontiguousarray(np.asarray(actions, np.int64).T)
+        result = dynamics.step(self.library, state, offset, code)
+        illegal = (result == kernels.ILLEGAL) & ~over
+        reward = np.where(illegal, -ILLEGAL_PENALTY, 0.0)
         infos: list[dict[str, Any]] = [{} for _ in result]
-        for env in np.flatnonzero(result == kernels.ILLEGAL):
+        for env in np.flatnonzero(illegal):
             infos[env]["illegal"] = True
-        self._pay(state, bars, reward, infos)
+        self._pay_bars(state, bars, reward, infos)
         ended = state.over & ~over
-        reward[ended] -= self.offset[ended]
-        ends = core.ends_song(state)
-        return Stepped(reward, ended & ends, ended & ~ends, infos)
+        if ended.any():
+            reward[ended] -= self.draft_value[ended]
+            for env in np.flatnonzero(ended):
+                infos[env] |= _written(state.rows_of(int(env), since_start=True)) | {"steps": int(self.steps[env])}
+            self._pay_charts(state, np.flatnonzero(ended), reward, infos)
+        return Stepped(reward, ended, infos)
 
-    def _pay(self, state: core.State, bars: NDArray[np.int64], reward: NDArray[np.float64], infos: list[dict]) -> None:
+    def _pay_bars(self, state: State, bars: NDArray[np.int64], reward: NDArray[np.float64], infos: list[dict]) -> None:
         """Add the rise of the potential of environments that finished bars."""
-        phrases = state.sections[0].bars // PHRASE_BARS
         jobs = _jobs(bars, state.bars_done, self.seeds)
         if not jobs:
             return
-        valued = self.scorer.value(state, jobs)
-        for job, terms in zip(jobs, terms_of(valued), strict=True):
-            after = (self.finished[job.env] + job.bars / PHRASE_BARS * terms["value"]) / phrases
+        for job, terms in zip(jobs, terms_of(self.scorer.value(state, jobs)), strict=True):
+            after = (self.finished[job.env] + job.bars / PHRASE_BARS * terms["value"]) / self.phrases
             reward[job.env] += after - self.potential[job.env]
             self.potential[job.env] = after
             if job.whole:
                 self.finished[job.env] += terms["value"]
             infos[job.env] |= terms
             infos[job.env] |= {"potential": after, "bar": job.phrase * PHRASE_BARS + job.bars}
+            infos[job.env]["target/stars"] = state.episodes[job.env].target.stars
+
+    def _pay_charts(
+        self, state: State, ended: NDArray[np.int64], reward: NDArray[np.float64], infos: list[dict]
+    ) -> None:
+        """Add the rise of the worth of the charts whose sections are written."""
+        envs = [int(env) for env in ended if self.originals[env] is not None]
+        if not envs:
+            return
+        episodes = [state.episodes[env] for env in envs]
+        rows = [episode.chart_with(state.rows_of(env, True)) for env, episode in zip(envs, episodes, strict=True)]
+        values = self._values_of(rows, episodes)
+        for number, (env, episode) in enumerate(zip(envs, episodes, strict=True)):
+            original = self.originals[env]
+            assert original is not None
+            song = self.library.songs[episode.song]
+            reward[env] += chart_reward(episode, song, (original.values, original.number), (values, number))
+            infos[env] |= {"chart/total": float(values.total[number]), "chart/off": float(values.off[number])}
+
+
+def _written(rows: Rows) -> dict[str, float]:
+    """Numbers of notes, holds and rows with a note head."""
+    symbols = SYMBOLS[rows.code]
+    holds = int((symbols == HOLD_START).sum())
+    heads = int(STARTS_NOTE[rows.code].sum())
+    return {"written/notes": holds + int((symbols == TAP).sum()), "written/holds": holds, "written/rows": heads}
+
+
+def _add_rows(state: State, env: int, rows: Rows | None) -> None:
+    """Write rows into an environment's arrays as if they had been chosen."""
+    assert rows is not None
+    here = state.numbers[env]
+    first, end = int(here[kernels.COUNT]), int(here[kernels.COUNT]) + len(rows)
+    state.arrays.rows[env, first:end, kernels.CODE] = rows.code
+    state.arrays.rows[env, first:end, kernels.SLOT] = rows.slot
+    here[kernels.COUNT] = end
 
 
 def _jobs(before: NDArray[np.int64], after: NDArray[np.int64], seeds: NDArray[np.int64]) -> list[Job]:
-    """What to value: of each environment every phrase it finished, and the last bar it finished."""
+    """Jobs to value: of each environment every phrase it finished, and the last bar it finished."""
     return [
         Job(int(env), bar // PHRASE_BARS, bar % PHRASE_BARS + 1, int(seeds[env]))
         for env in np.flatnonzero(after > before)
@@ -112,7 +223,7 @@ def _jobs(before: NDArray[np.int64], after: NDArray[np.int64], seeds: NDArray[np
 
 
 def terms_of(valued: Valued) -> Iterator[dict[str, float]]:
-    """Of each job its value, every term and its measure, those with nothing to measure left out."""
+    """Of each job its value, every term and its measure; terms with nothing to measure are left out."""
     for value, terms, measures in zip(
         valued.value.tolist(), valued.terms.T.tolist(), valued.measures.T.tolist(), strict=True
     ):
@@ -121,8 +232,3 @@ def terms_of(valued: Valued) -> Iterator[dict[str, float]]:
             if term == term:  # not nan
                 found[name], found[measure_name] = term, measure
         yield found
-
-
-def seeded(session: Session, seeds: Sequence[int]) -> None:
-    """Give each environment its own generator."""
-    session.random = [np.random.default_rng(seed) for seed in seeds]

@@ -1,10 +1,10 @@
-"""What a refinement run does beside learning: evaluate, log, save, keep the best, and stop on the auditors' alarm."""
+"""The stable-baselines3 callback of a refinement run: logs rollouts, evaluates, saves, keeps the best mapper, stops on the alarm."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -16,15 +16,13 @@ from chart.model import Chart
 from env.monitor.evaluate import SKILL_WEIGHT, EvaluationSet, evaluate_charts, evaluate_sections
 from env.monitor.reward_hacking import degraded_metrics, holds_kept
 from env.ppo.ppo import SectionPPO, frozen_copy
-from env.returns.section_return import Scorer, ScoringConfig
-from env.task.episodes import SectionConfig
+from env.returns.section_return import TERM_NAMES, ScoringConfig
+from env.run_config import RefineConfig
+from env.task.episodes import PHRASE_BARS, EpisodeConfig
 from mapper.network.checkpoint import save_mapper
 from mapper.pretraining.piano_roll import piano_roll
 from mapper.pretraining.sonify import with_clicks
 from runtime.training.resume import save_state
-
-if TYPE_CHECKING:
-    from env.refine import RefineConfig
 
 REFINED = "refined.safetensors"
 PICTURE_MS = 20_000.0
@@ -35,20 +33,24 @@ ALARMS_TO_STOP = 2
 
 
 class RefinementCallback(BaseCallback):
-    """A stable-baselines3 callback; its unit is the update, not the step."""
+    """Its unit is the update, not the step: it acts at the end of each rollout, before the rollout is learned from."""
 
     def __init__(self, config: RefineConfig, heldout: EvaluationSet, out: Path) -> None:
         super().__init__()
         self.config, self.heldout, self.out = config, heldout, out
-        self.scorer = Scorer(heldout.library, ScoringConfig(players=config.players))
-        self.sections = SectionConfig(phrases=config.phrases, edit=config.rollout == "edits")
+        context = "chart" if config.rollout == "edits" else "open"
+        episodes = EpisodeConfig(phrases=config.phrases, context=context)
+        self.sections = heldout.environment(episodes, ScoringConfig(players=config.players))
         self.before: dict[str, float] = {}
         self.last: dict[str, float] = {}
         self.best, self.alarms = -np.inf, 0
         self.evaluated = -1  # update of the last evaluation
+        self.infos: list[dict[str, Any]] = []  # of the rollout's paid bars, in order of steps
+        self.ended: dict[int, dict[str, Any]] = {}  # environment → its last info of the rollout
+        self.steps = 0  # before the rollout: those after which the policy is evaluated
 
     def state(self) -> dict[str, Any]:
-        """What must be remembered to go on."""
+        """Plain data from which `restore` resumes."""
         return {
             "before": self.before,
             "best": float(self.best),
@@ -58,7 +60,7 @@ class RefinementCallback(BaseCallback):
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Resume from the result of `state`."""
         self.before, self.best, self.alarms = dict(saved["before"]), float(saved["best"]), int(saved["alarms"])
         self.evaluated, self.last = int(saved["evaluated"]), dict(saved["last"])
 
@@ -75,6 +77,11 @@ class RefinementCallback(BaseCallback):
         self.bar.start()
 
     def _on_training_end(self) -> None:
+        """Evaluate the last policy, whole charts included."""
+        self.steps = self.ppo.num_timesteps
+        if self.ppo.updates >= self.config.updates and self.ppo.updates != self.evaluated:
+            self._evaluate(self.ppo.updates, whole=True)
+        self.bar.update(self.task, completed=self.ppo.updates)
         self.bar.stop()
 
     @property
@@ -84,49 +91,82 @@ class RefinementCallback(BaseCallback):
         return self.model
 
     def _on_rollout_start(self) -> None:
-        """Before a rollout: the policy is that of `updates` updates."""
-        updates, done = self.ppo.updates, self.ppo.updates >= self.config.updates
-        if (done or updates % self.config.evaluate_every == 0) and updates != self.evaluated:
-            self._evaluate(updates, whole=done)
+        self.infos, self.ended, self.steps = [], {}, self.ppo.num_timesteps
+
+    def _on_step(self) -> bool:
+        for env, info in enumerate(self.locals.get("infos", ())):
+            if "bar" in info:
+                self.infos.append(info)
+            if "episode" in info:
+                self.ended[env] = info
+        return True
+
+    def _on_rollout_end(self) -> None:
+        """The policy is still that of `updates` updates."""
+        updates = self.ppo.updates
+        if updates % self.config.evaluate_every == 0 and updates != self.evaluated:
+            self._evaluate(updates)
         elif updates and updates % self.config.save_every == 0:
             self._save()
+        self._log_rollout()
         if self.alarms >= ALARMS_TO_STOP:
             self.bar.console.print("stopped: the reward rises while the auditors get worse")
-        self.ppo.finished = done or self.alarms >= ALARMS_TO_STOP
+            self.ppo.finished = True
         shown = f"held-out reward {self.last.get('held_out/reward', np.nan):.4f}"
         self.bar.update(self.task, completed=updates, description=shown)
 
-    def _on_step(self) -> bool:
-        self.logger.dump(self.ppo.num_timesteps)
-        return True
+    def _log_rollout(self) -> None:
+        """Record the rollout's rewards, terms and holds; the logger writes them with the algorithm's own."""
+        drafts = self.training_env.get_attr("session")[0].drafts()
+        if drafts:
+            values = drafts[0].values
+            self.logger.record("charts_written/total", float(values.total.mean()))
+            self.logger.record("charts_written/off", float(np.abs(values.off).mean()))
+        ended = [self.ended[env] for env in sorted(self.ended)]
+        if not ended:
+            self.logger.record("rollout/reward", float(drafts[0].values.total.mean()))
+            return
+        rewards = np.array([info["episode"]["r"] for info in ended]).reshape(
+            -1, self.training_env.get_attr("versions")[0]
+        )
+        total = [info.get("chart/total", info["potential"]) for info in ended]
+        notes, holds = (sum(info[name] for info in ended) for name in ("written/notes", "written/holds"))
+        self.logger.record("rollout/reward", float(np.mean(total)))
+        self.logger.record("rollout/spread_in_group", float(rewards.std(1).mean()))
+        self.logger.record("rollout/steps", float(np.mean([info["steps"] for info in ended])))
+        self.logger.record("guard/hold_share", holds / max(notes, 1))
+        for name in TERM_NAMES:
+            values = [info[name] for info in self.infos if name in info and info["bar"] % PHRASE_BARS == 0]
+            if values:
+                self.logger.record(f"terms/{name.replace('/', '_')}", float(np.mean(values)))
 
     def _evaluate(self, updates: int, whole: bool = False) -> None:
-        figures = evaluate_sections(self.heldout, self.ppo.policy.judge, self.scorer, self.sections)
+        figures = evaluate_sections(self.ppo.policy, self.sections)
         if whole or updates % self.config.charts_every == 0:
             model = frozen_copy(self.ppo.policy.mapper).cpu()
             found, charts = evaluate_charts(self.heldout, model, seed=CHARTS_SEED)
             figures |= found | {"charts/value": found["charts/total"] - SKILL_WEIGHT * found["charts/skill_error"]}
             self._draw([chart for _, chart in charts], updates)
-            self._listen_for_alarm(figures)
+            self._check_auditors(figures)
             self._keep_best(figures, updates)
         for name, value in figures.items():
             self.logger.record(name, value)
-        self.logger.dump(self.ppo.num_timesteps)
+        self.logger.dump(self.steps)
         if not self.before:
             self.before = dict(figures)
         self.last, self.evaluated = self.last | figures, updates
-        self.bar.console.print(_line(updates, figures, self.ppo.leash.coefficient), highlight=False)
+        self.bar.console.print(_line(updates, figures, self.ppo.adaptive_kl.coefficient), highlight=False)
         self._save()
 
     def _keep_best(self, figures: Mapping[str, float], updates: int) -> None:
-        """Keep the mapper if its whole charts are the best so far and holds are not sold for them."""
+        """Keep the mapper if its whole charts are the best so far and its hold ratio is that of the pretrained one."""
         total, off = figures["charts/total"], figures["charts/skill_error"]
         if figures["charts/value"] > self.best and holds_kept(self.before, figures):
             self.best = figures["charts/value"]
             notes = f"refined by play, update {updates}, held-out charts {total:.4f}, {off:.3f} levels off"
             save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes)
 
-    def _listen_for_alarm(self, figures: Mapping[str, float]) -> None:
+    def _check_auditors(self, figures: Mapping[str, float]) -> None:
         if self.before:
             bad = degraded_metrics(self.before, figures)
             self.alarms = self.alarms + 1 if bad else 0
@@ -143,9 +183,9 @@ class RefinementCallback(BaseCallback):
                 for number, chart in enumerate(charts):
                     start = float(chart.time_ms[len(chart) // 3]) if len(chart) else 0.0
                     roll = piano_roll(chart, start, start + PICTURE_MS)
-                    output.writer.add_image(f"charts/{number}", roll, self.ppo.num_timesteps, dataformats="HWC")
+                    output.writer.add_image(f"charts/{number}", roll, self.steps, dataformats="HWC")
                     sound = with_clicks(chart, start, start + PICTURE_MS, SAMPLE_RATE)
-                    output.writer.add_audio(f"charts/{number}", sound[None], self.ppo.num_timesteps, SAMPLE_RATE)
+                    output.writer.add_audio(f"charts/{number}", sound[None], self.steps, SAMPLE_RATE)
 
 
 def _line(updates: int, figures: Mapping[str, float], leash: float) -> str:

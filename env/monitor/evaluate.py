@@ -1,6 +1,6 @@
-"""How refinement does on songs it does not learn from: sections as in training, and whole charts as they are generated.
+"""Evaluation on songs that are not learned from: sections as the environment has them, and whole charts as generated.
 
-Sections are fixed by a seed, so that two evaluations differ by the policy alone. Whole charts are written by
+Sections are fixed by a seed, so that two evaluations differ by the policy alone. Whole charts are sampled by
 `mapper.sampling.sampler` as `mapper.generate` does in its first round, scored by the whole reward and seen by its auditors.
 """
 
@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 from chart.model import Chart
-from env.policy.action_heads import ActionHeads
-from env.policy.torch_decoder import controls_of
-from env.ppo.hold_penalty import holds_and_notes, written_codes
-from env.ppo.rollout import section_returns, write
-from env.returns.section_return import Scorer, settings_of
-from env.task.episodes import SectionConfig, Target, draw_section
+from env.gym_api.vec_env import ChartVecEnv
+from env.policy.chart_sampler import controls_of, draft_sampling
+from env.policy.sb3_policy import MapperPolicy
+from env.returns.chart_return import band_midpoint
+from env.returns.section_return import TERM_NAMES, ScoringConfig, chart_from
+from env.task.episodes import PHRASE_BARS, EpisodeConfig, Target
 from env.task.songs import ChartedSong, SongSet
 from mapper.network.model import Mapper
 from mapper.sampling.encode_song import encode_song
-from mapper.sampling.sampler import Sampling, write_rows
-from mapper.tokens.row_codes import STARTS_NOTE, Rows, notes_of
+from mapper.sampling.sampler import write_rows
 from mapper.tokens.vocabulary import STYLES
 from reward.auditors import audit
 from reward.band_table import CHART_BANDS, SECTION_BANDS
-from reward.core.bands import STAR_KNOTS, Band
 from reward.rules.check import check
 from reward.rules.criteria import level_of
 from reward.total import score
@@ -36,84 +37,92 @@ SECTION_SEED = 20_261_122
 KEYBOARD = STYLES.index("keyboard")
 STARS = (1.5, 3.0, 4.5, 6.0)
 SKILL_WEIGHT = 0.3
-"""What a level off the middle of people's band costs a whole chart, beside its whole reward in 0–1."""
+"""Penalty per skill level of error when ranking checkpoints (the whole reward is in 0–1)."""
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """What is evaluated."""
+    """Songs and numbers of an evaluation."""
 
     library: SongSet
     sections: int = 24
     versions: int = 4
-    charts: int = 4  # pieces of which whole charts are written
+    charts: int = 4  # songs of which whole charts are written
+
+    def environment(self, config: EpisodeConfig, scoring: ScoringConfig) -> VecEnv:
+        """The registered environment, every section in `versions` versions side by side."""
+        count = self.sections * self.versions
+        return VecMonitor(ChartVecEnv(self.library, count, config, scoring, versions=self.versions))
 
 
-def band_midpoint(band: Band, stars: float) -> float:
-    """Middle of a two-sided band at these stars: what people's charts have."""
-    return float(np.interp(stars, STAR_KNOTS, (np.array(band.low) + np.array(band.high)) / 2))
+def rollout(policy: MapperPolicy, env: VecEnv, seed: int) -> list[dict[str, Any]]:
+    """Let the policy write one section in every environment, by stable-baselines3's `evaluate_policy`.
+
+    Returns the `info` of every bar that was paid; an episode's last one has its "episode".
+    """
+    infos: list[dict[str, Any]] = []
+
+    def keep(found: dict[str, Any], _: dict[str, Any]) -> None:
+        info = found["infos"][found["i"]]
+        if "bar" in info:
+            infos.append(info)
+
+    env.seed(seed)
+    own = policy.on(env.get_attr("library")[0])
+    own.reseed(seed)
+    evaluate_policy(own, env, env.num_envs, deterministic=False, callback=keep)
+    return infos
 
 
-def evaluate_sections(
-    heldout: EvaluationSet, judge: ActionHeads, scorer: Scorer, config: SectionConfig
-) -> dict[str, float]:
-    """Means over held-out sections: the reward, every term, the skill error and what is written."""
-    random = np.random.default_rng(SECTION_SEED)
-    sections = [draw_section(heldout.library, config, random) for _ in range(heldout.sections)]
-    written = write(heldout.library, judge, sections, heldout.versions, [SECTION_SEED])
-    seeds = np.repeat(random.integers(2**31, size=heldout.sections), heldout.versions)
-    earned = section_returns(scorer, written.state, seeds)
-    stars = np.array([section.target.stars for section in written.state.sections])
-    wanted = np.array([band_midpoint(SECTION_BANDS["fairness/level"], star) for star in stars])
-    holds, notes = (found.sum() for found in holds_and_notes(written.state))
+def evaluate_sections(policy: MapperPolicy, env: VecEnv) -> dict[str, float]:
+    """Means over held-out sections (`EvaluationSet.environment`): the reward, every term, the skill error and the rows."""
+    infos = rollout(policy, env, SECTION_SEED)
+    ended = [info for info in infos if "episode" in info]
+    phrases = [info for info in infos if info["bar"] % PHRASE_BARS == 0]
+    wanted = [band_midpoint(SECTION_BANDS["fairness/level"], info["target/stars"]) for info in phrases]
+    notes = _column(ended, "written/notes")
     found = {
-        "held_out/reward": float(earned.total.mean()),
-        "held_out/skill_error": mean_known(np.abs(earned.measures["fairness/level"] - wanted[:, None])),
-        "held_out/problems_per_1000": 10 * mean_known(earned.measures["rules/problems"]),
-        "held_out/hold_share": float(holds / max(notes, 1)),
-        "held_out/notes": float(notes / len(stars)),
-        "held_out/rows": float(np.mean([STARTS_NOTE[code].sum() for code in written_codes(written.state)])),
+        "held_out/reward": float(np.mean([info["episode"]["r"] for info in ended])),
+        "held_out/skill_error": mean_known(np.abs(_column(phrases, "measure/fairness/level") - wanted)),
+        "held_out/problems_per_1000": 10 * mean_known(_column(phrases, "measure/rules/problems")),
+        "held_out/hold_share": float(_column(ended, "written/holds").sum() / max(notes.sum(), 1)),
+        "held_out/notes": float(notes.mean()),
+        "held_out/rows": float(_column(ended, "written/rows").mean()),
     }
-    for name, values in earned.terms.items():
+    for name in TERM_NAMES:
+        values = _column(phrases, name)
         if not np.isnan(values).all():
             found[f"held_out_terms/{name.replace('/', '_')}"] = float(np.nanmean(values))
     return found
 
 
+def _column(infos: Sequence[dict[str, Any]], name: str) -> NDArray[np.float64]:
+    return np.array([info.get(name, np.nan) for info in infos], np.float64)
+
+
 def mean_known(values: NDArray[np.float64]) -> float:
-    """Mean of what is not nan; nan when nothing is known, as where no section has a note."""
+    """Mean without nan; nan when nothing is known, as where no section has a note."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
-def write_piece(
-    model: Mapper, piece: ChartedSong, stars: Sequence[float], seed: int, style: int = KEYBOARD
+def write_song(
+    model: Mapper, song: ChartedSong, stars: Sequence[float], seed: int, style: int = KEYBOARD
 ) -> list[Chart]:
-    """One whole chart for each target, as the mapper writes it when told the target; equal targets are heard once."""
-    told = sorted(set(stars))
-    targets = {star: Target.typical(star, style) for star in told}
-    heard = encode_song(model, piece.grid, piece.features, piece.lag_ms, controls_of(list(targets.values())))
-    heard = heard.repeated([told.index(star) for star in stars])
-    written = write_rows(model, heard, sampling_for([targets[star] for star in stars], seed))
-    return [chart_from(rows, piece, star) for rows, star in zip(written, stars, strict=True)]
+    """One whole chart for each target, as `mapper.generate` samples it first; equal targets are encoded once."""
+    distinct = sorted(set(stars))
+    targets = {star: Target.typical(star, style) for star in distinct}
+    encoding = encode_song(model, song.grid, song.features, song.lag_ms, controls_of(list(targets.values())))
+    encoding = encoding.repeated([distinct.index(star) for star in stars])
+    written = write_rows(model, encoding, draft_sampling([targets[star] for star in stars], seed))
+    return [chart_from(rows, song, star) for rows, star in zip(written, stars, strict=True)]
 
 
-def sampling_for(targets: Sequence[Target], seed: int) -> Sampling:
-    """How whole charts are sampled, one for each target: with its share of holds."""
-    return Sampling(seed, np.zeros(len(targets)), hold_share=np.array([one.hold_share for one in targets]))
-
-
-def chart_from(rows: Rows, piece: ChartedSong, stars: float) -> Chart:
-    """Rows of a piece as a chart with the settings of these stars."""
-    notes = notes_of(rows, piece.grid)
-    return Chart.from_notes(*notes, timing_points=piece.timing_points, difficulty=settings_of(stars))
-
-
-def measure_chart(chart: Chart, piece: ChartedSong, stars: float, seed: int = 0) -> dict[str, float]:
-    """The whole reward, its terms and measures, the auditors, and errors against the target."""
-    result = score(chart, stars, piece.song, seed=seed).flat()
+def measure_chart(chart: Chart, song: ChartedSong, stars: float, seed: int = 0) -> dict[str, float]:
+    """The whole reward, its terms and measures, the auditors, and errors against the target, by name."""
+    result = score(chart, stars, song.song, seed=seed).flat()
     wanted = band_midpoint(CHART_BANDS["fairness/level"], stars)
-    seen = audit(chart, piece.song)
+    seen = audit(chart, song.song)
     findings = check(chart, level_of(stars))
     # the scroll speed follows the timing; packing evens it out with green lines (mapper.output.metadata)
     problems = [one for one in findings if one.severity == "problem" and not one.rule.startswith("scroll-speed")]
@@ -134,13 +143,13 @@ def measure_chart(chart: Chart, piece: ChartedSong, stars: float, seed: int = 0)
 def evaluate_charts(
     heldout: EvaluationSet, model: Mapper, seed: int
 ) -> tuple[dict[str, float], list[tuple[ChartedSong, Chart]]]:
-    """(means over whole charts of held-out pieces, the charts)."""
+    """(means over whole charts of held-out songs, the charts)."""
     found: list[dict[str, float]] = []
     charts: list[tuple[ChartedSong, Chart]] = []
-    for number, piece in enumerate(heldout.library.pieces[: heldout.charts]):
-        for stars, chart in zip(STARS, write_piece(model, piece, STARS, seed + number), strict=True):
-            found.append(measure_chart(chart, piece, stars))
-            charts.append((piece, chart))
+    for number, song in enumerate(heldout.library.songs[: heldout.charts]):
+        for stars, chart in zip(STARS, write_song(model, song, STARS, seed + number), strict=True):
+            found.append(measure_chart(chart, song, stars))
+            charts.append((song, chart))
     names = ("total", "skill_error", "star_error", "problems_per_1000", "hold_share", "notes", "most_used_column")
     audits = ("audit/ngram_bits", "audit/onset_contrast", "audit/level")
     return {

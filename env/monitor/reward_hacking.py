@@ -1,4 +1,4 @@
-"""Is the reward being gamed? It is when the reward rises while the auditors, which are no part of it, get worse."""
+"""Check for reward hacking: the reward rises while the auditors, which are no part of it, get worse."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WORSE: dict[str, tuple[float, float]] = {
     "charts/most_used_column": (1.0, 0.10),
     "charts/hold_share": (-1.0, 0.50),
 }
-"""Auditor → (direction in which it gets worse, share of its value before refinement that is too much). Charts as
+"""Auditor → (direction in which it gets worse, fraction of its value before refinement that is too much). Charts as
 dense as people's take weaker onsets than the pretrained mapper, which is too sparse for hard targets: 8 % on `val`, where onset
 F1 against people's rows stays the same."""
 NOTABLE_RISE = 0.003
@@ -21,7 +21,7 @@ MAX_HOLDS_OFF = 0.05
 
 
 def holds_kept(before: Mapping[str, float], now: Mapping[str, float]) -> bool:
-    """Whether the share of holds in whole charts is still that of the pretrained mapper. (In sections, chance moves it more.)"""
+    """Whether the hold ratio of whole charts is still that of the pretrained mapper (in sections it varies more by chance)."""
     name = "charts/hold_share"
     return abs(now[name] - before.get(name, now[name])) <= MAX_HOLDS_OFF
 

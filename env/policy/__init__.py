@@ -1,9 +1,10 @@
-"""The mapper as a policy: decoder with gradients, action heads, distributions."""
+"""The mapper as a policy: sampler, batches of decisions, action distribution, stable-baselines3 policy."""
 
 __all__ = [
     "action_heads",
-    "actions",
+    "chart_sampler",
+    "decision_kernels",
+    "decisions",
     "distributions",
     "sb3_policy",
-    "torch_decoder",
 ]

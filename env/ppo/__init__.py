@@ -1,11 +1,10 @@
-"""Proximal policy optimisation on sections of charts, with the penalties that keep the mapper near its pretrained self."""
+"""Proximal policy optimisation on sections of charts.
+
+`ppo` has the algorithm, `returns` its advantages, `density_bias` the regression beside it.
+"""
 
 __all__ = [
-    "buffer",
-    "chart_rollout",
     "density_bias",
-    "hold_penalty",
-    "kl_control",
     "ppo",
-    "rollout",
+    "returns",
 ]

@@ -1,15 +1,15 @@
-"""Learning how dense charts are to be: `Mapper.lean`, which moves the log-odds of rows throughout a stretch.
+"""Regression of the density bias: `Mapper.lean`, log-odds added to every row of a window.
 
-Density is a decision for a whole chart, and where rows fall is sampled so sharply that versions hardly differ in it; sections
-are no measure of it (docs/LOG.md). How far a whole chart is off its target, on the other hand, says by its sign which way the
-lean should have gone; how much a lean brings is known from charts of one song that lean both ways. So every chart that is
-written tells the lean at which it would have been on target: its own, less its levels off over what a unit of lean brings.
-The lean is linear in what is heard of the song and told of the chart: a weighted ridge regression of those leans on
-that, of which each update goes a part of the way. Half of what charts are off is the song's, not chance (docs/LOG.md).
+Density is a decision for a whole chart; sections hardly measure it, because rows are sampled so sharply that versions rarely
+differ in number (docs/LOG.md). A whole chart's distance from its target does: its sign says which way the bias should have
+gone, and the effect of a unit of bias is known from pairs of charts. So each draft gives the bias with which it would have met
+the target: its own, less its levels off over the levels that a unit brings. The density bias is linear in the song's encoding:
+a weighted ridge regression of those biases, of which each update goes a part of the way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,69 +18,85 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-DENSITY_PERTURBATION = 0.4
-"""Log-odds by which the two charts of a pair lean to more rows and to fewer: about ±6 % of the notes."""
+from env.gym_api.session import Original
+from env.policy.chart_sampler import ChartSampler
+
 LEVELS_PER_STAR = 0.2
-"""Levels that a unit of lean brings, for each star: measured on 384 pairs .30 at 1.9 stars, .41 at 3.4, 1.04 at 4.9, 1.25 at 5.6."""
+"""Levels that a unit of bias brings, for each star; on 384 pairs .30 at 1.9 stars, .41 at 3.4, 1.04 at 4.9, 1.25 at 5.6."""
 FAR_OFF = 1.5
-"""Levels beyond which a chart tells no more: its pace may have nothing to do with its density."""
+"""Levels off beyond which a chart counts no more: its difficulty may have other causes than density."""
 RATE = 0.15
-"""Part of the way that an update goes while rows are learnt, from the charts of some thirty updates."""
+"""Step size while rows are learned too, from the charts of some thirty updates."""
 RATE_AT_ONCE = 0.7
-"""The same when hundreds of charts have been gathered: the whole way costs fit where songs differ by chance (docs/LOG.md)."""
+"""Step size for a one-shot fit on all charts; a full step (1.0) overfits song-level noise (docs/LOG.md)."""
 MEMORY = 0.97
-"""What an update's charts count after one more, while rows change."""
+"""Weight of an update's charts after one more, while rows change."""
 RIDGE = 10.0
-"""What it takes to be believed: of 400 charts, what all share weighs 20,000, their stars 1,200, what sets songs apart 20 to 400."""
+"""Ridge penalty. Of 400 charts, the common part weighs 20,000, the stars 1,200, directions that separate songs 20 to 400."""
 MOST_CHANGE = 0.15
-"""Root mean square by which the lean of an update's charts may change, log-odds, for each `RATE` of the way."""
+"""Largest root mean square change of the bias of an update's charts, log-odds, for each `RATE` of the way."""
 
 
 @dataclass(frozen=True)
 class DensityBiasSamples:
-    """Whole charts that were written, and what came of it."""
+    """Drafts and how far they were off their targets."""
 
-    heard: NDArray[np.float32]  # [chart, width], mean of the cells
-    lean: NDArray[np.float32]  # [chart], log-odds: the mapper's and what was drawn
-    stars: NDArray[np.float32]  # [chart], asked for
+    encoding: NDArray[np.float32]  # [chart, width], mean of the cells
+    lean: NDArray[np.float32]  # [chart], log-odds: the mapper's and the perturbation
+    stars: NDArray[np.float32]  # [chart], requested
     off: NDArray[np.float32]  # [chart], levels above the target, signed
 
 
+def density_samples(sampler: ChartSampler, drafts: Sequence[Original]) -> DensityBiasSamples:
+    """The drafts' encodings, biases, stars and levels off; the sampler still remembers their encodings."""
+    outlines = [draft.outline for draft in drafts]
+    encoding = np.stack([sampler.encode(one.song, one.target).cell[0].mean(0) for one in outlines])
+    lean = sampler.model.lean
+    with torch.no_grad():
+        own = lean(torch.from_numpy(encoding).to(lean.weight)).squeeze(-1).cpu().numpy()
+    return DensityBiasSamples(
+        encoding=encoding,
+        lean=own + np.array([one.onset_bias for one in outlines], np.float32),
+        stars=np.array([one.target.stars for one in outlines], np.float32),
+        off=np.array([draft.values.off[draft.number] for draft in drafts], np.float32),
+    )
+
+
 class DensityBiasRegression:
-    """Moves `Mapper.lean`; what it has seen is part of a run's state."""
+    """Moves `Mapper.lean`; its sums are part of a run's state."""
 
     def __init__(self, lean: nn.Linear) -> None:
         self.lean = lean
         size, device = lean.in_features + 1, lean.weight.device
-        self.seen = torch.zeros(size, size, device=device)  # sum of weight · heard · heardᵀ
-        self.pull = torch.zeros(size, device=device)  # sum of weight · heard · lean it would have taken
+        self.seen = torch.zeros(size, size, device=device)  # sum of weight · encoding · encodingᵀ
+        self.pull = torch.zeros(size, device=device)  # sum of weight · encoding · bias that would have met the target
 
     @torch.no_grad()
     def learn(self, charts: DensityBiasSamples, rate: float = RATE, memory: float = MEMORY) -> float:
-        """Learn from charts and go `rate` of the way; returns the root mean square of the change of their lean, log-odds."""
+        """Add charts and go `rate` of the way; returns the root mean square change of their bias, log-odds."""
         device = self.lean.weight.device
-        heard, lean, stars, off = (
-            torch.from_numpy(one).to(device) for one in (charts.heard, charts.lean, charts.stars, charts.off)
+        encoding, lean, stars, off = (
+            torch.from_numpy(one).to(device) for one in (charts.encoding, charts.lean, charts.stars, charts.off)
         )
-        heard = torch.cat((heard, torch.ones_like(heard[:, :1])), 1)
+        encoding = torch.cat((encoding, torch.ones_like(encoding[:, :1])), 1)
         brings = LEVELS_PER_STAR * stars
         wanted = lean - off.clamp(-FAR_OFF, FAR_OFF) / brings
-        weighted = heard.T * brings.square()  # what counts is the error in levels
-        self.seen.mul_(memory).add_(weighted @ heard)
+        weighted = encoding.T * brings.square()  # what counts is the error in levels
+        self.seen.mul_(memory).add_(weighted @ encoding)
         self.pull.mul_(memory).add_(weighted @ wanted)
         now = torch.cat((self.lean.weight[0], self.lean.bias))
         ridge = RIDGE * torch.eye(len(now), device=device)
         step = rate * torch.linalg.solve(self.seen + ridge, self.pull - self.seen @ now)
-        change, most = float((heard @ step).square().mean().sqrt()), MOST_CHANGE * rate / RATE
+        change, most = float((encoding @ step).square().mean().sqrt()), MOST_CHANGE * rate / RATE
         step = step * min(1.0, most / max(change, 1e-8))
         self.lean.weight.add_(step[None, :-1])
         self.lean.bias.add_(step[-1:])
         return min(change, most)
 
     def state(self) -> dict[str, Any]:
-        """What must be remembered to go on."""
+        """Sums from which `restore` resumes."""
         return {"seen": self.seen, "pull": self.pull}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Resume from the result of `state`."""
         self.seen, self.pull = saved["seen"].clone(), saved["pull"].clone()

@@ -1,36 +1,35 @@
-"""How good is what has been written so far? The reward's own terms, phrase by phrase, as a bounded potential.
+"""The value of a section as far as it is written: the reward's section terms, phrase by phrase, as a bounded potential.
 
-    potential = (sum of the values of finished phrases + share of the current one · its value so far) / phrases
+    potential = (sum of the values of finished phrases + fraction of the current one · its value so far) / phrases
 
 A phrase is a section of the reward (four bars); its value is the weighted mean of the reward's section terms (0–1; terms
-with nothing to measure count `reward.total.UNKNOWN`), but that the level is held to the middle of people's band. After each
+with nothing to measure count `reward.total.UNKNOWN`), but the level is held to the middle of people's band. After each
 bar the terms that read notes alone are measured; when a phrase is finished, the simulated players play it and the song's
 terms are measured too. The reward of a step is the rise of the potential, so an episode's rewards sum to the value of its
 section.
 
-Left out are terms that compare a phrase with the rest of its song (spikes, slope, fails, emphasis, energy, swells,
-repetition, stamina): of a section they say little, and whole charts are watched by the held-out evaluation.
+Terms that compare a phrase with the rest of its song are left out (spikes, slope, fails, emphasis, energy, swells,
+repetition, stamina): of a section they say little. Whole charts have them (`env.returns.chart_return`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents import Plays, Population, play
-from chart.model import KEYS, Chart, Difficulty
-from env.returns import slot_musicality as following
-from env.task import kernels
+from chart.model import Chart, Difficulty
+from env.returns import slot_musicality
 from env.task.dynamics import State
-from env.task.episodes import PHRASE_BARS
+from env.task.episodes import PHRASE_BARS, SLOT_TOLERANCE_MS
 from env.task.songs import ChartedSong, SongSet
 from mapper.output.metadata import SETTINGS
-from mapper.tokens.row_codes import MIN_COLUMN_GAP_MS, STARTS_NOTE
+from mapper.tokens.row_codes import MIN_COLUMN_GAP_MS, STARTS_NOTE, Rows, notes_of
 from reward.band_table import SECTION_BANDS
 from reward.core.bands import Bands
 from reward.core.batch_view import View, view_of
@@ -47,17 +46,17 @@ from runtime.errors import ConfigError, Mania4KError
 NOTE_TERMS = tuple(
     term for term in (*readability.TERMS, *ergonomics.TERMS, *rule_terms.TERMS) if term.name != "ergonomics/stamina"
 )
-TERM_NAMES = ("fairness/level", *(term.name for term in NOTE_TERMS), *following.TERMS)
+TERM_NAMES = ("fairness/level", *(term.name for term in NOTE_TERMS), *slot_musicality.TERMS)
 OFF_GRID_RULES = frozenset({"unsnapped-note", "unsnapped-release"})
 RULES = tuple(rule for rule in (*GENERAL_RULES, *LEVEL_RULES) if rule.name not in OFF_GRID_RULES)
-"""What rows on the grid can break: not the snap, and not the settings, which are given when a chart is packed."""
+"""Rules that rows on the grid can break: not the snap, and not the settings, which a chart gets when it is packed."""
 LEVEL_SOFTNESS = 0.8
-"""Levels off the middle of people's band at which `fairness/level` is worth half. People's phrases differ by more than a
-level within a chart, so their band tells hardly anything of the level asked for: with it, refinement made charts easier."""
+"""Levels off the middle of people's band at which `fairness/level` scores half. People's phrases differ by more than a level
+within a chart, so their band says little about the requested level: with it, refinement made charts easier."""
 SKILL_SPREAD = 0.3
-"""Levels by which each skill of a simulated player is off, drawn afresh for each episode: no player is met twice."""
+"""Standard deviation of each skill of a simulated player, in levels, drawn anew for each episode."""
 REST_BETWEEN_MS = 300_000.0
-"""Rest of the players between the versions of a phrase that they play in one sitting: what tires has long passed."""
+"""Rest of the players between the phrases that they play in one sitting: fatigue has long passed."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,11 @@ class Valued:
 
 
 class Scorer:
-    """Values phrases of environments that write on a library."""
+    """Values phrases of environments on a song set."""
 
     def __init__(self, library: SongSet, config: ScoringConfig | None = None) -> None:
         self.library, self.config = library, config or ScoringConfig()
-        self.offers = [following.onset_features(piece) for piece in library.pieces]
+        self.onset_features = [slot_musicality.onset_features(song) for song in library.songs]
         self.bands = _at_the_target(Bands.of(SECTION_BANDS, TERM_NAMES))
         self.weight = np.array([self.config.weights.of(name) for name in TERM_NAMES])
 
@@ -117,50 +116,44 @@ class Scorer:
         """Value all jobs; finished phrases in full, others by their notes alone."""
         charts = [chart_of(self.library, state, job) for job in jobs]
         spans = [phrase_ms(state, job) for job in jobs]
-        stars = np.array([state.sections[job.env].target.stars for job in jobs])
+        stars = np.array([state.episodes[job.env].target.stars for job in jobs])
         view = view_of(charts, [(start, end - 1.0) for start, end in spans])
         section = _section_of(view, np.array([start for start, _ in spans]))
         measures = np.full((len(TERM_NAMES), len(jobs)), np.nan)
         if len(view.note_ms):
-            notes = Inputs(stars, counts=count(view, [level_of(float(asked)) for asked in stars], RULES))
+            notes = Inputs(stars, counts=count(view, [level_of(float(one)) for one in stars], RULES))
             for row, term in enumerate(NOTE_TERMS, 1):
                 measures[row] = term.measure(view, notes).section[section]
-        self._play(state, jobs, charts, view, section, measures)
-        self._listen(state, jobs, spans, measures)
+        measures[0] = self._levels(stars, jobs, charts, view)[section]
+        first = TERM_NAMES.index(slot_musicality.TERMS[0])
+        for number, job in enumerate(jobs):
+            if job.whole:
+                measures[first : first + len(slot_musicality.TERMS), number] = self._musicality(
+                    state, job, spans[number]
+                )
         terms = self.bands.score(measures, stars)
         return Valued(value_of(terms, self.weight), terms, measures)
 
-    def _play(
-        self, state: State, jobs: Sequence[Job], charts: list[Chart], view: View, section: NDArray, out: NDArray
-    ) -> None:
-        """The level that finished phrases ask of the players, into the first row of `out`."""
+    def _levels(self, stars: NDArray, jobs: Sequence[Job], charts: list[Chart], view: View) -> NDArray[np.float64]:
+        """[section of the view] levels that finished phrases demand of the players, less the target."""
         together: dict[tuple[float, int], list[int]] = defaultdict(list)
         for number, job in enumerate(jobs):
             if job.whole and len(charts[number]) >= fairness.MIN_NOTES:
-                together[state.sections[job.env].target.stars, job.seed].append(number)
+                together[float(stars[number]), job.seed].append(number)
         plays: list[Plays | None] = [None] * len(jobs)
-        for (stars, seed), numbers in together.items():
-            for number, one in zip(
-                numbers, play_all([charts[k] for k in numbers], seed, stars, self.config.players), strict=True
-            ):
+        for (target, seed), numbers in together.items():
+            played = play_all([charts[one] for one in numbers], seed, target, self.config.players)
+            for number, one in zip(numbers, played, strict=True):
                 plays[number] = one
-        stars_of = np.array([state.sections[job.env].target.stars for job in jobs])
-        lost = fairness.lost_of(view, stars_of, plays)
-        out[0] = lost.section_level[section]
+        return fairness.lost_of(view, stars, plays).section_level
 
-    def _listen(self, state: State, jobs: Sequence[Job], spans: list[tuple[float, float]], out: NDArray) -> None:
-        """How finished phrases follow their songs, into the rows of `following.TERMS`."""
-        first = TERM_NAMES.index(following.TERMS[0])
-        for number, job in enumerate(jobs):
-            if job.whole:
-                section = state.sections[job.env]
-                piece, offer = self.library.pieces[section.piece], self.offers[section.piece]
-                tokens = state.tokens[job.env, 1 : state.tokens_known[job.env]]
-                slots = tokens[STARTS_NOTE[tokens[:, kernels.CODE]], kernels.SLOT] + section.window_slot
-                first_slot, end_slot = np.searchsorted(piece.grid.slot_ms, np.array(spans[number]) - 2.0)
-                heads = slots[(slots >= first_slot) & (slots < end_slot)].astype(np.int64)
-                found = following.follow(piece, offer, heads, *spans[number])
-                out[first : first + len(following.TERMS), number] = found
+    def _musicality(self, state: State, job: Job, span: tuple[float, float]) -> NDArray[np.float64]:
+        """[slot_musicality.TERMS] measures of a finished phrase between the times of `span`."""
+        episode, rows = state.episodes[job.env], state.rows_of(job.env)
+        song = self.library.songs[episode.song]
+        first, end = np.searchsorted(song.grid.slot_ms, np.array(span) - SLOT_TOLERANCE_MS)
+        heads = rows.slot[STARTS_NOTE[rows.code] & (rows.slot >= first) & (rows.slot < end)]
+        return slot_musicality.follow(song, self.onset_features[episode.song], heads, *span)
 
 
 def value_of(terms: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -185,51 +178,35 @@ def _section_of(view: View, start_ms: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def phrase_ms(state: State, job: Job) -> tuple[float, float]:
     """Begin and end of the part of the phrase that is valued, chart time."""
-    bar_ms = state.sections[job.env].bar_ms
+    bar_ms = state.episodes[job.env].bar_ms
     first = job.phrase * PHRASE_BARS
     return float(bar_ms[first]), float(bar_ms[first + job.bars])
 
 
 def chart_of(library: SongSet, state: State, job: Job, whole_section: bool = False) -> Chart:
-    """The phrase as far as it is written, with a phrase of what stands before it; edited, also with what stands behind."""
-    section = state.sections[job.env]
-    piece = library.pieces[section.piece]
-    tokens = state.tokens[job.env, : state.tokens_known[job.env]]
-    slot_ms = piece.grid.slot_ms[section.window_slot :]
+    """The phrase as far as it is written, with a phrase of the rows before it and, at the section's end, behind it."""
+    episode, rows = state.episodes[job.env], state.rows_of(job.env)
+    song = library.songs[episode.song]
     start, end = phrase_ms(state, job)
-    phrase_long = section.bar_ms[PHRASE_BARS] - section.bar_ms[0]
-    reach = section.bar_ms[0] if whole_section else start
-    slots = np.searchsorted(slot_ms, [reach - phrase_long - 2.0, end - 2.0])
-    first = max(int(np.searchsorted(tokens[:, kernels.SLOT], slots[0])), 1)
-    last = max(int(np.searchsorted(tokens[:, kernels.SLOT], slots[1])), first)
-    near = tokens[first:last]
-    if section.after is not None and job.phrase * PHRASE_BARS + job.bars == section.bars:
-        near = np.concatenate((near, _as_tokens(section.after.code, section.after.slot - section.window_slot)))
-    return chart_of_tokens(near, end, slot_ms, piece, section.target.stars)
+    phrase_long = episode.bar_ms[PHRASE_BARS] - episode.bar_ms[0]
+    begin = (episode.bar_ms[0] if whole_section else start) - phrase_long
+    times = np.array([begin, end, end + phrase_long]) - SLOT_TOLERANCE_MS
+    slots = np.searchsorted(song.grid.slot_ms, times)
+    first, last = np.searchsorted(rows.slot, slots[:2])
+    near = Rows(rows.slot[first:last], rows.code[first:last])
+    if episode.after is not None and job.phrase * PHRASE_BARS + job.bars == episode.bars:
+        behind = int(np.searchsorted(episode.after.slot, slots[2]))
+        near = Rows(
+            np.concatenate((near.slot, episode.after.slot[:behind])),
+            np.concatenate((near.code, episode.after.code[:behind])),
+        )
+    return chart_from(near, song, episode.target.stars, end)
 
 
-def chart_of_tokens(
-    tokens: NDArray[np.int32], end_ms: float, slot_ms: NDArray[np.float64], piece: ChartedSong, stars: float
-) -> Chart:
-    """Rows [row, kernels.TOKEN] as a chart of these stars; holds that are not released end at `end_ms`.
-
-    The rows' slots are counted as those of `slot_ms` [slot].
-    """
-    note = np.empty((KEYS * (len(tokens) + 1), 3))
-    count = kernels.write_notes(tokens, end_ms, slot_ms, note)
-    return Chart(
-        note[:count, 0],
-        note[:count, 1].astype(np.int8),
-        note[:count, 2],
-        timing_points=piece.timing_points,
-        difficulty=settings_of(stars),
-    )
-
-
-def _as_tokens(code: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int32]:
-    rows = np.zeros((code.size, kernels.TOKEN), np.int32)
-    rows[:, kernels.CODE], rows[:, kernels.SLOT] = code, slot
-    return rows
+def chart_from(rows: Rows, song: ChartedSong, stars: float, open_end_ms: float = np.inf) -> Chart:
+    """Rows of a song as a chart with the settings of these stars; holds that are not released end at `open_end_ms`."""
+    notes = notes_of(rows, song.grid, open_end_ms)
+    return Chart(*notes, timing_points=song.timing_points, difficulty=settings_of(stars))
 
 
 @lru_cache(maxsize=4096)
@@ -239,9 +216,9 @@ def settings_of(stars: float) -> Difficulty:
 
 
 def play_all(charts: Sequence[Chart], seed: int, stars: float, count: int) -> list[Plays | None]:
-    """Each chart's plays by one ladder of players, all in one sitting with long rests; None if they cannot be played.
+    """Plays of each chart by one skill grid of players, in one sitting with long rests; None if it cannot be played.
 
-    The ladder reaches two levels to both sides of the target; each player's single skills are drawn from the seed.
+    The grid reaches two levels to both sides of the target; each player's single skills are drawn from the seed.
     """
     population = fairness.ladder(stars, count)
     skills = population.skills.copy()
@@ -267,13 +244,3 @@ def play_all(charts: Sequence[Chart], seed: int, stars: float, count: int) -> li
         )
         for chart, end in zip(charts, ends, strict=True)
     ]
-
-
-def weights_with(changes: dict[str, float]) -> Weights:
-    """The default scoring weights with some changed, by term name such as `fairness/level`."""
-    known = {one.name: getattr(ScoringConfig().weights, one.name) for one in fields(Weights)}
-    for name, value in changes.items():
-        if name not in TERM_NAMES:
-            raise ConfigError(f"there is no term {name!r} in a section; terms are {', '.join(TERM_NAMES)}")
-        known[name.replace("/", "_")] = value
-    return Weights(**known)

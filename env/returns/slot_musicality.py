@@ -1,7 +1,7 @@
-"""Does a phrase follow its song? The reward's song terms for rows that lie on grid slots, many times faster.
+"""The reward's song terms for rows that lie on grid slots, many times faster.
 
-Terms and bands are those of `reward.terms.musicality` and `reward.terms.local_musicality`; what a piece offers at each slot is computed
-once. `tests/test_env_scoring.py` holds the measures to the reward's own.
+Terms and bands are those of `reward.terms.musicality` and `reward.terms.local_musicality`; the onset features of each slot
+are computed once. `tests/test_env_scoring.py` compares the measures with the reward's own.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ QUARTERS = SECTION_BEATS * SLOTS_PER_BEAT
 
 @dataclass(frozen=True)
 class OnsetFeatures:
-    """What a piece offers: its slots and its onsets."""
+    """Onset features of a song, by slot and by onset."""
 
     slot: NDArray[np.float64]  # [slot, 3], capped onset strength, 1 where it is weak, 1 where the song is silent
     peak_ms: NDArray[np.float64]  # [peak], time of a note that meets it
     peak_strength: NDArray[np.float64]  # [peak], capped
 
 
-def onset_features(piece: ChartedSong) -> OnsetFeatures:
-    """Everything that does not depend on what is written."""
-    song, note_ms = piece.song, piece.grid.slot_ms
+def onset_features(charted: ChartedSong) -> OnsetFeatures:
+    """The onset features of a song."""
+    song, note_ms = charted.song, charted.grid.slot_ms
     frames, axis = song.frames(note_ms), np.arange(song.strength.size)
     strength = np.minimum(np.interp(frames, axis, song.near_strength, 0.0, 0.0), MAX_STRENGTH)
     weak = np.interp(frames, axis, song.near_onset, 0.0, 0.0) < WEAK_SHARE * song.typical_onset
@@ -55,37 +55,37 @@ def onset_features(piece: ChartedSong) -> OnsetFeatures:
 
 
 def follow(
-    piece: ChartedSong, offer: OnsetFeatures, heads: NDArray[np.int64], start_ms: float, end_ms: float
+    charted: ChartedSong, onsets: OnsetFeatures, heads: NDArray[np.int64], start_ms: float, end_ms: float
 ) -> NDArray[np.float64]:
     """[term] measures of the phrase from `start_ms` to `end_ms` with note heads on the slots `heads`."""
-    song = piece.song
-    first, last = np.searchsorted(offer.peak_ms, [start_ms, end_ms])
+    song = charted.song
+    first, last = np.searchsorted(onsets.peak_ms, [start_ms, end_ms])
     beat_ms = (end_ms - start_ms) / SECTION_BEATS
     quarter_ms = start_ms + np.arange(QUARTERS) * beat_ms / SLOTS_PER_BEAT
     axis = np.arange(song.strength.size)
     strength = np.interp(song.frames(quarter_ms), axis, song.near_strength, 0.0, 0.0)
     low, high = np.clip(np.round(song.frames(np.array([start_ms, end_ms]))), 0, song.silent.size).astype(np.int64)
     audible = (~song.silent[low:high]).sum() > (end_ms - start_ms) / song.hop_ms / 2
-    head_ms = piece.grid.slot_ms[heads]
+    head_ms = charted.grid.slot_ms[heads]
     quarter = np.clip(np.round((head_ms - start_ms) / (beat_ms / SLOTS_PER_BEAT)), 0, QUARTERS - 1).astype(np.int64)
     out = np.full(len(TERMS), np.nan)
     if audible:
         out[PRESENCE] = float(heads.size > 0)
     if heads.size:
         capped = np.minimum(strength, MAX_STRENGTH)
-        _measure(head_ms, offer.slot[heads], offer.peak_ms[first:last], offer.peak_strength[first:last], out)
+        _measure(head_ms, onsets.slot[heads], onsets.peak_ms[first:last], onsets.peak_strength[first:last], out)
         out[CHOICE] = _choice(quarter, capped)
     return out
 
 
 @njit(cache=True)
-def _measure(head_ms, offered, peak_ms, peak_strength, out):  # type: ignore[no-untyped-def]
-    """onsets, support, coverage and silence of rows head_ms [row] with offered [row, 3]."""
+def _measure(head_ms, features, peak_ms, peak_strength, out):  # type: ignore[no-untyped-def]
+    """Write onsets, support, coverage and silence of rows head_ms [row] with features [row, 3] into `out`."""
     count = head_ms.size
-    out[SILENCE] = offered[:, 2].sum() / count
+    out[SILENCE] = features[:, 2].sum() / count
     if count < MIN_ROWS:
         return
-    out[SUPPORT] = offered[:, 1].sum() / count
+    out[SUPPORT] = features[:, 1].sum() / count
     order = np.argsort(-peak_strength, kind="mergesort")
     possible, strong, covered = 0.0, 0, 0
     for rank in range(min(count, order.size)):
@@ -98,14 +98,14 @@ def _measure(head_ms, offered, peak_ms, peak_strength, out):  # type: ignore[no-
         if near or (at > 0 and peak_ms[order[rank]] - head_ms[at - 1] <= COVER_MS):
             covered += 1
     if possible > 0:
-        out[ONSETS] = offered[:, 0].sum() / possible
+        out[ONSETS] = features[:, 0].sum() / possible
     if strong > 0:
         out[COVERAGE] = covered / strong
 
 
 @njit(cache=True)
 def _choice(quarter, strength):  # type: ignore[no-untyped-def]
-    """Mean product of z-scores of having a row and of strength [quarter], each about its place in the beat."""
+    """Correlation of row presence and strength [quarter], each less its mean at the same place of the beat."""
     taken = np.zeros(QUARTERS)
     taken[quarter] = 1.0
     one, two = _about_place(taken), _about_place(strength)

@@ -1,39 +1,27 @@
 """Compiled loops of the environment, over environments side by side. Plain arrays in, results into the caller's.
 
-`state` [env, STATE] holds one environment's numbers in the order of the constants below; slots there count from the
-library's first slot. A token is a row as the decoder reads it: code, slot (from the window's first), held state after
-it, ticks since the row before.
+`numbers` [env, NUMBERS] holds one environment's numbers in the order of the constants below; slots there count from the
+song set's first slot.
 """
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
-from mapper.tokens.row_codes import HELD_AFTER, LEGAL, MIN_COLUMN_GAP_MS, STARTS_HOLD
+from mapper.sampling.kernels import next_hold_bias
+from mapper.tokens.row_codes import HELD_AFTER, MIN_COLUMN_GAP_MS
 
-SCAN, LAST_TICK, HELD, COUNT, END_SLOT, WINDOW_SLOT, LATE_TICK, OVER, BAR, LAST_SLOT, FIRST_COUNT = range(11)
-"""Slot after which the next row is looked for; tick of the last row; held state; tokens; first slot after the section;
-the window's first slot; tick from which no hold begins; whether the episode is over; bars completed; the last slot of
-the piece; tokens that the episode began with."""
-STATE = 11
-CODE, SLOT, HELD_AFTER_ROW, ELAPSED = range(4)
-TOKEN = 4
+SCAN, HELD, COUNT, END_SLOT, BASE, LATE_TICK, OVER, BAR, FIRST_COUNT, FIRST_SLOT = range(10)
+"""Slot after which the next row is looked for; held state; rows known; first slot after the last that may be written; the
+song's first slot; tick after which no hold begins; whether the episode is over; bars completed; rows known at the
+beginning; first slot that may be written."""
+NUMBERS = 10
+CODE, SLOT = range(2)
+"""A row of `rows` [env, row, 2]; its slot counts from the song's first."""
 ADVANCED, WROTE, ILLEGAL = range(3)
-"""What a step did."""
+"""Results of a step."""
 OFFSETS = 96
-"""Slots ahead that one action chooses among: four beats."""
-
-
-@njit(cache=True)
-def is_legal(code, held, late, rests):  # type: ignore[no-untyped-def]
-    """Whether a row code fits the held columns [bit mask], begins no late hold and leaves resting columns [bit mask] alone."""
-    if code <= 0 or code >= LEGAL.shape[1] or not LEGAL[held, code] or (late and STARTS_HOLD[code]):
-        return False
-    disturbs = 0
-    for column in range(4):
-        disturbs |= (code >> (2 * column) & 3) * (rests >> column & 1)
-    return disturbs == 0
+"""Slots ahead among which one action chooses: four beats."""
 
 
 @njit(cache=True)
@@ -47,15 +35,14 @@ def resting(slot_ms, event_ms):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def advance(state, tokens, event_ms, bars, slots, offset, code, result):  # type: ignore[no-untyped-def]
-    """One action in each environment that is not over.
+def advance(state, slots, legal, offset, code, result):  # type: ignore[no-untyped-def]
+    """Apply one action in each environment that is not over.
 
-    state [env, STATE], tokens [env, token, TOKEN], event_ms [env, column] are changed; bars [env, bar + 1] are the first
-    slots of the bars; slots = (slot_ms, tick, open) [slot]; offset, code [env] the action; result [env] what it did.
+    state is `env.task.dynamics.StateArrays`, changed in place; slots `env.task.songs.SlotArrays`; legal
+    `mapper.tokens.row_codes.legal_rows()`; offset, code [env] the action; result [env] receives ADVANCED, WROTE or ILLEGAL.
     """
-    slot_ms, tick, open_slots = slots
-    for env in range(state.shape[0]):
-        here = state[env]
+    for env in range(offset.size):
+        here = state.numbers[env]
         result[env] = ADVANCED
         if here[OVER]:
             continue
@@ -66,75 +53,74 @@ def advance(state, tokens, event_ms, bars, slots, offset, code, result):  # type
             result[env] = ILLEGAL
             here[SCAN] = here[END_SLOT] - 1
         else:
-            late = tick[slot] > here[LATE_TICK]
-            rests = resting(slot_ms[slot], event_ms[env])
-            if open_slots[slot] and is_legal(code[env], here[HELD], late, rests):
+            late = int(slots.tick[slot] > here[LATE_TICK])
+            rest = resting(slots.slot_ms[slot], state.event_ms[env])
+            if slots.open_slots[slot] and 0 <= code[env] < 256 and legal[here[HELD], rest, late, code[env]]:
                 result[env] = WROTE
-                token = tokens[env, here[COUNT]]
-                here[HELD] = HELD_AFTER[here[HELD], code[env]]
-                token[CODE], token[SLOT], token[HELD_AFTER_ROW] = code[env], slot - here[WINDOW_SLOT], here[HELD]
-                token[ELAPSED] = tick[slot] - here[LAST_TICK]
-                here[LAST_TICK] = tick[slot]
-                here[COUNT] += 1
-                for column in range(4):
-                    if code[env] >> (2 * column) & 3:
-                        event_ms[env, column] = slot_ms[slot]
+                _write(state, env, slot, code[env], slots.slot_ms[slot])
+                state.hold_bias[env] = next_hold_bias(state.hold_bias[env], code[env], state.hold_ratio[env])
             else:
                 result[env] = ILLEGAL
             here[SCAN] = slot
-        while here[BAR] + 1 < bars.shape[1] and bars[env, here[BAR] + 1] <= here[SCAN] + 1:
+        bars = state.bar_slots[env]
+        while here[BAR] + 1 < bars.size and bars[here[BAR] + 1] <= here[SCAN] + 1:
             here[BAR] += 1
-        here[OVER] = here[SCAN] + 1 >= here[END_SLOT] or here[COUNT] >= tokens.shape[1]
+        if here[SCAN] + 1 >= here[END_SLOT] or here[COUNT] >= state.rows.shape[1] - 1:
+            _finish(state, env, slots.slot_ms)
 
 
 @njit(cache=True)
-def look_ahead(state, event_ms, slots, mask, ahead, heard, out_of):  # type: ignore[no-untyped-def]
-    """Fill mask [env, OFFSETS + 1 + 256] and ahead [env, OFFSETS, 2 + heard] with what each environment may do and hear.
+def _write(state, env, slot, code, slot_ms):  # type: ignore[no-untyped-def]
+    """Append a row on `slot`, at `slot_ms` milliseconds."""
+    here = state.numbers[env]
+    row = state.rows[env, here[COUNT]]
+    row[CODE], row[SLOT] = code, slot - here[BASE]
+    here[HELD] = HELD_AFTER[here[HELD], code]
+    here[COUNT] += 1
+    for column in range(4):
+        if code >> (2 * column) & 3:
+            state.event_ms[env, column] = slot_ms
 
-    ahead: seconds from the scan to the slot; whether it is open; then what is told of it, heard [slot, …].
+
+@njit(cache=True)
+def _finish(state, env, slot_ms):  # type: ignore[no-untyped-def]
+    """End the episode: all bars are complete, and columns still held are released on the last slot."""
+    here = state.numbers[env]
+    here[OVER], here[BAR] = 1, state.bar_slots.shape[1] - 1
+    release, last = 0, here[END_SLOT] - 1
+    for column in range(4):
+        if here[HELD] >> column & 1:
+            release |= 3 << (2 * column)
+    if release == 0:
+        return
+    row = state.rows[env, max(here[COUNT] - 1, 0)]
+    if here[COUNT] and row[SLOT] == last - here[BASE]:
+        row[CODE] |= release
+        here[HELD] = 0
+    else:
+        _write(state, env, last, release, slot_ms[last])
+
+
+@njit(cache=True)
+def look_ahead(state, slots, legal, mask, ahead, features):  # type: ignore[no-untyped-def]
+    """Fill mask [env, OFFSETS + 1 + 256] and ahead [env, OFFSETS, 2 + feature] with each environment's choices.
+
+    ahead: seconds from the scan to the slot; whether it is open; then its row of features [slot, feature].
     """
-    slot_ms, _, open_slots = slots
-    for env in range(state.shape[0]):
-        here = state[env]
-        earliest = event_ms[env].min() + MIN_COLUMN_GAP_MS
-        base_ms = slot_ms[here[SCAN]]
+    for env in range(mask.shape[0]):
+        here = state.numbers[env]
+        earliest = state.event_ms[env].min() + MIN_COLUMN_GAP_MS
+        base_ms = slots.slot_ms[here[SCAN]]
         for offset in range(OFFSETS):
             slot = here[SCAN] + 1 + offset
             inside = slot < here[END_SLOT]
-            at = min(slot, out_of - 1)
-            free = inside and open_slots[at] and slot_ms[at] >= earliest
+            at = min(slot, slots.slot_ms.size - 1)
+            free = inside and slots.open_slots[at] and slots.slot_ms[at] >= earliest
             mask[env, offset] = free
-            ahead[env, offset, 0] = (slot_ms[at] - base_ms) / 1000.0 if inside else 0.0
+            ahead[env, offset, 0] = (slots.slot_ms[at] - base_ms) / 1000.0 if inside else 0.0
             ahead[env, offset, 1] = free
-            for band in range(heard.shape[1]):
-                ahead[env, offset, 2 + band] = heard[at, band] if inside else 0.0
+            for band in range(features.shape[1]):
+                ahead[env, offset, 2 + band] = features[at, band] if inside else 0.0
         mask[env, OFFSETS] = True
         for code in range(256):
-            mask[env, OFFSETS + 1 + code] = is_legal(code, here[HELD], False, 0)
-
-
-@njit(cache=True)
-def write_notes(tokens, end_ms, slot_ms, note):  # type: ignore[no-untyped-def]
-    """Notes of tokens [token, TOKEN] into note [note, 3] (start, column, end ms), in order of time; how many.
-
-    A hold whose column is used again or that is still held at the end lasts until then, or until `end_ms` if that is
-    later than its start (with no room it is a tap); a release without a begin is no note. slot_ms [slot] counts from the window's first slot.
-    """
-    count = 0
-    held_by = np.full(4, -1)
-    for at in range(tokens.shape[0]):
-        time = slot_ms[tokens[at, SLOT]]
-        for column in range(4):
-            symbol = tokens[at, CODE] >> (2 * column) & 3
-            if symbol and held_by[column] >= 0:
-                before = held_by[column]
-                note[before, 2] = time if symbol == 3 else min(time - MIN_COLUMN_GAP_MS, note[before, 2])
-                if note[before, 2] <= note[before, 0]:
-                    note[before, 2] = np.nan
-                held_by[column] = -1
-            if symbol == 1 or symbol == 2:
-                note[count, 0], note[count, 1] = time, column
-                note[count, 2] = np.nan if symbol == 1 else max(end_ms, time + MIN_COLUMN_GAP_MS)
-                held_by[column] = count if symbol == 2 else -1
-                count += 1
-    return count
+            mask[env, OFFSETS + 1 + code] = legal[here[HELD], 0, 0, code]

@@ -1,7 +1,7 @@
-"""The songs that an environment writes on: grids, what sounds at each slot, and people's charts, as flat arrays.
+"""The songs of an environment: grids, audio features of each slot and people's charts, as flat arrays.
 
-The slots of all pieces stand one behind another, so that one compiled loop serves environments on different songs:
-slot `s` of piece `p` is row `slot_base[p] + s` of every flat array. Shapes use: piece, slot, phrase.
+The slots of all songs stand one behind another, so that one compiled loop serves environments on different songs:
+slot `s` of song `n` is row `slot_base[n] + s` of every flat array. Shapes use: song, slot, phrase.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +20,22 @@ from mapper.data.corpus import Corpus
 from mapper.sampling.encode_song import silent_slots
 from mapper.tokens.log_mel import BANDS, FRAMES_PER_SECOND, as_network_input
 from mapper.tokens.log_mel import SCALE as NETWORK_SCALE
-from mapper.tokens.row_codes import HOLD_START, SYMBOLS, TAP, Rows, held_states
+from mapper.tokens.row_codes import HOLD_START, SYMBOLS, TAP, Rows
 from reward.core.batch_view import view_of
 from reward.core.song import Song, song_of_mel
 
 SLOT_FEATURES = 5
-"""What is told of a slot: phase in its beat (0–1); onset strength in three bands and loudness, about 1 on average."""
+"""Features of a slot: phase in its beat (0–1); onset strength in three bands and loudness, about 1 on average."""
 MAX_SLOT_FEATURE = 8.0
 
 
 @dataclass(frozen=True)
 class HumanChart:
-    """A person's chart of a piece."""
+    """A person's chart of a song."""
 
     rows: Rows
-    held: NDArray[np.int64]  # [row], held state after each row
     stars: float
-    style: int  # index into mapper.network.model.STYLES
+    style: int  # index into mapper.tokens.vocabulary.STYLES
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class ChartedSong:
     name: str
     grid: Grid
     timing_points: tuple[TimingPoint, ...]
-    features: NDArray[np.uint8]  # [frame, band], what the mapper hears
+    features: NDArray[np.uint8]  # [frame, band], input of the mapper
     lag_ms: float
-    song: Song  # what the reward hears
+    song: Song  # input of the reward
     open_slots: NDArray[np.bool_]  # [slot], usable and not silent
     phrases: NDArray[np.float64]  # [2, phrase], start and beat length of the reward's sections, ms
     humans: tuple[HumanChart, ...]
@@ -58,58 +58,66 @@ class ChartedSong:
         return int(np.flatnonzero(self.open_slots)[-1])
 
 
-@dataclass(frozen=True)
-class SongSet:
-    """Pieces, and their slots as flat arrays."""
+class SlotArrays(NamedTuple):
+    """Grid arrays of all songs, as the compiled loops take them."""
 
-    pieces: tuple[ChartedSong, ...]
-    slot_base: NDArray[np.int64]  # [piece], first row of its slots below
     slot_ms: NDArray[np.float64]  # [slot], chart time
     tick: NDArray[np.int64]  # [slot], 48 a beat
-    open_slots: NDArray[np.bool_]  # [slot]
-    heard: NDArray[np.float32]  # [slot, HEARD]
+    open_slots: NDArray[np.bool_]  # [slot], where a row may fall
+
+
+@dataclass(frozen=True)
+class SongSet:
+    """Songs, and their slots as flat arrays."""
+
+    songs: tuple[ChartedSong, ...]
+    slot_base: NDArray[np.int64]  # [song], first row of its slots below
+    slots: SlotArrays
+    slot_features: NDArray[np.float32]  # [slot, SLOT_FEATURES]
 
     @staticmethod
-    def of(pieces: Sequence[ChartedSong]) -> SongSet:
-        """Lay the pieces' slots one behind another."""
-        assert pieces, "a library needs a piece"
-        sizes = [piece.grid.slot_ms.size for piece in pieces]
+    def of(songs: Sequence[ChartedSong]) -> SongSet:
+        """Lay the songs' slots one behind another."""
+        assert songs, "a song set needs a song"
+        sizes = [song.grid.slot_ms.size for song in songs]
         return SongSet(
-            pieces=tuple(pieces),
+            songs=tuple(songs),
             slot_base=np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64),
-            slot_ms=np.concatenate([piece.grid.slot_ms for piece in pieces]),
-            tick=np.concatenate([piece.grid.tick for piece in pieces]),
-            open_slots=np.concatenate([piece.open_slots for piece in pieces]),
-            heard=np.concatenate([_heard(piece) for piece in pieces]),
+            slots=SlotArrays(
+                slot_ms=np.concatenate([song.grid.slot_ms for song in songs]),
+                tick=np.concatenate([song.grid.tick for song in songs]),
+                open_slots=np.concatenate([song.open_slots for song in songs]),
+            ),
+            slot_features=np.concatenate([_slot_features(song) for song in songs]),
         )
 
 
-def _heard(piece: ChartedSong) -> NDArray[np.float32]:
-    song = piece.song
-    frame = np.round(song.frames(piece.grid.slot_ms)).astype(np.int64)
+def _slot_features(charted: ChartedSong) -> NDArray[np.float32]:
+    song = charted.song
+    frame = np.round(song.frames(charted.grid.slot_ms)).astype(np.int64)
     inside = (frame >= 0) & (frame < song.loudness.size)
     frame = np.clip(frame, 0, max(song.loudness.size - 1, 0))
     columns = [*song.near_bands[frame].T, song.loudness[frame]]
     scaled = np.stack([column / max(float(column[inside].mean()), 1e-6) for column in columns], axis=1)
-    heard = np.where(inside[:, None], np.minimum(scaled, MAX_SLOT_FEATURE), 0.0)
-    return np.column_stack((piece.grid.beat_tick / TICKS_PER_BEAT, heard)).astype(np.float32)
+    strength = np.where(inside[:, None], np.minimum(scaled, MAX_SLOT_FEATURE), 0.0)
+    return np.column_stack((charted.grid.beat_tick / TICKS_PER_BEAT, strength)).astype(np.float32)
 
 
 def song_set_of(corpus: Corpus, charts: Sequence[int]) -> SongSet:
-    """The pieces of these charts; charts with the same song and timing share one."""
+    """The songs of these charts; charts with the same song and timing share one."""
     together: dict[tuple, list[int]] = defaultdict(list)
     for chart in charts:
         together[corpus.charts[chart].song, corpus.charts[chart].red_lines].append(chart)
-    return SongSet.of([_piece(corpus, group) for group in together.values()])
+    return SongSet.of([_song(corpus, group) for group in together.values()])
 
 
-def _piece(corpus: Corpus, charts: list[int]) -> ChartedSong:
+def _song(corpus: Corpus, charts: list[int]) -> ChartedSong:
     first = corpus.charts[charts[0]]
     song = corpus.songs[first.song]
     humans = []
     for chart in charts:
         rows, entry = corpus.chart_rows(chart), corpus.charts[chart]
-        humans.append(HumanChart(rows, held_states(rows.code), entry.stars, entry.style))
+        humans.append(HumanChart(rows, entry.stars, entry.style))
     points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in first.red_lines)
     return charted_song(
         song.name, corpus.grid(charts[0]), points, np.asarray(corpus.features(charts[0])), song.lag_ms, humans
@@ -124,7 +132,7 @@ def charted_song(
     lag_ms: float,
     humans: Sequence[HumanChart] = (),
 ) -> ChartedSong:
-    """A piece from its timing and features."""
+    """A song from its timing and audio features."""
     log_mel = as_network_input(features) * np.float32(NETWORK_SCALE)
     song = song_of_mel(log_mel, FRAMES_PER_SECOND, lag_ms)
     nothing = Chart.from_notes([], [], timing_points=timing_points)
@@ -154,6 +162,4 @@ def demo_songs(seed: int = 0, beats: int = 160, bpm: float = 150.0) -> SongSet:
     code[holds + 1] = (3 << (2 * columns[holds])) | (TAP << (2 * ((columns[holds] + 1) % 4)))
     rows = Rows(slots, code)
     assert (SYMBOLS[code] != 0).any(-1).all()
-    return SongSet.of(
-        [charted_song("demo", grid, points, features, 0.0, [HumanChart(rows, held_states(code), 2.5, 1)])]
-    )
+    return SongSet.of([charted_song("demo", grid, points, features, 0.0, [HumanChart(rows, 2.5, 1)])])

@@ -102,6 +102,7 @@ class Span:
     last_event_ms: NDArray[np.float64]  # [column], end of what is kept before
     next_event_ms: NDArray[np.float64]  # [column], start of what is kept after
     song_slot: int = 0  # the song's first slot
+    song_end: int | None = None  # the slot behind the song; None: the grid's end
     ends_holds: bool = True  # release what is held after the last row
 
     @staticmethod
@@ -170,7 +171,7 @@ class _Writing:
             last_event_ms=np.array([span.last_event_ms for span in self.spans]),
             hold_lean=np.zeros(charts) if sampling.hold_bias is None else sampling.hold_bias.astype(np.float64),
             random=states,
-            chance=gumbel_seeds(self.heard.alike[self.of_chart[:charts]], noise, sampling.repeated_ratio),
+            chance=self._row_noise(noise, sampling.repeated_ratio),
             code_at=np.zeros((charts, tick.size), np.int16),
         )
         for chart, before in enumerate(span.before for span in self.spans):
@@ -180,6 +181,18 @@ class _Writing:
                 state.tick[chart], state.code[chart] = tick[before.slot[-1]], before.code[-1]
                 state.held[chart] = held_states(before.code)[-1]
         return state
+
+    def _row_noise(self, seeds: list[list[int]], repeated_ratio: float) -> NDArray[np.uint64]:
+        """Seeds of the rows' noise, `SamplerState.chance`; each chart's depend on its own song alone."""
+        alike, of_chart = self.heard.alike, self.of_chart
+        if not repeated_ratio:
+            return gumbel_seeds(alike[:1], seeds, repeated_ratio)
+        result = np.zeros((self.charts, self.grid.slot_ms.size), np.uint64)
+        for chart, (span, seed) in enumerate(zip(self.spans, seeds, strict=True)):
+            own = slice(span.song_slot, span.song_end or self.grid.slot_ms.size)
+            cells = slice(own.start // SLOTS_PER_CELL, own.stop // SLOTS_PER_CELL)
+            result[chart, own] = gumbel_seeds(alike[of_chart[chart], cells][None], [seed], repeated_ratio)[0]
+        return result
 
     def write(self, report: Callable[[float], None]) -> None:
         """Write all charts to the end, some in each thread; what is written does not depend on how many there are."""
