@@ -15,6 +15,7 @@ import click
 
 from runtime.errors import Mania4KError
 from runtime.outputs import OUTPUT_NAMES, guarded
+from runtime.text import printable
 
 T = TypeVar("T")
 
@@ -61,6 +62,12 @@ class Command(click.Command):
             if ctx.meta.get("debug"):
                 raise
             click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+        except OSError as error:  # over-long names, full devices, lost network drives: no fault of ours
+            if ctx.meta.get("debug") or isinstance(error, BrokenPipeError):
+                raise
+            place = f"{printable(str(error.filename))}: " if error.filename else ""
+            click.echo(f"error: {place}{error.strerror or error}", err=True)
             ctx.exit(1)
         except ModuleNotFoundError as error:
             if ctx.meta.get("debug") or not is_optional(error):

@@ -15,7 +15,7 @@ from pathlib import Path
 from runtime.errors import OutputError
 
 OUTPUT_NAMES = frozenset(
-    {"out", "output", "replay", "plots", "plot", "figures", "report_path", "dump_dir", "dump", "notes_out"}
+    {"out", "output", "replay", "plots", "plot", "figures", "report_path", "dump_dir", "dump", "projects"}
 )
 """Names of the parameters of commands that say where to write; every other path of a command is read."""
 

@@ -114,7 +114,7 @@ def every_command() -> Iterator[tuple[str, Command]]:
                     yield info.name, main
 
 
-READ = frozenset({"audio", "charts", "checkpoint", "checkpoints", "data", "folder", "folders", "from_map", "leave_out", "like", "not_in", "sources", "timed", "map_path", "notes", "path", "paths", "runs", "song", "songs", "splits", "start", "timing", "library", "soundfonts"})  # fmt: skip
+READ = frozenset({"audio", "background", "charts", "checkpoint", "checkpoints", "data", "folder", "folders", "from_map", "leave_out", "like", "not_in", "sources", "timed", "map_path", "notes", "path", "paths", "runs", "song", "songs", "splits", "start", "timing", "library", "soundfonts"})  # fmt: skip
 """Names of the parameters of commands that say what to read."""
 
 
@@ -177,3 +177,27 @@ def test_a_foreign_page_is_not_replaced_and_ours_shows_the_chart_asked_for(
     page_for(tmp_path / "a.osu", page)
     page_for(tmp_path / "b.osu", page)
     assert shown == ["a.osu", "b.osu"]
+
+
+@pytest.mark.parametrize("verb", ["generate", "play", "view", "score", "review", "timing", "dataset"])
+def test_names_that_are_too_long_cost_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    suffix = ".mp3" if verb in ("generate", "timing") else ".osu"
+    result = CliRunner().invoke(
+        mania4k.cli.main, [verb, "x" * 300 + suffix, *(["-o", "d"] if verb == "dataset" else [])]
+    )
+    assert result.exit_code == 1
+    assert not isinstance(result.exception, OSError)
+    assert result.output.startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device of Linux")
+def test_a_full_device_costs_one_line(tmp_path: Path) -> None:
+    @click.command(cls=Command)
+    def command() -> None:
+        with Path("/dev/full").open("w") as file:
+            file.write("x" * 100_000)
+
+    result = CliRunner().invoke(command, [])
+    assert (result.exit_code, "No space left on device" in result.output) == (1, True)
