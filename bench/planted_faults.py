@@ -7,12 +7,14 @@ The charts stay valid: columns do not collide and holds do not overlap, so that 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import corruptions
 from chart.model import KEYS, Chart
 from reward.core.song import Song
 
@@ -195,10 +197,73 @@ def density_spike(chart: Chart, song: Song | None, rng: np.random.Generator) -> 
     return Planted("density", _with(chart, _cleared(chart, start, start + length) + spike), start, start + length)
 
 
+def trill(chart: Chart, song: Song | None, rng: np.random.Generator) -> Planted:
+    """14–28 rows become a chord of three and the note it leaves out in turn; rows further apart than .4 s are filled up."""
+    rows = int(rng.integers(14, 29))
+    start, end = _place(chart, rng, rows)
+    times = _closed(_row_times(chart), start, end, 400.0)
+    single = int(rng.integers(0, KEYS))
+    planted = [
+        (float(at), key, np.nan)
+        for number, at in enumerate(times)
+        for key in range(KEYS)
+        if (key == single) == bool(number % 2)
+    ]
+    return Planted("trill", _with(chart, _cleared(chart, start, end) + planted), start, end)
+
+
+def anchor(chart: Chart, song: Song | None, rng: np.random.Generator) -> Planted:
+    """20–36 rows of one or two notes of which nine in ten press one column."""
+    rows = int(rng.integers(20, 37))
+    start, end = _place(chart, rng, rows)
+    times, key = _closed(_row_times(chart), start, end, 1e9), int(rng.integers(0, KEYS))
+    others = [other for other in range(KEYS) if other != key]
+    planted: Notes = []
+    for number, at in enumerate(times):
+        if number == 0 or rng.random() < 0.9:
+            planted.append((float(at), key, np.nan))
+        else:
+            planted.append((float(at), int(rng.choice(others)), np.nan))
+        if rng.random() < 0.3:
+            planted.append((float(at), int(rng.choice(others)), np.nan))
+    return Planted("anchor", _with(chart, _cleared(chart, start, end) + planted), start, end)
+
+
+def _closed(times: NDArray[np.float64], start: float, end: float, most_ms: float) -> NDArray[np.float64]:
+    """Row times of the span, with rows between those further apart than `most_ms`."""
+    inside = times[(times >= start - 1) & (times <= end + 1)]
+    parts = [np.linspace(a, b, int(np.ceil((b - a) / most_ms)) + 1)[:-1] for a, b in itertools.pairwise(inside)]
+    return np.append(np.concatenate(parts), inside[-1]) if parts else inside
+
+
+def _whole(kind: str, chart: Chart) -> Planted:
+    return Planted(kind, chart, float(chart.time_ms[0]), chart.last_ms)
+
+
+def flat_density(chart: Chart, song: Song | None, rng: np.random.Generator) -> Planted:
+    """The whole chart as dense everywhere as in the mean."""
+    return _whole("rhythm/dynamics", corruptions.flat_density(chart, rng))
+
+
+def random_rhythm(chart: Chart, song: Song | None, rng: np.random.Generator) -> Planted:
+    """Every bar's rows at quarter beats drawn at random."""
+    return _whole("rhythm/recurrence", corruptions.random_rhythm(chart, rng))
+
+
+def drum_holds(chart: Chart, song: Song | None, rng: np.random.Generator) -> Planted:
+    """Holds on the sounds that die at once."""
+    return _whole("musicality/sustain", corruptions.drum_holds(chart, rng, song))
+
+
 FAULTS: dict[str, Callable[[Chart, Song | None, np.random.Generator], Planted]] = {
     "jack_wall": jack_wall,
     "unsnapped_run": unsnapped_run,
     "hand_imbalance": hand_imbalance,
     "hold_cluster": hold_cluster,
     "density_spike": density_spike,
+    "trill": trill,
+    "anchor": anchor,
+    "flat_density": flat_density,
+    "random_rhythm": random_rhythm,
+    "drum_holds": drum_holds,
 }

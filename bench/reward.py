@@ -20,10 +20,10 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.corruptions import PROBES, drum_holds, other_song, quiet_doubled
 from bench.human_charts import read_human_charts
 from chart.analysis.star_rating import stars as stars_of
 from chart.model import Chart
-from reward.calibration.corruptions import PROBES, other_song, quiet_doubled
 from reward.human_charts import HumanChart
 from reward.rules.check import check
 from reward.rules.criteria import level_of
@@ -60,6 +60,7 @@ def corruptions(item: HumanChart, other: Chart, seed: int) -> dict[str, Chart]:
     """Every probe of one chart."""
     made = {name: probe(item.chart, np.random.default_rng(seed)) for name, probe in PROBES.items()}
     made["quiet_doubled"] = quiet_doubled(item.chart, np.random.default_rng(seed), item.song)
+    made["drum_holds"] = drum_holds(item.chart, np.random.default_rng(seed), item.song)
     made["other_song"] = other_song(item.chart, other)
     return made
 

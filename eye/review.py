@@ -39,8 +39,8 @@ def review_chart(
 ) -> Review:
     """The review of one chart.
 
-    `song` is what the reward hears of the audio (`reward.human_charts.read_song`), with this chart's lag; `target` the
-    stars it aims at (default: its own); `reasons` what our mapper can say about its notes.
+    `song` holds the onset strength and loudness of the audio (`reward.human_charts.read_song`), with this chart's lag;
+    `target` the stars it is judged for (default: its own); `reasons` the mapper's own reasons for its notes.
     """
     from eye.critique.curves import by_skill, curves_of, skill_curve
     from eye.critique.row_measures import measure
@@ -52,12 +52,8 @@ def review_chart(
     aim = rating if target is None else target
     measures = measure(chart, song, aim, seed)
     curve = skill_curve(metrics, seed)
-    names = chart.metadata
     return Review(
-        title=names.title_unicode or names.title,
-        artist=names.artist_unicode or names.artist,
-        difficulty=names.version,
-        creator=names.creator,
+        **_names(chart),
         stars=rating,
         target=aim,
         level=level_of(aim).name.title().replace("_Plus", "+"),
@@ -72,6 +68,13 @@ def review_chart(
         curves=curves_of(metrics, measures, aim),
         accuracy_by_skill=by_skill(curve),
     )
+
+
+def _names(chart: Chart) -> dict[str, str]:
+    """Title, artist, difficulty and creator, as `Review` has them."""
+    names = chart.metadata
+    title, artist = names.title_unicode or names.title, names.artist_unicode or names.artist
+    return {"title": title, "artist": artist, "difficulty": names.version, "creator": names.creator}
 
 
 def _findings(

@@ -51,6 +51,7 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--cover/--no-cover", default=True, help="Take the cover in the song's tags as background.")
 @click.option("--audio-start", default=0.0, show_default=True, help="No note before this second of the song.")
 @click.option("--tolerance", default=0.05, show_default=True, help="Stars that a difficulty may be off.")
+@click.option("--dynamics", default=1.0, show_default=True, help="How much density follows the song: 0 flat to 1.5.")
 @click.option("--guidance", default=1.0, show_default=True, help="More than 1: what is asked weighs more; slower.")
 @click.option("--fast", is_flag=True, help=EFFORT_HELP["fast"])
 @click.option("--best", is_flag=True, help=EFFORT_HELP["best"])

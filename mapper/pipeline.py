@@ -160,7 +160,7 @@ def _charts(
 ) -> tuple[list[Chart], list[SearchResult]]:
     """The charts of the set as they are packed, and what was written for each."""
     steering, effort = conditioning_of(config), (config.takes, config.rounds)
-    aim = SearchConfig(config.seed, steering, config.tolerance, *effort, config.guidance, deadline_s)
+    aim = SearchConfig(config.seed, steering, config.tolerance, *effort, config.guidance, config.dynamics, deadline_s)
     if config.section is not None:
         written = regenerate(model, source, config, aim, report)
         return [one.chart for one in written], written

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from chart.analysis.star_rating import stars
 from chart.formats.osz import read_osz
 from chart.model import Chart
-from reward.core.bands import Measured
+from reward.core.bands import Measured, Term
 from reward.core.batch_view import view_of
 from reward.core.inputs import Inputs
 from reward.core.song import Song, estimate_lag_ms, song_of_mel
@@ -74,12 +74,12 @@ def charts_of_song(folder: Path, entry: dict[str, str], min_notes: int) -> list[
     ]
 
 
-def measure_all(item: HumanChart, seed: int = 0) -> dict[str, Measured]:
-    """Every term's measure of a human chart that aims at its own stars."""
-    from reward.total import TERMS
-
+def measure_all(item: HumanChart, terms: Sequence[Term], seed: int = 0) -> dict[str, Measured]:
+    """The terms' measures of a human chart that aims at its own stars; it is played only where a term needs plays."""
     view = view_of([item.chart], [item.song.span_ms])
     aim = np.array([item.stars])
-    plays = [playtest(item.chart, item.stars, seed)]
-    inputs = Inputs(aim, [item.song], plays, lost_of(view, aim, plays), counts_of(view, aim))
-    return {term.name: term.measure(view, inputs) for term in TERMS}
+    inputs = Inputs(aim, [item.song], counts=counts_of(view, aim))
+    if any(term.needs == "plays" for term in terms):
+        plays = [playtest(item.chart, item.stars, seed)]
+        inputs = replace(inputs, plays=plays, lost=lost_of(view, aim, plays))
+    return {term.name: term.measure(view, inputs) for term in terms}

@@ -24,7 +24,7 @@ from reward.core.batch_view import View, view_of
 from reward.core.inputs import Inputs
 from reward.core.song import Song
 from reward.terms import criteria as rule_terms
-from reward.terms import ergonomics, fairness, musicality, readability
+from reward.terms import ergonomics, fairness, musicality, readability, rhythm, sound
 from reward.terms import instrument as voice
 from reward.terms import local_musicality as following
 
@@ -35,6 +35,8 @@ TERMS: tuple[Term, ...] = (
     *musicality.TERMS,
     *following.TERMS,
     *voice.TERMS,
+    *rhythm.TERMS,
+    *sound.TERMS,
     *rule_terms.TERMS,
 )
 MIN_ROWS = 16
@@ -80,6 +82,15 @@ class Weights:
     musicality_swells: float = 3.5
     musicality_choice: float = 3.0
     musicality_voice: float = 3.0
+    rhythm_even: float = 0.75
+    rhythm_recurrence: float = 0.75
+    rhythm_intervals: float = 0.75
+    rhythm_even_run: float = 0.5
+    rhythm_dynamics: float = 1.5
+    ergonomics_alternation: float = 1.5
+    ergonomics_dominance: float = 0.75
+    musicality_accents: float = 1.0
+    musicality_sustain: float = 1.0
     rules_problems: float = 2.0
     rules_warnings: float = 1.0
 

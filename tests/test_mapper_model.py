@@ -195,7 +195,9 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
     only = np.arange(grid.slot_ms.size) == last + 12
     end, late = np.array([last + 13]), np.zeros(1, np.int64)
     ground = SlotGrid(grid.slot_ms, grid.tick, only, end, late, np.full((1, 4), np.inf), legal_rows())
-    asked = Sampling(0, np.zeros(1), onset_weight=1.0, rhythm_weight=1.0, hazard_temperature=1.0).asked()
+    asked = Sampling(0, np.zeros(1), onset_weight=1.0, rhythm_weight=1.0, hazard_temperature=1.0).asked(
+        grid.slot_ms.size
+    )
     draws, first = 4000, 0
     for draw in range(draws):
         one = np.zeros(1, np.int64)
@@ -209,6 +211,7 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
             code=one,
             last_event_ms=last_ms,
             hold_lean=np.zeros(1),
+            recall_bias=np.zeros(1),
             random=random,
             chance=np.zeros((0, 0), np.uint64),
             code_at=code_at,

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from bench.corruptions import PROBES
 from chart.model import Chart, TimingPoint
 from reward import ngrams
 from reward.auditors import audit, capacity_accuracy, capacity_level
-from reward.calibration.corruptions import PROBES
 from reward.calibration.count_ngrams import main as count_main
 from reward.calibration.fit_bands import band_rows, quantile
 from reward.calibration.fit_bands import main as calibrate_main

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.corruptions import quiet_doubled, time_mirrored
 from chart.model import Chart, TimingPoint
-from reward.calibration.corruptions import quiet_doubled, time_mirrored
 from reward.core.bands import Measured, Term
 from reward.core.batch_view import view_of
 from reward.core.inputs import Inputs

@@ -11,7 +11,6 @@ from chart.model import Chart, Difficulty, TimingPoint
 from reward.core.batch_view import view_of
 from reward.rules.check import all_rules, check, count
 from reward.rules.criteria import Level, Rule, leniency, level_of, snap_scale
-from reward.rules.settings import needs_easier
 
 TEMPOS = (100.0, 180.0, 260.0)
 SCALE = {100.0: 5 / 3, 180.0: 1.0, 260.0: 0.5}
@@ -256,15 +255,6 @@ def test_findings_say_where_in_which_columns_and_what_to_do() -> None:
     assert finding.columns == (2,)
     assert (finding.start_ms, finding.end_ms) == (3333.0, 3417.0)
     assert finding.text == "1/4 jack of 2; too strenuous for Normal"
-
-
-def test_short_drains_need_an_easier_difficulty() -> None:
-    chart = Chart.from_notes([0.0, 119_000.0], [0, 1])
-    assert needs_easier(chart, Level.HARD)
-    assert not needs_easier(chart, Level.NORMAL)
-    longer = Chart.from_notes([0.0, 121_000.0], [0, 1])
-    assert not needs_easier(longer, Level.HARD)
-    assert needs_easier(replace(longer, breaks=((1000.0, 5000.0),)), Level.HARD)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,17 @@ LEAST = 1e-4
 """Least share of a class among human charts."""
 DROP_BITS = 8.0
 """A stretch ends where its sum has fallen by so much."""
-DRIFT = {"jack": 6.0, "repeat": 4.0, "density": 5.0, "holds": 4.0, "hands": 3.0, "loss": 6.0, "unheard": 2.5}
+DRIFT = {
+    "jack": 6.0,
+    "repeat": 4.0,
+    "density": 5.0,
+    "holds": 4.0,
+    "hands": 3.0,
+    "loss": 6.0,
+    "trill": 2.5,
+    "anchor": 3.0,
+    "unheard": 2.5,
+}
 """Bits a row that a stretch must exceed; chosen on train charts with planted faults (docs/eye.md)."""
 QUIET_BITS, QUIET_MEAN = 3.0, 1.44
 """The quietest eighth of a chart makes dense rows dearer, its loud rows make them cheaper; the mean is that of −log2 of

@@ -11,9 +11,9 @@ import numpy as np
 from chart.model import Chart
 from eye.critique.types import Finding, Severity
 from reward.band_table import CHART_BANDS
-from reward.core.bands import STAR_KNOTS, Band
+from reward.core.bands import FAR, STAR_KNOTS, Band
 from reward.core.song import Song
-from reward.total import score
+from reward.total import Score, score
 
 BAD, VERY_BAD = 0.35, 0.15
 """Scores of a term below which it is a note, or a warning: under 3 % of human charts have one half."""
@@ -22,6 +22,22 @@ WHOLE_WEIGHT = 0.45
 PRAISED = 4
 CLEARLY = 0.25
 """Distance from the human median, in the band's softness, that is worth praise."""
+STRUCTURAL = ("rhythm/", "musicality/accents", "musicality/sustain")
+"""Terms of what only the whole chart shows: where one chart in thirty is as far off, their remark weighs as a place does."""
+STRUCTURAL_WEIGHT = 1.0
+"""Weight of such a remark where the term scores one half (−log10 of 3 % of human charts); it grows with the distance."""
+UNLESS = {
+    "ergonomics/repeats": ("ergonomics/alternation", "ergonomics/dominance"),
+    "ergonomics/columns": ("ergonomics/alternation", "ergonomics/dominance"),
+    "readability/rhythm": ("rhythm/even", "rhythm/even_run", "rhythm/intervals", "rhythm/recurrence"),
+    "musicality/emphasis": ("ergonomics/alternation", "musicality/accents"),
+    "musicality/energy": ("rhythm/dynamics",),
+    "musicality/swells": ("rhythm/dynamics",),
+    "musicality/repetition": ("rhythm/recurrence",),
+    "fairness/spikes": ("rhythm/dynamics",),
+}
+"""Term → terms that must not be poor (below one half) for its praise: two chords in turn never repeat a column either."""
+WARNED, HALF = 1.5, 0.5
 
 GOOD = {
     "musicality/choice": "Of the moments the beat offers, the stronger ones have rows (correlation {value:.2f}, human charts of these stars {usual:.2f}).",
@@ -34,6 +50,8 @@ GOOD = {
     "fairness/spikes": "Difficulty is even: loudness allowed for, the hardest phrase is {value:+.1f} levels from the whole (usually {usual:+.1f}).",
     "ergonomics/columns": "The columns share the notes evenly from phrase to phrase.",
     "ergonomics/repeats": "Columns are seldom pressed twice running ({value:.2f} of what chance would give, usually {usual:.2f}).",
+    "musicality/accents": "Bigger chords stand on sounds stronger than those around (correlation {value:.2f}, usually {usual:.2f}).",
+    "musicality/sustain": "Holds lie on the sounds that last (rank above taps {value:.2f}, usually {usual:.2f}).",
     "readability/rhythm": "The rhythm is always prepared: {value:.0%} of the intervals come unannounced.",
 }
 """Term → praise."""
@@ -57,6 +75,15 @@ POOR = {
     "musicality/presence": ("Only {value:.0%} of the phrases in which the song sounds are charted.", "Chart the rest, or cut the song."),
     "musicality/repetition": ("Where the music repeats, the patterns do not (correlation {value:.2f}).", "Bring a phrase's patterns back with its music."),
     "musicality/choice": ("Which moments have rows has little to do with the sounds (correlation {value:.2f}).", "Move notes from weak sounds to the strong ones beside them."),
+    "rhythm/even": ("{value:.0%} of the bars are evenly spaced (usually about {usual:.0%}).", "Let the rows follow the sounds between the beats, or keep a steady pulse where there is none."),
+    "rhythm/recurrence": ("{value:.0%} of the bars have a rhythm that stood 1, 2, 4 or 8 bars before (usually about {usual:.0%}).", "Give bars that sound alike one rhythm, and others a new one."),
+    "rhythm/intervals": ("The intervals between rows vary by {value:.1f} bits (usually {usual:.1f}).", "Vary the rhythm with the music, or settle on fewer intervals."),
+    "rhythm/even_run": ("The longest run at one interval has 2^{value:.1f} rows (usually 2^{usual:.1f}).", "Break it where the music breathes, or let a rhythm run on."),
+    "rhythm/dynamics": ("Density varies by {value:.0%} from phrase to phrase (usually {usual:.0%}).", "Thin quiet phrases and fill loud ones; leave steps between neighbours small."),
+    "ergonomics/alternation": ("{value:.0%} of the rows take turns between the same two with a chord of three (usually {usual:.0%}).", "Vary the chords."),
+    "ergonomics/dominance": ("The busiest column is pressed in {value:.0%} of 16 rows (usually {usual:.0%}).", "Spread its notes over the columns."),
+    "musicality/accents": ("Chords do not stand on the stronger sounds (correlation {value:.2f}, usually {usual:.2f}).", "Give accents the bigger chords."),
+    "musicality/sustain": ("Holds lie where the sound dies at once (rank against taps {value:+.2f}, usually {usual:+.2f}).", "Hold what lasts: voices, pads, strings; tap the drums."),
 }  # fmt: skip
 """Term → (criticism, suggestion)."""
 
@@ -74,13 +101,29 @@ def chart_remarks(chart: Chart, song: Song | None, target: float, seed: int = 0)
             continue
         band = CHART_BANDS[name]
         usual = _usual(band, target)
-        if name in POOR and points < BAD:
+        away = _distance(band, value, target) if name.startswith(STRUCTURAL) else 0.0
+        if name in POOR and (points < BAD or away >= 1):
             reason, suggestion = POOR[name]
-            severity: Severity = "warning" if points < VERY_BAD else "note"
-            poor.append(_finding(chart, severity, name, reason, suggestion, value, usual, WHOLE_WEIGHT * (1 - points)))
-        elif name in GOOD and (margin := _margin(band, value, target)) > CLEARLY:
+            severity: Severity = "warning" if points < VERY_BAD or away >= WARNED else "note"
+            weight = max(WHOLE_WEIGHT * (1 - points), STRUCTURAL_WEIGHT * away * (away >= 1))
+            poor.append(_finding(chart, severity, name, reason, suggestion, value, usual, weight))
+        elif name in GOOD and (margin := _margin(band, value, target)) > CLEARLY and not _is_spoilt(name, result):
             good.append(_finding(chart, "praise", name, GOOD[name], "", value, usual, margin))
     return sorted(poor, key=_heaviest) + sorted(good, key=_heaviest)[:PRAISED]
+
+
+def _is_spoilt(name: str, result: Score) -> bool:
+    """Whether a term's praise would be for what another term calls a fault."""
+    return any(float(result.terms[other][0]) < HALF for other in UNLESS.get(name, ()))
+
+
+def _distance(band: Band, value: float, target: float) -> float:
+    """How far the value is outside the band, in the softness of that side; 0 inside."""
+    low, high, soft_low, soft_high = (
+        float(np.interp(target, STAR_KNOTS, np.clip(side, -FAR, FAR)))
+        for side in (band.low, band.high, band.soft_low, band.soft_high)
+    )
+    return max((low - value) / soft_low, (value - high) / soft_high, 0.0)
 
 
 def _heaviest(finding: Finding) -> float:

@@ -32,6 +32,8 @@ KINDS = {
     "holds": "holds",
     "jack": "jack",
     "repeat": "jack",
+    "trill": "trill",
+    "anchor": "anchor",
     "hands": "hand-imbalance",
     "density": "density",
     "loss": "difficulty-spike",
@@ -175,6 +177,17 @@ def _jack(place: Place) -> Text:
     return reason, f"Spread the repeats over the {other} hand as well, or keep only every second one.", walls
 
 
+def _trill(place: Place) -> Text:
+    reason = f"{place.rows} rows take turns between the same two, a chord of three against the rest."
+    return reason, "Vary the chords, and keep those of three for the strongest sounds.", ()
+
+
+def _anchor(place: Place) -> Text:
+    count, column = int(place.by_column.max()), place.busiest
+    reason = f"Column {column + 1} is pressed in {count} of {place.rows} rows ({place.seconds:.1f} s)."
+    return reason, "Move some of its notes to the column beside it.", (column,)
+
+
 def _hands(place: Place) -> Text:
     left, right = place.hands
     hand, most = (0, left) if left >= right else (1, right)
@@ -251,6 +264,8 @@ TEXTS: dict[str, Callable[[Place], Text]] = {
     "holds": _holds,
     "jack": _jack,
     "repeat": _jack,
+    "trill": _trill,
+    "anchor": _anchor,
     "hands": _hands,
     "density": _density,
     "loss": _loss,

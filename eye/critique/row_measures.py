@@ -6,6 +6,8 @@
     holds     what makes holds hard to read, from one row to the next      points, see `_hold_points`
     hands     share of one hand in 14 rows                                 twentieths
     loss      accuracy that players of the target level lose, 5 rows       3 classes an octave
+    trill     rows that take turns with a chord of three, the row among them   rows
+    anchor    presses of the busiest column in the 16 rows around          presses
     unheard   nothing in the song supports the row                         0 or 1
     snap      which divisor the row sits on: classes in no order           see SNAP_CLASSES
 
@@ -25,6 +27,7 @@ from chart.analysis.rows import LEFT, RIGHT, ROUNDING_MS, SIZE_OF_MASK, previous
 from chart.analysis.snap import DIVISORS, beats_at, snap_beats
 from chart.model import KEYS, Chart
 from reward.core.batch_view import View, view_of
+from reward.core.rhythm import WINDOW_ROWS, alternation_runs
 from reward.core.song import Song
 from reward.terms.musicality import WEAK_SHARE
 from runtime.errors import Mania4KError
@@ -36,6 +39,8 @@ CLASSES = {
     "holds": 16,
     "hands": 21,
     "loss": 40,
+    "trill": 25,
+    "anchor": WINDOW_ROWS + 1,
     "unheard": 2,
     "snap": len(DIVISORS) + 2,
 }
@@ -93,6 +98,8 @@ def measure(chart: Chart, song: Song | None, target: float, seed: int = 0) -> Me
         "holds": _hold_points(view),
         "hands": _one_hand(view),
         "loss": _loss_class(view, np.nan_to_num(loss)),
+        "trill": _trill_rows(view),
+        "anchor": _anchor_presses(view),
         "snap": _snap_class(view),
     }
     rank = np.ones(row_ms.size)
@@ -147,6 +154,23 @@ def _repeats(view: View) -> NDArray[np.int64]:
         length = np.bincount(run, minlength=1)[run]
         longest = np.maximum(longest, np.where(pressed, length - 1, 0))
     return np.minimum(longest, CLASSES["repeat"] - 1)
+
+
+def _trill_rows(view: View) -> NDArray[np.int64]:
+    """Rows of the alternation that the row belongs to, 0 where it is in none."""
+    longest, runs = np.zeros(view.row_ms.size, np.int64), alternation_runs(view)
+    for first, last in zip(runs.first.tolist(), runs.last.tolist(), strict=True):
+        longest[first : last + 1] = np.maximum(longest[first : last + 1], last - first + 1)
+    return np.minimum(longest, CLASSES["trill"] - 1)
+
+
+def _anchor_presses(view: View) -> NDArray[np.int64]:
+    """Presses of the busiest column in the 16 rows around each row."""
+    busiest = np.zeros(view.row_ms.size)
+    for key in range(KEYS):
+        pressed = (view.rows.mask >> key & 1).astype(np.float64)
+        busiest = np.maximum(busiest, running_sum(pressed, WINDOW_ROWS))
+    return busiest.astype(np.int64)
 
 
 def _loss_class(view: View, loss: NDArray[np.float64]) -> NDArray[np.int64]:

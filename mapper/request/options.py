@@ -23,6 +23,7 @@ MIN_TOLERANCE = 0.01
 MAX_CANDIDATES = 32
 MAX_GUIDANCE = 3.0
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MAX_DYNAMICS = 1.5
 STYLES = ("keyboard", "pad")
 
 
@@ -72,6 +73,7 @@ class GenerateConfig:
     audio_start: float = 0.0  # seconds before which no note falls
     tolerance: float = 0.05  # stars
     effort: str = "normal"
+    dynamics: float = 1.0  # 0: density is the same throughout, 1: varies as in people's charts, 1.5: more
     guidance: float = 1.0  # 1: stars, style, holds and patterns weigh as they were taught; more: they weigh more
     candidates: int | None = None  # takes of each difficulty and round, instead of the effort's
     time_budget: float | None = None  # seconds after which no further round begins; None: as many as the effort has
@@ -91,6 +93,8 @@ class GenerateConfig:
             raise ConfigError(f"--tolerance {self.tolerance:g}: must be {MIN_TOLERANCE:g} stars or more")
         if self.effort not in EFFORTS:
             raise ConfigError(f"effort {self.effort}: must be one of {' '.join(EFFORTS)}")
+        if not 0 <= self.dynamics <= MAX_DYNAMICS:
+            raise ConfigError(f"--dynamics {self.dynamics:g}: must be 0 to {MAX_DYNAMICS:g} (1 is as people's charts)")
         if not 0 <= self.guidance <= MAX_GUIDANCE:
             raise ConfigError(f"--guidance {self.guidance:g}: must be 0 to {MAX_GUIDANCE:g} (1 is normal)")
         if self.candidates is not None and not 1 <= self.candidates <= MAX_CANDIDATES:

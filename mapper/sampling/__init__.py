@@ -5,5 +5,6 @@ __all__ = [
     "encode_song",
     "kernels",
     "motif_noise",
+    "row_penalties",
     "sampler",
 ]

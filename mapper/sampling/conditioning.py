@@ -40,15 +40,18 @@ class StyleConditioning:
     """What charts shall be like besides their stars."""
 
     style: str = "keyboard"
-    hold_share: float | None = None  # None: `HOLD_SHARE`; how many come by themselves is chance (docs/LOG.md)
+    hold_share: float | None = (
+        None  # None: `natural_holds`; how many the network writes by itself is chance (docs/LOG.md)
+    )
     patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan: as it comes
     density: float = 1.0  # notes a second, against human charts of the same stars
     stars: float = 0.0  # of the chart that it was read from
+    natural_holds: float = HOLD_SHARE  # holds / notes where none are requested (`mapper.structure.holds.hold_share`)
 
     @property
     def kept_holds(self) -> float:
-        """Holds / notes that the mapper is told of, and that the sampler keeps to."""
-        return HOLD_SHARE if self.hold_share is None else self.hold_share
+        """Holds / notes that the network is conditioned on and that the sampler keeps to."""
+        return self.natural_holds if self.hold_share is None else self.hold_share
 
 
 class CachedEncoder:

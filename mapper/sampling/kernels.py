@@ -17,9 +17,17 @@ from numpy.typing import NDArray
 from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
 from mapper.network.cached_decoder import TIME_GAP_BIN
+from mapper.sampling.row_penalties import (
+    alternation_penalty,
+    last_rows,
+    next_recall_bias,
+    recall_odds,
+    shares_column,
+)
 from mapper.tokens import vocabulary as architecture
 from mapper.tokens.row_codes import (
     HELD_AFTER,
+    HOLD_END,
     HOLD_START,
     MIN_COLUMN_GAP_MS,
     NOTHING,
@@ -39,8 +47,9 @@ HOLD_GAIN = 0.3
 """Log-odds that a missing hold adds to every later one: the mapper tends to many holds or none, whichever it began."""
 MAX_HOLD_BIAS = 8.0
 HOLDS_BEGUN = (SYMBOLS == HOLD_START).sum(-1)
+HOLDS_ENDED = (SYMBOLS == HOLD_END).sum(-1)
 NOTES_BEGUN = ((SYMBOLS == HOLD_START) | (SYMBOLS == TAP)).sum(-1)
-"""[code], holds and notes that a row begins."""
+"""[code], holds that a row begins and ends, notes that it begins."""
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -76,6 +85,10 @@ class SamplerParams(NamedTuple):
     row_bias: Doubles  # [chart, code]
     repeat_bias: Doubles  # [chart]
     hold_share: Doubles  # [chart], nan: as it comes
+    hold_begin: Doubles  # [slot], log-odds of each hold that begins there
+    hold_end: Doubles  # [slot], and of each that ends there
+    alternation: Doubles  # [chart], log-odds taken from two rows in turn with a chord of three
+    recall: Doubles  # [chart], share of rows to press a column of the row before again; nan: as it comes
     luck: Floats  # [chart, slot], uniform numbers to use for the hazard; empty for none
     onset_weight: float
     rhythm_weight: float
@@ -95,6 +108,7 @@ class SamplerState(NamedTuple):
     code: Ints  # [chart], of the last row
     last_event_ms: Doubles  # [chart, column]
     hold_lean: Doubles  # [chart], log-odds of a hold that keep to the share
+    recall_bias: Doubles  # [chart], log-odds of pressing a column again that keep to the share
     random: NDArray[np.uint64]  # [chart], for the hazard
     chance: NDArray[np.uint64]  # [chart, slot or 1], for the rows: `mapper.sampling.motif_noise.gumbel_seeds`
     code_at: NDArray[np.int16]  # [chart, slot], rows written or kept, 0 elsewhere
@@ -217,19 +231,27 @@ def _write_row(chart: int, score: Doubles, ground: SlotGrid, asked: SamplerParam
         if not _is_free(ms, state.last_event_ms[chart, column], ground.next_event_ms[chart, column]):
             resting |= 1 << column
     legal = ground.legal[state.held[chart], resting, int(late)]
+    second, last, alternating = last_rows(state.code_at[chart], at, ground.slot_ms)
+    rest_ms = ms - state.last_event_ms[chart].max()
+    hold_begin, hold_end = state.hold_lean[chart] + asked.hold_begin[at], asked.hold_end[at]
     for code in range(ROW_CODES):
         repeats = 0
         for column in range(KEYS):
             symbol, before = SYMBOLS[code, column], SYMBOLS[state.code[chart], column]
             if near and NOTHING < symbol <= HOLD_START and NOTHING < before <= HOLD_START:
                 repeats += 1
-        lean = state.hold_lean[chart] * HOLDS_BEGUN[code] + asked.repeat_bias[chart] * repeats
+        lean = hold_begin * HOLDS_BEGUN[code] + hold_end * HOLDS_ENDED[code] + asked.repeat_bias[chart] * repeats
+        lean += recall_odds(code, state.code[chart], tick - state.tick[chart], rest_ms, state.recall_bias[chart])
+        lean -= alternation_penalty(code, second, last, alternating, asked.alternation[chart])
         likely = (score[code] + asked.row_bias[chart, code] + lean) / asked.row_temperature
         score[code] = likely if legal[code] else -np.inf
     code = _draw(score, asked.top_p, _noise(state.chance[chart], at, tick))
     if not code:
         state.done[chart] = True
         return
+    if asked.recall[chart] >= 0:
+        again = shares_column(code, state.code[chart])
+        state.recall_bias[chart] = next_recall_bias(state.recall_bias[chart], again, asked.recall[chart])
     state.code[chart], state.held[chart] = code, HELD_AFTER[state.held[chart], code]
     state.code_at[chart, at], state.tick[chart] = code, tick
     for column in range(KEYS):

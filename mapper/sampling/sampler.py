@@ -55,6 +55,10 @@ class Sampling:
     hold_bias: NDArray[np.float64] | None = None  # [chart], log-odds of a hold at the beginning; None: 0
     luck: NDArray[np.float32] | None = None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
     # the same luck have rows in the same places, as far as their hazards allow; None: each draws its own
+    hold_begin: NDArray[np.float64] | None = None  # [slot], log-odds of each hold that begins there
+    hold_end: NDArray[np.float64] | None = None  # [slot], and of each that ends there
+    alternation: NDArray[np.float64] | None = None  # [chart], taken from two rows in turn with a chord of three
+    recall: NDArray[np.float64] | None = None  # [chart], share of rows that press a column of the row before again
     onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
     rhythm_weight: float = 0.0  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
     hazard_temperature: float = 0.2
@@ -74,14 +78,18 @@ class Sampling:
         states = np.array([np.random.SeedSequence(one).generate_state(1, np.uint64)[0] for one in own], np.uint64)
         return states, [[one] for one in own]
 
-    def asked(self) -> SamplerParams:
-        """As the loops take it."""
+    def asked(self, slots: int) -> SamplerParams:
+        """As the loops take it, for so many slots."""
         charts = self.rate_bias.size
         return SamplerParams(
             rate_bias=self.rate_bias,
             row_bias=np.zeros((charts, ROW_CODES)) if self.row_bias is None else self.row_bias,
             repeat_bias=np.zeros(charts) if self.repeat_bias is None else self.repeat_bias,
             hold_share=np.full(charts, np.nan) if self.hold_share is None else self.hold_share,
+            hold_begin=np.zeros(slots) if self.hold_begin is None else self.hold_begin,
+            hold_end=np.zeros(slots) if self.hold_end is None else self.hold_end,
+            alternation=np.zeros(charts) if self.alternation is None else self.alternation,
+            recall=np.full(charts, np.nan) if self.recall is None else self.recall,
             luck=np.zeros((0, 0), np.float32) if self.luck is None else self.luck,
             onset_weight=self.onset_weight,
             rhythm_weight=self.rhythm_weight,
@@ -153,7 +161,7 @@ class _Writing:
         )
         self.of_chart = np.arange(listeners) if len(heard.cell) == listeners else np.zeros(listeners, np.int64)
         self.hearing = SlotEncoding(self.of_chart, heard.slot, heard.onset_logit, heard.alike)
-        self.asked = sampling.asked()
+        self.asked = sampling.asked(self.grid.slot_ms.size)
         self.state = self._at_first(sampling)
         for listener in range(listeners):
             self._read_last_rows(listener)
@@ -170,6 +178,7 @@ class _Writing:
             code=np.zeros(charts, np.int64),
             last_event_ms=np.array([span.last_event_ms for span in self.spans]),
             hold_lean=np.zeros(charts) if sampling.hold_bias is None else sampling.hold_bias.astype(np.float64),
+            recall_bias=np.zeros(charts),
             random=states,
             chance=self._row_noise(noise, sampling.repeated_ratio),
             code_at=np.zeros((charts, tick.size), np.int16),

@@ -5,6 +5,7 @@ __all__ = [
     "closed_loop",
     "inpaint",
     "objective",
+    "planned_sampling",
     "splice",
     "splice_kernels",
     "unmet",

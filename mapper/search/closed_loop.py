@@ -13,18 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from mapper.network.interface import Network
-from mapper.sampling.conditioning import CachedEncoder, LogitBias, StyleConditioning, sampling_of
+from mapper.sampling.conditioning import CachedEncoder, LogitBias, StyleConditioning
 from mapper.sampling.sampler import write_rows
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.candidates import CandidateSet
 from mapper.search.objective import Objective
+from mapper.search.planned_sampling import PlannedCandidate, planned_sampling, usual_bias
 from mapper.search.splice import CandidateSplicer, Spliced
 from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
+from mapper.structure.plan import StructurePlan
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import ChartMetrics, metrics_of
 from runtime.errors import AudioFileError
@@ -36,8 +37,6 @@ REPEAT_SPREAD = 0.7
 CHORD_SPREAD, CHORD_STEP, MAX_CHORD_LEAN = 0.4, 0.5, 2.0
 """Log-odds of each note beyond a row's first: by how much takes differ, and how much less it becomes from round to round
 where the level's rules, most of which are about chords, are broken too often."""
-LUCK = 1
-"""Names the stream of random numbers that decides where rows fall."""
 MAX_STAR_OFFSET = 1.2
 """Told more stars than hard charts with audio have, the mapper hardly writes more: the bias does then (docs/LOG.md)."""
 MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.4, 1.5
@@ -66,6 +65,7 @@ class SearchConfig:
     takes: int = 3  # of each difficulty and round
     rounds: int = 4
     guidance: float = 1.0  # as in mapper.sampling.sampler.Sampling
+    dynamics: float = 1.0  # as in mapper.structure.plan.StructurePlan
     deadline_s: float = np.inf  # of `time.perf_counter`; no round but the first begins after it
 
     def steering_for(self, value: float) -> StyleConditioning:
@@ -133,6 +133,8 @@ def write_charts(
     found: list[Spliced | None] = [None] * len(wishes)
     given_up: set[int] = set()
     listener = CachedEncoder(model, song, MAX_BATCH_SLOTS)
+    plan = StructurePlan(song.grid, song.features, song.lag_ms, config.seed, config.dynamics)
+    config = replace(config, steering=tuple(replace(one, natural_holds=plan.hold_share) for one in config.steering))
     for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
         unmet = [index for index, best in enumerate(found) if not is_met(wishes[index], best, config.tolerance)]
         open_wishes = [index for index in unmet if index not in given_up]
@@ -141,7 +143,8 @@ def write_charts(
         wanted = [
             take for index in open_wishes for take in _next_takes(index, wishes[index], takes, found[index], config)
         ]
-        takes += _record(listener, config, wishes, wanted, int(seed), _share_of_round(report, number, config.rounds))
+        share = _share_of_round(report, number, config.rounds)
+        takes += _record(listener, plan, config, wishes, wanted, int(seed), share)
         for index in open_wishes:
             before, found[index] = found[index], _best(song, wishes, index, takes, found[index])
             if not is_met(wishes[index], found[index], config.tolerance) and _is_stalled(before, found[index]):
@@ -183,7 +186,7 @@ def _next_takes(
     tried = [take for take in takes if take.index == index]
     count, free = config.takes, not np.isfinite(wish.patterns).any()
     offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
-    lean, centre, bias, spread = LogitBias(), 0.0, 0.0, SPREAD
+    lean, centre, bias, spread = usual_bias(wish.stars) if free else LogitBias(), 0.0, 0.0, SPREAD
     if tried:
         centre, bias = _settings(wish, tried, count)
         lean, spread = _lean(config.steering_for(wish.stars), tried[-count:]), SPREAD / 2
@@ -227,6 +230,7 @@ def _lean(steering: StyleConditioning, last: Sequence[Candidate]) -> LogitBias:
 
 def _record(
     listener: CachedEncoder,
+    plan: StructurePlan,
     config: SearchConfig,
     wishes: Sequence[Objective],
     wanted: Sequence[Candidate],
@@ -241,14 +245,11 @@ def _record(
         steering = [config.steering_for(wishes[take.index].stars) for take in some]
         told = [wishes[take.index].stars + take.push for take in some]
         heard = listener.encode(list(zip(told, steering, strict=True)), config.guidance)
-        sampling = sampling_of(
-            seed + first,
-            np.array([take.bias for take in some]),
-            steering,
-            [take.lean for take in some],
-            _luck(song, config, some),
-            config.guidance,
-        )
+        planned = [
+            PlannedCandidate(wishes[take.index].stars, take.bias, take.lean, one)
+            for take, one in zip(some, steering, strict=True)
+        ]
+        sampling = planned_sampling(plan, heard, planned, seed + first, config.guidance)
         share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
         rows = write_rows(listener.model, heard, sampling, share)
         measured = [metrics_of(song.chart_of(one)) for one in rows]
@@ -258,15 +259,6 @@ def _record(
             if len(metrics.chart)
         ]
     return written
-
-
-def _luck(song: SongAnalysis, config: SearchConfig, takes: Sequence[Candidate]) -> NDArray[np.float32]:
-    """[take, slot]: takes of one number share their luck, so that easier difficulties keep the rhythm of harder ones."""
-    numbers = [take.number for take in takes]
-    random = np.random.default_rng([config.seed, LUCK])
-    streams = random.random((max(numbers) + 1, song.grid.slot_ms.size), np.float32)
-    luck: NDArray[np.float32] = streams[numbers]
-    return luck
 
 
 def _best(

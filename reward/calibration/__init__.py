@@ -1,7 +1,6 @@
-"""Bands and n-gram tables counted on human charts, and the corruptions that a reward must punish."""
+"""Bands and n-gram tables counted on human charts."""
 
 __all__ = [
-    "corruptions",
     "count_ngrams",
     "fit_bands",
 ]

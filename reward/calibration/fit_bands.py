@@ -10,13 +10,15 @@ the score is one half where 3 % do. Sections and whole charts have tables of the
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from reward.core.bands import STAR_KNOTS, Term
+from reward.core.bands import STAR_KNOTS, Band, Term
 from runtime.atomic_write import save_bytes
 from runtime.command import Command, progress
 from runtime.errors import ConfigError
@@ -27,6 +29,10 @@ EDGE_TWO_SIDED = 0.30
 KNOT_WIDTH = 0.7
 """Stars around a knot that count for it (standard deviation of a Gaussian weight)."""
 MIN_CHART_NOTES = 60
+
+
+Tables = dict[str, dict[str, dict[str, tuple[float, ...]]]]
+"""Table → term → side of the band → [knot]."""
 
 
 def quantile(values: NDArray[np.float64], weights: NDArray[np.float64], share: float) -> float:
@@ -40,6 +46,10 @@ def band_rows(term: Term, values: NDArray[np.float64], stars: NDArray[np.float64
     """Limits of one term at every knot."""
     known = ~np.isnan(values)
     values, stars = values[known], stars[known]
+    if not values.size:  # a measure of whole charts has no values of sections
+        nothing = (0.0,) * len(STAR_KNOTS)
+        soft = (term.least_soft,) * len(STAR_KNOTS)
+        return {"low": nothing, "high": nothing, "soft_low": soft, "soft_high": soft}
     edge = EDGE_TWO_SIDED if term.side == "both" else EDGE
     rows: dict[str, list[float]] = {"low": [], "high": [], "soft_low": [], "soft_high": []}
     for knot in STAR_KNOTS:
@@ -56,7 +66,7 @@ def _short(value: float) -> float:
     return value if np.isinf(value) else float(f"{value:.4g}")
 
 
-def write_table(path: Path, tables: dict[str, dict[str, dict[str, tuple[float, ...]]]], charts: int) -> None:
+def write_table(path: Path, tables: Tables, charts: int) -> None:
     """Write the module that holds the bands."""
     lines = [
         f'"""Bands of human values, made by `python -m reward.calibration.fit_bands` from {charts} charts; do not edit by hand."""',
@@ -76,38 +86,45 @@ def write_table(path: Path, tables: dict[str, dict[str, dict[str, tuple[float, .
     save_bytes(path, ("\n".join(lines) + "\n").encode("utf-8"))
 
 
-def fit(folder: Path, split: str) -> tuple[dict[str, dict[str, dict[str, tuple[float, ...]]]], int]:
-    """Measure the folder's charts and fit both tables."""
+def fit(folder: Path, split: str, only: str = "") -> tuple[Tables, int]:
+    """Measure the folder's charts and fit both tables for the terms whose names contain `only`; the rest stay as shipped."""
+    from reward.band_table import CHART_BANDS, SECTION_BANDS
     from reward.human_charts import human_charts, measure_all
     from reward.total import TERMS
 
-    section: dict[str, list[NDArray[np.float64]]] = {term.name: [] for term in TERMS}
-    chart: dict[str, list[NDArray[np.float64]]] = {term.name: [] for term in TERMS}
+    terms = [term for term in TERMS if only in term.name]
+    section: dict[str, list[NDArray[np.float64]]] = {term.name: [] for term in terms}
+    chart: dict[str, list[NDArray[np.float64]]] = {term.name: [] for term in terms}
     section_stars, chart_stars = [], []
     for item in progress(list(human_charts(folder, split, MIN_CHART_NOTES)), "measuring"):
-        measured = measure_all(item)
-        for term in TERMS:
-            section[term.name].append(measured[term.name].section)
-            chart[term.name].append(measured[term.name].chart)
-        section_stars.append(np.full(measured[TERMS[0].name].section.size, item.stars))
+        measured = measure_all(item, terms)
+        for name, found in measured.items():
+            section[name].append(found.section)
+            chart[name].append(found.chart)
+        section_stars.append(np.full(next(iter(measured.values())).section.size, item.stars))
         chart_stars.append(item.stars)
     if not chart_stars:
         raise ConfigError(f"{folder}: no charts with audio for the split “{split}”")
     by_section, by_chart = np.concatenate(section_stars), np.array(chart_stars)
-    tables = {
-        "SECTION_BANDS": {t.name: band_rows(t, np.concatenate(section[t.name]), by_section) for t in TERMS},
-        "CHART_BANDS": {t.name: band_rows(t, np.concatenate(chart[t.name]), by_chart) for t in TERMS},
-    }
+    tables = {"SECTION_BANDS": _rows_of(SECTION_BANDS), "CHART_BANDS": _rows_of(CHART_BANDS)}
+    for term in terms:
+        tables["SECTION_BANDS"][term.name] = band_rows(term, np.concatenate(section[term.name]), by_section)
+        tables["CHART_BANDS"][term.name] = band_rows(term, np.concatenate(chart[term.name]), by_chart)
     return tables, by_chart.size
+
+
+def _rows_of(bands: Mapping[str, Band]) -> dict[str, dict[str, tuple[float, ...]]]:
+    return {name: asdict(band) for name, band in bands.items()}
 
 
 @click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--split", default="train", show_default=True, help="Which songs of songs.json to use.")
+@click.option("--only", default="", help="Fit only terms whose name contains this; keep the other bands.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).parents[1] / "band_table.py")
-def main(folder: Path, split: str, out: Path) -> None:
+def main(folder: Path, split: str, only: str, out: Path) -> None:
     """Fit the bands to the human charts in FOLDER."""
-    tables, charts = fit(folder, split)
+    tables, charts = fit(folder, split, only)
     write_table(out, tables, charts)
     click.echo(json.dumps({"charts": charts, "table": str(out)}))
 

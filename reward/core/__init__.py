@@ -5,5 +5,6 @@ __all__ = [
     "batch_view",
     "inputs",
     "kernels",
+    "rhythm",
     "song",
 ]

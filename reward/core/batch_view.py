@@ -85,10 +85,6 @@ class View:
         """[chart] number of notes."""
         return np.bincount(self.note_chart, minlength=self.n_charts)
 
-    def per_section(self, row_values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[section] mean of `row_values` [row] over rows where it is not nan; nan where there is none."""
-        return mean_by(self.row_section, row_values, self.n_sections)
-
     def per_chart(self, section_values: NDArray[np.float64], weight: NDArray | None = None) -> NDArray[np.float64]:
         """[chart] mean of [section] values, weighted (by default with rows), over sections that have a value."""
         weight = self.rows_in_section if weight is None else weight

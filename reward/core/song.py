@@ -27,6 +27,9 @@ PEAK_APART_MS = 60.0
 """Onsets closer than this are one for the ear and for hands (flams smear from 50 ms down)."""
 PEAK_RISE = 0.1
 """A peak stands out from what lies beside it by this share; ripples on a held note do not count."""
+SUSTAIN_MS = (30.0, 40.0, 250.0)
+"""A sound's rise is taken over the first time to both sides; what is left of it between the other two is sustained.
+A kick or a snare is gone after 250 ms, a voice, a pad or a string is not (people's holds, docs/LOG.md)."""
 BANDS = 3
 """Low, middle and high: enough to tell a kick from a snare from a voice."""
 
@@ -39,9 +42,11 @@ class Song:
     loudness: NDArray[np.float32]  # [frame], ≥ 0, smoothed mean log-mel
     hop_ms: float
     lag_ms: float = 0.0  # the sound comes this much after a note that is meant for it
+    sustain: NDArray[np.float32] | None = None  # [frame], 0–1, share of the rise at the frame that lasts 250 ms
 
     def __post_init__(self) -> None:
         assert self.onset.ndim == 2, "onset must be [frame, band]"
+        assert self.sustain is None or self.sustain.shape == self.loudness.shape, "sustain must be [frame]"
         assert self.loudness.shape == self.onset.shape[:1], "loudness must be [frame], as many as onset"
 
     @property
@@ -116,7 +121,23 @@ def song_of_mel(mel: NDArray[np.float32], frames_per_second: float, lag_ms: floa
     rise[back:] = np.maximum(mel[back:] - mel[:-back], 0.0)
     bands = np.stack([part.mean(axis=1) for part in np.array_split(rise, BANDS, axis=1)], axis=1)
     loudness = _smooth(mel.mean(axis=1), LOUDNESS_SMOOTH_MS / hop_ms)
-    return Song(bands.astype(np.float32), loudness.astype(np.float32), hop_ms, lag_ms)
+    return Song(
+        bands.astype(np.float32), loudness.astype(np.float32), hop_ms, lag_ms, sustained_rise(mel, frames_per_second)
+    )
+
+
+def sustained_rise(mel: NDArray[np.float32], frames_per_second: float) -> NDArray[np.float32]:
+    """[frame] share of the rise of the log-mel spectrogram [frame, mel] at each frame that still sounds 250 ms later."""
+    around, first, last = (round(ms / 1000.0 * frames_per_second) for ms in SUSTAIN_MS)
+    padded = np.pad(mel, ((around, last), (0, 0)), mode="edge")
+    size = len(mel)
+    before, now = padded[:size], padded[2 * around : 2 * around + size]
+    least = now.copy()
+    for shift in range(first, last + 1, 2):
+        np.minimum(least, padded[around + shift : around + shift + size], out=least)
+    rise = np.maximum(now - before, 0.0)
+    kept = np.minimum(np.maximum(least - before, 0.0), rise)
+    return (kept.mean(axis=1) / (rise.mean(axis=1) + 1.0 / mel.shape[1])).astype(np.float32)
 
 
 def estimate_lag_ms(chart: Chart, song: Song) -> float:

@@ -24,8 +24,6 @@ SPEED_RANGES = {
     Level.INSANE: (0.70, 1.10),
     Level.EXPERT: (0.60, 1.10),
 }
-DRAIN_LIMITS_S = {Level.HARD: 120.0, Level.INSANE: 165.0, Level.EXPERT: 210.0, Level.EXPERT_PLUS: 210.0}
-"""Drain a set's lowest difficulty needs, if it is of this level (REFERENCES §4; older wiki: 150, 195, 240)."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +94,6 @@ def _long_term_speed(level: Level) -> Callable[[View], Hits]:
         return (measures > LONG_TERM_MEASURES * (1 + SPEED_SLACK)) & outside
 
     return lambda view: _speed_hits(view, wanted)
-
-
-def drain_ms(chart: Chart) -> float:
-    """Time from the first note to the last, breaks left out."""
-    if not len(chart):
-        return 0.0
-    return chart.last_ms - float(chart.time_ms[0]) - sum(max(end - start, 0.0) for start, end in chart.breaks)
-
-
-def needs_easier(chart: Chart, level: Level) -> bool:
-    """Whether a set with this as its lowest difficulty needs an easier one: short songs need low difficulties.
-
-    A question about a set, so no rule of a chart; commands ask it for the lowest difficulty they write.
-    """
-    return drain_ms(chart) < 1000.0 * DRAIN_LIMITS_S.get(level, 0.0)
 
 
 _NAMES = {level: level.name.title() for level in Level}

@@ -8,4 +8,6 @@ __all__ = [
     "local_musicality",
     "musicality",
     "readability",
+    "rhythm",
+    "sound",
 ]

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from chart.analysis.rows import row_starts
 from chart.analysis.snap import beats_at
 from chart.model import KEYS, Chart
+from reward.core.batch_view import view_of
+from reward.core.rhythm import WINDOW_MS
 from reward.core.song import Song
 
 SHORT_HOLD_MS = 20.0
@@ -144,6 +146,98 @@ def empty(chart: Chart, rng: np.random.Generator) -> Chart:
     return _with_notes(chart, np.zeros(0), np.zeros(0), np.zeros(0))
 
 
+TRILL_ROWS, TRILL_EVERY = 24, 48
+"""Length of a planted trill or anchor, and rows from the begin of one to the next."""
+CELLS_PER_BAR = 16
+
+
+def planted_trills(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Half of the rows become a chord of three and the single note beside it in turn; rhythm stays."""
+    row = _row_of_note(chart)
+    time_ms = chart.time_ms[row_starts(chart.time_ms)]
+    planted = np.arange(time_ms.size) % TRILL_EVERY < TRILL_ROWS
+    single = rng.integers(0, KEYS, time_ms.size // TRILL_EVERY + 1)[np.arange(time_ms.size) // TRILL_EVERY]
+    notes = [
+        (time_ms[at], key)
+        for at in np.flatnonzero(planted).tolist()
+        for key in range(KEYS)
+        if (key == single[at]) == bool(at % 2)
+    ]
+    return _with_replaced(chart, planted[row], notes)
+
+
+def planted_anchors(chart: Chart, rng: np.random.Generator) -> Chart:
+    """In half of the chart, 24 rows at a time, one column is pressed in every row; other notes and rhythm stay."""
+    row = _row_of_note(chart)
+    time_ms = chart.time_ms[row_starts(chart.time_ms)]
+    planted = np.arange(time_ms.size) % TRILL_EVERY < TRILL_ROWS
+    anchor = rng.integers(0, KEYS, time_ms.size // TRILL_EVERY + 1)[np.arange(time_ms.size) // TRILL_EVERY]
+    replaced = planted[row] & ((chart.column == anchor[row]) | (np.diff(row, prepend=-1) > 0))
+    return _with_replaced(chart, replaced, [(time_ms[at], int(anchor[at])) for at in np.flatnonzero(planted).tolist()])
+
+
+def _with_replaced(chart: Chart, replaced: NDArray[np.bool_], notes: list[tuple[float, int]]) -> Chart:
+    """The chart without the marked notes and with taps (time, column) instead."""
+    times, columns = np.array([time for time, _ in notes]), np.array([key for _, key in notes])
+    return _with_notes(
+        chart,
+        np.concatenate([chart.time_ms[~replaced], times]),
+        np.concatenate([chart.column[~replaced], columns]),
+        np.concatenate([chart.end_ms[~replaced], np.full(len(notes), np.nan)]),
+    )
+
+
+def flat_density(chart: Chart, rng: np.random.Generator) -> Chart:
+    """Every window of 8 s gets as many notes as the mean: notes are dropped at random, or come an eighth later again."""
+    window = ((chart.time_ms - chart.time_ms[0]) // WINDOW_MS).astype(np.int64)
+    wanted = round(len(chart) / (int(window[-1]) + 1))
+    kept, added = [], []
+    for number in range(int(window[-1]) + 1):
+        mine = rng.permutation(np.flatnonzero(window == number))
+        kept.append(mine[:wanted])
+        added.append(mine[: max(wanted - mine.size, 0)])
+    keep, again = np.concatenate(kept), np.concatenate(added)
+    later = chart.time_ms[again] + beats_at(chart.time_ms[again], chart.red_lines).beat_ms / 2
+    return _with_notes(
+        chart,
+        np.concatenate([chart.time_ms[keep], later]),
+        np.concatenate([chart.column[keep], (chart.column[again] + 2) % KEYS]),
+        np.concatenate([chart.end_ms[keep], np.full(again.size, np.nan)]),
+    )
+
+
+def random_rhythm(chart: Chart, rng: np.random.Generator) -> Chart:
+    """The rows of every bar move to quarter beats of the bar drawn at random, in their order."""
+    view, row = view_of([chart]), _row_of_note(chart)
+    section = view.row_section
+    bar_ms = view.section_beat_ms[section] * 4.0
+    bar = np.floor((view.row_ms - view.section_start_ms[section] + 1.0) / bar_ms).astype(np.int64)
+    start = view.section_start_ms[section] + bar * bar_ms - view.offset_ms[0]
+    group = np.cumsum((np.diff(section, prepend=-1) != 0) | (np.diff(bar, prepend=-1) != 0)) - 1
+    target = np.empty(group.size)
+    for number in range(int(group[-1]) + 1 if group.size else 0):
+        mine = np.flatnonzero(group == number)
+        cells = np.sort(rng.permutation(CELLS_PER_BAR)[: mine.size])
+        cells = np.resize(cells, mine.size) if cells.size < mine.size else cells
+        target[mine] = start[mine] + np.sort(cells) / CELLS_PER_BAR * bar_ms[mine]
+    moved = (target - (view.row_ms - view.offset_ms[0]))[row]
+    return _with_notes(chart, chart.time_ms + moved, chart.column, chart.end_ms + moved)
+
+
+def drum_holds(chart: Chart, rng: np.random.Generator, song: Song | None = None) -> Chart:
+    """Holds lie on the sounds that die at once: as many as before, an eighth of the notes at least, a quarter beat long."""
+    beat_ms = beats_at(chart.time_ms, chart.red_lines).beat_ms
+    holds = max(int(chart.is_hold.sum()), len(chart) // 8)
+    if song is None or song.sustain is None:
+        lasting = rng.random(len(chart))
+    else:
+        lasting = np.interp(song.frames(chart.time_ms), np.arange(song.sustain.size), song.sustain)
+    end_ms = np.full(len(chart), np.nan)
+    chosen = np.argsort(lasting, kind="stable")[:holds]
+    end_ms[chosen] = chart.time_ms[chosen] + beat_ms[chosen] / 4
+    return _with_notes(chart, chart.time_ms, chart.column, end_ms)
+
+
 PROBES: dict[str, Probe] = {
     "jack_wall": jack_wall,
     "quad_spam": quad_spam,
@@ -157,8 +251,12 @@ PROBES: dict[str, Probe] = {
     "second_half_empty": second_half_empty,
     "time_mirrored": time_mirrored,
     "empty": empty,
+    "planted_trills": planted_trills,
+    "planted_anchors": planted_anchors,
+    "flat_density": flat_density,
+    "random_rhythm": random_rhythm,
 }
-"""Probes that need the chart alone. `quiet_doubled` needs the song's loudness, `other_song` another chart."""
+"""Probes that need the chart alone. `quiet_doubled` and `drum_holds` need the song, `other_song` another chart."""
 
 
 def quiet_doubled(chart: Chart, rng: np.random.Generator, song: Song | None = None) -> Chart:

@@ -1,0 +1,110 @@
+"""People's charts beside the mapper's of the same songs and stars; what `bench.rhythm` and `bench.reader` compare."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from chart.model import Chart, TimingPoint
+from mapper.data.corpus import Corpus
+from mapper.network.interface import Network
+from mapper.request.options import MAX_STARS, MIN_STARS
+from mapper.sampling.conditioning import StyleConditioning
+from mapper.sampling.song_analysis import SongAnalysis
+from mapper.search.closed_loop import SearchConfig, write_charts
+from mapper.tokens.log_mel import FRAMES_PER_SECOND, QUANTUM
+from mapper.tokens.vocabulary import STYLES
+from reward.core.song import Song, song_of_mel
+from runtime.atomic_write import replacing
+from runtime.command import progress
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One chart of a person and the mapper's for the same song and stars."""
+
+    number: int  # of the chart in the corpus
+    name: str  # of the song
+    stars: float
+    song: Song
+    person: Chart
+    ours: Chart
+
+
+def charts_by_song(corpus: Corpus, split: str, every: int = 1, most: int = 0) -> list[list[int]]:
+    """Charts of every n-th song of the split with one timing, at most `most` of a song evenly spread (0: all)."""
+    together: dict[tuple, list[int]] = defaultdict(list)
+    for chart in corpus.split(split):
+        together[corpus.charts[chart].song, corpus.charts[chart].red_lines].append(chart)
+    groups = [sorted(group, key=lambda chart: corpus.charts[chart].stars) for group in together.values()][::every]
+    if most:
+        groups = [[group[at] for at in sorted({*np.linspace(0, len(group) - 1, most).astype(int)})] for group in groups]
+    return groups
+
+
+def reward_song(corpus: Corpus, chart: int) -> Song:
+    """The song of a chart as the reward hears it, from the corpus's spectrogram."""
+    mel = np.asarray(corpus.features(chart)).astype(np.float32) * np.float32(QUANTUM)
+    return song_of_mel(mel, FRAMES_PER_SECOND, corpus.songs[corpus.charts[chart].song].lag_ms)
+
+
+def mapper_song(corpus: Corpus, chart: int) -> SongAnalysis:
+    """The song of a chart as the mapper takes it, on the chart's own timing."""
+    entry = corpus.charts[chart]
+    points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
+    features = np.asarray(corpus.features(chart))
+    return SongAnalysis(corpus.grid(chart), points, features, corpus.songs[entry.song].lag_ms)
+
+
+def write_pairs(
+    model: Network, corpus: Corpus, groups: Sequence[Sequence[int]], config: SearchConfig, own_style: bool = False
+) -> list[Pair]:
+    """Write a chart for each person's chart of these groups, all of a song as one set, as `mania4k generate` does."""
+    pairs = []
+    for number, group in enumerate(progress(list(groups), "writing")):
+        song, heard = mapper_song(corpus, group[0]), reward_song(corpus, group[0])
+        stars = [corpus.charts[chart].stars for chart in group]
+        steering = config.steering
+        if own_style:
+            styles = [STYLES[corpus.charts[chart].style] for chart in group]
+            steering = tuple(StyleConditioning(style, stars=one) for style, one in zip(styles, stars, strict=True))
+        targets = np.clip(stars, MIN_STARS, MAX_STARS).tolist()
+        settings = replace(config, seed=config.seed + number, steering=steering)
+        for chart, result in zip(group, write_charts(model, song, targets, settings), strict=True):
+            person = song.chart_of(corpus.chart_rows(chart))
+            entry = corpus.charts[chart]
+            pairs.append(Pair(chart, corpus.songs[entry.song].name, entry.stars, heard, person, result.chart))
+    return pairs
+
+
+def save_pairs(path: Path, pairs: Sequence[Pair]) -> None:
+    """Keep the mapper's charts, to measure them again."""
+    charts = [pair.ours for pair in pairs]
+    with replacing(path) as file:
+        np.savez_compressed(
+            file,
+            number=np.array([pair.number for pair in pairs]),
+            offset=np.cumsum([0, *map(len, charts)]),
+            time_ms=np.concatenate([chart.time_ms for chart in charts]),
+            column=np.concatenate([chart.column for chart in charts]),
+            end_ms=np.concatenate([chart.end_ms for chart in charts]),
+        )
+
+
+def load_pairs(path: Path, corpus: Corpus) -> list[Pair]:
+    """What `save_pairs` kept, beside the corpus's charts."""
+    kept = np.load(path, allow_pickle=False)
+    heard: dict[int, Song] = {}
+    pairs = []
+    for number, first, last in zip(kept["number"].tolist(), kept["offset"], kept["offset"][1:], strict=False):
+        entry, song = corpus.charts[number], mapper_song(corpus, number)
+        person, notes = song.chart_of(corpus.chart_rows(number)), slice(int(first), int(last))
+        made = Chart.from_notes(kept["time_ms"][notes], kept["column"][notes], kept["end_ms"][notes])
+        ours = replace(person, time_ms=made.time_ms, column=made.column, end_ms=made.end_ms)
+        heard.setdefault(entry.song, reward_song(corpus, number))
+        pairs.append(Pair(number, corpus.songs[entry.song].name, entry.stars, heard[entry.song], person, ours))
+    return pairs

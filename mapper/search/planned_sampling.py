@@ -1,0 +1,56 @@
+"""How candidates are sampled once the structure of their song is planned (`mapper.structure.plan`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mapper.sampling.conditioning import LogitBias, StyleConditioning, sampling_of
+from mapper.sampling.encode_song import SongEncoding
+from mapper.sampling.sampler import Sampling
+from mapper.structure.plan import Marginals, StructurePlan
+
+ALTERNATION_PENALTY = 1.2
+"""Log-odds taken from two rows in turn with a chord of three: people write them less than half as often as the network."""
+RECALL = 0.17
+"""Share of rows that press a column of the row before again in people's charts of any stars; the network's own is .03."""
+CHORD_STARS, CHORD_BIAS = (2.5, 4.8), (0.0, 0.5)
+"""Log-odds of each note beyond a row's first that charts begin with, by stars: people's hard charts have fewer rows and
+bigger chords than the network's."""
+
+
+@dataclass(frozen=True)
+class PlannedCandidate:
+    """A chart to sample."""
+
+    stars: float  # requested, whatever the network is conditioned on
+    onset_bias: float
+    logit_bias: LogitBias
+    style: StyleConditioning
+
+
+def usual_bias(stars: float) -> LogitBias:
+    """Logit biases of a difficulty's first candidates where no patterns are requested."""
+    return LogitBias(chords=float(np.interp(stars, CHORD_STARS, CHORD_BIAS)))
+
+
+def planned_sampling(
+    plan: StructurePlan, encoding: SongEncoding, candidates: Sequence[PlannedCandidate], seed: int, guidance: float
+) -> Sampling:
+    """Sampling of these candidates, one a chart of `encoding`: places of rows planned, holds and alternations biased."""
+    stars, biases = [one.stars for one in candidates], [one.onset_bias for one in candidates]
+    styles = [one.style for one in candidates]
+    plain = sampling_of(seed, np.array(biases), styles, [one.logit_bias for one in candidates], guidance=guidance)
+    marginals = Marginals(plain.onset_weight, plain.hazard_temperature, guidance)
+    hold_begin, hold_end = plan.hold_odds
+    free = np.array([not np.isfinite(one.patterns).any() for one in styles])
+    return replace(
+        plain,
+        luck=plan.uniforms(encoding, stars, biases, marginals),
+        hold_begin=hold_begin,
+        hold_end=hold_end,
+        alternation=ALTERNATION_PENALTY * free,
+        recall=np.where(free, RECALL, np.nan),
+    )
