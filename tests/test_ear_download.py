@@ -1,10 +1,13 @@
-"""Official checkpoints: fetched once, checked, and a clear word when there is no network."""
+"""Pretrained checkpoints: fetched once, checked, and a clear message without a network or with a faulty server."""
 
 import hashlib
+import io
 import threading
-from collections.abc import Iterator
+import time
+import zipfile
+from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,16 @@ from ear.tracker import download as official
 from ear.tracker.download import cache_folder, pretrained_checkpoint
 from runtime.errors import CheckpointError
 
-CONTENT = b"weights" * 1000
+
+def archive() -> bytes:
+    """A file of the kind that torch.save writes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        opened.writestr("archive/data", b"weights" * 1000)
+    return buffer.getvalue()
+
+
+CONTENT = archive()
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -35,6 +47,95 @@ def server(tmp_path: Path) -> Iterator[str]:
     httpd.shutdown()
     thread.join()
     httpd.server_close()
+
+
+Body = Callable[[BaseHTTPRequestHandler], None]
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Body], str]]:
+    """Starts a loopback server that answers every request as told."""
+    running: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
+
+    def start(body: Body) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        httpd.daemon_threads = True
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        running.append((httpd, thread))
+        return f"http://127.0.0.1:{httpd.server_address[1]}"
+
+    yield start
+    for httpd, thread in running:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
+
+
+def answer(content: bytes, announced: int | None) -> Body:
+    """A body with a Content-Length that need not be true."""
+
+    def body(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        if announced is not None:
+            request.send_header("Content-Length", str(announced))
+        request.end_headers()
+        request.wfile.write(content)
+
+    return body
+
+
+@pytest.mark.parametrize(
+    ("content", "announced", "message"),
+    [
+        (CONTENT[:-100], len(CONTENT), "was cut short"),
+        (CONTENT, len(CONTENT) - 100, "is not a whole checkpoint"),
+        (CONTENT[:-100], None, "is not a whole checkpoint"),
+        (b"<html>log in</html>", None, "is not a whole checkpoint"),
+        (CONTENT.replace(b"weights" * 3, b"heights" * 3, 1), None, "is damaged"),
+        (b"", 10**12, "not a checkpoint"),
+    ],
+)
+def test_incomplete_and_damaged_downloads_are_refused_and_never_pinned(
+    serve: Callable[[Body], str], tmp_path: Path, content: bytes, announced: int | None, message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        pretrained_checkpoint("final1", serve(answer(content, announced)), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_download_of_unknown_length_is_pinned_when_it_is_whole(serve: Callable[[Body], str], tmp_path: Path) -> None:
+    path = pretrained_checkpoint("final1", serve(answer(CONTENT, None)), tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert path.with_suffix(".sha256").read_text("ascii").strip() == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_dripping_downloads_are_given_up(
+    serve: Callable[[Body], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(official, "GRACE_S", 0.2)
+
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(CONTENT)))
+        request.end_headers()
+        for _ in range(200):
+            try:
+                request.wfile.write(b"x")
+            except OSError:
+                return
+            time.sleep(0.02)
+
+    with pytest.raises(CheckpointError, match=r"bytes came in .* try again on a faster network"):
+        pretrained_checkpoint("final1", serve(drip), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 @pytest.fixture
