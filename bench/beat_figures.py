@@ -11,7 +11,7 @@ from chart.analysis.snap import beats_at, snap_beats
 from chart.model import Chart
 from ear.audio.onset import Lag
 from ear.fitting.fit_timing import main_red_line
-from ear.timing.estimate import Beats, Timing, beats_of
+from ear.timing.model import Beats, Timing, beats_of
 
 TEMPO_TOLERANCE = 1e-4
 RATIO_TOLERANCE = 2e-3

@@ -29,7 +29,7 @@ from chart.formats.osz import read_osz
 from ear.audio.decode import Audio, load_audio
 from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.song_timing import NO_NETWORK, time_with
-from ear.timing.estimate import PROFILES, Profile, Timing
+from ear.timing.model import PROFILES, Profile, Timing
 from runtime.command import Command, use_utf8
 from runtime.workers import Workers, all_results, worker_options
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from ear.audio.decode import SAMPLE_RATE, Audio, Tags, load_audio, read_tags
     from ear.audio.onset import Lag, OnsetStrength, estimate_lag_ms, onset_strength
     from ear.audio.spectrogram import beat_this_mel, log_mel
-    from ear.timing.estimate import Alternative, Beats, Timing, beats_of, find_timing
+    from ear.timing.estimate import find_timing
+    from ear.timing.model import Alternative, Beats, Timing, beats_of
     from ear.tracker.interface import BeatActivations
     from ear.tracker.peak_picking import PickedBeats, pick_beats
     from ear.tracker.tracker import BeatTracker, load_beat_tracker
@@ -50,7 +51,8 @@ _MODULES = {
     "ear.audio.clock": ("OSU_CLOCK_MS", "from_osu_clock", "to_osu_clock"),
     "ear.audio.onset": ("Lag", "OnsetStrength", "estimate_lag_ms", "onset_strength"),
     "ear.audio.spectrogram": ("beat_this_mel", "log_mel"),
-    "ear.timing.estimate": ("Alternative", "Beats", "Timing", "beats_of", "find_timing"),
+    "ear.timing.estimate": ("find_timing",),
+    "ear.timing.model": ("Alternative", "Beats", "Timing", "beats_of"),
 }
 
 

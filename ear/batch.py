@@ -31,7 +31,7 @@ from runtime.workers import Workers, results, worker_options
 
 if TYPE_CHECKING:
     from ear.audio.decode import Audio
-    from ear.timing.estimate import Timing
+    from ear.timing.model import Timing
 
 UNSURE = 0.2
 """Below this confidence our timing is a guess, and no disagreement is claimed."""
@@ -169,7 +169,7 @@ def _report(name: str, timing: Timing, audio: Audio, beatmapset: Beatmapset | No
 def compare(timing: Timing, chart: Chart, lag_ms: float) -> tuple[str, float, float]:
     """(verdict, the map's main tempo, our beat after the map's in ms) over the map's steadiest stretch."""
     from ear.fitting.fit_timing import main_red_line
-    from ear.timing.estimate import beats_of
+    from ear.timing.model import beats_of
 
     line, end_ms, _ = main_red_line(chart)
     beats = beats_of(timing)

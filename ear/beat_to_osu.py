@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ear.audio.decode import Audio
     from ear.given_timing import GivenTiming
     from ear.song_timing import TimedSong
-    from ear.timing.estimate import Timing
+    from ear.timing.model import Timing
 
 STAGES = {"network": "running the beat network", "timing": "finding the timing"}
 

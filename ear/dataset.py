@@ -22,7 +22,7 @@ from ear.audio.clock import MIN_CONFIDENCE, SOURCE_LAG_MS, STYLE_SOURCES
 from ear.audio.decode import load_audio
 from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.audio.spectrogram import beat_this_mel
-from ear.timing.estimate import Timing, beats_of
+from ear.timing.model import Timing, beats_of
 from ear.training.store import (
     BeatPiece,
     PieceEntry,

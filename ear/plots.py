@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ear.audio.decode import Audio
 from ear.song_timing import TimedSong
-from ear.timing.estimate import beats_of
+from ear.timing.model import beats_of
 from runtime.atomic_write import save_bytes
 from runtime.errors import ConfigError
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ear.audio.decode import Audio
-from ear.timing.estimate import Profile, Timing, find_timing
+from ear.timing.estimate import find_timing
+from ear.timing.model import Profile, Timing
 from ear.tracker.dbn import MIN_FRAMES, TrackedBeats, track_beats
 
 if TYPE_CHECKING:

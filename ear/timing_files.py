@@ -19,7 +19,7 @@ from runtime.atomic_write import save_bytes
 if TYPE_CHECKING:
     from ear.audio.decode import Tags
     from ear.song_timing import TimedSong
-    from ear.timing.estimate import Timing
+    from ear.timing.model import Timing
 
 Clock = Literal["osu", "audio"]
 
@@ -92,7 +92,7 @@ def summary(timing: Timing, points: Sequence[TimingPoint]) -> str:
 
 def dump(found: TimedSong, folder: Path) -> list[Path]:
     """Write timing.json and beats.csv, and with a network activations.npz and tracked.csv; times as activations."""
-    from ear.timing.estimate import beats_of
+    from ear.timing.model import beats_of
 
     folder.mkdir(parents=True, exist_ok=True)
     beats = beats_of(found.timing)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from chart.model import TimingPoint
 from ear.batch import BatchConfig, SongReport, compare, read_report, songs_below, summary, time_collection
 from ear.batch import main as batch_command
-from ear.timing.estimate import Timing
+from ear.timing.model import Timing
 from runtime.errors import ConfigError, OutputError
 from runtime.workers import Workers
 from tests.builders import ChartBuilder

@@ -14,7 +14,7 @@ from bench.beat_figures import (
 )
 from chart.model import TimingPoint
 from ear.audio.onset import Lag
-from ear.timing.estimate import Beats, Timing
+from ear.timing.model import Beats, Timing
 from tests.builders import ChartBuilder
 
 

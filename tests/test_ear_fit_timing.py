@@ -11,7 +11,7 @@ from chart.formats.osz import write_osz
 from ear.fitting.annotated_audio import timed_pieces, training_sets
 from ear.fitting.fit_timing import main, main_red_line, timed_examples
 from ear.fitting.softmax import Example, fit_softmax, held_out_share
-from ear.timing.weights import read_weights, timing_weights
+from ear.timing.grid.weights import read_weights, timing_weights
 from runtime.errors import ConfigError
 from tests.builders import ChartBuilder
 from tests.ear_signals import audio_of, rock_beat, write_wav

@@ -24,10 +24,10 @@ from ear.fitting.fit_level import (
     report_of,
 )
 from ear.fitting.softmax import Example
-from ear.timing.grid_features import PEAK_FEATURES, peak_features, steady_beats
+from ear.timing.grid.grid_features import PEAK_FEATURES, peak_features, steady_beats
+from ear.timing.grid.tempo import locally_normalized
+from ear.timing.grid.weights import timing_weights
 from ear.timing.meter import find_bars
-from ear.timing.tempo import locally_normalized
-from ear.timing.weights import timing_weights
 from ear.tracker.peak_picking import ActivationPeaks, Peaks, activation_peaks
 from tests.builders import ChartBuilder
 from tests.ear_activations import activations_of

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ear.timing.estimate import OMIT_BAR_LINE, Timing, beats_of, find_timing
+from ear.timing.estimate import find_timing
 from ear.timing.kalman import MIN_STEP_MS, smooth_beats
+from ear.timing.model import OMIT_BAR_LINE, Timing, beats_of
 from ear.timing.rubato import BEND_MS, RubatoBeats, rubato_lines, stable_lines
 from tests.ear_activations import Activations, activations_of
 from tests.ear_signals import AT_ONCE_MS, audio_of, clicks, hits_at, rock_beat

@@ -5,8 +5,8 @@ import pytest
 
 from ear.audio.onset import FRAME_MS, onset_strength
 from ear.timing.estimate import find_timing
-from ear.timing.tempo import locally_normalized
-from ear.timing.tempo_range import TempoRange, share_apart, tempo_range
+from ear.timing.grid.tempo import locally_normalized
+from ear.timing.grid.tempo_range import TempoRange, share_apart, tempo_range
 from tests.ear_signals import SAMPLE_RATE, audio_of, clicks, hits_at, rock_beat
 
 NO_DOUBT = TempoRange(1.0, "")

@@ -9,7 +9,8 @@ import pytest
 from chart.model import TimingPoint
 from ear.audio.decode import SAMPLE_RATE, load_audio
 from ear.audio.onset import onset_strength
-from ear.timing.estimate import Timing, beats_of, count_onsets, find_timing
+from ear.timing.estimate import count_onsets, find_timing
+from ear.timing.model import Timing, beats_of
 from tests.ear_signals import AT_ONCE_MS, audio_of, clicks, hits_at, rock_beat
 
 OFFSET_TOLERANCE_MS = 1.5

@@ -17,7 +17,7 @@ from ear.beat_to_osu import main
 from ear.fitting.note_offset import offset_of_notes
 from ear.plots import draw_timing
 from ear.song_timing import TimedSong
-from ear.timing.estimate import OMIT_BAR_LINE, Timing
+from ear.timing.model import OMIT_BAR_LINE, Timing
 from ear.timing_files import as_osu, dump, red_lines
 from runtime.errors import ConfigError
 from tests.builders import ChartBuilder

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ear.timing.weights import BUNDLED, read_weights, timing_weights, update_weights
+from ear.timing.grid.weights import BUNDLED, read_weights, timing_weights, update_weights
 from runtime.errors import CheckpointError
 
 

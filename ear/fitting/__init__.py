@@ -2,6 +2,7 @@
 
 __all__ = [
     "annotated_audio",
+    "fit_confidence",
     "fit_level",
     "fit_timing",
     "note_offset",

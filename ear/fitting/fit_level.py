@@ -32,10 +32,16 @@ from ear.fitting.fit_timing import (
     sources_and_output,
 )
 from ear.fitting.softmax import FOLDS, Example, fit_softmax
-from ear.timing.metrical_level import MAX_PHASES, grid_features
-from ear.timing.phase import BeatPhase, phase_features
-from ear.timing.tempo import candidate_features, locally_normalized, onset_spectrum, refine_tempo, strongest_pulse_hz
-from ear.timing.weights import update_weights
+from ear.timing.grid.metrical_level import MAX_PHASES, grid_features
+from ear.timing.grid.phase import BeatPhase, phase_features
+from ear.timing.grid.tempo import (
+    candidate_features,
+    locally_normalized,
+    onset_spectrum,
+    refine_tempo,
+    strongest_pulse_hz,
+)
+from ear.timing.grid.weights import update_weights
 from ear.tracker.peak_picking import ActivationPeaks, activation_peaks
 from ear.tracker.tracker import BeatTracker, load_beat_tracker
 from runtime.command import Command, progress, use_utf8

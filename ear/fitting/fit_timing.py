@@ -3,7 +3,7 @@
     python -m ear.fitting.fit_timing ../shared/data/songs --timed RENDERED
 
 Three multinomial logistic regressions, each over the candidates that the Ear itself finds: the multiple of the pulse
-that is the beat (`ear.timing.tempo`), the peak of the folded beat that is the beat's phase (`ear.timing.phase`), and the rotation
+that is the beat (`ear.timing.grid.tempo`), the peak of the folded beat that is the beat's phase (`ear.timing.grid.phase`), and the rotation
 of the bar that starts on the downbeat (`ear.timing.meter`). The answers are the charts' own red lines, after the lag between
 notes and sound. Each song counts three times: whole, its first 60 % and its last 60 %. Songs of the `val` split in
 `songs.json` are left out. `--timed` adds a folder of other music to the first two questions, whose tempi and off-beats maps do
@@ -27,10 +27,16 @@ from ear.audio.decode import SAMPLE_RATE, Audio, load_audio
 from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.fitting.annotated_audio import timed_pieces, training_sets
 from ear.fitting.softmax import Example, fit_softmax, held_out_share
+from ear.timing.grid.phase import phase_features
+from ear.timing.grid.tempo import (
+    candidate_features,
+    locally_normalized,
+    onset_spectrum,
+    refine_tempo,
+    strongest_pulse_hz,
+)
+from ear.timing.grid.weights import BUNDLED, update_weights
 from ear.timing.meter import COMMON_METER, beat_features, rotations, timbre_chroma
-from ear.timing.phase import phase_features
-from ear.timing.tempo import candidate_features, locally_normalized, onset_spectrum, refine_tempo, strongest_pulse_hz
-from ear.timing.weights import BUNDLED, update_weights
 from runtime.command import Command, progress, use_utf8
 from runtime.errors import ConfigError, Mania4KError
 

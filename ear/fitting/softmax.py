@@ -1,4 +1,4 @@
-"""Multinomial logistic regression over candidates (weights: `ear.timing.weights`)."""
+"""Multinomial logistic regression over candidates (weights: `ear.timing.grid.weights`)."""
 
 from __future__ import annotations
 

@@ -1,16 +1,14 @@
-"""From activations and onsets to red lines: tempo, phase, segments, metrical level, meter, rubato."""
+"""From activations and onsets to red lines: steady grids, segments, cuts, meter, rubato."""
 
 __all__ = [
+    "confidence",
+    "cuts",
     "estimate",
-    "grid_features",
+    "grid",
     "kalman",
     "meter",
-    "metrical_level",
-    "phase",
+    "model",
     "rubato",
     "segments",
     "stability",
-    "tempo",
-    "tempo_range",
-    "weights",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.spectrogram import HIGH_HZ, LOW_HZ, log_bands, mel_filters, semitone_filters
-from ear.timing.weights import timing_weights
+from ear.timing.grid.weights import timing_weights
 from ear.tracker.peak_picking import Peaks, relative_strength, strength_at
 
 COMMON_METER = 4

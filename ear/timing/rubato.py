@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from chart.model import TimingPoint
 from ear.audio.onset import FRAME_MS, parabola_offset
 from ear.timing.kalman import smooth_beats
+from ear.timing.model import OMIT_BAR_LINE
 from ear.tracker.dbn import TrackedBeats
-
-OMIT_BAR_LINE = 8
-"""Effect bit of a red line within a bar."""
 
 ONSET_REACH_MS = 25.0
 """An onset further than this from the network's beat is another note."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.onset import FRAME_MS
+from ear.timing.grid.metrical_level import choose_level
+from ear.timing.grid.phase import fold, smooth
+from ear.timing.grid.tempo import Tempo, beat_candidates, onset_spectrum, refine_tempo, strongest_pulse_hz
 from ear.timing.meter import Bars, TimbreChroma, beat_features, find_bars
-from ear.timing.metrical_level import choose_level
-from ear.timing.phase import fold, smooth
 from ear.timing.stability import Steadiness, steadiness, window_ms
-from ear.timing.tempo import Tempo, beat_candidates, onset_spectrum, refine_tempo, strongest_pulse_hz
 from ear.tracker.peak_picking import ActivationPeaks
 
 MIN_SEGMENT_MS = 16_000.0
 """Shorter segments have too few beats to distinguish a new tempo from a fill."""
+
+MIN_PART_MS = 8_000.0
+"""Shorter parts between cuts are not fitted."""
 
 ONE_TEMPO_SHARE = 0.85
 """Share of a song that agrees with one tempo and phase, from which the song is one segment."""
@@ -66,13 +71,19 @@ class Segment:
 
 
 def find_segments(
-    strength: NDArray[np.float32], song: TimbreChroma, peaks: ActivationPeaks | None = None
+    strength: NDArray[np.float32],
+    song: TimbreChroma,
+    peaks: ActivationPeaks | None = None,
+    cuts_ms: Sequence[float] = (),
 ) -> tuple[Segment, ...]:
     """The segments of a song from its locally normalized onset strength [band, frame of 1 ms], in order, at least one.
 
-    They cover the song from 0 to its end; each but the first starts on a downbeat of its own.
+    They cover the song from 0 to its end; each but the first starts on a beat of its own: the first one after a cut
+    (`ear.timing.cuts`), or a downbeat.
     """
     end_ms = strength.shape[1] * FRAME_MS
+    if len(parts := _between_cuts(strength, peaks, cuts_ms)) > 1:
+        return tuple(_with_bars(part, strength, song, peaks) for part in parts)
     whole, steady = _fit(strength, 0.0, end_ms, peaks)
     if whole.steady_share < ONE_TEMPO_SHARE:
         found = _split(strength, whole, steady, peaks, whole.tempo.hz)
@@ -90,7 +101,7 @@ def _fit(
     main_hz: float | None = None,
 ) -> tuple[Segment, Steadiness]:
     """One tempo and phase for a part of the song; a beat level near `main_hz` is preferred if it is given."""
-    part = strength[:, round(start_ms / FRAME_MS) : round(end_ms / FRAME_MS)]
+    part = _part(strength, start_ms, end_ms)
     total = part.sum(axis=0)
     spectrum = onset_spectrum(part, FRAME_MS)
     pulse_hz = strongest_pulse_hz(spectrum, total.size * FRAME_MS / 1000)
@@ -99,6 +110,25 @@ def _fit(
         beats = _nearer(beats, main_hz)
     peaks_here = peaks.within(start_ms, end_ms) if peaks else None
     levels = choose_level(part, FRAME_MS, beats, peaks_here).levels
+    return _fit_levels(strength, start_ms, end_ms, peaks, levels)
+
+
+def _part(strength: NDArray[np.float32], start_ms: float, end_ms: float) -> NDArray[np.float32]:
+    """Onset strength [band, frame] from start to end."""
+    return strength[:, round(start_ms / FRAME_MS) : round(end_ms / FRAME_MS)]
+
+
+def _fit_levels(
+    strength: NDArray[np.float32],
+    start_ms: float,
+    end_ms: float,
+    peaks: ActivationPeaks | None,
+    levels: tuple[tuple[float, float], ...],
+) -> tuple[Segment, Steadiness]:
+    """As `_fit`, with the metrical levels (Hz, probability) given, the chosen one first."""
+    part = _part(strength, start_ms, end_ms)
+    total = part.sum(axis=0)
+    peaks_here = peaks.within(start_ms, end_ms) if peaks else None
     tempo = refine_tempo(total, FRAME_MS, levels[0][0], FINE_SHARE)
     steady = steadiness(total, FRAME_MS, tempo.hz)
     choice = choose_level(part, FRAME_MS, [(tempo.hz, 1.0)], peaks_here)
@@ -116,6 +146,29 @@ def _fit(
         choice.agreement,
     )
     return fitted, steady
+
+
+def _between_cuts(
+    strength: NDArray[np.float32], peaks: ActivationPeaks | None, cuts_ms: Sequence[float]
+) -> list[Segment]:
+    """The parts between cuts at the tempo of the longest; empty where a part does not keep it."""
+    ends = [0.0, *cuts_ms, strength.shape[1] * FRAME_MS]
+    spans = [span for span in pairwise(ends) if span[1] - span[0] >= MIN_PART_MS]
+    if len(spans) != len(ends) - 1 or len(spans) < 2:
+        return []
+    longest = max(spans, key=lambda span: span[1] - span[0])
+    levels = _fit(strength, *longest, peaks)[0].beats
+    parts = []
+    for start_ms, end_ms in spans:
+        part, _ = _fit_levels(strength, start_ms, end_ms, peaks, levels)
+        if part.steady_share < MIN_STEADY_SHARE:
+            return []
+        quarter_ms = 250 / part.tempo.hz
+        early_ms = (part.offset_ms - start_ms + quarter_ms) % (4 * quarter_ms) - quarter_ms
+        parts.append(replace(part, start_ms=start_ms + early_ms if start_ms else 0.0))
+    for index, later in enumerate(parts[1:]):
+        parts[index] = replace(parts[index], end_ms=later.start_ms)
+    return parts
 
 
 def _nearer(beats: list[tuple[float, float]], main_hz: float) -> list[tuple[float, float]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.timing.tempo import MAX_BPM, MIN_BPM, onset_spectrum
+from ear.timing.grid.tempo import MAX_BPM, MIN_BPM, onset_spectrum
 
 BLOCK_MS = 50.0
 """Length of the blocks in which onsets are counted once."""

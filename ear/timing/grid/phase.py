@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.onset import parabola_offset
-from ear.timing.weights import timing_weights
+from ear.timing.grid.weights import timing_weights
 
 SMOOTH_MS = 2.0
 """Standard deviation of the smoothing before peaks are sought: below the spread of real onsets about a grid."""

@@ -1,9 +1,9 @@
 """Metrical level selection: the multiple of the pulse, and the phase of it, that is the beat.
 
-Each candidate is a steady grid: a multiple of the pulse (`ear.timing.tempo`) at a peak of the fold on it
-(`ear.timing.phase`). Without a network the level and phase with the highest probability from the onsets are chosen. With
+Each candidate is a steady grid: a multiple of the pulse (`ear.timing.grid.tempo`) at a peak of the fold on it
+(`ear.timing.grid.phase`). Without a network the level and phase with the highest probability from the onsets are chosen. With
 one, a multinomial logistic regression over all grids combines the probability of the phase with the network's peaks on
-and between the grid's beats (`ear.timing.grid_features`, `python -m ear.fitting.fit_level`). A network whose peaks agree
+and between the grid's beats (`ear.timing.grid.grid_features`, `python -m ear.fitting.fit_level`). A network whose peaks agree
 with no grid is ignored.
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.timing.grid_features import peak_features, steady_beats
-from ear.timing.phase import BeatPhase, beat_phases
-from ear.timing.weights import timing_weights
+from ear.timing.grid.grid_features import peak_features, steady_beats
+from ear.timing.grid.phase import BeatPhase, beat_phases
+from ear.timing.grid.weights import timing_weights
 from ear.tracker.peak_picking import ActivationPeaks, agreement, trust
 
 MIN_LOG_CHANCE = -8.0

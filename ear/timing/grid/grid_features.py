@@ -2,7 +2,7 @@
 
 A grid at the right metrical level and phase has peaks on its beats, none between them, no difference between its even and
 odd beats, and downbeats that repeat every bar. Peaks are weighted by their strength relative to the song's typical peak,
-so that an unsure network gives the same features. `ear.timing.metrical_level` combines them with the onsets.
+so that an unsure network gives the same features. `ear.timing.grid.metrical_level` combines them with the onsets.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.onset import OnsetStrength, parabola_offset
-from ear.timing.weights import timing_weights
+from ear.timing.grid.weights import timing_weights
 
 MIN_BPM, MAX_BPM = 40.0, 320.0
 """Pulses searched; the beat may be a multiple, within `MIN_BEAT_BPM`–`MAX_BEAT_BPM`."""

@@ -20,7 +20,7 @@ from runtime.errors import CheckpointError
 
 FORMAT_VERSION = 1
 
-BUNDLED = Path(__file__).parents[1] / "weights" / "timing.json"
+BUNDLED = Path(__file__).parents[2] / "weights" / "timing.json"
 """The weights that ship with the package."""
 
 DECIMALS = 3
@@ -34,6 +34,7 @@ class TimingWeights:
     beat_phase: NDArray[np.float64] = field(metadata={"size": 40})  # peak of the folded beat, from the onsets
     downbeat: NDArray[np.float64] = field(metadata={"size": 116})  # rotation of the bar, from the onsets
     metrical_level: NDArray[np.float64] = field(metadata={"size": 15})  # grid, from onsets and a network's peaks
+    confidence: NDArray[np.float64] = field(metadata={"size": 6})  # of a steady timing (`ear.timing.confidence`)
 
 
 @lru_cache(maxsize=1)
