@@ -10,9 +10,9 @@ import numpy as np
 from chart.model import TimingPoint
 from ear.audio.decode import Audio
 from ear.audio.onset import FRAME_MS, onset_strength
-from ear.timing.estimate import Timing
-from ear.timing.phase import beat_phases
-from ear.timing.tempo import locally_normalized
+from ear.timing.grid.phase import beat_phases
+from ear.timing.grid.tempo import locally_normalized
+from ear.timing.model import DOUBTFUL, Timing
 from runtime.errors import ConfigError
 
 MIN_BPM, MAX_BPM = 10.0, 1000.0
@@ -22,13 +22,9 @@ SAME_TEMPO = 0.02
 """A given tempo so near to a level of the found one takes its downbeat over."""
 
 
-LOW_CONFIDENCE = 0.5
-"""Below this the user is asked to check the timing."""
-
-
 def doubt_of(timing: Timing) -> str:
     """Why the timing should be checked by ear; empty where it is sure."""
-    return (timing.doubt or "the beat is not clear") if timing.confidence < LOW_CONFIDENCE else ""
+    return (timing.doubt or "the beat is not clear") if timing.confidence < DOUBTFUL else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 from chart.model import TimingPoint
 from ear.audio.decode import Audio
 from ear.given_timing import GivenTiming, doubt_of
-from ear.timing.estimate import Alternative, Timing
+from ear.timing.model import Alternative, Timing
 from runtime.errors import ConfigError
 from tests.ear_signals import clicks
 
