@@ -3,7 +3,7 @@
     python -m bench.agents
 
 Plays a generated 1,500-note chart (no data needed) on one core, warm. Reports notes played and judged per second, the
-time of 200 plays, of one small section, of `required_skill`, and the memory 10,000 calls leave behind. Ends with one
+time of 200 plays under each set of rules, of one small section, of `required_skill` and of `rate`, and the memory 10,000 calls leave behind. Ends with one
 line of JSON.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Callable
 import click
 import numpy as np
 
-from agents import around, play, required_skill
+from agents import around, play, rate, required_skill
 from chart.model import Chart, TimingPoint
 from runtime.command import Command
 
@@ -98,10 +98,15 @@ def measure(leak_calls: int) -> dict[str, object]:
             "cpu_ms": round(1000 * cpu, 1),
             "cpu_notes_per_s": round(NOTES * PLAYS / max(cpu, 1e-9)),
         }
+    held, players = bench_chart(NOTES, 0.15), around(5.0, PLAYS, rng)
+    for rules in ("scorev2", "lazer"):
+        on_cpu = timed(lambda rules=rules: play(held, players, 1, rules=rules), clock=time.process_time)  # type: ignore[misc]
+        out[f"{rules}_cpu_ms"] = round(1000 * on_cpu[len(on_cpu) // 2], 1)
     section, some = bench_chart(60), around(5.0, 32, rng)
     out["section_60_notes_32_plays_ms"] = round(1000 * timed(lambda: play(section, some, 1))[REPEATS // 2], 2)
     whole = bench_chart(NOTES)
     out["required_skill_ms"] = round(1000 * timed(lambda: required_skill(whole), 5)[2], 1)
+    out["rate_ms"] = round(1000 * timed(lambda: rate(whole), 5)[2], 1)
     small, two = bench_chart(20), around(5.0, 2, rng)
     out["grown_bytes"] = memory_growth(lambda: play(small, two, 1), leak_calls)
     out["leak_calls"] = leak_calls

@@ -104,10 +104,7 @@ def view_of(chart: Chart, demand: Demand, rate: float = 1.0) -> ChartView:
         chart.is_hold,
         demand.features[:, columns.HELD] > 0,
         chart.is_hold & (time + next_gap - np.nan_to_num(np.rint(chart.end_ms) / rate) < NEAR_MS),
-        (joined[0][0], joined[0][1]),
-        (joined[1][0], joined[1][1]),
-        (joined[2][0], joined[2][1]),
-        (crossed[0], crossed[1]),
+        *((first, second) for first, second in (*joined, crossed)),
     )
 
 

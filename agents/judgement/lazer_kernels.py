@@ -22,6 +22,13 @@ def grade_of(doubled, windows):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
+def tail_grade_of(tail, spoilt, windows):  # type: ignore[no-untyped-def]
+    """Grade of a tail `tail` ms off: windows × 1.5, and a 50 at best where it was broken or its head missed."""
+    got = grade_of((4 * abs(tail) + 2) // 3, windows)
+    return max(got, 4) if spoilt else got
+
+
+@njit(cache=True, nogil=True, inline="always")
 def is_over(note, end, order, grade, tail_grade):  # type: ignore[no-untyped-def]
     """Is nothing of the note to come?"""
     return grade[order[note]] >= 0 and (end[note] == TAP or tail_grade[order[note]] >= 0)
@@ -71,44 +78,42 @@ def press_target(first, now, notes, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-def]
-    """Judge one column; returns the number of holds let go in their middle.
-
-    notes: (start, end, order [note], places: (of heads' events, of tails') [note] each); keys: (press, release) [press];
-    errors: (head, tail) float32 and out: (grade, tail grade, events) of one player, filled.
-    """
-    start, end, order, places = notes
-    press, release = keys
-    w50, w_miss = windows[4], windows[5]
-    grade, tail_grade, events = out
+    """Judge one column of one player; returns the number of holds let go in their middle. Arguments as `judge_plays` lays them out."""
+    (start, end, order, (head_place, tail_place)), (press, release) = notes, keys
+    w50, w_miss, size = windows[4], windows[5], start.size
+    (head_error, tail_error), (grade, tail_grade, events) = errors, out
     first, holding, broken, breaks = 0, False, False, 0
     for step in range(2 * press.size + 1):
-        down, now = step % 2 == 0, FAR_MS
-        if step < 2 * press.size:
-            now = np.int64(press[step // 2]) if down else np.int64(release[step // 2])
-        before, first = first, expire(first, now, notes, w50, out)
-        holding, broken = holding and first == before, broken and first == before
-        if first >= start.size:
+        down = step % 2 == 0
+        now = FAR_MS if step == 2 * press.size else np.int64(press[step // 2] if down else release[step // 2])
+        before = first
+        if first < size and now > start[first] + w50:  # calls cost more than all else here
+            first = expire(first, now, notes, w50, out)
+        if first >= size:
             break
+        holding, broken = holding and first == before, broken and first == before
         if down:
-            target = press_target(first, now, notes, out)
-            if target >= start.size or now - start[target] < -w_miss:
+            target = first
+            if first + 1 < size and now >= start[first + 1]:
+                target = press_target(first, now, notes, out)
+            if target >= size or now - start[target] < -w_miss:
                 continue
             for note in range(first, target):  # a hit gives up the notes before it
-                miss_rest(note, end, order, places, out, now, now)
-            broken, first, holding = broken and target == first, target, end[target] != TAP
-            if grade[order[target]] < 0:
-                error = now - start[target]
-                got = grade_of(2 * abs(error), windows)
-                grade[order[target]], errors[0][order[target]] = got, error
-                events[places[0][target]] = now * 8 + got
-        elif holding and end[first] != TAP and tail_grade[order[first]] < 0:
+                miss_rest(note, end, order, notes[3], out, now, now)
+            broken, first, holding, to = broken and target == first, target, end[target] != TAP, order[target]
+            if grade[to] < 0:
+                got, head_error[to] = grade_of(2 * abs(now - start[target]), windows), now - start[target]
+                grade[to], events[head_place[target]] = got, now * 8 + got
+            if not holding:
+                first, broken = first + 1, False
+        elif holding:
             holding, tail, to = False, now - end[first], order[first]
             if 2 * tail < -3 * w_miss:
                 broken, breaks = True, breaks + 1
                 continue
-            got = grade_of((4 * abs(tail) + 2) // 3, windows)
-            got = max(got, 4) if broken or grade[to] == 5 else got
-            tail_grade[to], errors[1][to], events[places[1][first]] = got, tail, now * 8 + got
+            got = tail_grade_of(tail, broken or grade[to] == 5, windows)
+            tail_grade[to], tail_error[to], events[tail_place[first]] = got, tail, now * 8 + got
+            first, broken = first + 1, False
     return breaks
 
 

@@ -58,37 +58,36 @@ def expire(note, now, notes, windows, up, out):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-def]
     """Judge one column; returns the number of holds let go in their middle. Arguments as in `lazer_kernels.judge_column`."""
-    start, end, order, _ = notes
+    start, end, order, (head_place, tail_place) = notes
     press, release = keys
-    note, broken, breaks, up = 0, False, 0, -FAR_MS
+    (head_error, tail_error), (grade, tail_grade, events) = errors, out
+    note, broken, breaks, up, size = 0, False, 0, -FAR_MS, start.size
     for number in range(press.size + 1):
         now = np.int64(press[number]) if number < press.size else FAR_MS
-        before, note = note, expire(note, now, notes, windows, up, out)
-        if note >= start.size or number == press.size:
+        if note < size and now >= start[note] + windows[3]:  # calls cost more than all else here
+            before, note = note, expire(note, now, notes, windows, up, out)
+            broken = broken and note == before
+        if note >= size or number == press.size:
             break
         up, to, error = np.int64(release[number]), order[note], now - start[note]
-        broken = broken and note == before
         if error < -windows[5] or (note > 0 and now < start[note - 1]):
             continue
-        if out[0][to] < 0:
+        if grade[to] < 0:
             got = grade_of(2 * abs(error), windows)
-            errors[0][to] = error
-            set_head(note, got, now, notes, out)
-        if end[note] == TAP:
-            note, broken = note + 1, False
-            continue
-        tail = up - end[note]
-        if 2 * tail < -3 * windows[4]:
-            broken, breaks = True, breaks + 1
-            continue
-        got, when = grade_of((4 * abs(tail) + 2) // 3, windows), up
-        if 2 * tail > 3 * windows[3]:  # held on too long
-            got, when = 5, np.int64(end[note]) + (3 * windows[3]) // 2 + 1
-        else:
-            errors[1][to] = tail
-        if broken or out[0][to] == 5:
-            got = max(got, 4)
-        set_tail(note, got, when, notes, out)
+            grade[to], head_error[to], events[head_place[note]] = got, error, now * 8 + got
+        if end[note] != TAP:
+            tail = up - end[note]
+            if 2 * tail < -3 * windows[4]:
+                broken, breaks = True, breaks + 1
+                continue
+            got, when = grade_of((4 * abs(tail) + 2) // 3, windows), up
+            if 2 * tail > 3 * windows[3]:  # held on too long
+                got, when = 5, np.int64(end[note]) + (3 * windows[3]) // 2 + 1
+            else:
+                tail_error[to] = tail
+            if broken or grade[to] == 5:
+                got = max(got, 4)
+            tail_grade[to], events[tail_place[note]] = got, when * 8 + got
         note, broken = note + 1, False
     return breaks
 

@@ -67,8 +67,7 @@ def judge_column(notes, keys, windows, tap_grade, out):  # type: ignore[no-untyp
     keys: (press, release) [press], release ≤ next press; tap_grade: of `tap_grades`.
     out: (grade, head error, tail error) [note in time order], events [event]: time · 8 + grade.
     """
-    start, end, order, place = notes
-    press, release = keys
+    (start, end, order, place), (press, release) = notes, keys
     grade, head_error, tail_error, events = out
     note, breaks, size = 0, 0, start.size
     head, broken, up = -FAR_MS, False, -FAR_MS  # of the first hold: its latest press, was its key ever up inside it

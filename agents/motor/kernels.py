@@ -19,19 +19,18 @@ LANES = np.uint64(32)
 """Players side by side; a multiple of every vector length."""
 (
     PHASE, FINGER, FREE, LAST, SLOWNESS, EFFORT, DRIFT, READABLE, SPREAD, BIAS, REPEAT, RELEASE, TAP,
-    NEW_DRIFT, NEW_PHASE, NEW_FINGER, TIMING, CHANCE, OTHER_DRAW, TIRED, STRAIN, MISS_BY, DANGER, EARLY, TARGET, AT, UP,
-) = (LANES * np.uint64(row) for row in (0, 2, 6, 10, 14, 16, *range(18, 39)))  # fmt: skip
+    NEW_DRIFT, NEW_PHASE, NEW_FINGER, TIMING, CHANCE, OTHER_DRAW, TIRED, STRAIN, MISS_BY, DANGER, EARLY, TARGET, AT, UP, JACK,
+) = (LANES * np.uint64(row) for row in (0, 2, 6, 10, 14, 16, *range(18, 40)))  # fmt: skip
 """First place of each row of the state. PHASE, SLOWNESS and EFFORT have a row for each hand, FINGER, FREE and LAST for each key;
 they stand before the others, and places are unsigned, so that the compiler sees that no two rows overlap."""
-ROWS = 39
+ROWS = 40
 KEYS = np.uint64(4)
 ONE = np.float32(1.0)
 ZERO = np.float32(0.0)
 NEVER = np.float32(-1e9)
 SKIPPED = np.float32(1e9)  # time of a press that is left out
-MOST_EARLY = np.float32(
-    3.0
-)  # times columns.JACK_EARLY_MS: repeats faster than about .7 of the shortest are not played as such
+MOST_EARLY = np.float32(3.0)
+"""Most that one starts early, in JACK_EARLY_MS: repeats faster than about .7 of the shortest are not played as such."""
 STRAY_MS = np.float32(40.0)  # length of a stray press
 
 BITS = 12  # a normal deviate is looked up by this many random bits
@@ -122,32 +121,14 @@ def wander(f, hand, key, coupling, constants, lanes):  # type: ignore[no-untyped
 
 @njit(cache=True, nogil=True)
 def strain(f, hand, constants, lanes):  # type: ignore[no-untyped-def]
-    """How hard this moment is for each player: TIRED, STRAIN (1 = easy), DANGER of a lapse, EARLY and TARGET in ms."""
-    short, long, linear, steep = (
-        constants[columns.TIRE_SHORT],
-        constants[columns.TIRE_LONG],
-        constants[columns.LINEAR_LOAD],
-        constants[columns.STEEP_LOAD],
-    )
-    jack_load, read_load, held_load = (
-        constants[columns.JACK_LOAD],
-        constants[columns.READ_LOAD],
-        constants[columns.HELD_LOAD] * f[columns.HELD],
-    )
+    """How hard this moment is for each player: TIRED, STRAIN (1 = easy), and JACK, shortest repeat / column gap."""
+    short, long = constants[columns.TIRE_SHORT], constants[columns.TIRE_LONG]
+    linear, steep = constants[columns.LINEAR_LOAD], constants[columns.STEEP_LOAD]
+    jack_load, read_load = constants[columns.JACK_LOAD], constants[columns.READ_LOAD]
+    held_load = constants[columns.HELD_LOAD] * f[columns.HELD]
     held_rate = ONE + constants[columns.HELD_RATE] * f[columns.HELD]
-    lapse, lapse_jack, lapse_load = (
-        constants[columns.LAPSE],
-        constants[columns.LAPSE_JACK],
-        constants[columns.LAPSE_LOAD],
-    )
-    late_ms, early_ms, time = constants[columns.JACK_LATE_MS], constants[columns.JACK_EARLY_MS], f[columns.TIME]
-    rate, tired_short, tired_long, reading = (
-        f[columns.RATE],
-        f[columns.TIRED_SHORT],
-        f[columns.TIRED_LONG],
-        f[columns.READING],
-    )
-    column_rate, next_rate = f[columns.COLUMN_RATE], f[columns.NEXT_RATE]
+    rate, reading, column_rate = f[columns.RATE], f[columns.READING], f[columns.COLUMN_RATE]
+    tired_short, tired_long = f[columns.TIRED_SHORT], f[columns.TIRED_LONG]
     slowness, effort = SLOWNESS + LANES * hand, EFFORT + LANES * hand
     for lane in range(LANES):
         tired, worn = tired_short * lanes[effort + lane], tired_long * lanes[effort + lane]
@@ -158,15 +139,30 @@ def strain(f, hand, constants, lanes):  # type: ignore[no-untyped-def]
         read *= read
         read *= read
         jack_square = jack * jack
-        jack_cube = jack * jack_square
-        coming = lanes[REPEAT + lane] * (ONE + tired) * next_rate
         square = load * load
-        all_of_it = ONE + linear * load + steep * square * square
-        all_of_it += jack_load * jack_cube + read_load * read + held_load
-        over = all_of_it - ONE
+        total = ONE + linear * load + steep * square * square
+        lanes[STRAIN + lane] = total + (jack_load * (jack * jack_square) + read_load * read + held_load)
+        lanes[TIRED + lane], lanes[JACK + lane] = tired, jack
+
+
+@njit(cache=True, nogil=True)
+def anticipate(f, constants, lanes):  # type: ignore[no-untyped-def]
+    """DANGER, the probability of a lapse, and in ms TARGET, and EARLY: how much before it a coming repeat makes one start."""
+    lapse, lapse_jack, lapse_load = (
+        constants[columns.LAPSE],
+        constants[columns.LAPSE_JACK],
+        constants[columns.LAPSE_LOAD],
+    )
+    late_ms, early_ms = constants[columns.JACK_LATE_MS], constants[columns.JACK_EARLY_MS]
+    time, next_rate = f[columns.TIME], f[columns.NEXT_RATE]
+    for lane in range(LANES):
+        jack, over = lanes[JACK + lane], lanes[STRAIN + lane] - ONE
+        jack_square = jack * jack
+        jack_cube = jack * jack_square
+        coming = lanes[REPEAT + lane] * (ONE + lanes[TIRED + lane]) * next_rate
         danger = lapse + lapse_jack * jack_cube * jack_square
         danger += lapse_load * over * over * over * jack_square * lanes[SPREAD + lane] * np.float32(0.01)
-        lanes[TIRED + lane], lanes[STRAIN + lane], lanes[DANGER + lane] = tired, all_of_it, danger
+        lanes[DANGER + lane] = danger
         lanes[EARLY + lane] = early_ms * min(max(coming * coming * coming - jack_cube, ZERO), MOST_EARLY)
         lanes[TARGET + lane] = time + lanes[BIAS + lane] + late_ms * jack_cube
 
@@ -266,6 +262,7 @@ def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: i
         draw(note, counters, tables, lanes)
         wander(f, hand, key, constants[columns.CHORD_COUPLING] if together else ZERO, constants, lanes)
         strain(f, hand, constants, lanes)
+        anticipate(f, constants, lanes)
         aim(f, key, constants, lanes)
         if f[columns.END] > columns.NO_END:
             hold_on(f, hand, counters, tables[0], constants, lanes)
