@@ -33,8 +33,8 @@ ARGUMENTS = (
     "--autoplay-policy=no-user-gesture-required",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
 )
-START_S = 20.0
-STEP_S = 30.0
+START_S = 60.0
+STEP_S = 60.0
 
 
 class Browser:

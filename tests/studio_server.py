@@ -168,3 +168,5 @@ def served(home: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[
                 time.sleep(0.1)
             process.kill()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

@@ -173,14 +173,14 @@ def test_players_stand_around_the_asked_level_and_better_ones_score_more():
 
 
 def test_scripts_are_ascii_and_listed():
-    assert {path.name for path in TEMPLATES.glob("*.js")} == {*SCRIPTS, START}
+    assert {path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.js")} == {*SCRIPTS, START}
     for name in (*SCRIPTS, START, "page.css"):
         assert read_template(name).isascii()
         assert len(read_template(name).splitlines()) <= 300
 
 
 def test_windows_stand_in_the_script_as_in_agents():
-    widths = re.search(r"const widths = \[(.*?)\];", read_template("judgement.js"))
+    widths = re.search(r"const widths = \[(.*?)\];", read_template("play/judgement.js"))
     assert widths is not None
     for od in (0.0, 3.3, 8.0, 11.0):
         mine = [eval(part, {"inverse": min(max(10 - od, 0), 10)}) for part in widths[1].split(",")]

@@ -2,7 +2,7 @@
 
 Decoders disagree about where a song begins: an mp3 whose header lacks the encoder's delay starts 12 ms later in browsers than
 in libsndfile, a Vorbis file that was cut without encoding it anew 23 ms earlier. The page's data has the loudness by the ms
-of a few places as libsndfile decodes them; `templates/alignment.js` finds them in what the browser decoded.
+of a few places as libsndfile decodes them; `templates/sound/alignment.js` finds them in what the browser decoded.
 """
 
 from __future__ import annotations

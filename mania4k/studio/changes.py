@@ -76,6 +76,7 @@ def take(desk: Desk, values: Values) -> None:
             raise ConfigError("the difficulty was changed since the versions were written; write them again")
         set_chart(desk, identity, digest, f"version {number + 1} of a stretch", values.get("base"))
     del desk.versions[identity]
+    desk.opened().save()
     desk.tell({"kind": "state"})
 
 

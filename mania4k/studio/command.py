@@ -73,7 +73,10 @@ async def _serve(
     click.echo(f"The studio is open at {address}\nKeep this address to yourself. Ctrl-C ends it; nothing is lost.")
     if opens:
         asyncio.get_running_loop().call_later(0.3, _open_browser, address)
-    await server.serve(sockets=[listener])
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        desk.stop()  # while the loop still runs: unfinished jobs are kept
 
 
 def _open_browser(address: str) -> None:
@@ -84,6 +87,7 @@ def _listener(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # from here on the address can be opened
     except OSError as error:
         listener.close()
         raise ConfigError(f"--port {port}: cannot be used ({error.strerror}); leave it out for a free one") from error

@@ -34,7 +34,6 @@ class Desk:
         self.jobs: Jobs | None = None
         self.heavy, self.quick = WorkerProcess(), WorkerProcess()
         self.listeners: set[asyncio.Queue[dict[str, Any]]] = set()
-        self.versions: dict[str, dict[str, Any]] = {}  # difficulty → {span, digests} that wait to be chosen from
 
     # Projects
 
@@ -102,7 +101,7 @@ class Desk:
         """Back to the start page; what runs is kept as unfinished."""
         if self.jobs is not None:
             self.jobs.stop()
-        self.project, self.jobs, self.versions = None, None, {}
+        self.project = self.jobs = None
         self.tell({"kind": "state"})
 
     def _free_folder(self, stem: str) -> Path:
@@ -154,6 +153,12 @@ class Desk:
             "pins": [pin["name"] for pin in data.get("pins", [])],
             "packed": data.get("packed"),
         }
+
+    @property
+    def versions(self) -> dict[str, dict[str, Any]]:
+        """Difficulty → {span, digests, before}: versions of a stretch that wait to be chosen from."""
+        waiting: dict[str, dict[str, Any]] = self.opened().data.setdefault("versions", {})
+        return waiting
 
     def tell(self, event: dict[str, Any]) -> None:
         """Tell every open tab."""

@@ -113,6 +113,7 @@ def _rewritten(desk: Desk, project: Project, spec: dict[str, Any], result: dict[
     if not digests:
         raise ConfigError("no version was written")
     desk.versions[spec["id"]] = {"span": spec["span"], "digests": digests, "before": before}
+    project.save()
     desk.tell({"kind": "state"})
 
 

@@ -1,5 +1,7 @@
 // Talking with the server: one change at a time, in the order they were made, each for the revision it was made on.
 
+import { asWav, DECODED_HERE } from "./wav.js";
+
 let revision = 0;
 let queue = Promise.resolve();
 const watchers = [];
@@ -53,10 +55,11 @@ export async function read(address) {
   }
 }
 
-/** Send a file that was dropped or chosen. */
-export async function drop(file) {
-  say(`${file.name} is read …`);
+/** Send a file that was dropped or chosen; what only browsers can decode goes as wav. */
+export async function drop(original) {
+  say(`${original.name} is read …`);
   try {
+    const file = DECODED_HERE.test(original.name) ? await asWav(original) : original;
     const headers = { "X-File-Name": encodeURIComponent(file.name) };
     const view = await answerOf(await fetch("drop", { method: "POST", body: file, headers }));
     say("");

@@ -33,8 +33,9 @@ export async function showEdit(studio) {
     const digest = one.chart, notes = await read(`notes/${digest}`);
     if (!notes) return;
     state.digest = digest;
+    const before = new Set([...state.selected].map(String));
     state.notes = notes;
-    state.selected.clear();
+    state.selected = new Set(notes.filter((note) => before.has(String(note))));
   }
   const index = studio.app.charts.findIndex((chart) => chart.id === state.id);
   if (index >= 0 && studio.app.chart.id !== state.id) studio.app.showChart(index);

@@ -133,5 +133,8 @@ wireOrder(studio);
 wireWatch(studio);
 wireEdit(studio);
 wireOut(studio);
-listen((job) => showJob(job));
+listen((job) => {
+  if (studio.view.jobs) studio.view.jobs = [...studio.view.jobs.filter((one) => one.id !== job.id), job];
+  showJob(job);
+});
 refresh();

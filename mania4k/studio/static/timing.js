@@ -1,6 +1,7 @@
 // The step "Timing": see and hear whether beats, bars and red lines are where they should be, and put them right.
 
 import { send } from "./api.js";
+import { doubtsOf, onsetsOf } from "./doubts.js";
 import { button } from "./jobs.js";
 import { drawWave, eachBeat, peaksOf } from "./waveform.js";
 
@@ -8,7 +9,7 @@ const NEAR_PX = 7; // a red line is taken hold of from so far away
 const TICK_AHEAD_MS = 250; // metronome clicks are ordered this far ahead
 const KEEP_TAPS_MS = 3000; // a longer pause begins the taps anew
 
-const state = { wave: null, waveOf: null, chosen: 0, dragging: null, taps: [], ticked: -Infinity, ticks: null };
+const state = { wave: null, waveOf: null, chosen: 0, dragging: null, taps: [], ticked: -Infinity, ticks: null, onsets: null, doubts: [] };
 
 /** Red lines on the song's clock. */
 function songLines(studio) {
@@ -36,7 +37,16 @@ export function showTiming(studio) {
   element("line-words").textContent = line ? `chosen: line ${index + 1} of ${set.timing.length}, at ${Math.round(line[0])} ms` : "";
   element("candidates").replaceChildren(...(analysis.candidates || []).map((one) => make("li", {},
     button(`${one.bpm.toFixed(2)} BPM, ${Math.round(one.chance * 100)} %`, () => send("timing", { what: "set", lines: one.lines })))));
+  showDoubts(studio);
   draw(studio);
+}
+
+/** Parts whose onsets lie beside the beats, as shades on the waveform and as buttons that go there. */
+function showDoubts(studio) {
+  state.doubts = state.onsets && studio.view.state.timing.length ? doubtsOf(state.onsets, songLines(studio)) : [];
+  element("doubts").replaceChildren(...state.doubts.map(({ fromMs, untilMs, byMs }) => make("li", {},
+    button(`${spanText(fromMs, untilMs)}: the sound is ${Math.abs(byMs)} ms ${byMs > 0 ? "later" : "earlier"} than the beats`, () => studio.app.clock.seek(fromMs)))));
+  element("doubts-words").hidden = !state.doubts.length;
 }
 
 function wordsOf(analysis, lines) {
@@ -52,10 +62,12 @@ function draw(studio) {
   if (sound && sound.buffer && state.waveOf !== sound) {
     state.waveOf = sound;
     state.wave = peaksOf(sound.buffer);
+    state.onsets = onsetsOf(sound.buffer, sound.shiftMs);
+    showDoubts(studio);
   }
   const nowMs = studio.app.clock.at();
   drawWave(element("wave"), studio.app.theme, {
-    wave: state.wave, shiftMs: sound ? sound.shiftMs || 0 : 0, ...span(studio), nowMs, lines: songLines(studio), chosen: state.chosen, taps: state.taps,
+    wave: state.wave, shiftMs: sound ? sound.shiftMs || 0 : 0, ...span(studio), nowMs, lines: songLines(studio), chosen: state.chosen, taps: state.taps, doubts: state.doubts,
   });
   setText("wave-time", clockText(nowMs, true));
   setText("wave-play", studio.app.clock.playing ? "Pause" : "Play");

@@ -3,6 +3,8 @@
 import { read, send } from "./api.js";
 import { button } from "./jobs.js";
 
+const RETRY_MS = 3000; // after an answer that failed
+
 const state = { shown: "", data: null, stretch: [null, null], offered: "" };
 
 function chosen(studio) {
@@ -37,7 +39,12 @@ export async function showWatch(studio) {
     const known = new Map((state.data ? state.data.charts : []).map((chart) => [chart.digest, chart]));
     const missing = wanted.filter((digest) => !known.has(digest));
     const data = missing.length ? await read(`page?${missing.map((digest) => `chart=${digest}`).join("&")}`) : state.data;
-    if (!data || state.shown !== key) { if (!data) state.shown = ""; return; }
+    if (state.shown !== key) return; // a newer state is on its way
+    if (!data) {
+      state.shown = "";
+      setTimeout(() => showWatch(studio), RETRY_MS);
+      return;
+    }
     for (const chart of data.charts) known.set(chart.digest, chart);
     const charts = view.state.difficulties.map((one) => ({ ...known.get(one.chart), id: one.id, name: one.name }));
     const before = app.chart.id;

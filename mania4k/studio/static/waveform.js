@@ -23,7 +23,7 @@ export function eachBeat(lines, fromMs, untilMs, draw) {
 }
 
 /** Draw the part fromMs..untilMs of song time; `lines` are in song time, too. */
-export function drawWave(canvas, theme, { wave, shiftMs, fromMs, untilMs, nowMs, lines, chosen, taps }) {
+export function drawWave(canvas, theme, { wave, shiftMs, fromMs, untilMs, nowMs, lines, chosen, taps, doubts }) {
   const ratio = Math.min(devicePixelRatio || 1, 2), width = canvas.clientWidth, height = canvas.clientHeight;
   if (!width) return;
   canvas.width = Math.round(width * ratio);
@@ -34,6 +34,10 @@ export function drawWave(canvas, theme, { wave, shiftMs, fromMs, untilMs, nowMs,
   context.fillRect(0, 0, width, height);
   const x = (ms) => ((ms - fromMs) / (untilMs - fromMs)) * width;
   if (wave) drawPeaks(context, theme, wave, shiftMs, fromMs, (untilMs - fromMs) / width, width, height);
+  context.fillStyle = theme.severity.warning;
+  context.globalAlpha = 0.22;
+  for (const doubt of doubts) context.fillRect(x(doubt.fromMs), 0, x(doubt.untilMs) - x(doubt.fromMs), height);
+  context.globalAlpha = 1;
   const tight = (untilMs - fromMs) / width > 20;
   eachBeat(lines, fromMs, untilMs, (ms, isBar) => {
     if (tight && !isBar) return;

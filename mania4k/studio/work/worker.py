@@ -6,7 +6,9 @@ next task. The process ends when its server does.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import tempfile
 import threading
 from collections.abc import Callable
@@ -29,6 +31,8 @@ SHARES = {"hear": (0.0, 0.2), "write": (0.2, 0.95), "pack": (0.95, 1.0)}
 def serve(connection: Connection) -> None:
     """Answer tasks until the server goes."""
     lock = threading.Lock()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, which ends us
+    threading.Thread(target=_end_with_the_server, daemon=True).start()
 
     def send(message: dict[str, Any]) -> None:
         with lock:
@@ -38,7 +42,7 @@ def serve(connection: Connection) -> None:
     while True:
         try:
             task = connection.recv()
-        except (EOFError, OSError, KeyboardInterrupt):
+        except (EOFError, OSError):
             os._exit(0)
         share = partial(_send_share, send, task["number"])
         try:
@@ -48,6 +52,14 @@ def serve(connection: Connection) -> None:
             send({"number": task["number"], "error": str(error).splitlines()[0] if str(error) else "out of memory"})
         except Exception as error:  # a fault of ours must not end the studio
             send({"number": task["number"], "error": f"{type(error).__name__}: {error}"[:300]})
+
+
+def _end_with_the_server() -> None:
+    """A killed server cannot end us, and a task may take minutes."""
+    server = multiprocessing.parent_process()
+    if server is not None:
+        server.join()
+        os._exit(0)
 
 
 def _send_share(send: Callable[[dict[str, Any]], None], number: int, share: float) -> None:
