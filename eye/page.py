@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chart.model import Chart
     from eye.critique.explanation import ModelReasons
     from eye.critique.types import Review
+    from eye.rendering.page_data import PageChart
     from eye.rendering.page_players import LevelPlays
     from eye.rendering.page_song import Heard, SongFile
 
@@ -60,11 +61,9 @@ def write_page(
     heard: what is known of the song; by default a note's sound is as late as in ranked osu! maps.
     Raises ConfigError for what is too large and OutputError where nothing can be written.
     """
-    from chart.analysis.star_rating import stars
     from ear.audio.clock import OSU_CLOCK_MS
-    from eye.rendering.page_data import MAX_CHARTS, PageChart, check_size, pack, page_data
+    from eye.rendering.page_data import check_size, pack, page_data
     from eye.rendering.page_html import html_page
-    from eye.rendering.page_players import levels_around, play_levels
     from eye.rendering.page_song import MAX_AUDIO_BYTES, Heard
     from runtime.atomic_write import save_bytes
     from runtime.outputs import AUDIO_SUFFIXES
@@ -77,12 +76,8 @@ def write_page(
     for chart in charts:
         check_size(chart)
     heard = heard or Heard(None, -OSU_CLOCK_MS)
-    order = sorted(range(len(charts)), key=lambda n: (reviews[n].stars or stars(charts[n]), n))[:MAX_CHARTS]
-    items = []
-    for n in order:
-        played = levels[n] if levels is not None else play_levels(charts[n], levels_around(_required(reviews[n])), seed)
-        items.append(PageChart(charts[n], reviews[n], played))
-    left_out = len(charts) - len(order)
+    items = _page_charts(charts, reviews, levels, seed)
+    left_out = len(charts) - len(items)
     data = pack(page_data(items, heard.lag_ms, heard.marks, heard.duration_ms))
     beside = ""
     if song is not None and audio_beside:
@@ -92,6 +87,22 @@ def write_page(
     embedded = song.data if song is not None and not beside else None
     save_bytes(out, html_page(_names(items, left_out), data, embedded, song.name if song else "", beside))
     return out
+
+
+def _page_charts(
+    charts: Sequence[Chart], reviews: Sequence[Review], levels: Sequence[tuple[LevelPlays, ...]] | None, seed: int
+) -> list[PageChart]:
+    """The charts of a page, easiest first, with their players; no more than a page shows."""
+    from chart.analysis.star_rating import stars
+    from eye.rendering.page_data import MAX_CHARTS, PageChart
+    from eye.rendering.page_players import levels_around, play_levels
+
+    order = sorted(range(len(charts)), key=lambda n: (reviews[n].stars or stars(charts[n]), n))[:MAX_CHARTS]
+    items = []
+    for n in order:
+        played = levels[n] if levels is not None else play_levels(charts[n], levels_around(_required(reviews[n])), seed)
+        items.append(PageChart(charts[n], reviews[n], played))
+    return items
 
 
 def _required(review: Review) -> float:
