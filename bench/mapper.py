@@ -37,6 +37,8 @@ TOLERANCES_MS = (20.0, 50.0)
 BIASES = (np.array([-1.6, -0.8, -0.4, 0.0, 0.4, 0.8]), np.array([-0.1, 0.0, 0.1]))
 """Log-odds of the first round of charts, and around the best estimate of the second: the human's density is met within 1 %."""
 STAR_BANDS = (0.0, 2.0, 2.7, 4.0, 5.3, 6.5, 99.0)
+STAR_REACHES = {"below 1.8": (0.0, 1.8), "1.8 to 2.5": (1.8, 2.5), "from 2.5": (2.5, 99.0)}
+"""Stars below which charts follow a voice, and from which people are known to agree."""
 BAND_NAMES = ("Easy", "Normal", "Hard", "Insane", "Expert", "Expert+")
 
 
@@ -46,6 +48,7 @@ class Score:
 
     style: str
     band: str
+    stars: float
     density_ratio: float  # rows written / rows of the human
     mapper: tuple[float, ...]  # F1 at each tolerance
     grid: tuple[float, ...]  # the best constant grid's
@@ -124,6 +127,7 @@ def score(found_ms: NDArray, human_ms: NDArray, grid: Grid, stars: float, style:
     return Score(
         style=style,
         band=BAND_NAMES[int(np.searchsorted(STAR_BANDS, stars, side="right")) - 1],
+        stars=stars,
         density_ratio=len(found_ms) / len(human_ms),
         mapper=tuple(f1(found_ms, human_ms, tolerance) for tolerance in TOLERANCES_MS),
         grid=tuple(grid_f1(grid, human_ms, tolerance) for tolerance in TOLERANCES_MS),
@@ -181,9 +185,10 @@ def summary(scores: list[Score]) -> dict[str, dict[str, float]]:
     """Means over charts: all, by style, by difficulty."""
     groups: dict[str, list[Score]] = defaultdict(list)
     for one in scores:
-        for name in ("all", one.style, one.band):
+        reaches = [name for name, (low, high) in STAR_REACHES.items() if low <= one.stars < high]
+        for name in ("all", one.style, one.band, *reaches):
             groups[name].append(one)
-    order = ["all", *STYLES, *BAND_NAMES]
+    order = ["all", *STYLES, *STAR_REACHES, *BAND_NAMES]
     return {name: _means(groups[name]) for name in order if name in groups}
 
 
@@ -197,10 +202,10 @@ def _means(scores: list[Score]) -> dict[str, float]:
 
 
 def print_table(title: str, figures: dict[str, dict[str, float]]) -> None:
-    print(f"\n{title}\n{'':10}{'charts':>8}{'F1@20':>8}{'grid':>8}{'F1@50':>8}{'grid':>8}{'density':>9}")
+    print(f"\n{title}\n{'':12}{'charts':>8}{'F1@20':>8}{'grid':>8}{'F1@50':>8}{'grid':>8}{'density':>9}")
     for name, row in figures.items():
         values = f"{row['f1_20']:8.3f}{row['grid_20']:8.3f}{row['f1_50']:8.3f}{row['grid_50']:8.3f}"
-        print(f"{name:10}{row['charts']:8.0f}{values}{row['density_ratio']:9.2f}")
+        print(f"{name:12}{row['charts']:8.0f}{values}{row['density_ratio']:9.2f}")
 
 
 @click.command(cls=Command, help="Onset F1 on the val split of the dataset DATA.")

@@ -31,6 +31,7 @@ from mapper.network.model import Mapper
 from mapper.sampling.encode_song import encode_song, silent_slots
 from mapper.sampling.sampler import Sampling, write_rows
 from mapper.tokens.conditioning_vector import Controls
+from mapper.tokens.log_mel import BANDS as MEL_BANDS
 from mapper.tokens.log_mel import MS_PER_FRAME
 from mapper.tokens.row_codes import HOLD_END, HOLD_START, NOTHING, STARTS_NOTE, SYMBOLS, TAP, Rows
 from runtime.command import Command, progress, use_utf8
@@ -82,7 +83,7 @@ def alike_bars(grid: Grid, features: NDArray[np.uint8], lag_ms: float) -> list[t
     """Pairs of bars, 4 or 8 apart, between which the song sounds most alike."""
     beat = np.arange(0, grid.cells - grid.cells % (BEATS_OF_BAR * 4), 4)
     frame = np.clip((grid.slot_ms[beat * SLOTS_PER_CELL] + lag_ms) / MS_PER_FRAME, 0, len(features) - 4).astype(int)
-    sound = np.stack([features[frame + k] for k in range(4)]).astype(float).mean(0)  # [beat, band]
+    sound = np.stack([features[frame + k, :MEL_BANDS] for k in range(4)]).astype(float).mean(0)  # [beat, band]
     bars = sound.reshape(-1, BEATS_OF_BAR * sound.shape[1])
     bars = bars - bars.mean(0)
     bars /= np.linalg.norm(bars, axis=1, keepdims=True) + 1e-9

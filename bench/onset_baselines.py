@@ -16,21 +16,22 @@ from numpy.typing import NDArray
 from chart.grid import Grid
 from mapper.data.corpus import ChartEntry, Corpus
 from mapper.sampling.encode_song import SILENCE_LEVEL
+from mapper.tokens.log_mel import BANDS
 from mapper.tokens.row_codes import STARTS_NOTE, Rows
 
 NAMES = ("no sound", "wrong song", "shuffled", "other chart")
 
 
 def no_sound(features: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[frame, band] with the mean spectrum wherever anything sounds; silence stays."""
-    sounding = features.max(1) >= SILENCE_LEVEL
+    """[frame, channel] with the mean of each channel wherever anything sounds; silence stays."""
+    sounding = features[:, :BANDS].max(1) >= SILENCE_LEVEL
     steady = features.copy()
     steady[sounding] = np.round(features[sounding].mean(0)).astype(np.uint8)
     return steady
 
 
 def wrong_song(features: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[frame, band] of another song, as long as this one; it begins anew where it ends."""
+    """[frame, channel] of another song, as long as this one; it begins anew where it ends."""
     return other[np.arange(len(features)) % len(other)]
 
 

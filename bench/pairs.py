@@ -16,7 +16,7 @@ from mapper.request.options import MAX_STARS, MIN_STARS
 from mapper.sampling.conditioning import StyleConditioning
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.closed_loop import SearchConfig, write_charts
-from mapper.tokens.log_mel import FRAMES_PER_SECOND, QUANTUM
+from mapper.tokens.log_mel import FRAMES_PER_SECOND, log_mel_of
 from mapper.tokens.vocabulary import STYLES
 from reward.core.song import Song, song_of_mel
 from runtime.atomic_write import replacing
@@ -48,7 +48,7 @@ def charts_by_song(corpus: Corpus, split: str, every: int = 1, most: int = 0) ->
 
 def reward_song(corpus: Corpus, chart: int) -> Song:
     """The song of a chart as the reward hears it, from the corpus's spectrogram."""
-    mel = np.asarray(corpus.features(chart)).astype(np.float32) * np.float32(QUANTUM)
+    mel = log_mel_of(np.asarray(corpus.features(chart)))
     return song_of_mel(mel, FRAMES_PER_SECOND, corpus.songs[corpus.charts[chart].song].lag_ms)
 
 

@@ -20,11 +20,13 @@ from typing import Any
 import click
 import numpy as np
 
-from mapper.data.build import collection_arrays, song_arrays
+from mapper.data.build import collection_arrays, rhythm_arrays, song_arrays
 from mapper.data.check_corpus import is_whole_part
 from mapper.data.corpus import FORMAT_VERSION, SongEntry
 from mapper.data.read_song import OTHER_GAME, only_other_games
+from mapper.data.rhythm_collection import is_rhythm_song, song_files
 from mapper.tokens.log_mel import BANDS
+from mapper.tokens.vocabulary import SIDE_CHANNELS
 from runtime.atomic_write import replacing, save_bytes
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError, OtherGameError, OutputError
@@ -96,6 +98,7 @@ def find_sources(folders: Sequence[Path], splits: dict[str, str] | None) -> list
             continue
         found.update(folder.rglob("*.osz"))
         found.update(folder.rglob("*.npz"))
+        found.update(song_files(folder))
         found.update(path.parent for path in folder.rglob("*.osu"))
     if not found:
         raise ConfigError(f"no .osz, .osu or .npz files under {', '.join(map(str, folders))}")
@@ -103,7 +106,7 @@ def find_sources(folders: Sequence[Path], splits: dict[str, str] | None) -> list
 
 
 def _split_of(name: str, splits: dict[str, str] | None) -> str:
-    if splits is not None or name.endswith(".npz"):
+    if splits is not None or name.endswith((".npz", ".json")):
         return (splits or {}).get(name, "train")
     return "val" if hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[0] < VAL_HASHES_OF_256 else "train"
 
@@ -117,9 +120,7 @@ def _build_part(job: tuple[Source, str, str]) -> Part:
         with np.load(file, allow_pickle=False) as saved:
             return Part(source, str(file), tuple(json.loads(str(saved["skipped"]))))
     try:
-        arrays, skipped = (
-            collection_arrays(path) if path.suffix == ".npz" else song_arrays(path, timing, source.machine_made)
-        )
+        arrays, skipped = _arrays_of(path, timing, source.machine_made)
     except OtherGameError as error:
         return Part(source, "", tuple(str(error).split("\n")))
     except Mania4KError as error:
@@ -127,6 +128,12 @@ def _build_part(job: tuple[Source, str, str]) -> Part:
     with replacing(file) as opened:
         np.savez(opened, **arrays, skipped=json.dumps(skipped))
     return Part(source, str(file), tuple(skipped))
+
+
+def _arrays_of(path: Path, timing: str, machine_made: bool) -> tuple[dict[str, Any], list[str]]:
+    if is_rhythm_song(path):
+        return rhythm_arrays(path)
+    return collection_arrays(path) if path.suffix == ".npz" else song_arrays(path, timing, machine_made)
 
 
 def _join(parts: list[Part], out: Path) -> dict[str, Any]:
@@ -141,12 +148,12 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
     rows: list[np.ndarray] = []
     seen: dict[bytes, str] = {}
     frames = row_count = 0
-    lengths = [_part_frames(part) for part in parts]
-    mel = np.lib.format.open_memmap(out / "mel.tmp.npy", "w+", np.uint8, (sum(lengths), BANDS))
+    shape = (sum(map(_part_frames, parts)), BANDS + SIDE_CHANNELS)
+    features = np.lib.format.open_memmap(out / "features.tmp.npy", "w+", np.uint8, shape)
     for part in sorted(parts, key=lambda part: part.source.split != "val"):  # val first: it keeps what both hold
         with np.load(part.file, allow_pickle=False) as saved:
-            part_songs, part_rows, part_mel = json.loads(str(saved["meta"])), saved["rows"], saved["mel"]
-        mel[frames : frames + len(part_mel)] = part_mel
+            part_songs, part_rows, part_frames = json.loads(str(saved["meta"])), saved["rows"], saved["features"]
+        features[frames : frames + len(part_frames)] = part_frames
         for song, entries in part_songs:
             leaked = _leaks(part, entries, part_rows, seen)
             if leaked:
@@ -158,14 +165,14 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
             songs.append(asdict(SongEntry(**song | place, split=part.source.split)))
         rows.append(part_rows)
         row_count += len(part_rows)
-        frames += len(part_mel)
-    mel.flush()
-    del mel
+        frames += len(part_frames)
+    features.flush()
+    del features
     np.save(out / "rows.tmp.npy", np.concatenate(rows))
     report = _report(songs, charts, skipped) | {"failed": failed}
     _write_json(out / "report.json", report)
     (out / "index.json").unlink(missing_ok=True)  # never an index beside the arrays of another one
-    os.replace(out / "mel.tmp.npy", out / "mel.npy")
+    os.replace(out / "features.tmp.npy", out / "features.npy")
     os.replace(out / "rows.tmp.npy", out / "rows.npy")
     _write_json(out / "index.json", {"format_version": FORMAT_VERSION, "songs": songs, "charts": charts})
     return report
@@ -177,7 +184,7 @@ def _later(bounds: Sequence[int], by: int) -> tuple[int, int]:
 
 def _part_frames(part: Part) -> int:
     with np.load(part.file, allow_pickle=False) as saved:
-        return int(saved["mel"].shape[0])
+        return int(saved["features"].shape[0])
 
 
 def _leaks(part: Part, entries: list[dict], rows: np.ndarray, seen: dict[bytes, str]) -> str:

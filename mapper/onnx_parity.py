@@ -22,6 +22,7 @@ from mapper.sampling.song_analysis import SongAnalysis
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.log_mel import BANDS, FRAMES_PER_SECOND
 from mapper.tokens.row_codes import Rows, held_states
+from mapper.tokens.vocabulary import SIDE_CHANNELS
 from mapper.tokens.window import LONG_AGO_TICKS, MAX_ROWS
 
 PARITY_STARS = (1.5, 2.5, 3.5, 4.5, 5.5)
@@ -60,7 +61,8 @@ def pulse_song(seconds: float = PULSE_S, seed: int = 0) -> SongAnalysis:
         frame = round(half_beat * PULSE_MS / 2 / 1000 * FRAMES_PER_SECOND)
         low = int(random.integers(0, BANDS // 2))
         features[frame : frame + 3, low : low + BANDS // 2] = int(random.integers(90, 220))
-    return SongAnalysis(make_grid(points, 0.0, seconds * 1000), points, features)
+    side = random.integers(0, 256, (len(features), SIDE_CHANNELS)).astype(np.uint8)
+    return SongAnalysis(make_grid(points, 0.0, seconds * 1000), points, np.concatenate((features, side), 1))
 
 
 def compare(model: Mapper, graphs: OnnxMapper, song: SongAnalysis) -> Parity:

@@ -19,23 +19,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
 from torch import Tensor
 
-from mapper.data.batches import CELLS, Batch, WindowSampler, collate
-from mapper.data.corpus import open_corpus
+from mapper.data.batches import Batch, WindowSampler
+from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import load_mapper, parameter_count, save_mapper
 from mapper.network.model import Mapper, ModelConfig
 from mapper.pretraining.evaluate import Validation, validate
 from mapper.pretraining.loss import encoder_losses, losses
 from mapper.pretraining.tensorboard import Log
+from mapper.pretraining.windows import WindowDraw, random_batches
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
 from runtime.training.device import pick_device
@@ -59,7 +58,9 @@ class TrainConfig:
     data: str
     out: str
     steps: int = 4000
-    batch: int = 8  # stretches of songs a step
+    batch: int = 8  # windows of songs a step
+    charts_a_window: int = 3  # charts of the song at most that are learnt from in each
+    rhythm_batch: int = 2  # windows a step of songs with charts of other games, where the dataset has such
     silent_batch: int = 4  # stretches of charts without audio a step, where the dataset has such
     learning_rate: float = 1.0e-3  # peak, reached after `warmup` steps, then a cosine to a twentieth
     warmup: int = 200
@@ -74,7 +75,7 @@ class TrainConfig:
     seed: int = 0
     device: str = "auto"
     dropout: float | None = None  # None: the network's own
-    bf16: bool = False  # faster on GPUs and on CPUs with AMX, slower elsewhere
+    bf16: bool = False  # faster on GPUs and on CPUs with AMX or AVX512-BF16, slower elsewhere
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
@@ -115,9 +116,8 @@ class State:
 def train(config: TrainConfig) -> Validation:
     """Train until `steps` or early stopping; returns the last validation of the averaged weights."""
     corpus = open_corpus(Path(config.data))
-    charts = {split: corpus.split(split) for split in ("train", "val")}
-    silent = corpus.split("train", has_audio=False) if config.silent_batch else []
-    if not charts["train"]:
+    charts = charts_by_part(corpus, config)
+    if not charts["loss"]:
         raise ConfigError(f"{config.data}: the dataset has no chart in its train split")
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -128,15 +128,14 @@ def train(config: TrainConfig) -> Validation:
     state = start_or_resume(config, out, device)
     stretches = WindowSampler(corpus)
     log = Log(out, config, state.step) if team.is_main else None
-    print(
-        f"{parameter_count(state.model):,} parameters, {len(charts['train'])} charts and {len(silent)} without audio, "
-        f"from step {state.step}, {device}, process {team.rank + 1} of {team.size}"
-    )
-    validation = Validation.unknown()
-    heard = batches(stretches, charts["train"], config.batch, config, state.step, team)
-    unheard = batches(stretches, silent, config.silent_batch, config, state.step, team)
-    for batch, silent_batch in zip(heard, unheard, strict=True):
-        parts = [part.to(device) for part in (batch, silent_batch) if part is not None]
+    sizes = "{} charts, {} without audio, {} without columns".format(*map(len, charts.values()))
+    process = f"{device}, process {team.rank + 1} of {team.size}"
+    print(f"{parameter_count(state.model):,} parameters, {sizes}, from step {state.step}, {process}")
+    validation, val = Validation.unknown(), corpus.split("val")
+    steps = range(state.step, config.steps)
+    flows = [random_batches(stretches, charts[part], draw, steps, team) for part, draw in draws_of(config).items()]
+    for drawn in zip(*flows, strict=True):
+        parts = {kind: part.to(device) for kind, part in zip(charts, drawn, strict=True) if part is not None}
         figures = take_step(state, parts, config, team)
         if log:
             log.step(figures, state.step)
@@ -144,7 +143,7 @@ def train(config: TrainConfig) -> Validation:
             save_state(out, state.saved())
         if state.step % config.validate_every == 0 or state.step == config.steps:
             if log:
-                validation = check_validation(state, stretches, charts["val"], out, log, config.tune == "hearing")
+                validation = check_validation(state, stretches, val, out, log, config.tune == "hearing")
                 print(f"step {state.step}: train {figures['loss/total']:.3f} {validation.line()}", flush=True)
             if team.any_on_main(state.since_best >= config.patience, device):
                 print(f"stopped early: no better validation for {config.patience} rounds")
@@ -156,6 +155,22 @@ def train(config: TrainConfig) -> Validation:
     return validation
 
 
+def charts_by_part(corpus: Corpus, config: TrainConfig) -> dict[str, list[int]]:
+    """What a step learns from, by the TensorBoard tags of its losses: songs, charts without audio, charts of other games."""
+    silent = corpus.split("train", has_audio=False) if config.silent_batch else []
+    rhythm = corpus.split("train", has_columns=False) if config.rhythm_batch and config.tune != "writing" else []
+    return {"loss": corpus.split("train"), "loss_without_audio": silent, "loss_without_columns": rhythm}
+
+
+def draws_of(config: TrainConfig) -> dict[str, WindowDraw]:
+    """How many windows of each part a step takes, and of how many charts."""
+    return {
+        "loss": WindowDraw(config.batch, config.charts_a_window, config.seed),
+        "loss_without_audio": WindowDraw(config.silent_batch, 1, config.seed),
+        "loss_without_columns": WindowDraw(config.rhythm_batch, config.charts_a_window, config.seed),
+    }
+
+
 def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> State:
     """A fresh state, or the one in `out/state.pt`."""
     torch.manual_seed(config.seed)
@@ -165,7 +180,7 @@ def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> Sta
     if config.tune != "all":
         model.train_only(config.tune)
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    optimizers = muon_and_adamw(trained, LEFT_TO_ADAMW, config.learning_rate, config.weight_decay)
+    optimizers = muon_and_adamw(trained, LEFT_TO_ADAMW, config.learning_rate, config.weight_decay, config.bf16)
     state = State(model, init_ema(model), optimizers)
     saved = load_state(out, device, state.saved())
     if saved is not None:
@@ -174,41 +189,22 @@ def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> Sta
     return state
 
 
-def batches(
-    stretches: WindowSampler, charts: list[int], size: int, config: TrainConfig, first_step: int, team: ProcessGroup
-) -> Iterator[Batch | None]:
-    """This process's share of random stretches, longer charts more often; None where it has none.
-
-    Step k is the same stretches however often the run was resumed and however many processes share it.
-    """
-    spans = [stretches.playable_cells(chart) for chart in charts]
-    lengths = np.array([last - first for first, last in spans], float)
-    for step in range(first_step, config.steps):
-        cut = []
-        for number in team.share(range(size if charts else 0)):
-            random = np.random.default_rng([config.seed, step, number])
-            index = int(random.choice(len(charts), p=lengths / lengths.sum()))
-            first, last = spans[index]
-            start = int(random.integers(first - CELLS // 2, max(last - CELLS // 2, first + 1)))
-            cut.append(stretches.stretch(charts[index], max(start, first), random))
-        yield collate(cut) if cut else None
-
-
-def take_step(state: State, parts: list[Batch], config: TrainConfig, team: ProcessGroup) -> dict[str, float]:
-    """One optimizer step of the team on all parts together; returns the scalars to log, `loss/…` those with audio."""
+def take_step(state: State, parts: dict[str, Batch], config: TrainConfig, team: ProcessGroup) -> dict[str, float]:
+    """One optimizer step of the team on all parts (of `charts_by_part`) together; returns the scalars to log, by part."""
     began = time.perf_counter()
     state.model.train()
     rate = learning_rate(config, state.step)
     for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
         group["lr"] = rate
     state.model.zero_grad(set_to_none=True)
-    scored = []
-    total_rows = team.total(sum((part.targets.valid.sum() for part in parts), torch.tensor(0)).float())
-    for part in parts:  # one graph at a time, to save memory
+    scored = {}
+    total_rows = team.total(sum((part.weighted_rows for part in parts.values()), torch.tensor(0.0)))
+    for kind, part in parts.items():  # one graph at a time, to save memory
         with torch.autocast(part.targets.code.device.type, torch.bfloat16, enabled=config.bf16):
-            result = (encoder_losses if config.tune == "hearing" else losses)(state.model, part)
+            encoder_alone = config.tune == "hearing" or kind == "loss_without_columns"
+            result = (encoder_losses if encoder_alone else losses)(state.model, part)
         (result.total * result.rows / total_rows).backward()
-        scored.append(result.per_row())
+        scored[kind] = result.per_row()
     team.sum_gradients(state.model.parameters())
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
     for optimizer in state.optimizers:
@@ -216,7 +212,7 @@ def take_step(state: State, parts: list[Batch], config: TrainConfig, team: Proce
     state.step += 1
     update_ema(state.average, state.model, config.average, state.step)
     figures = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": float(norm)}
-    for prefix, heads in zip(("loss", "loss_without_audio"), scored, strict=False):
+    for prefix, heads in scored.items():
         figures |= {f"{prefix}/{name}": value for name, value in heads.items()}
     return figures | {"speed/rows_per_s": float(total_rows) / (time.perf_counter() - began)}
 
@@ -250,7 +246,13 @@ def check_validation(
 @click.argument("data", type=click.Path(file_okay=False))
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the run.")
 @click.option("--steps", default=TrainConfig.steps, show_default=True, help="Optimizer steps.")
-@click.option("--batch", default=TrainConfig.batch, show_default=True, help="Stretches of half a minute a step.")
+@click.option("--batch", default=TrainConfig.batch, show_default=True, help="Windows of half a minute a step.")
+@click.option(
+    "--charts-a-window", default=TrainConfig.charts_a_window, show_default=True, help="Charts learnt from in each."
+)
+@click.option(
+    "--rhythm-batch", default=TrainConfig.rhythm_batch, show_default=True, help="Windows without 4K columns a step."
+)
 @click.option(
     "--silent-batch", default=TrainConfig.silent_batch, show_default=True, help="Stretches without audio a step."
 )
@@ -268,7 +270,12 @@ def check_validation(
 @click.option("--dropout", type=float, help="Share of each layer's output dropped; default: the network's own.")
 @click.option("--seed", default=TrainConfig.seed, show_default=True)
 @click.option("--device", default=TrainConfig.device, show_default=True, help="auto, cpu, cuda, …")
-@click.option("--bf16/--no-bf16", default=TrainConfig.bf16, show_default=True, help="Fast on GPUs and AMX processors.")
+@click.option(
+    "--bf16/--no-bf16",
+    default=TrainConfig.bf16,
+    show_default=True,
+    help="Fast on GPUs, and on CPUs with AMX or AVX512-BF16.",
+)
 def main(**options: Any) -> None:
     use_utf8()
     train(TrainConfig(**options))

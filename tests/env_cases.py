@@ -24,7 +24,9 @@ from mapper.tokens.vocabulary import ModelConfig
 FEW = ScoringConfig(players=4)
 SMALL = Settings(minibatches=2, epochs=1, learning_rate=1e-3)
 
-TINY = ModelConfig(stem_width=16, width=48, heads=2, encoder_layers=1, decoder_layers=2, hazard_width=16, dropout=0.1)
+TINY = ModelConfig(
+    stem_width=16, width=48, heads=2, encoder_layers=1, shared_layers=0, decoder_layers=2, hazard_width=16, dropout=0.1
+)
 
 
 @lru_cache(maxsize=1)

@@ -40,10 +40,27 @@ def test_the_command_writes_a_mapper_and_refuses_another_size(tmp_path: Path) ->
     found = load_mapper(tmp_path / "out").next_code.weight
     torch.testing.assert_close(found, tiny_mapper().next_code.weight + 0.3, atol=2e-3, rtol=0)
     save_mapper(
-        Mapper(ModelConfig(stem_width=16, width=32, heads=2, encoder_layers=1, decoder_layers=1)), tmp_path / "two"
+        Mapper(ModelConfig(stem_width=16, width=32, heads=2, encoder_layers=1, shared_layers=0, decoder_layers=1)),
+        tmp_path / "two",
     )
     result = CliRunner().invoke(main, [*paths, *options])
     assert result.exit_code == 1
-    assert "is of another size than" in result.stderr
+    assert "has another size than" in result.stderr
     result = CliRunner().invoke(main, [*paths, *options[:-1], "0"])
     assert "--reach is 0; give more than 0" in result.stderr
+
+
+def test_a_change_is_carried_over_to_a_mapper_that_was_pretrained_further(tmp_path: Path) -> None:
+    further = tiny_mapper()
+    with torch.no_grad():
+        for parameter in further.parameters():
+            parameter.mul_(1.5)
+    for name, model in (("init", tiny_mapper()), ("refined", changed(0.25)), ("further", further)):
+        save_mapper(model, tmp_path / name)
+    options = ["--init", str(tmp_path / "init"), "--onto", str(tmp_path / "further"), "--reach", "1"]
+    result = CliRunner().invoke(main, [str(tmp_path / "refined"), "-o", str(tmp_path / "out"), *options])
+    assert result.exit_code == 0, result.output
+    found = load_mapper(tmp_path / "out").state_dict()
+    for name, value in further.state_dict().items():
+        added = 0.25 if name == "next_code.weight" else 0.0  # the lean belongs to the encoder, which is another
+        torch.testing.assert_close(found[name], value + added, atol=4e-3, rtol=2e-3, msg=name)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from mapper.data.augment import augmented, noisy_history
+from mapper.data.augment import augmented, augmented_window, noisy_history
 from mapper.tokens.row_codes import HELD_AFTER, LEGAL, STARTS_HOLD, SYMBOLS, TAP, held_states
+from mapper.tokens.vocabulary import BEAT_STATES, SIDE_CHANNELS
 
 TAP_0, START_1, END_1, TAP_3 = 1, 2 << 2, 3 << 2, 1 << 6
 
@@ -42,7 +43,7 @@ def test_an_added_row_never_touches_a_held_column(rows):
 
 
 def stretch() -> dict:
-    frames = np.zeros((1000, 64), np.float32)
+    frames = np.zeros((1000, 64 + SIDE_CHANNELS), np.float32)
     frames[500] = 1
     return {
         "mel": frames,
@@ -61,8 +62,10 @@ def test_a_sound_stays_at_its_slot_whatever_the_tempo():
     tempos = set()
     for seed in range(40):
         arrays = augmented(stretch(), np.random.default_rng(seed))
-        heard_at = float((arrays["mel"].sum(1) * np.arange(len(arrays["mel"]))).sum() / max(arrays["mel"].sum(), 1e-9))
-        assert heard_at == pytest.approx(float(arrays["slot_frame"][0]), abs=2.5)
+        mel = arrays["mel"][:, :64].sum(1)
+        if mel.any():  # else the bands, or the time around the sound, are left out
+            heard_at = float((mel * np.arange(len(mel))).sum() / mel.sum())
+            assert heard_at == pytest.approx(float(arrays["slot_frame"][0]), abs=2.5)
         tempos.add(round(float(arrays["beat_ms"][0]), 2))
     assert len(tempos) > 5
 
@@ -98,5 +101,31 @@ def test_what_was_mirrored_is_told():
 
 def test_silence_stays_silent_whatever_the_equaliser():
     for seed in range(20):
-        heard = augmented(stretch(), np.random.default_rng(seed))["mel"].sum(1)
+        heard = augmented(stretch(), np.random.default_rng(seed))["mel"][:, :64].sum(1)
         assert (heard > 0).sum() <= 3, "one frame sounded, a change of tempo may spread it"
+
+
+def test_charts_of_a_window_share_its_sound_and_tempo():
+    for seed in range(20):
+        window = augmented_window([stretch(), stretch(), stretch()], np.random.default_rng(seed))
+        slower = float(window[0]["beat_ms"][0]) / 400
+        for arrays in window:
+            assert arrays["mel"] is window[0]["mel"]
+            assert arrays["slot_frame"] is window[0]["slot_frame"]
+            stars = arrays["controls"][0]
+            assert np.isnan(stars) or stars == pytest.approx(4.0 / slower, rel=1e-5)
+    assert len({tuple(np.isnan(arrays["controls"])) for arrays in window}) > 1, "each chart's controls are its own"
+
+
+def test_every_kind_of_channel_is_left_out_now_and_then_and_never_silences_all_for_long():
+    out = np.zeros(3, int)
+    for seed in range(200):
+        arrays = stretch()
+        arrays["mel"][:] = 0.5
+        heard = augmented(arrays, np.random.default_rng(seed))["mel"]
+        parts = heard[:, :64], heard[:, 64 : 64 + SIDE_CHANNELS - BEAT_STATES], heard[:, -BEAT_STATES:]
+        out += [not part.any() for part in parts]
+        silent = ~heard.any(1)
+        assert silent.sum() <= 2 * 110 or not any(part.any() for part in parts)
+    assert (out > 5).all()
+    assert (out < 60).all()

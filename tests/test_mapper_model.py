@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from mapper.data.batches import WindowSampler, _row_arrays, collate
+from mapper.data.batches import WindowSampler, _row_arrays, collate, collate_windows
 from mapper.data.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
 from mapper.network.cached_decoder import CachedDecoder, DecoderInput, time_gap_bins
 from mapper.network.kernels import gelu, multiply_add, soften
+from mapper.network.layers import drop_channels
 from mapper.network.model import Mapper, time_gap_bin
-from mapper.pretraining.loss import codes_at, losses
+from mapper.pretraining.loss import EVENED, _evened, codes_at, losses
 from mapper.sampling.conditioning import CachedEncoder, StyleConditioning, controls_of
 from mapper.sampling.encode_song import SongEncoding, alike, encode_song
 from mapper.sampling.kernels import SamplerState, SlotEncoding, SlotGrid, find_slots
@@ -32,11 +33,13 @@ from mapper.tokens.row_codes import (
     legal_rows,
     rows_of,
 )
-from mapper.tokens.vocabulary import ModelConfig, shapes_of
+from mapper.tokens.vocabulary import SIDE_CHANNELS, ModelConfig, shapes_of
 from mapper.tokens.window import CELLS, MAX_ROWS
 from tests.builders import ChartBuilder
 
-SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=2, decoder_layers=2, hazard_width=16, dropout=0.0)
+SMALL = ModelConfig(
+    stem_width=16, width=48, heads=3, encoder_layers=2, shared_layers=1, decoder_layers=2, hazard_width=16, dropout=0.0
+)
 BEAT_MS, LAG_MS, SONG_MS = 375.0, 10.0, 40_000.0
 
 
@@ -61,7 +64,10 @@ def corpus() -> Corpus:
         mel[round((time + LAG_MS) / 10)] = 200
     song = SongEntry("song", "", "", "train", (0, len(mel)), SONG_MS, LAG_MS)
     entry = ChartEntry(0, "x", 2.0, 1, 3.0, 0.1, (0, len(rows)), red_lines, 0, (float("nan"),) * 6)
-    return Corpus((song,), (entry,), mel, np.stack((rows.slot, rows.code), -1).astype(np.int32))
+    side = random.integers(0, 256, (len(mel), SIDE_CHANNELS)).astype(np.uint8)
+    return Corpus(
+        (song,), (entry,), np.concatenate((mel, side), 1), np.stack((rows.slot, rows.code), -1).astype(np.int32)
+    )
 
 
 @pytest.fixture
@@ -252,7 +258,7 @@ def test_buckets_of_elapsed_ticks_are_the_same_everywhere():
 
 
 def test_a_chart_without_audio_trains_what_writes_and_leaves_the_ears_alone(model, corpus):
-    silent = Corpus((replace(corpus.songs[0], frames=(0, 0)),), corpus.charts, corpus.mel, corpus.rows)
+    silent = Corpus((replace(corpus.songs[0], frames=(0, 0)),), corpus.charts, corpus.frames, corpus.rows)
     result = losses(model, collate([WindowSampler(silent).stretch(0, 0)]))
     result.total.backward()
     assert model.code.weight.grad.abs().sum() > 0
@@ -328,7 +334,7 @@ def test_written_charts_are_legal_end_every_hold_and_repeat_with_the_seed(model,
 
 def test_nothing_is_written_where_the_song_is_silent(model, corpus):
     features = corpus.features(0).copy()
-    features[1000:2000] = 0
+    features[1000:2000, :64] = 0
     controls = Controls([2.0], [np.nan], [np.nan], [1])
     grid = WindowSampler(corpus).prepared(0).grid
     rows = write_rows(model, encode_song(model, grid, features, LAG_MS, controls), Sampling(1, np.array([0.0])))[0]
@@ -468,3 +474,56 @@ def test_what_is_heard_between_two_star_ratings_lies_between(model, corpus):
     guided = listener.encode([(3.0, steering)], guidance=2.0)
     unasked = encode_song(model, grid, song.features, LAG_MS, Controls.free())
     np.testing.assert_allclose(guided.onset_logit, [heard.onset_logit[0], unasked.onset_logit[0]], atol=1e-4)
+
+
+@torch.no_grad()
+def test_charts_that_share_a_window_are_encoded_as_if_alone(model, corpus):
+    sampler = WindowSampler(corpus)
+    together = collate_windows([sampler.window([0, 0], 0), sampler.window([0], 40)])
+    assert together.cells.mel.shape[0] == 2
+    assert together.window.tolist() == [0, 0, 1]
+    together.controls[1] = torch.from_numpy(Controls.free().features()[0])
+    apart = collate([sampler.stretch(0, 0), sampler.stretch(0, 0), sampler.stretch(0, 40)])
+    apart.controls[1] = together.controls[1]
+    ours, theirs = losses(model, together), losses(model, apart)
+    torch.testing.assert_close(ours.onset_logit, theirs.onset_logit)
+    torch.testing.assert_close(ours.total, theirs.total)
+    assert (ours.onset_logit[0] - ours.onset_logit[1]).abs().max() > 1e-4, "controls still reach each chart"
+
+
+def test_only_layers_above_the_shared_ones_see_the_controls(model, corpus):
+    cells = collate([WindowSampler(corpus).stretch(0, 0)]).cells
+    seen = []
+    hook = model.encoder[model.config.shared_layers].register_forward_pre_hook(lambda _m, given: seen.append(given[0]))
+    controls = torch.from_numpy(
+        np.concatenate((Controls.free().features(), Controls([5.0], [9.0], [0.2], [1]).features()))
+    )
+    with torch.no_grad():
+        control, _ = model.control_vectors(controls)
+        model.encode(cells, control)
+    hook.remove()
+    difference = seen[0][1] - seen[0][0]  # [cell, width]
+    torch.testing.assert_close(difference, (control[1] - control[0]).expand_as(difference))
+
+
+def test_channels_are_dropped_in_all_steps_alike_and_the_mean_stays():
+    torch.manual_seed(0)
+    x = torch.ones(40, 5, 200)
+    dropped = drop_channels(x, 0.25)
+    assert (dropped == dropped[:, :1]).all()
+    assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert dropped.mean() == pytest.approx(1, abs=0.02)
+    assert drop_channels(x, 0.0) is x
+
+
+@torch.no_grad()
+def test_an_easy_chart_counts_for_more_than_its_rows(model, corpus):
+    batch = collate([WindowSampler(corpus).stretch(0, 0)] * 2)
+    few = replace(batch.targets, code=batch.targets.code.clone())
+    few.code[1, 60:] = 0
+    weight, rows = _evened(replace(batch, targets=few)), few.valid.sum(1)
+    assert rows[1] < rows[0]
+    assert (weight[1] / weight[0]).item() == pytest.approx((rows[0] / rows[1]).item() ** EVENED)
+    assert (weight * rows)[1] < (weight * rows)[0], "still for less than a hard one"
+    alone = collate([WindowSampler(corpus).stretch(0, 0)])
+    assert _evened(alone)[0] == _evened(batch)[0], "whatever it is learnt beside"

@@ -30,7 +30,9 @@ from runtime.onnx.protobuf import Graph
 from runtime.onnx.session import open_session, pick_provider
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=2, decoder_layers=2, hazard_width=16, dropout=0.0)
+SMALL = ModelConfig(
+    stem_width=16, width=48, heads=3, encoder_layers=2, shared_layers=1, decoder_layers=2, hazard_width=16, dropout=0.0
+)
 BLOCKED = ("torch", "gymnasium", "stable_baselines3", "beat_this", "tensorboard", "onnx", "PIL")
 WITHOUT_TORCH = f"""
 import sys

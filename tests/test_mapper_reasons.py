@@ -8,10 +8,12 @@ from chart.model import TimingPoint
 from mapper.network.model import Mapper
 from mapper.output.explain import reasons_of
 from mapper.sampling.song_analysis import SongAnalysis
-from mapper.tokens.vocabulary import ModelConfig
+from mapper.tokens.vocabulary import SIDE_CHANNELS, ModelConfig
 from tests.builders import ChartBuilder
 
-SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16, dropout=0.0)
+SMALL = ModelConfig(
+    stem_width=16, width=48, heads=3, encoder_layers=1, shared_layers=0, decoder_layers=1, hazard_width=16, dropout=0.0
+)
 BEAT_MS = 400.0
 
 
@@ -21,7 +23,7 @@ def test_a_repeated_bar_names_the_first_and_other_notes_name_nothing():
     with torch.no_grad():
         model.motif.bias.fill_(9.0)  # everything sounds alike
     points = (TimingPoint(0.0, BEAT_MS),)
-    features = np.random.default_rng(0).integers(0, 90, (2400, 64)).astype(np.uint8)
+    features = np.random.default_rng(0).integers(0, 90, (2400, 64 + SIDE_CHANNELS)).astype(np.uint8)
     song = SongAnalysis(make_grid(points, 0.0, 24_000.0), points, features)
     builder = ChartBuilder().bpm(150, 0.0)
     for bar in range(3):

@@ -19,6 +19,7 @@ from mapper.dataset import build
 from mapper.network.checkpoint import load_mapper, save_mapper
 from mapper.network.model import Mapper
 from mapper.pretraining.tensorboard import Log
+from mapper.recipe import STAGES, follow_recipe
 from mapper.tokens.vocabulary import ENCODER_PARTS, ModelConfig
 from mapper.train import TrainConfig, train
 from runtime.errors import CheckpointError, ConfigError
@@ -26,7 +27,9 @@ from runtime.training.distributed import ProcessGroup
 from runtime.workers import Workers
 from tests.builders import ChartBuilder
 
-SMALL = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16)
+SMALL = ModelConfig(
+    stem_width=16, width=48, heads=3, encoder_layers=1, shared_layers=0, decoder_layers=1, hazard_width=16
+)
 BPM = 150.0
 
 
@@ -61,7 +64,7 @@ def test_dataset_aligns_notes_with_sound_and_keeps_the_split(data):
         rows, grid = corpus.chart_rows(chart), corpus.grid(chart)
         np.testing.assert_allclose(grid.slot_ms[rows.slot], 500.0 + np.arange(60) * 60_000 / BPM, atol=1)
         sound_frame = np.round((grid.slot_ms[rows.slot] + 20) / 10).astype(int)
-        features = corpus.features(chart).mean(axis=1)
+        features = corpus.features(chart)[:, :64].mean(axis=1)
         assert features[sound_frame].mean() > 2 * features.mean()
 
 
@@ -147,10 +150,11 @@ TEAM_SCRIPT = """
 import sys
 from mapper.tokens.vocabulary import ModelConfig
 from mapper.train import TrainConfig, train
+from mapper.recipe import STAGES, follow_recipe
 from mapper.pretraining.tensorboard import Log
 
 Log._excerpt = lambda *arguments: None
-small = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, decoder_layers=1, hazard_width=16, dropout=0.0)
+small = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, shared_layers=0, decoder_layers=1, hazard_width=16, dropout=0.0)
 train(TrainConfig(sys.argv[1], sys.argv[2], steps=4, batch=3, validate_every=4, save_every=4, warmup=2, model=small))
 """
 
@@ -213,11 +217,30 @@ def test_checkpoints_round_trip_and_refuse_other_formats(tmp_path):
 
     weights = load_file(tmp_path / "m.safetensors")
     save_file(weights, tmp_path / "old.safetensors", metadata={"format_version": "0", "config": "{}"})
-    with pytest.raises(CheckpointError, match="checkpoint format 0, this version reads 3"):
+    with pytest.raises(CheckpointError, match="checkpoint format 0, this version reads 4"):
         load_mapper(tmp_path / "old.safetensors")
-    save_file(weights, tmp_path / "odd.safetensors", metadata={"format_version": "3", "config": '{"width": 96}'})
+    save_file(weights, tmp_path / "odd.safetensors", metadata={"format_version": "4", "config": '{"width": 96}'})
     with pytest.raises(CheckpointError, match="do not fit"):
         load_mapper(tmp_path / "odd.safetensors")
-    save_file(weights, tmp_path / "huge.safetensors", metadata={"format_version": "3", "config": '{"width": 144000}'})
+    save_file(weights, tmp_path / "huge.safetensors", metadata={"format_version": "4", "config": '{"width": 144000}'})
     with pytest.raises(CheckpointError, match="out of bounds"):
         load_mapper(tmp_path / "huge.safetensors")
+
+
+def test_the_recipe_runs_its_stages_and_goes_on_with_the_last(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(Log, "_excerpt", lambda *arguments: None)
+    save_mapper(Mapper(SMALL), tmp_path / "init.safetensors")
+    begun = load_mapper(tmp_path / "init.safetensors")
+    best = follow_recipe(str(data), tmp_path / "run", str(tmp_path / "init.safetensors"), share=0.005)
+    assert best == tmp_path / "run" / "joint" / "best.safetensors"
+    moved = {
+        name: (load_mapper(best).state_dict()[name] - value).abs().max() for name, value in begun.state_dict().items()
+    }
+    assert moved["stem.convolutions.0.weight"] > 0, "the encoder learnt"
+    assert moved["decoder.0.query_key_value.weight"] > 0, "and the decoder in the later stages"
+    before = {stage: (tmp_path / "run" / stage / "state.pt").stat().st_mtime_ns for stage in STAGES}
+    (tmp_path / "run" / "joint" / "state.pt").unlink()
+    follow_recipe(str(data), tmp_path / "run", str(tmp_path / "init.safetensors"), share=0.005)
+    steps = [torch.load(tmp_path / "run" / stage / "state.pt", weights_only=True)["step"] for stage in STAGES]
+    assert steps == [5, 2]
+    assert (tmp_path / "run" / "joint" / "state.pt").stat().st_mtime_ns > before["joint"]

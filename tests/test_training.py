@@ -11,6 +11,7 @@ import torch
 from runtime.errors import CheckpointError, ConfigError
 from runtime.training.device import pick_device
 from runtime.training.ema import init_ema, update_ema
+from runtime.training.muon import Muon
 from runtime.training.resume import checkpoint_errors, load_state, save_state
 from runtime.training.run_config import require_positive
 
@@ -88,3 +89,15 @@ def test_a_state_that_is_none_is_refused_in_one_line(tmp_path, content):
 def test_fields_of_another_type_are_another_runs(tmp_path, kind):
     with pytest.raises(CheckpointError, match="is of another run"), checkpoint_errors(tmp_path):
         raise kind
+
+
+def test_muon_in_bfloat16_moves_nearly_as_in_float32():
+    moved = []
+    for bf16 in (False, True):
+        weight = torch.nn.Parameter(torch.eye(24, 40))
+        weight.grad = torch.randn(24, 40, generator=torch.Generator().manual_seed(0))
+        Muon([weight], lr=0.1, bf16=bf16).step()
+        assert weight.dtype == torch.float32
+        moved.append((weight.detach() - torch.eye(24, 40)).flatten())
+    assert torch.nn.functional.cosine_similarity(*moved, dim=0) > 0.999
+    assert not torch.equal(*moved)

@@ -5,6 +5,7 @@ __all__ = [
     "dbn",
     "dbn_kernels",
     "download",
+    "hidden_states",
     "interface",
     "metrics",
     "onnx_graph",

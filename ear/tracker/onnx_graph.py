@@ -15,28 +15,32 @@ from numpy.typing import NDArray
 from runtime.onnx.layers import FLOAT, Layers
 from runtime.onnx.protobuf import Graph
 
-INPUT, OUTPUT = "mel", "logits"
-"""[batch, frame, 128] in, [batch, 2, frame] out: log-odds of beat and downbeat."""
+INPUT, OUTPUT, HIDDEN = "mel", "logits", "hidden"
+"""[batch, frame, 128] in, [batch, 2, frame] out: log-odds of beat and downbeat; on request [batch, frame, state]."""
 BANDS = 128
 EPSILON = 1e-5
 """As in `torch.nn.BatchNorm2d`."""
 FRONTEND_BLOCKS = 3
 
 
-def beat_graph(arrays: Mapping[str, NDArray[Any]], sum_head: bool = True) -> Graph:
-    """The whole network for any number of frames; with `sum_head` a downbeat is a beat too, as BeatThis has it."""
+def beat_graph(arrays: Mapping[str, NDArray[Any]], sum_head: bool = True, hidden: bool = False) -> Graph:
+    """The whole network for any number of frames; with `sum_head` a downbeat is a beat too, as BeatThis has it.
+
+    With `hidden` the states behind the convolutions, the first transformer layer and the last norm are an output, too.
+    """
     net = Layers("beat_this", arrays)
     x = _stem(net, net.graph.input(INPUT, "float32", ["batch", "frames", BANDS]))
     for number in range(FRONTEND_BLOCKS):
         x = _frontend_block(net, f"frontend.blocks.{number}", x)
     width = arrays["frontend.linear.weight"].shape[1]
     x = net.linear("frontend.linear", net.reshape(net.transpose(x, 0, 3, 1, 2), 0, 0, width))
-    layer = 0
-    while f"transformer_blocks.layers.{layer}.0.norm.gamma" in arrays:
-        x = _attended(net, f"transformer_blocks.layers.{layer}.0", x, leading=1)
-        x = _fed_forward(net, f"transformer_blocks.layers.{layer}.1", x)
-        layer += 1
-    x = _norm(net, "transformer_blocks.norm.gamma", x)
+    states = [x]
+    while f"transformer_blocks.layers.{len(states) - 1}.0.norm.gamma" in arrays:
+        layer = f"transformer_blocks.layers.{len(states) - 1}"
+        states.append(_fed_forward(net, f"{layer}.1", _attended(net, f"{layer}.0", states[-1], leading=1)))
+    x = _norm(net, "transformer_blocks.norm.gamma", states[-1])
+    if hidden:
+        net.graph.output(net.graph.op("Concat", *states[:2], x, axis=-1), HIDDEN, ["batch", "frames", "states"])
     summed = np.array([[1.0, float(sum_head)], [0.0, 1.0]])  # [output, head]
     weight, bias = (summed @ arrays[f"task_heads.beat_downbeat_lin.{kind}"] for kind in ("weight", "bias"))
     logits = net.add(net.graph.op("MatMul", x, net.graph.constant(weight.T)), net.graph.constant(bias))

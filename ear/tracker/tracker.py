@@ -45,7 +45,7 @@ class BeatTracker:
 
     def __call__(self, audio: Audio) -> BeatActivations:
         """Activations of a whole song; audio at another rate than 22,050 Hz is resampled."""
-        mel = beat_this_mel(_at_network_rate(audio))
+        mel = beat_this_mel(at_network_rate(audio))
         return activations_of(mel, self.network.run_window, self.network.window_frames)
 
 
@@ -100,7 +100,8 @@ def windows(frames: int, length: int = DEFAULT_WINDOW_FRAMES) -> Iterator[Window
         yield Window(max(start, 0), min(end, frames), max(-start, 0), max(0, min(BORDER_FRAMES, end - frames)))
 
 
-def _at_network_rate(audio: Audio) -> NDArray[np.float32]:
+def at_network_rate(audio: Audio) -> NDArray[np.float32]:
+    """The samples at 22,050 Hz."""
     if audio.sample_rate == SAMPLE_RATE:
         return audio.samples
     import soxr

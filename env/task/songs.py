@@ -18,9 +18,10 @@ from chart.grid import TICKS_PER_BEAT, Grid, make_grid
 from chart.model import Chart, TimingPoint
 from mapper.data.corpus import Corpus
 from mapper.sampling.encode_song import silent_slots
-from mapper.tokens.log_mel import BANDS, FRAMES_PER_SECOND, as_network_input
+from mapper.tokens.log_mel import BANDS, FRAMES_PER_SECOND, as_network_mel
 from mapper.tokens.log_mel import SCALE as NETWORK_SCALE
 from mapper.tokens.row_codes import HOLD_START, SYMBOLS, TAP, Rows
+from mapper.tokens.song_features import features_of_mel
 from reward.core.batch_view import view_of
 from reward.core.song import Song, song_of_mel
 
@@ -133,7 +134,7 @@ def charted_song(
     humans: Sequence[HumanChart] = (),
 ) -> ChartedSong:
     """A song from its timing and audio features."""
-    log_mel = as_network_input(features) * np.float32(NETWORK_SCALE)
+    log_mel = as_network_mel(features[:, :BANDS]) * np.float32(NETWORK_SCALE)
     song = song_of_mel(log_mel, FRAMES_PER_SECOND, lag_ms)
     nothing = Chart.from_notes([], [], timing_points=timing_points)
     view = view_of([nothing], [song.span_ms])
@@ -161,5 +162,6 @@ def demo_songs(seed: int = 0, beats: int = 160, bpm: float = 150.0) -> SongSet:
     holds = np.flatnonzero(symbol == HOLD_START)
     code[holds + 1] = (3 << (2 * columns[holds])) | (TAP << (2 * ((columns[holds] + 1) % 4)))
     rows = Rows(slots, code)
+    features = features_of_mel(features)
     assert (SYMBOLS[code] != 0).any(-1).all()
     return SongSet.of([charted_song("demo", grid, points, features, 0.0, [HumanChart(rows, 2.5, 1)])])

@@ -1,4 +1,4 @@
-"""Training data: the corpus on disk, batches, augmentation, charts without audio."""
+"""Training data: the corpus on disk, batches, augmentation, charts without audio or without columns."""
 
 __all__ = [
     "augment",
@@ -6,4 +6,5 @@ __all__ = [
     "build",
     "corpus",
     "pattern_collection",
+    "rhythm_collection",
 ]

@@ -5,12 +5,14 @@ Every function takes the arrays of `mapper.data.batches.WindowSampler.stretch` a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chart.model import KEYS
+from mapper.tokens.log_mel import BANDS
 from mapper.tokens.row_codes import (
     HOLD_END,
     HOLD_START,
@@ -21,6 +23,7 @@ from mapper.tokens.row_codes import (
     mirrored_codes,
     mirrored_states,
 )
+from mapper.tokens.vocabulary import BEAT_STATES
 
 MIRROR_CHANCE = 0.5
 GAIN = (0.85, 1.15)
@@ -28,6 +31,13 @@ BAND_MASKS, WIDEST_BAND_MASK = 2, 12
 EQUALISER_KNOTS, EQUALISER_SPREAD = 5, 0.08
 """Points of a random equaliser's curve over the bands; standard deviation in the units of the log-mel (about 0–1)."""
 PITCH_CHANCE, MOST_PITCH_BANDS = 0.5, 3
+LEAVE_OUT_CHANCE, TIME_MASKS, LONGEST_TIME_MASK = 0.12, 2, 100
+"""Chance that all log-mel bands, beat states or other channels are left out; masks of all, and their frames at most."""
+SIDE_OFFSET = 0.03
+"""Standard deviation of what is added to each of the side channels that are no states, throughout the stretch."""
+STATES_LEFT_OUT, STATE_GAIN, STATE_OFFSET = 0.25, 0.1, 0.05
+"""Share of the beat states that are left out of a stretch; standard deviations of the others' gain and offset: a song has always the
+same states, by which the network would know it again."""
 SYNC_JITTER_FRAMES = 0.4
 """Standard deviation, 4 ms: maps and their audio agree no better."""
 TEMPO_CHANCE, TEMPO_CHANGE = 0.4, 0.08
@@ -40,13 +50,25 @@ _TAPS = (SYMBOLS == TAP).sum(-1)
 
 def augmented(arrays: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
     """The stretch seen in a mirror or with hands exchanged, louder or faster, with some controls left out."""
-    _mirror(arrays, random)
-    if arrays["mel"].shape[0]:
-        _change_sound(arrays, random)
-        if random.random() < TEMPO_CHANCE:
-            _change_tempo(arrays, float(np.exp(random.uniform(-TEMPO_CHANGE, TEMPO_CHANGE))))
-    _drop_controls(arrays["controls"], random)
-    return arrays
+    return augmented_window([arrays], random)[0]
+
+
+def augmented_window(window: Sequence[dict[str, Any]], random: np.random.Generator) -> list[dict[str, Any]]:
+    """As `augmented`, stretches of several charts of one song: what they share changes for all alike."""
+    for arrays in window:
+        _mirror(arrays, random)
+    first = window[0]
+    if first["mel"].shape[0]:
+        _change_sound(first, random)
+        slower = float(np.exp(random.uniform(-TEMPO_CHANGE, TEMPO_CHANGE))) if random.random() < TEMPO_CHANCE else 1.0
+        if slower != 1.0:
+            _change_tempo(first, slower)
+        for arrays in window:
+            arrays |= {name: first[name] for name in ("mel", "slot_frame", "beat_ms")}
+            arrays["controls"][:2] /= slower  # stars and notes a second
+    for arrays in window:
+        _drop_controls(arrays["controls"], random)
+    return list(window)
 
 
 def _mirror(arrays: dict[str, Any], random: np.random.Generator) -> None:
@@ -62,7 +84,7 @@ def _mirror(arrays: dict[str, Any], random: np.random.Generator) -> None:
 
 
 def _change_sound(arrays: dict[str, Any], random: np.random.Generator) -> None:
-    mel = arrays["mel"] * np.float32(random.uniform(*GAIN))
+    mel, side = arrays["mel"][:, :BANDS] * np.float32(random.uniform(*GAIN)), arrays["mel"][:, BANDS:].copy()
     bands = np.arange(mel.shape[1])
     knots = random.normal(0, EQUALISER_SPREAD, EQUALISER_KNOTS)
     curve = np.interp(bands, np.linspace(0, bands[-1], EQUALISER_KNOTS), knots).astype(np.float32)
@@ -73,8 +95,26 @@ def _change_sound(arrays: dict[str, Any], random: np.random.Generator) -> None:
     for _ in range(BAND_MASKS):
         low = random.integers(0, mel.shape[1] - WIDEST_BAND_MASK)
         mel[:, low : low + random.integers(0, WIDEST_BAND_MASK + 1)] = 0
-    arrays["mel"] = mel
+    _leave_out(mel, side, random)
+    arrays["mel"] = np.concatenate((mel, side), 1)
     arrays["slot_frame"] = arrays["slot_frame"] + np.float32(random.normal(0, SYNC_JITTER_FRAMES))
+
+
+def _leave_out(mel: NDArray[np.float32], side: NDArray[np.float32], random: np.random.Generator) -> None:
+    """Leave out kinds of channels altogether, and all of them for up to a second: none is relied upon alone."""
+    states = side.shape[1] - BEAT_STATES
+    side[:, :states] += random.normal(0, SIDE_OFFSET, states).astype(np.float32)
+    kept = random.random(BEAT_STATES) >= STATES_LEFT_OUT
+    gain = kept / (1 - STATES_LEFT_OUT) * random.normal(1, STATE_GAIN, BEAT_STATES)
+    offset = random.normal(0, STATE_OFFSET, BEAT_STATES)
+    side[:, states:] = side[:, states:] * gain.astype(np.float32) + offset.astype(np.float32)
+    for part in (mel, side[:, :states], side[:, states:]):
+        if random.random() < LEAVE_OUT_CHANCE:
+            part[:] = 0
+    for _ in range(TIME_MASKS):
+        first = int(random.integers(0, len(mel)))
+        span = slice(first, first + int(random.integers(0, LONGEST_TIME_MASK + 1)))
+        mel[span], side[span] = 0, 0
 
 
 def _change_tempo(arrays: dict[str, Any], slower: float) -> None:
@@ -87,7 +127,6 @@ def _change_tempo(arrays: dict[str, Any], slower: float) -> None:
     arrays["mel"] = mel[before] * (1 - share) + mel[np.minimum(before + 1, mel.shape[0] - 1)] * share
     arrays["slot_frame"] = arrays["slot_frame"] * np.float32(slower)
     arrays["beat_ms"] = arrays["beat_ms"] * np.float32(slower)
-    arrays["controls"][:2] /= slower  # stars and notes a second
 
 
 def _drop_controls(controls: NDArray[np.float32], random: np.random.Generator) -> None:

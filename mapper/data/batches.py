@@ -17,12 +17,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
-from mapper.data.augment import NOISY_HISTORY_CHANCE, augmented, noisy_history
-from mapper.data.corpus import Corpus
+from mapper.data.augment import NOISY_HISTORY_CHANCE, augmented_window, noisy_history
+from mapper.data.corpus import Corpus, SongEntry
+from mapper.data.rhythm_collection import BEGINS, FADE_MS, NOT_SCORED
 from mapper.network.model import Cells, RowTokens, cells_of, time_gap_bin
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import STARTS_NOTE, Rows, held_states
+from mapper.tokens.vocabulary import EDGE_SECONDS
 from mapper.tokens.window import CELLS, LONG_AGO_TICKS, MAX_ROWS, cell_arrays
+
+BEATS_BEFORE, BEATS_AFTER = 16, 8
+"""Beats before the first and after the last note of a chart without columns that are scored: elsewhere nobody wrote."""
+OF_WINDOW = ("mel", "slot_frame", "beat_ms", "quarter", "beat_in_bar", "bar", "song_edges", "usable")
+"""Arrays that charts of one window share (mapper.tokens.window.cell_arrays)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,9 @@ class Targets:
 class Batch:
     """Everything the loss needs. `previous_row`, `target` and `scored` are per slot: hazard supervision."""
 
-    cells: Cells
+    cells: Cells  # of every window
+    window: Tensor  # [batch], int64, which of the windows is the chart's
+    weight: Tensor  # [batch], how much its rows count
     controls: Tensor  # [batch, CONTROL_FEATURES], `mapper.tokens.conditioning_vector.Controls.features`
     rows: RowTokens
     targets: Targets
@@ -54,6 +63,11 @@ class Batch:
     target: Tensor  # [batch, slot], bool, a row of the human falls here
     scored: Tensor  # [batch, slot], bool
     release_only: Tensor  # [batch, slot], bool, the row here holds no note head
+
+    @property
+    def weighted_rows(self) -> Tensor:
+        """How many rows there are to learn from, as much as each counts."""
+        return (self.targets.valid * self.weight[:, None]).sum()
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -73,6 +87,7 @@ class PreparedChart:
     grid: Grid
     rows: Rows
     held: NDArray[np.int64]  # [row], held state after each row
+    scored: NDArray[np.bool_]  # [slot]
 
 
 class WindowSampler:
@@ -83,17 +98,22 @@ class WindowSampler:
         self.prepared = lru_cache(maxsize=None)(self._prepare)
 
     def _prepare(self, chart: int) -> PreparedChart:
-        rows = self.corpus.chart_rows(chart)
-        return PreparedChart(self.corpus.grid(chart), rows, held_states(rows.code))
+        entry, rows, grid = self.corpus.charts[chart], self.corpus.chart_rows(chart), self.corpus.grid(chart)
+        if entry.has_columns:
+            return PreparedChart(grid, rows, held_states(rows.code), grid.usable)
+        scored = scored_slots(rows, grid, self.corpus.songs[entry.song])
+        begins = rows.code == BEGINS
+        return PreparedChart(grid, Rows(rows.slot[begins], rows.code[begins]), np.zeros(begins.sum(), np.int64), scored)
 
     def playable_cells(self, chart: int) -> tuple[int, int]:
         """First and last cell that a stretch should cover.
 
-        Of a chart with its song all of them, for people's choice to write nothing in an intro is learnt, too; else
-        from a bar before the first row to a bar after the last.
+        Of a chart with its song all of them, for people's choice to write nothing in an intro is learnt, too; of an
+        excerpt, and without the song, from a bar before the first row to a bar after the last.
         """
         prepared = self.prepared(chart)
-        if self.corpus.songs[self.corpus.charts[chart].song].has_audio:
+        song = self.corpus.songs[self.corpus.charts[chart].song]
+        if song.has_audio and not song.excerpt:
             return 0, prepared.grid.cells
         first, last = prepared.rows.slot[[0, -1]] // SLOTS_PER_CELL
         return max(int(first) - 16, 0), min(int(last) + 16, prepared.grid.cells)
@@ -105,17 +125,47 @@ class WindowSampler:
 
     def stretch(self, chart: int, first_cell: int, augment: np.random.Generator | None = None) -> dict[str, Any]:
         """One stretch as arrays; see `collate`. With `augment` it is changed as `mapper.data.augment` tells."""
-        prepared = self.prepared(chart)
-        grid, entry = prepared.grid, self.corpus.charts[chart]
-        song = self.corpus.songs[entry.song]
+        return self.window([chart], first_cell, augment)[0]
+
+    def window(
+        self, charts: Sequence[int], first_cell: int, augment: np.random.Generator | None = None
+    ) -> list[dict[str, Any]]:
+        """A stretch of each of these charts, which share a song and red lines; they hold the same cells and audio."""
+        grid, song = self.prepared(charts[0]).grid, self.corpus.songs[self.corpus.charts[charts[0]].song]
         cells = slice(first_cell, min(first_cell + CELLS, grid.cells))
-        arrays = cell_arrays(grid, cells, self.corpus.features(chart) if song.has_audio else None, song.lag_ms)
+        shared = cell_arrays(grid, cells, self.corpus.features(charts[0]) if song.has_audio else None, song.lag_ms)
+        if song.excerpt:
+            shared["song_edges"][:, len(EDGE_SECONDS) :] = 0.0  # the song goes on
+        window = [shared | self._chart_arrays(chart, cells, augment) for chart in charts]
+        return augmented_window(window, augment) if augment is not None else window
+
+    def _chart_arrays(self, chart: int, cells: slice, augment: np.random.Generator | None) -> dict[str, Any]:
+        entry = self.corpus.charts[chart]
         noise = augment if augment is not None and augment.random() < NOISY_HISTORY_CHANCE else None
-        arrays |= _row_arrays(prepared, cells, noise)
+        arrays = _row_arrays(self.prepared(chart), cells, noise)
         controls = [entry.stars, entry.notes_per_s, entry.hold_share, entry.style, *entry.patterns]
         arrays["controls"] = np.array(controls, np.float32)
         arrays["mirrored"] = np.zeros(2, np.float32)
-        return augmented(arrays, augment) if augment is not None else arrays
+        arrays["weight"] = np.float32(entry.weight)
+        return arrays
+
+    def sharing(self, charts: Sequence[int]) -> list[list[int]]:
+        """The charts in groups of one song and one set of red lines."""
+        groups: dict[tuple, list[int]] = {}
+        for chart in charts:
+            entry = self.corpus.charts[chart]
+            groups.setdefault((entry.song, entry.red_lines), []).append(chart)
+        return list(groups.values())
+
+
+def scored_slots(rows: Rows, grid: Grid, song: SongEntry) -> NDArray[np.bool_]:
+    """[slot]: where a chart without columns says whether a 4K chart would have a row; not far from its notes."""
+    scored = grid.usable.copy()
+    scored[rows.slot[rows.code == NOT_SCORED]] = False
+    first_ms, last_ms = grid.slot_ms[rows.slot[rows.code == BEGINS][[0, -1]]]
+    beat_ms = float(np.median(grid.beat_ms))
+    end_ms = min(last_ms + BEATS_AFTER * beat_ms, song.duration_ms - song.lag_ms - FADE_MS)
+    return scored & (grid.slot_ms > first_ms - BEATS_BEFORE * beat_ms) & (grid.slot_ms < end_ms)
 
 
 def _row_arrays(prepared: PreparedChart, cells: slice, noise: np.random.Generator | None) -> dict[str, Any]:
@@ -153,20 +203,30 @@ def _row_arrays(prepared: PreparedChart, cells: slice, noise: np.random.Generato
         "previous_row": previous,
         "elapsed": grid.tick[slots] - tick[previous],
         "target": np.isin(slots, slot),
-        "scored": grid.usable[slots] & (slots < end_slot),
+        "scored": prepared.scored[slots] & (slots < end_slot),
         "release_only": release_only,
     }
 
 
 def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
-    """Pad stretches to a common size: [batch, …] tensors of one `Batch`."""
-    cells_valid = stacked([np.ones(stretch["quarter"].size, bool) for stretch in stretches])
-    padded = {name: stacked([stretch[name] for stretch in stretches]) for name in stretches[0]}
+    """Pad stretches, each of a window of its own, to a common size: [batch, …] tensors of one `Batch`."""
+    return collate_windows([[stretch] for stretch in stretches])
+
+
+def collate_windows(windows: Sequence[Sequence[dict[str, Any]]]) -> Batch:
+    """As `collate`, of windows (`WindowSampler.window`), whose cells and audio are there once."""
+    stretches = [stretch for window in windows for stretch in window]
+    firsts = [window[0] for window in windows]
+    cells_valid = stacked([np.ones(first["quarter"].size, bool) for first in firsts])
+    own = {name: stacked([stretch[name] for stretch in stretches]) for name in stretches[0] if name not in OF_WINDOW}
+    padded = own | {name: stacked([first[name] for first in firsts]) for name in OF_WINDOW}
     padded["beat_ms"] = torch.where(cells_valid, padded["beat_ms"], 400.0)
     asked = padded["controls"].numpy()  # [batch, control], as `Stretches.stretch` has them
     controls = Controls(asked[:, 0], asked[:, 1], asked[:, 2], asked[:, 3], asked[:, 4:], padded["mirrored"].numpy())
     return Batch(
         cells=cells_of(padded, cells_valid),
+        window=torch.from_numpy(np.repeat(np.arange(len(windows)), [len(window) for window in windows])),
+        weight=padded["weight"],
         controls=torch.from_numpy(controls.features()),
         rows=RowTokens(
             code=padded["code"],
@@ -192,7 +252,9 @@ def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
 
 
 def stacked(arrays: Sequence[NDArray], length: int | None = None) -> Tensor:
-    """[array, length, …] with zeros behind the end of each; by default as long as the longest."""
+    """[array, length, …] with zeros behind the end of each; by default as long as the longest. Numbers: [array]."""
+    if not arrays[0].ndim:
+        return torch.from_numpy(np.array(arrays))
     length = length or max(array.shape[0] for array in arrays)
     out = np.zeros((len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
     for row, array in zip(out, arrays, strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chart.analysis.pattern_mix import pattern_mix
+from chart.analysis.pattern_mix import FAMILIES, pattern_mix
 from chart.analysis.star_rating import stars
 from chart.model import Chart
 from ear.audio.decode import Audio, load_audio
@@ -19,8 +19,11 @@ from ear.song_timing import time_song
 from mapper.data.corpus import ChartEntry, grid_of_song
 from mapper.data.pattern_collection import read_collection
 from mapper.data.read_song import only_other_games, read_song
-from mapper.tokens.log_mel import BANDS, song_features
+from mapper.data.rhythm_collection import RhythmSong, read_rhythm, rhythm_rows, style_of
+from mapper.tokens.log_mel import BANDS
 from mapper.tokens.row_codes import rows_of
+from mapper.tokens.song_features import song_features
+from mapper.tokens.vocabulary import SIDE_CHANNELS
 from runtime.errors import ChartFileError, OtherGameError
 
 MIN_NOTES = 40
@@ -41,7 +44,7 @@ def song_arrays(path: Path, timing: str = "map", machine_made: bool = False) -> 
 
     Charts that are tagged as machine-made are left out unless `machine_made`.
     `timing` "map" keeps the charts' own red lines; "ear" lays the notes on the beats that the Ear hears.
-    The part: `mel` uint8 [frame, band], `rows` int32 [row, 2], and `meta`, the JSON of a list of (song's entry, its
+    The part: `features` uint8 [frame, channel], `rows` int32 [row, 2], and `meta`, the JSON of a list of (song's entry, its
     charts' entries), whose frames and rows count from the part's first.
     Raises ChartFileError or AudioFileError when nothing is left of the song.
     """
@@ -65,16 +68,67 @@ def song_arrays(path: Path, timing: str = "map", machine_made: bool = False) -> 
             skipped.append(f"{path.name} [{chart.metadata.version}]: {reason}")
     if not entries:
         raise ChartFileError(f"{path}: no usable chart ({'; '.join(skipped)})")
-    mel = song_features(audio)
+    features = song_features(audio)
     song = {
         "name": path.name,
         "title": charts[0].metadata.title,
         "artist": charts[0].metadata.artist,
-        "frames": (0, len(mel)),
+        "frames": (0, len(features)),
         "duration_ms": audio.duration_ms,
         "lag_ms": lag_ms,
     }
-    return {"mel": mel, "rows": np.concatenate(rows), "meta": json.dumps([(song, entries)])}, skipped
+    return {"features": features, "rows": np.concatenate(rows), "meta": json.dumps([(song, entries)])}, skipped
+
+
+def rhythm_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """A part of a dataset from a song of a rhythm collection (mapper.data.rhythm_collection); as `song_arrays`."""
+    song = read_rhythm(path)
+    audio = load_audio(song.audio)
+    grid = grid_of_song(song.red_lines, audio.duration_ms, song.lag_ms)
+    entries: list[dict[str, Any]] = []
+    rows: list[np.ndarray] = []
+    skipped: list[str] = []
+    for chart in song.charts:
+        found = rhythm_rows(chart, grid, song.lag_ms, audio.duration_ms)
+        name = f"{chart['mode']} {chart['difficulty']}"
+        if not isinstance(found, str) and any(np.array_equal(found.rows, other) for other in rows):
+            found = "the same times as another difficulty"
+        if isinstance(found, str):
+            skipped.append(f"{path.name} [{name}]: {found}")
+            continue
+        start = sum(part.shape[0] for part in rows)
+        entry = _rhythm_entry(name, style_of(chart), found.heads_per_s, song)
+        entries.append(asdict(entry) | {"rows": (start, start + len(found.rows))})
+        rows.append(found.rows)
+    if not entries:
+        raise ChartFileError(f"{path}: no usable chart ({'; '.join(skipped)})")
+    features = song_features(audio)
+    about: dict[str, Any] = {
+        "name": song.audio.name,
+        "title": song.title,
+        "artist": song.artist,
+        "frames": (0, len(features)),
+    }
+    about |= {"duration_ms": audio.duration_ms, "lag_ms": song.lag_ms, "excerpt": True}
+    return {"features": features, "rows": np.concatenate(rows), "meta": json.dumps([(about, entries)])}, skipped
+
+
+def _rhythm_entry(name: str, style: int, heads_per_s: float, song: RhythmSong) -> ChartEntry:
+    """What is known of a chart without columns; stars, holds and patterns are not."""
+    return ChartEntry(
+        song=0,
+        name=name,
+        stars=np.nan,
+        style=style,
+        notes_per_s=heads_per_s,
+        hold_share=np.nan,
+        rows=(0, 0),
+        red_lines=song.red_lines,
+        unsnapped=0,
+        patterns=(np.nan,) * len(FAMILIES),
+        has_columns=False,
+        weight=song.weight,
+    )
 
 
 def collection_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -96,8 +150,8 @@ def collection_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
         songs.append((song | {"duration_ms": duration_ms, "lag_ms": 0.0}, entries))
     if not songs:
         raise ChartFileError(f"{path}: no usable chart ({'; '.join(skipped[:5])})")
-    arrays = {"mel": np.zeros((0, BANDS), np.uint8), "rows": np.concatenate(rows), "meta": json.dumps(songs)}
-    return arrays, skipped
+    nothing = np.zeros((0, BANDS + SIDE_CHANNELS), np.uint8)
+    return {"features": nothing, "rows": np.concatenate(rows), "meta": json.dumps(songs)}, skipped
 
 
 def _append_chart(

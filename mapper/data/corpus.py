@@ -3,7 +3,7 @@
 Layout of a dataset folder (written by `mapper.dataset`):
 
     index.json   songs and charts, with split, timing, stars, lag and where their rows and frames lie
-    mel.npy      uint8 [frame, band], all songs one after another (mapper.tokens.log_mel)
+    features.npy uint8 [frame, channel], all songs one after another (mapper.tokens.song_features)
     rows.npy     int32 [row, 2], slot and code of every row of all charts (mapper.tokens.row_codes)
 """
 
@@ -23,7 +23,7 @@ from mapper.data.check_corpus import check_bounds
 from mapper.tokens.row_codes import Rows
 from runtime.errors import ConfigError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ class SongEntry:
     title: str
     artist: str
     split: str  # "train" or "val"
-    frames: tuple[int, int]  # its rows of mel.npy
+    frames: tuple[int, int]  # its rows of features.npy
     duration_ms: float
     lag_ms: float  # how long the sound comes after the notes as written
     source: str = ""  # the map's file when the dataset was built
+    excerpt: bool = False  # cut with a fade: where its sound ends, the song does not
 
     @property
     def has_audio(self) -> bool:
@@ -60,6 +61,8 @@ class ChartEntry:
     unsnapped: int
     patterns: tuple[float, ...]  # share of rows by chart.analysis.pattern_mix.FAMILIES
     snap_error_ms: float = 0.0  # mean distance of its notes from the grid's slots
+    has_columns: bool = True  # else of another game or mode: its rows are `mapper.data.rhythm_collection` codes
+    weight: float = 1.0  # 0–1, how far its times are to be believed
 
 
 @dataclass(frozen=True)
@@ -68,18 +71,20 @@ class Corpus:
 
     songs: tuple[SongEntry, ...]
     charts: tuple[ChartEntry, ...]
-    mel: NDArray[np.uint8]  # [frame, band]
+    frames: NDArray[np.uint8]  # [frame, channel]
     rows: NDArray[np.int32]  # [row, 2]
 
-    def split(self, name: str, has_audio: bool = True) -> list[int]:
-        """Numbers of the charts whose song is in the split and has audio, or has none."""
+    def split(self, name: str, has_audio: bool = True, has_columns: bool = True) -> list[int]:
+        """Numbers of the charts whose song is in the split and has audio, or has none; 4K charts, or the others."""
         songs = [song.split == name and song.has_audio == has_audio for song in self.songs]
-        return [number for number, chart in enumerate(self.charts) if songs[chart.song]]
+        return [
+            number for number, chart in enumerate(self.charts) if songs[chart.song] and chart.has_columns == has_columns
+        ]
 
     def features(self, chart: int) -> NDArray[np.uint8]:
-        """[frame, band] of the chart's song."""
+        """[frame, channel] of the chart's song."""
         first, last = self.songs[self.charts[chart].song].frames
-        return self.mel[first:last]
+        return self.frames[first:last]
 
     def grid(self, chart: int) -> Grid:
         """The chart's grid over the whole song, in chart time."""
@@ -119,11 +124,11 @@ def open_corpus(folder: Path) -> Corpus:
             )
             for chart in index["charts"]
         )
-        mel = np.load(folder / "mel.npy", mmap_mode="r", allow_pickle=False)
+        frames = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
         rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
-        check_bounds(songs, charts, mel, rows)
+        check_bounds(songs, charts, frames, rows)
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{folder}: not a dataset, or damaged ({error}); build one with `mania4k dataset FOLDER -o {folder}`"
         ) from error
-    return Corpus(songs, charts, mel, rows)
+    return Corpus(songs, charts, frames, rows)

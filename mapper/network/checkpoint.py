@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mapper.network.model import Mapper
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MAX_CHECKPOINT_BYTES = 1 << 30
 MAX_WIDTH, MAX_LAYERS = 4096, 64
 """Bounds on what a stranger's checkpoint may make us allocate."""

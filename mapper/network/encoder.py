@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from chart.grid import SLOTS_PER_CELL
-from mapper.network.layers import Block, Motif, Stem, rotation_of
+from mapper.network.layers import Block, Motif, Stem, drop_channels, rotation_of
 from mapper.tokens.vocabulary import BARS_OF_PHRASE, CONTROL_FEATURES, EDGE_SECONDS, MAX_BEATS_OF_BAR, ModelConfig
 
 
@@ -20,7 +21,7 @@ from mapper.tokens.vocabulary import BARS_OF_PHRASE, CONTROL_FEATURES, EDGE_SECO
 class Cells:
     """A stretch of the grid with its audio. Frames are every 10 ms; `slot_frame` counts from the stretch's first."""
 
-    mel: Tensor  # [batch, frame, band], float, about 0–1; no frames: the song is not heard
+    mel: Tensor  # [batch, frame, channel], `mapper.tokens.song_features`, about -1–1; no frames: the song is not heard
     slot_frame: Tensor  # [batch, slot], float frame index of each slot's sound
     beat_ms: Tensor  # [batch, cell]
     quarter: Tensor  # [batch, cell], int64 0–3
@@ -52,12 +53,15 @@ class AudioEncoder(nn.Module):
 
     config: ModelConfig
     motif: Motif
+    stem_dropout: float
 
     def add_encoder_layers(self, config: ModelConfig) -> None:
         """Create the layers, in the order in which their weights are drawn."""
         width = config.width
+        self.stem_dropout = config.dropout
         self.controls = nn.Sequential(nn.Linear(CONTROL_FEATURES, width), nn.GELU(), nn.Linear(width, 2 * width))
         self.stem = Stem(config)
+        self.side = nn.Linear(config.side_channels, config.stem_width)
         self.cell_in = nn.Linear(SLOTS_PER_CELL * config.stem_width, width)
         self.quarter = nn.Embedding(4, width)
         self.beat_in_bar = nn.Embedding(MAX_BEATS_OF_BAR, width)
@@ -79,23 +83,33 @@ class AudioEncoder(nn.Module):
         encoder, decoder = self.controls(controls)[:, None].chunk(2, -1)
         return encoder, decoder
 
-    def encode(self, cells: Cells, control: Tensor) -> Encoding:
-        """Hear a stretch; `control` is the encoder's vector of `control_vectors`. Without frames, know the grid alone.
+    def encode(self, cells: Cells, control: Tensor, window: Tensor | None = None) -> Encoding:
+        """Encode for `control` [chart, 1, width], the encoder's vector of `control_vectors`. Without frames, know the grid alone.
 
-        The cells may be one stretch for all controls of the batch: it is then listened to once.
+        `window` [chart]: which of the cells' windows is each chart's; None: its own, or the only one that there is. What
+        does not depend on the controls is computed once a window.
         """
-        place = self._place(cells) + control
+        window = torch.arange(len(cells.valid), device=control.device) if window is None else window
+        place, valid = self._place(cells), cells.valid[window]
         if not cells.mel.shape[1]:
-            x = self.encoder_norm(place + self.unheard_cell)
-            return self._encoding(x, self.unheard_slot.repeat(x.shape[1], 1), cells.valid)
-        heard = self.stem(cells.mel, cells.slot_frame)  # [batch, slot, stem width]
+            x = self.encoder_norm(place[window] + control + self.unheard_cell)
+            return self._encoding(x, self.unheard_slot.repeat(x.shape[1], 1), valid)
+        heard = self._heard_slots(cells)  # [window, slot, stem width]
         x = self.cell_in(heard.unflatten(1, (-1, SLOTS_PER_CELL)).flatten(2)) + place
         position = torch.arange(x.shape[1], device=x.device)[None].float() / 4  # in beats
         rotation = rotation_of(position, head_width=self.config.width // self.config.heads)
-        mask = cells.valid[:, None, None]
-        for block in self.encoder:
-            x = block(x, rotation, mask, causal=False)
-        return self._encoding(self.encoder_norm(x), self.slot_from_stem(heard), cells.valid)
+        for block in self.encoder[: self.config.shared_layers]:
+            x = block(x, rotation, cells.valid[:, None, None], causal=False)
+        x = x[window] + control
+        for block in self.encoder[self.config.shared_layers :]:
+            x = block(x, rotation, valid[:, None, None], causal=False)
+        return self._encoding(self.encoder_norm(x), self.slot_from_stem(heard)[window], valid)
+
+    def _heard_slots(self, cells: Cells) -> Tensor:
+        """[window, slot, stem width]."""
+        convolved, side = self.stem(cells.mel, cells.slot_frame)
+        heard = functional.gelu(convolved + self.side(side))
+        return drop_channels(heard, self.stem_dropout if self.training else 0.0)
 
     def _place(self, cells: Cells) -> Tensor:
         """[batch, cell, width]: where in beat, bar, phrase and song each cell is, and how fast."""

@@ -50,7 +50,15 @@ class Block(nn.Module):
         return self.finish(x, attended)
 
     def _drop(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.dropout, self.training)
+        return drop_channels(x, self.dropout if self.training else 0.0)
+
+
+def drop_channels(x: Tensor, share: float) -> Tensor:
+    """[batch, step, channel] without this share of the channels, each in all steps: a random number a step is dear on CPUs."""
+    if not share:
+        return x
+    kept = torch.rand(x.shape[0], 1, x.shape[2], device=x.device) >= share
+    return x * (kept / (1 - share)).to(x.dtype)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -72,11 +80,12 @@ def rotation_of(*positions: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
 
 
 class Stem(nn.Module):
-    """Convolutions over log-mel frames, read off at each slot's time."""
+    """Convolutions over log-mel frames, read off at each slot's time, and so are the other channels of the features."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.stem_width
+        self.bands = config.bands
         self.convolutions = nn.Sequential(
             nn.Conv1d(config.bands, width, 5, padding=2),
             nn.GELU(),
@@ -85,14 +94,20 @@ class Stem(nn.Module):
             nn.Conv1d(width, width, 3, padding=4, dilation=4),
         )
 
-    def forward(self, mel: Tensor, slot_frame: Tensor) -> Tensor:
-        """[batch, frame, band], [batch, slot] → [batch, slot, stem width]."""
+    def forward(self, features: Tensor, slot_frame: Tensor) -> tuple[Tensor, Tensor]:
+        """[batch, frame, channel], [batch, slot] → [batch, slot, stem width] and [batch, slot, side channel]."""
+        mel, side = features.split((self.bands, features.shape[2] - self.bands), 2)
         heard = self.convolutions(mel.transpose(1, 2)).transpose(1, 2)
-        position = slot_frame.clamp(0, heard.shape[1] - 1.001)
-        before = position.long()
-        share = (position - before)[..., None].to(heard.dtype)
-        rows = torch.arange(heard.shape[0], device=heard.device)[:, None]
-        return functional.gelu(torch.lerp(heard[rows, before], heard[rows, before + 1], share))
+        return read_off(heard, slot_frame), read_off(side, slot_frame)
+
+
+def read_off(frames: Tensor, slot_frame: Tensor) -> Tensor:
+    """[batch, slot, value] between the two frames [batch, frame, value] that are nearest to each slot's time."""
+    position = slot_frame.clamp(0, frames.shape[1] - 1.001)
+    before = position.long()
+    share = (position - before)[..., None].to(frames.dtype)
+    rows = torch.arange(frames.shape[0], device=frames.device)[:, None]
+    return torch.lerp(frames[rows, before], frames[rows, before + 1], share)
 
 
 class Motif(nn.Module):

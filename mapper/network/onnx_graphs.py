@@ -37,13 +37,17 @@ def encoder_graph(checkpoint: Checkpoint) -> Graph:
     graph = net.graph
     told = net.gelu(net.linear("controls.0", graph.input("controls", "float32", ["chart", CONTROL_FEATURES])))
     control, decoder_control = graph.split("Split", 2, net.linear("controls.2", told), axis=-1)
-    heard = _encoded_slots(net, config.bands)
+    heard = _encoded_slots(net, config)
     cells = net.linear("cell_in", net.reshape(heard, -1, SLOTS_PER_CELL * config.stem_width))
-    x = net.add(net.unsqueeze(control, 1), net.add(cells, _place(net)))  # [chart, cell, width]
+    x = net.unsqueeze(net.add(cells, _place(net)), 0)  # [1, cell, width]
     beats = net.times(graph.op("Cast", net.count(net.size(x, 1)), to=FLOAT), 0.25)
     turns = net.turns(net.times(net.unsqueeze(beats, 1), _frequencies(net, config, 1)))
     for layer in range(config.encoder_layers):
+        if layer == config.shared_layers:
+            x = net.add(net.unsqueeze(control, 1), x)  # [chart, cell, width]
         x = _encoder_block(net, config, f"encoder.{layer}", x, turns)
+    if config.shared_layers == config.encoder_layers:
+        x = net.add(net.unsqueeze(control, 1), x)
     cell = net.layer_norm("encoder_norm", x)
     by_cell = net.reshape(net.linear("slot_from_cell", cell), 0, -1, config.hazard_width)
     slot = net.add(by_cell, net.linear("slot_from_stem", heard))
@@ -56,23 +60,31 @@ def encoder_graph(checkpoint: Checkpoint) -> Graph:
     return graph
 
 
-def _encoded_slots(net: Layers, bands: int) -> str:
-    """[slot, stem width]: the convolutions, read off at each slot's time."""
+def _encoded_slots(net: Layers, config: ModelConfig) -> str:
+    """[slot, stem width]: the convolutions and the other channels, read off at each slot's time."""
     graph = net.graph
-    mel = graph.input("mel", "float32", ["frames", bands])
+    features = graph.input("mel", "float32", ["frames", config.bands + config.side_channels])
+    ends = (graph.constant([end]) for end in (0, config.bands, config.bands + config.side_channels))
+    start, middle, end = ends
+    mel, side = (graph.op("Slice", features, *part, graph.constant([1])) for part in ((start, middle), (middle, end)))
     x = net.unsqueeze(net.transpose(mel, 1, 0), 0)
     for layer, pad, dilation in ((0, 2, 1), (2, 4, 2), (4, 4, 4)):
         weight, bias = (net.weight(f"stem.convolutions.{layer}.{kind}") for kind in ("weight", "bias"))
         x = graph.op("Conv", net.gelu(x) if layer else x, weight, bias, pads=[pad, pad], dilations=[dilation])
     heard = net.transpose(net.squeeze(x, 0), 1, 0)
-    last = graph.op("Sub", graph.op("Cast", net.size(mel, 0), to=FLOAT), graph.constant(1.001))
+    last = graph.op("Sub", graph.op("Cast", net.size(features, 0), to=FLOAT), graph.constant(1.001))
     slot_frame = graph.input("slot_frame", "float32", ["slots"])
     position = graph.op("Min", graph.op("Max", slot_frame, graph.constant(0.0)), last)
     floor = graph.op("Floor", position)
     share = net.unsqueeze(graph.op("Sub", position, floor), 1)
     before = graph.op("Cast", floor, to=WHOLE)
-    low, high = graph.op("Gather", heard, before), graph.op("Gather", heard, net.add(before, graph.constant([1])))
-    return net.gelu(net.add(low, net.times(graph.op("Sub", high, low), share)))
+    after = net.add(before, graph.constant([1]))
+
+    def read_off(frames: str) -> str:
+        low, high = graph.op("Gather", frames, before), graph.op("Gather", frames, after)
+        return net.add(low, net.times(graph.op("Sub", high, low), share))
+
+    return net.gelu(net.add(read_off(heard), net.linear("side", read_off(side))))
 
 
 def _place(net: Layers) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chart.model import Chart, Difficulty, Metadata, TimingPoint
 from mapper.request.levels import SETTINGS, names_of
-from mapper.tokens.log_mel import MS_PER_FRAME
+from mapper.tokens.log_mel import BANDS, MS_PER_FRAME
 from reward.rules.criteria import Level, level_of
 
 BREAK_MS = 5_000.0
@@ -106,7 +106,7 @@ def kiai_spans(
     """(start, end) of the song's loudest runs of phrases; none where no part stands out. Times as the downbeats'."""
     edges = downbeats_ms[::PHRASE_BARS]
     frame = np.clip(np.round((edges + lag_ms) / MS_PER_FRAME), 0, features.shape[0]).astype(np.int64)
-    total = np.append(0.0, np.cumsum(features.mean(axis=1, dtype=np.float64)))
+    total = np.append(0.0, np.cumsum(features[:, :BANDS].mean(axis=1, dtype=np.float64)))
     frames = np.diff(frame)
     if frames.size < 2 * KIAI_PHRASES or not frames.all():
         return []
@@ -145,7 +145,7 @@ def preview_point_ms(
     Times as the downbeats'.
     """
     window = min(int(PREVIEW_S * 1000 / MS_PER_FRAME), features.shape[0])
-    loudness = np.concatenate(([0.0], np.cumsum(features.mean(axis=1, dtype=np.float64))))
+    loudness = np.concatenate(([0.0], np.cumsum(features[:, :BANDS].mean(axis=1, dtype=np.float64))))
     start_ms = float(np.argmax(loudness[window:] - loudness[:-window])) * MS_PER_FRAME - lag_ms
     if kiai_ms:
         starts = np.array([start for start, _ in kiai_ms])

@@ -1,4 +1,4 @@
-"""Supervised training: loss, evaluation, TensorBoard pictures and sounds."""
+"""Supervised training: windows, loss, evaluation, TensorBoard pictures and sounds."""
 
 __all__ = [
     "evaluate",
@@ -6,4 +6,5 @@ __all__ = [
     "piano_roll",
     "sonify",
     "tensorboard",
+    "windows",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chart.grid import SLOTS_PER_CELL, Grid
 from mapper.network.interface import EncodedWindow, Floats, Network
 from mapper.tokens.conditioning_vector import Controls
-from mapper.tokens.log_mel import MS_PER_FRAME
+from mapper.tokens.log_mel import BANDS, MS_PER_FRAME
 from mapper.tokens.vocabulary import MOTIF_LAGS
 from mapper.tokens.window import CELLS, cell_arrays
 from runtime.errors import AudioFileError
@@ -109,7 +109,7 @@ def alike(weights: dict[str, Floats], cell: Floats) -> Floats:
 def silent_slots(grid: Grid, features: NDArray[np.uint8], lag_ms: float) -> NDArray[np.bool_]:
     """[slot], true where nothing sounds within `SILENCE_FRAMES`, and outside the audio."""
     loudest = np.zeros(features.shape[0] + 2 * SILENCE_FRAMES, np.uint8)
-    loudest[SILENCE_FRAMES : SILENCE_FRAMES + features.shape[0]] = features.max(axis=1)
+    loudest[SILENCE_FRAMES : SILENCE_FRAMES + features.shape[0]] = features[:, :BANDS].max(axis=1)
     around = np.lib.stride_tricks.sliding_window_view(loudest, 2 * SILENCE_FRAMES + 1).max(axis=1)
     frame = np.round((grid.slot_ms + lag_ms) / MS_PER_FRAME).astype(int)
     inside = (frame >= 0) & (frame < around.size)

@@ -12,8 +12,9 @@ from chart.grid import SLOTS_PER_CELL, Grid, make_grid
 from chart.model import Chart, TimingPoint
 from ear.audio.decode import Audio
 from ear.audio.spectrogram import log_mel
-from mapper.tokens.log_mel import FRAMES_PER_SECOND, quantized
+from mapper.tokens.log_mel import FRAMES_PER_SECOND
 from mapper.tokens.row_codes import Rows, notes_of
+from mapper.tokens.song_features import song_features
 from reward.core.song import Song, song_of_mel
 
 
@@ -23,7 +24,7 @@ class SongAnalysis:
 
     grid: Grid
     timing_points: tuple[TimingPoint, ...]
-    features: NDArray[np.uint8]  # [frame, band], log-mel in steps of `mapper.tokens.log_mel.QUANTUM`
+    features: NDArray[np.uint8]  # [frame, channel], `mapper.tokens.song_features`
     lag_ms: float = 0.0
     first_ms: float = -np.inf  # no note before this
     confidence: float = 1.0  # of the timing, 0–1; 1 where it was given
@@ -39,7 +40,7 @@ class SongAnalysis:
         return SongAnalysis(
             grid=make_grid(points, -lag_ms, audio.duration_ms - lag_ms),
             timing_points=points,
-            features=quantized(mel),
+            features=song_features(audio, mel),
             lag_ms=lag_ms,
             first_ms=start_ms - lag_ms if start_ms else -np.inf,
             confidence=confidence,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import CELLS_PER_BEAT, SLOTS_PER_CELL, Grid
-from mapper.tokens.log_mel import MS_PER_FRAME, QUANTUM
+from mapper.tokens.log_mel import MS_PER_FRAME, log_mel_of
 
 BEATS_PER_BAR = 4
 CELLS_PER_BAR = BEATS_PER_BAR * CELLS_PER_BEAT
@@ -77,10 +77,10 @@ class BarSound:
 
     @staticmethod
     def of(bars: BarGrid, features: NDArray[np.uint8], lag_ms: float) -> BarSound:
-        """Measured on the stored log-mel [frame, band]; the sound comes `lag_ms` after the grid's times."""
+        """Measured on the stored features [frame, channel]; the sound comes `lag_ms` after the grid's times."""
         edge_ms = np.append(bars.start_ms, bars.grid.slot_ms[-1]) + lag_ms
         edge = np.clip(np.round(edge_ms / MS_PER_FRAME), 0, len(features)).astype(np.int64)
-        mel = features.astype(np.float32) * np.float32(QUANTUM)
+        mel = log_mel_of(features)
         rise = np.zeros(len(mel))
         rise[FLUX_FRAMES:] = np.maximum(mel[FLUX_FRAMES:] - mel[:-FLUX_FRAMES], 0).mean(axis=1)
         loudness, flux = (_mean_between(values, edge) for values in (mel.mean(axis=1), rise))

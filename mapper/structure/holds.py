@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chart.grid import Grid
 from mapper.structure.settings import Settings
-from mapper.tokens.log_mel import FRAMES_PER_SECOND, MS_PER_FRAME, QUANTUM
+from mapper.tokens.log_mel import FRAMES_PER_SECOND, MS_PER_FRAME, log_mel_of
 from reward.core.song import sustained_rise
 
 GROUPS = 8
@@ -29,8 +29,8 @@ weakest and the strongest onset: people's charts have about these (docs/LOG.md).
 
 
 def song_profile(features: NDArray[np.uint8], grid: Grid) -> NDArray[np.float64]:
-    """[song feature] of the stored log-mel [frame, band]."""
-    mel = features.astype(np.float32) * np.float32(QUANTUM)
+    """[song feature] of the stored features [frame, channel]."""
+    mel = log_mel_of(features)
     loudness = mel.mean(axis=1)
     sounding = loudness > 0.3 * np.median(loudness)
     sounding = sounding if sounding.sum() > FRAMES_PER_SECOND else np.ones(loudness.size, np.bool_)
@@ -82,7 +82,7 @@ def hold_odds(
     features: NDArray[np.uint8], grid: Grid, lag_ms: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """[slot] log-odds to add for each hold that begins there (mean 0), and for each that ends there."""
-    mel = features.astype(np.float32) * np.float32(QUANTUM)
+    mel = log_mel_of(features)
     rise = np.zeros(len(mel), np.float32)
     rise[2:] = np.maximum(mel[2:] - mel[:-2], 0.0).mean(axis=1)
     near = np.lib.stride_tricks.sliding_window_view(np.pad(rise, 1), 3).max(axis=1)

@@ -60,7 +60,7 @@ class StructurePlan:
     """Structure of all charts of one song."""
 
     grid: Grid
-    features: NDArray[np.uint8]  # [frame, band], as `mapper.tokens.log_mel` stores them
+    features: NDArray[np.uint8]  # [frame, channel], `mapper.tokens.song_features`
     lag_ms: float
     seed: int
     dynamics: float = 1.0  # 0: even density, 1: as the encoder has it, 1.5: half as much again

@@ -1,9 +1,10 @@
-"""Vocabulary of the network: slots, row codes, conditioning vector, log-mel features, windows."""
+"""Vocabulary of the network: slots, row codes, conditioning vector, features of the audio, windows."""
 
 __all__ = [
     "conditioning_vector",
     "log_mel",
     "row_codes",
+    "song_features",
     "vocabulary",
     "window",
 ]

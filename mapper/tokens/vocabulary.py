@@ -13,7 +13,15 @@ from chart.model import KEYS
 from mapper.tokens.row_codes import HELD_STATES, ROW_CODES
 
 TIME_GAP_BINS = 64
-STYLES = ("unknown", "keyboard", "pad")
+STYLES = (
+    *("unknown", "keyboard", "pad"),
+    *("standard", "taiko", "catch", "guitar", "drums", "saber", "arcaea", "syllables", "other"),
+)
+"""Of 4K charts, and the games and modes of charts without columns, from which the encoder learns where notes fall."""
+BEAT_STATES = 3 * 96
+"""Hidden states of the mapper's own beat network (mapper.tokens.song_features)."""
+SIDE_CHANNELS = 4 + 5 + 5 + 3 + BEAT_STATES
+"""Channels of the features beside the log-mel bands, read off at each slot."""
 CONTROL_FEATURES = 2 * 3 + len(STYLES) + 2 * len(FAMILIES) + 2
 BARS_OF_PHRASE = 8
 MAX_BEATS_OF_BAR = 8
@@ -27,6 +35,7 @@ MOTIF_KEY_WIDTH = 32
 ENCODER_PARTS = (
     "controls",
     "stem",
+    "side",
     "cell_in",
     "quarter",
     "beat_in_bar",
@@ -48,16 +57,19 @@ class ModelConfig:
     """Sizes of the network; stored in every checkpoint."""
 
     bands: int = 64  # log-mel bands of the audio features
+    side_channels: int = SIDE_CHANNELS  # and their other channels
     stem_width: int = 96
     width: int = 192
     heads: int = 6
     encoder_layers: int = 4
+    shared_layers: int = 2  # of them, the first: they do not know the controls, so that charts of a song share them
     decoder_layers: int = 3
     hazard_width: int = 64
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
         assert self.width % (4 * self.heads) == 0, "each head's width must be divisible by 4 for its two rotations"
+        assert 0 <= self.shared_layers <= self.encoder_layers, "the shared layers are the encoder's first"
 
 
 Shapes = dict[str, tuple[int, ...]]
@@ -77,6 +89,7 @@ def _encoder_shapes(config: ModelConfig) -> Shapes:
         "stem.convolutions.2.weight": (stem, stem, 5),
         "stem.convolutions.4.weight": (stem, stem, 3),
         **{f"stem.convolutions.{layer}.bias": (stem,) for layer in (0, 2, 4)},
+        **_linear("side", config.side_channels, stem),
         **_linear("cell_in", SLOTS_PER_CELL * stem, width),
         "quarter.weight": (4, width),
         "beat_in_bar.weight": (MAX_BEATS_OF_BAR, width),

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, Grid
-from mapper.tokens.log_mel import BANDS, MS_PER_FRAME, as_network_input
-from mapper.tokens.vocabulary import EDGE_SECONDS
+from mapper.tokens.log_mel import BANDS, MS_PER_FRAME
+from mapper.tokens.song_features import as_network_input
+from mapper.tokens.vocabulary import EDGE_SECONDS, SIDE_CHANNELS
 
 CELLS = 320
 """Cells of a stretch: 80 beats, half a minute at 160 BPM."""
@@ -28,7 +29,7 @@ def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8] | None, la
     first = int(np.floor(frame[0])) - MARGIN_FRAMES
     last = int(np.ceil(frame[-1])) + MARGIN_FRAMES
     return {
-        "mel": np.zeros((0, BANDS), np.float32) if features is None else _frames(features, first, last),
+        "mel": np.zeros((0, BANDS + SIDE_CHANNELS), np.float32) if features is None else _frames(features, first, last),
         "slot_frame": (frame - first).astype(np.float32),
         "beat_ms": grid.beat_ms[cells].astype(np.float32),
         "quarter": grid.quarter[cells],
@@ -51,7 +52,7 @@ def _song_edges(frame: NDArray[np.float64], features: NDArray[np.uint8] | None) 
 
 
 def _frames(features: NDArray[np.uint8], first: int, last: int) -> NDArray[np.float32]:
-    """[last - first, band], zero outside the audio."""
+    """[last - first, channel], zero outside the audio."""
     mel = np.zeros((last - first, features.shape[1]), np.float32)
     inside = slice(max(first, 0), min(last, features.shape[0]))
     if inside.start < inside.stop:

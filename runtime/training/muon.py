@@ -25,9 +25,16 @@ class Muon(torch.optim.Optimizer):
     """Nesterov momentum, orthogonalised; decoupled weight decay. Parameters must be matrices."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        bf16: bool = False,
     ) -> None:
+        """With `bf16` the orthogonal matrices are computed in bfloat16, in half the time where a processor has it."""
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.iterated_in = torch.bfloat16 if bf16 else torch.float32
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -40,14 +47,19 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonal(parameter.grad.lerp(state["momentum"], group["momentum"]))
+                blend = parameter.grad.lerp(state["momentum"], group["momentum"])
+                update = orthogonal(blend.to(self.iterated_in)).to(parameter.dtype)
                 scale = ADAM_RMS * max(parameter.shape) ** 0.5
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update, alpha=-group["lr"] * scale)
 
 
 def muon_and_adamw(
-    weights: Mapping[str, Tensor], left_to_adamw: Collection[str], learning_rate: float, weight_decay: float
+    weights: Mapping[str, Tensor],
+    left_to_adamw: Collection[str],
+    learning_rate: float,
+    weight_decay: float,
+    bf16: bool = False,
 ) -> list[torch.optim.Optimizer]:
     """Optimizers of the weights by name: Muon for matrices of hidden layers, AdamW for the rest.
 
@@ -62,7 +74,7 @@ def muon_and_adamw(
         {"params": [value for value in rest if value.ndim < 2], "weight_decay": 0.0},
     ]
     adam = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
-    return [adam, Muon(hidden.values(), learning_rate, weight_decay=weight_decay)] if hidden else [adam]
+    return [adam, Muon(hidden.values(), learning_rate, weight_decay=weight_decay, bf16=bf16)] if hidden else [adam]
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

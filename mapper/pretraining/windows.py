@@ -1,0 +1,41 @@
+"""The random windows of a training run: step k is the same however often the run was resumed and who shares it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mapper.data.batches import CELLS, Batch, WindowSampler, collate_windows
+from runtime.training.distributed import ProcessGroup
+
+
+@dataclass(frozen=True)
+class WindowDraw:
+    """How windows are drawn: `windows` a step, each of up to `charts` charts that share a song and its red lines."""
+
+    windows: int
+    charts: int
+    seed: int
+
+
+def random_batches(
+    sampler: WindowSampler, charts: list[int], draw: WindowDraw, steps: range, team: ProcessGroup
+) -> Iterator[Batch | None]:
+    """This process's share of each step's windows, longer songs and those with more charts more often; None: it has none."""
+    groups = sampler.sharing(charts)
+    spans = [sampler.playable_cells(group[0]) for group in groups]
+    weight = np.array([last - first for first, last in spans], float)
+    weight *= np.sqrt([min(len(group), draw.charts) for group in groups])
+    for step in steps:
+        cut = []
+        for number in team.share(range(draw.windows if charts else 0)):
+            random = np.random.default_rng([draw.seed, step, number])
+            index = int(random.choice(len(groups), p=weight / weight.sum()))
+            first, last = spans[index]
+            start = int(random.integers(first - CELLS // 2, max(last - CELLS // 2, first + 1)))
+            count = min(len(groups[index]), draw.charts)
+            chosen = [groups[index][one] for one in random.choice(len(groups[index]), count, replace=False)]
+            cut.append(sampler.window(chosen, max(start, first), random))
+        yield collate_windows(cut) if cut else None
