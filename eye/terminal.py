@@ -9,7 +9,7 @@ from rich.text import Text
 
 from chart.model import KEYS
 from eye.critique.pattern_rows import NAMES
-from eye.pictures import COLOURS, MARKS, STRAIN, Scene, clock_text
+from eye.rendering.scene import COLOURS, MARKS, STRAIN, Scene, clock_text
 
 BARS = " ▁▂▃▄▅▆▇█"
 CELL_MS = 60.0

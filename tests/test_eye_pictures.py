@@ -18,8 +18,9 @@ from chart.formats.osu_read import format_osu
 from chart.model import Metadata
 from eye.critique.pattern_rows import NAMES
 from eye.critique.types import Finding
-from eye.pictures import COLOURS, LEFT_MARGIN, MARKS, TAIL_MS, draw, main, scene_of, time_option, title_of
+from eye.pictures import LEFT_MARGIN, draw, main, time_option, title_of
 from eye.rendering.canvas import PNG_SCALE, Drawing, to_png, to_svg
+from eye.rendering.scene import COLOURS, MARKS, TAIL_MS, scene_of
 from eye.terminal import show
 from runtime.errors import ConfigError
 from tests.builders import ChartBuilder, charts

@@ -6,5 +6,6 @@ __all__ = [
     "page_html",
     "page_players",
     "page_song",
+    "scene",
     "sound_marks",
 ]
