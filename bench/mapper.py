@@ -34,7 +34,7 @@ from mapper.tokens.vocabulary import STYLES
 from runtime.command import Command, progress, use_utf8
 
 TOLERANCES_MS = (20.0, 50.0)
-BIASES = (np.array([-1.6, -0.8, -0.4, 0.0, 0.4, 0.8]), np.array([-0.1, 0.0, 0.1]))
+BIASES = (np.array([-3.2, -1.6, -0.8, -0.4, 0.0, 0.4, 0.8]), np.array([-0.1, 0.0, 0.1]))
 """Log-odds of the first round of charts, and around the best estimate of the second: the human's density is met within 1 %."""
 STAR_BANDS = (0.0, 2.0, 2.7, 4.0, 5.3, 6.5, 99.0)
 STAR_REACHES = {"below 1.8": (0.0, 1.8), "1.8 to 2.5": (1.8, 2.5), "from 2.5": (2.5, 99.0)}
