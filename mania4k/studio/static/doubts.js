@@ -33,14 +33,16 @@ function shiftIn(onsets, lines, fromMs, untilMs) {
   const places = [];
   eachBeat(lines.map(([start, beat, metre]) => [start, beat / 2, metre]), fromMs + REACH_MS, untilMs - REACH_MS, (ms) => places.push(Math.round(ms)));
   const heard = (shift) => places.reduce((sum, ms) => sum + Math.max(...onsets.subarray(ms + shift - STEP_MS, ms + shift + STEP_MS + 1), 0), 0);
-  let best = 0, most = 0, own = 0;
+  let first = 0, last = 0, most = 0, own = 0; // the best shifts are often a few in a row: their middle counts
   for (let shift = -REACH_MS; shift <= REACH_MS; shift += STEP_MS) {
     const sum = heard(shift);
     if (Math.abs(shift) <= NEAR_MS) own = Math.max(own, sum);
+    if (sum === most) last = shift;
     if (sum > most) {
       most = sum;
-      best = shift;
+      first = last = shift;
     }
   }
+  const best = Math.round((first + last) / 2);
   return places.length > 3 && Math.abs(best) > NEAR_MS && most > BETTER * own ? best : 0;
 }
