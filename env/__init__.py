@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gymnasium import register, registry
 
+__all__ = ["CHART_ENV", "EDIT_ENV", "register_envs"]
+
 CHART_ENV, EDIT_ENV = "Mania4KChart-v2", "Mania4KEdit-v2"
 
 

@@ -2,7 +2,10 @@
 
 __all__ = [
     "clock",
+    "containers",
     "decode",
+    "encode",
     "onset",
+    "reader",
     "spectrogram",
 ]

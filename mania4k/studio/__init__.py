@@ -7,3 +7,16 @@
 `server` answers the page's requests; `project` keeps what is made, in a folder; `jobs` and `worker` do the work in
 other processes. docs/studio.md describes it.
 """
+
+__all__ = [
+    "changes",
+    "command",
+    "desk",
+    "guard",
+    "pages",
+    "results",
+    "server",
+    "sets",
+    "uploads",
+    "work",
+]

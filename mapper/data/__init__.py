@@ -4,7 +4,9 @@ __all__ = [
     "augment",
     "batches",
     "build",
+    "check_corpus",
     "corpus",
     "pattern_collection",
+    "read_song",
     "rhythm_collection",
 ]

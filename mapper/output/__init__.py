@@ -1,8 +1,10 @@
 """Generated sets: metadata, packages, reports, explanations."""
 
 __all__ = [
+    "cover",
     "explain",
     "metadata",
     "package",
+    "page",
     "report",
 ]

@@ -7,4 +7,5 @@ __all__ = [
     "motif_noise",
     "row_penalties",
     "sampler",
+    "song_analysis",
 ]

@@ -3,6 +3,7 @@
 __all__ = [
     "conditioning_vector",
     "log_mel",
+    "note_kernels",
     "row_codes",
     "song_features",
     "vocabulary",
