@@ -1,4 +1,4 @@
-"""A folder of songs in, a folder of `.osz` out: what fails is named and skipped, what is there is not made again."""
+"""A folder of songs in, a folder of `.osz` out: failures are named and skipped, existing sets are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_SONGS = 10_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one song."""
+    """The result of one song."""
 
     song: str
     out: str
@@ -34,7 +34,7 @@ def generate_folder(
 ) -> None:
     """Write a set for every song under `folder`; raises one error with the count of those that failed at the end.
 
-    Sets that are there already are left alone, so that a run that was broken off goes on where it stopped.
+    Existing sets are kept, so that an interrupted run resumes.
     """
     if out is None:
         raise ConfigError(f"{folder}: is a folder; say with -o which folder its sets shall be written to")

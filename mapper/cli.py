@@ -12,7 +12,10 @@ from runtime.command import ChoicesOption, Command, NumbersOption, OutputFile, s
 
 PATH = click.Path(path_type=Path)
 LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
-EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: slower, nearer to what is asked."}
+EFFORT_HELP = {
+    "fast": "Few candidates: quicker, less exact.",
+    "best": "Many candidates: slower, nearer to the request.",
+}
 
 
 @click.command(
@@ -25,14 +28,11 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--set", "names", cls=ChoicesOption, choices=LEVELS, help=f"By name: --set {' '.join(LEVELS)}")
 @click.option("--seed", default=0, show_default=True, help="Another seed writes other charts.")
 @click.option("--style", type=click.Choice(["keyboard", "pad"]), help="Default: that of --like, else keyboard.")
-@click.option(
-    "--holds", type=Ratio(), help="Share of holds among the notes, such as 0.2; people's usual 0.1 otherwise."
-)
-@click.option("--patterns", help="Share of rows in each: jumpstream=.5,chordjack=.1")
+@click.option("--holds", type=Ratio(), help="Ratio of holds among the notes, such as 0.2; default: 0.1, as usual.")
+@click.option("--patterns", help="Ratio of rows in each: jumpstream=.5,chordjack=.1")
 @click.option("--like", type=PATH, help="Follow a map's style, holds, patterns and density.")
 @click.option("--from", "from_map", type=PATH, help="Keep a map's timing, song and names; add difficulties to it.")
-@click.option("--section", help="With --from: write only 1:05-1:20 of its charts anew.")
-@click.option("--keep", type=click.Choice(["rest"]), help="With --section: what stays as it is (always the rest).")
+@click.option("--section", help="With --from: regenerate only 1:05-1:20 of its charts.")
 @click.option("--difficulty", default="", help="With --section: only in the chart of this name.")
 @click.option("--timing", type=PATH, help="Timing to map on: a .timing.txt of `mania4k timing`, or a chart.")
 @click.option("--bpm", type=float, help="The song's tempo, where you know it.")
@@ -52,24 +52,30 @@ EFFORT_HELP = {"fast": "Few takes: quicker, less exact.", "best": "Many takes: s
 @click.option("--audio-start", default=0.0, show_default=True, help="No note before this second of the song.")
 @click.option("--tolerance", default=0.05, show_default=True, help="Stars that a difficulty may be off.")
 @click.option("--dynamics", default=1.0, show_default=True, help="How much density follows the song: 0 flat to 1.5.")
-@click.option("--guidance", default=1.0, show_default=True, help="More than 1: what is asked weighs more; slower.")
+@click.option(
+    "--guidance",
+    default=1.0,
+    show_default=True,
+    help="Above 1: requests weigh more (classifier-free guidance); slower.",
+)
 @click.option("--fast", is_flag=True, help=EFFORT_HELP["fast"])
 @click.option("--best", is_flag=True, help=EFFORT_HELP["best"])
-@click.option("--candidates", type=int, help="Takes of each difficulty that are written side by side (normally 3).")
-@click.option("--time-budget", type=float, help="Seconds after which the nearest that was found is taken.")
+@click.option("--candidates", type=int, help="Candidates of each difficulty, written side by side (normally 3).")
+@click.option("--time-budget", type=float, help="Seconds after which the best candidate so far is used.")
 @click.option("--checkpoint", type=PATH, help="A mapper trained by you, or its folder of `export`.")
 @click.option("--backend", type=click.Choice(["auto", "torch", "onnx"]), default="auto", show_default=True)
-@click.option("--device", default="auto", show_default=True, help="Where the network hears: cpu, cuda, rocm, dml.")
-@click.option("--report", "report_path", type=OutputFile(".json"), help="Write what was asked and got as JSON (.json).")
+@click.option("--device", default="auto", show_default=True, help="Device of the encoder: cpu, cuda, rocm, dml.")
+@click.option(
+    "--report", "report_path", type=OutputFile(".json"), help="Write requested and achieved values as JSON (.json)."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a set and page that are there, whoever wrote them.")
-@click.option("--no-page", is_flag=True, help="Write no page to watch and play the charts on (a folder gets none).")
+@click.option("--no-page", is_flag=True, help="Write no page to watch and play the charts on (folders get none).")
 @click.option("--workers", default=1, show_default=True, help="For a folder: songs at a time.")
 @click.option("--ray", default="", help="For a folder: address of a Ray cluster, HOST:PORT; folders must be shared.")
 def main(song: Path | None, report_path: Path | None, no_page: bool, workers: int, ray: str, **options: Any) -> None:
     use_utf8()
     from mapper.request.options import GenerateConfig, parse_patterns, parse_section
 
-    del options["keep"]
     options["effort"] = effort_of(options.pop("fast"), options.pop("best"))
     check_song(song)
     options["patterns"] = parse_patterns(options["patterns"]) if options["patterns"] else {}

@@ -9,9 +9,9 @@ import pytest
 from chart.analysis.pattern_mix import FAMILIES
 from chart.model import Chart, TimingPoint
 from mapper.sampling.conditioning import LogitBias, StyleConditioning
+from mapper.search.candidate_measures import Spliced
 from mapper.search.closed_loop import MAX_BIAS, MAX_STAR_OFFSET, Candidate, SearchConfig, _next_takes
 from mapper.search.objective import Objective
-from mapper.search.splice import Spliced
 from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import metrics_of

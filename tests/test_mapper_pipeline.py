@@ -65,7 +65,7 @@ def demo(tmp_path_factory):
         counted(patched, counts, reward.core.batch_view, "_assemble")
         counted(patched, counts, reward.rules.check, "check")
         counted(patched, counts, reward.chart_metrics, "check")
-        counted(patched, counts, agents.difficulty_curve, "_ladder")
+        counted(patched, counts, agents.difficulty_curve, "play_grid")
         counted(patched, counts, ear.audio.decode, "_decoded")
         config = GenerateConfig(song=DEMO, stars=(2.0, 3.5, 5.0), out=folder / "demo.osz")
         made = run(config, page=folder / "demo.html")
@@ -77,7 +77,7 @@ def test_everything_is_computed_once(demo):
     assert 0 < counts["stars"] <= STARS
     assert 0 < counts["_assemble"] <= RULE_CHECKS, "every rule check lays charts out"
     assert counts["check"] == SKILL_GRIDS, "each finished chart is checked once, for report and page"
-    assert counts["_ladder"] == SKILL_GRIDS
+    assert counts["play_grid"] == SKILL_GRIDS
     assert counts["_decoded"] == DECODES
 
 

@@ -94,7 +94,7 @@ def test_bars_begin_at_the_song_and_at_each_downbeat():
 @pytest.mark.parametrize("wanted", [1.6, 1.9, 2.4])
 def test_the_spliced_chart_has_the_stars_asked(wanted):
     splicer = CandidateSplicer(TAKES, chart_of)
-    assert splicer.stars.min() < wanted < splicer.stars.max()
+    assert splicer.measures.stars.min() < wanted < splicer.measures.stars.max()
     found = splicer.splice(Objective.of(wanted))
     assert found.stars == pytest.approx(wanted, abs=0.05)
     text = format_osu(found.chart)
@@ -113,7 +113,7 @@ def test_density_is_missed_by_the_notes_in_other_bars():
     splicer = CandidateSplicer(TAKES, chart_of)
     alone = splicer.splice(Objective.of(2.0), usable=[2])
     assert alone.density_miss == pytest.approx(0, abs=1e-9), "a take alone is what is usual"
-    beside = splicer.splice(Objective(float(splicer.stars[2]), Level.EXPERT), usable=[2, 4])
+    beside = splicer.splice(Objective(float(splicer.measures.stars[2]), Level.EXPERT), usable=[2, 4])
     assert 0 < beside.density_miss < 0.5
 
 
@@ -159,7 +159,7 @@ def test_exchanged_stars_are_those_of_the_exchanged_peaks(peaks, data):
 def test_peaks_sum_to_the_official_stars():
     chart = chart_of(TAKES.rows[3])
     assert slow_stars(strain_curve(chart).peak.tolist()) == pytest.approx(
-        CandidateSplicer(TAKES, chart_of).stars[3], abs=1e-3
+        CandidateSplicer(TAKES, chart_of).measures.stars[3], abs=1e-3
     )
 
 

@@ -18,9 +18,10 @@ from chart.model import KEYS
 from env.task.episodes import NO_ROWS, Outline, Target
 from env.task.songs import ChartedSong, SongSet
 from mapper.network.model import Mapper
+from mapper.sampling.advance import KEPT_ROWS
 from mapper.sampling.encode_song import SongEncoding, encode_song
 from mapper.sampling.motif_noise import BAR_CELLS
-from mapper.sampling.sampler import KEPT_ROWS, Sampling, Span, write_rows
+from mapper.sampling.sampler import Sampling, Span, write_rows
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import SYMBOLS, Rows
 

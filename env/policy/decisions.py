@@ -22,7 +22,8 @@ from env.task.episodes import MAX_ROWS
 from env.task.kernels import OFFSETS
 from mapper.network.cached_decoder import time_gap_bins
 from mapper.network.model import Encoding, Mapper, RowTokens
-from mapper.sampling.sampler import CACHE_ROWS, KEPT_ROWS, LAST_HOLD_BEATS
+from mapper.sampling.advance import CACHE_ROWS, KEPT_ROWS
+from mapper.sampling.sampler import LAST_HOLD_BEATS
 from mapper.tokens.row_codes import Rows, held_states
 from mapper.tokens.vocabulary import MOTIF_LAGS, TIME_GAP_BINS
 from mapper.tokens.window import LONG_AGO_TICKS

@@ -98,7 +98,7 @@ class Cache(NamedTuple):
 
 
 class CachedDecoder:
-    """A decoder of a batch of charts; a `mapper.network.interface.RowDecoder`. Threads may use it for different charts."""
+    """A decoder of a batch of charts; threads may use it for different charts."""
 
     def __init__(self, model: Network, charts: int, capacity: int) -> None:
         self.weights, self.cache = weights_of(model), empty_cache(model.config, charts, capacity)
@@ -113,10 +113,6 @@ class CachedDecoder:
         """[chart, width], after the last row that each chart has read."""
         return self.cache.state
 
-    def forget(self, charts: Ints) -> None:
-        """Start these charts anew."""
-        self.cache.length[charts] = 0
-
     def read(self, rows: DecoderInput) -> None:
         """Read rows; every chart's must fit its capacity."""
         read(self.weights, self.cache, rows)
@@ -129,11 +125,29 @@ class CachedDecoder:
     def row_logits(
         self, charts: Ints, slot: Floats, cell: Floats, elapsed: Ints, held: Ints, earlier: Ints, alike: Floats
     ) -> Floats:
-        """As `mapper.network.interface.RowDecoder.row_logits`, and as `mapper.network.model.Mapper.row_logits`."""
+        """[chart, code], as `mapper.network.decoder.CausalDecoder.row_logits`: logits of the row on each chart's slot.
+
+        `earlier` [chart, lag] are the codes a motif lag before, `alike` [chart, lag] the similarities of the song there.
+        """
         tables = self.weights.next_elapsed[elapsed] + self.weights.next_held[held]
         lags = np.arange(alike.shape[1])
         tables += (self.weights.motif[lags, earlier] * alike[..., None]).sum(1)
         return row_logits(self.weights, self.state[charts], slot, cell, tables)
+
+
+def _block_of(arrays: dict[str, Floats], name: str) -> Block:
+    """One layer of the decoder."""
+    vector = lambda part: arrays[f"{name}.{part}"]  # noqa: E731
+    matrix = lambda part: np.ascontiguousarray(arrays[f"{name}.{part}.weight"].T)  # noqa: E731
+    norm = lambda part: Norm(np.ascontiguousarray(vector(f"{part}.weight")), vector(f"{part}.bias"))  # noqa: E731
+    return Block(
+        norm("norm_attention"),
+        matrix("query_key_value"),
+        matrix("attention_out"),
+        norm("norm_feed_forward"),
+        Linear(matrix("feed_forward.0"), vector("feed_forward.0.bias")),
+        Linear(matrix("feed_forward.2"), vector("feed_forward.2.bias")),
+    )
 
 
 def weights_of(model: Network) -> Weights:
@@ -143,17 +157,7 @@ def weights_of(model: Network) -> Weights:
     matrix = lambda name: np.ascontiguousarray(arrays[f"{name}.weight"].T)  # noqa: E731
     linear = lambda name: Linear(matrix(name), arrays[f"{name}.bias"])  # noqa: E731
     norm = lambda name: Norm(table(name), arrays[f"{name}.bias"])  # noqa: E731
-    blocks = [
-        Block(
-            norm(f"decoder.{layer}.norm_attention"),
-            matrix(f"decoder.{layer}.query_key_value"),
-            matrix(f"decoder.{layer}.attention_out"),
-            norm(f"decoder.{layer}.norm_feed_forward"),
-            linear(f"decoder.{layer}.feed_forward.0"),
-            linear(f"decoder.{layer}.feed_forward.2"),
-        )
-        for layer in range(model.config.decoder_layers)
-    ]
+    blocks = [_block_of(arrays, f"decoder.{layer}") for layer in range(model.config.decoder_layers)]
     symbols = SYMBOLS + SYMBOLS_PER_COLUMN * np.arange(KEYS)
     lags = np.arange(len(MOTIF_LAGS))[:, None, None]
     query, next_code = linear("hazard_query"), linear("next_code")
@@ -230,20 +234,26 @@ def read(weights: Weights, cache: Cache, rows: DecoderInput) -> None:
         angle[item, :pairs] = rows.beat[item] * weights.frequency
         angle[item, pairs:] = np.float32(position[item]) * weights.frequency
     cos, sin = np.cos(angle), np.sin(angle)
-    for layer in range(len(weights.blocks)):
+    needed, layers = np.ones(items, np.bool_), len(weights.blocks)
+    for layer in range(layers):
         block = weights.blocks[layer]
+        if layer + 1 == layers:  # of several rows of a chart only the last one's state is kept
+            needed = position + 1 == cache.length[rows.chart]
         normed = layer_norm(x, block.norm_attention.weight, block.norm_attention.bias)
         qkv = np.zeros((items, block.query_key_value.shape[1]), np.float32)
         multiply_add(normed, block.query_key_value, qkv)
-        attended = attend(qkv, cos, sin, rows.chart, position, cache.keys[layer], cache.values[layer])
+        attended = attend(qkv, cos, sin, rows.chart, position, cache.keys[layer], cache.values[layer], needed)
+        if not needed.all():
+            x, attended = x[needed], attended[needed]
         multiply_add(attended, block.attention_out, x)
         normed = layer_norm(x, block.norm_feed_forward.weight, block.norm_feed_forward.bias)
         hidden = affine(block.widen, normed)
         gelu(hidden)
         add_affine(block.narrow, hidden, x)
     normed = layer_norm(x, weights.norm.weight, weights.norm.bias)
-    for item in range(items):  # of several rows of a chart, the last stays
-        cache.state[rows.chart[item]] = normed[item]
+    last = rows.chart[needed]
+    for number in range(last.size):
+        cache.state[last[number]] = normed[number]
 
 
 @njit(cache=True, nogil=True)

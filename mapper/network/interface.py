@@ -37,35 +37,6 @@ class DecoderInput(NamedTuple):
     control: Floats  # [row, width], the chart's `decoder_control`
 
 
-class RowDecoder(Protocol):
-    """Caches of a batch of charts. `length[chart]` rows have been read."""
-
-    @property
-    def length(self) -> Ints:
-        """[chart], rows read."""
-
-    @property
-    def state(self) -> Floats:
-        """[chart, width], after the last row that each chart has read."""
-
-    def read(self, rows: DecoderInput) -> None:
-        """Read rows; every chart's must fit its capacity."""
-
-    def forget(self, charts: Ints) -> None:
-        """Start these charts anew."""
-
-    def hazard_terms(self, charts: Ints) -> tuple[Floats, Floats]:
-        """[chart, hazard width] query and [chart, elapsed bucket] logits, after the last row of each."""
-
-    def row_logits(
-        self, charts: Ints, slot: Floats, cell: Floats, elapsed: Ints, held: Ints, earlier: Ints, alike: Floats
-    ) -> Floats:
-        """[chart, 256]: which row falls on the slot that each chart has come to.
-
-        `earlier` [chart, lag] are the codes a motif lag before, `alike` [chart, lag] as in `mapper.sampling.encode_song.SongEncoding`.
-        """
-
-
 class Network(Protocol):
     """A mapper ready to generate."""
 
@@ -79,9 +50,6 @@ class Network(Protocol):
 
     def encode_window(self, controls: Floats, stretch: dict[str, Any]) -> EncodedWindow:
         """Encode one stretch (`mapper.tokens.window.cell_arrays`) for all `controls` [chart, CONTROL_FEATURES]."""
-
-    def row_decoder(self, charts: int, capacity: int) -> RowDecoder:
-        """An empty decoder for so many charts of at most `capacity` rows."""
 
     def arrays(self) -> dict[str, Floats]:
         """Every array of its checkpoint by name, float32; `mapper.tokens.vocabulary.shapes_of` has their shapes."""

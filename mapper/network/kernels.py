@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 EPSILON = 1e-5
 """As in `torch.nn.LayerNorm`."""
 STEP = 8
-"""Rows of a matrix that one pass takes up: their products are summed in registers."""
+"""Rows of a matrix that one pass takes up for one item: their products are summed in registers."""
+TILE = 4
+"""Items, and rows of a matrix, that one pass takes up where there are so many items."""
 
 TABLE_REACH, STEPS_PER_UNIT = 6.0, 1024
 """Beyond ±6 the normal distribution's function is 0 or 1 to float32."""
@@ -29,16 +31,36 @@ LEAST_EXPONENT, HALVINGS = np.float32(-30.0), 7
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @njit(cache=True, fastmath=True, nogil=True)
 def multiply_add(x: Floats, weight: Floats, out: Floats) -> None:
-    """Add x [item, in] @ weight [in, out] to `out` [item, out]."""
-    size = x.shape[1]
+    """Add x [item, in] @ weight [in, out] to `out` [item, out]; every sum runs over `in` in order, however many items."""
+    items, size = x.shape
+    tiled = items - items % TILE
+    for k in range(0, size - size % STEP, TILE):
+        for item in range(0, tiled, TILE):
+            _add_tile(x, item, weight, k, out)
     for k in range(0, size - size % STEP, STEP):
-        for item in range(x.shape[0]):
+        for item in range(tiled, items):
             _add_rows(x[item], weight, k, out[item])
     _add_last_rows(x, weight, out)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _add_tile(x: Floats, i: int, weight: Floats, k: int, out: Floats) -> None:
+    """Add the products of 4 values of 4 items with their rows: each weight is loaded once for 4 items."""
+    a0, a1, a2, a3 = x[i, k], x[i, k + 1], x[i, k + 2], x[i, k + 3]
+    b0, b1, b2, b3 = x[i + 1, k], x[i + 1, k + 1], x[i + 1, k + 2], x[i + 1, k + 3]
+    c0, c1, c2, c3 = x[i + 2, k], x[i + 2, k + 1], x[i + 2, k + 2], x[i + 2, k + 3]
+    d0, d1, d2, d3 = x[i + 3, k], x[i + 3, k + 1], x[i + 3, k + 2], x[i + 3, k + 3]
+    for n in range(out.shape[1]):
+        w0, w1, w2, w3 = weight[k, n], weight[k + 1, n], weight[k + 2, n], weight[k + 3, n]
+        out[i, n] += a0 * w0 + a1 * w1 + a2 * w2 + a3 * w3
+        out[i + 1, n] += b0 * w0 + b1 * w1 + b2 * w2 + b3 * w3
+        out[i + 2, n] += c0 * w0 + c1 * w1 + c2 * w2 + c3 * w3
+        out[i + 3, n] += d0 * w0 + d1 * w1 + d2 * w2 + d3 * w3
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -124,8 +146,10 @@ def soften(weight: Floats) -> None:
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def attend(qkv: Floats, cos: Floats, sin: Floats, chart: Ints, position: Ints, keys: Floats, values: Floats) -> Floats:
-    """Causal attention of new rows over each chart's cache, which takes them up.
+def attend(
+    qkv: Floats, cos: Floats, sin: Floats, chart: Ints, position: Ints, keys: Floats, values: Floats, needed: Bools
+) -> Floats:
+    """Causal attention of new rows over each chart's cache, which takes them up; zeros for rows that are not `needed`.
 
     `qkv` [item, 3 · width] unrotated; `cos`, `sin` [item, head width / 2]; `chart`, `position` [item], positions of a
     chart rising; `keys` [chart, head, head width, position], `values` [chart, head, position, head width].
@@ -147,6 +171,8 @@ def attend(qkv: Floats, cos: Floats, sin: Floats, chart: Ints, position: Ints, k
             for k in range(width):
                 keys[who, head, k, at] = key[k]
                 values[who, head, at, k] = qkv[item, value_start + k]
+            if not needed[item]:
+                continue
             seen = matches[: at + 1]
             seen[:] = 0
             add_product(query, keys[who, head], seen)

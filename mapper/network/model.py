@@ -15,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from mapper.network.cached_decoder import CachedDecoder
 from mapper.network.decoder import CausalDecoder, HazardTerms, RowTokens, time_gap_bin
 from mapper.network.encoder import AudioEncoder, Cells, Encoding, cells_of
-from mapper.network.interface import EncodedWindow, RowDecoder
+from mapper.network.interface import EncodedWindow
 from mapper.network.layers import Block, Motif, Stem, rotate, rotation_of
 from mapper.tokens.vocabulary import ENCODER_PARTS, ModelConfig
 
@@ -72,10 +71,6 @@ class Mapper(AudioEncoder, CausalDecoder):
         heard = self.encode(cells_of(tensors, valid), encoder_control)  # one sound, as many controls as charts
         results = (heard.cell, heard.slot, heard.onset_logit, decoder_control[:, 0])
         return EncodedWindow(*(tensor.float().cpu().numpy() for tensor in results))
-
-    def row_decoder(self, charts: int, capacity: int) -> RowDecoder:
-        """As `mapper.network.interface.Network.row_decoder`: torch's overhead a call is larger than the work of a row."""
-        return CachedDecoder(self, charts, capacity)
 
     @property
     def runs_on(self) -> str:

@@ -1,7 +1,7 @@
-"""The network as ONNX graphs, made from a checkpoint's arrays: the encoder, and the decoder's step and heads.
+"""The encoder as an ONNX graph, made from a checkpoint's arrays; rows are written by `mapper.network.cached_decoder`.
 
-The same network as `mapper.network.model` (its docstrings say what each part is for), written with ONNX's operators. Shapes use:
-chart, cell, slot, frame, item (one row of one chart), layer, head, position (in the cache).
+The same network as `mapper.network.encoder` (its docstrings say what each part is for), written with ONNX's operators.
+Shapes use: chart, cell, slot, frame, head.
 """
 
 from __future__ import annotations
@@ -9,26 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from chart.grid import SLOTS_PER_CELL
-from chart.model import KEYS
 from mapper.network.checkpoint import Checkpoint
-from mapper.tokens.row_codes import SYMBOLS
 from mapper.tokens.vocabulary import (
     BARS_OF_PHRASE,
     CONTROL_FEATURES,
     EDGE_SECONDS,
     LONGEST_PERIOD_LOG2,
     MAX_BEATS_OF_BAR,
-    MOTIF_LAGS,
-    SYMBOLS_PER_COLUMN,
     ModelConfig,
 )
 from runtime.onnx.layers import FLOAT, WHOLE, Layers
 from runtime.onnx.protobuf import Graph
-
-SYMBOL_OF_CODE = SYMBOLS + SYMBOLS_PER_COLUMN * np.arange(KEYS)
-"""[code, column], row of the tables of column symbols."""
-UNSEEN = -1e9
-"""Added to the match with positions of the cache that hold nothing."""
 
 
 def encoder_graph(checkpoint: Checkpoint) -> Graph:
@@ -130,111 +121,5 @@ def _encoder_block(net: Layers, config: ModelConfig, name: str, x: str, turns: t
     return _feed_forward(net, name, net.add(x, net.linear(f"{name}.attention_out", joined, bias=False)))
 
 
-def decoder_graph(checkpoint: Checkpoint) -> Graph:
-    """One row more for every item: reads it beside its cache, answers the state after it and what the cache shall add.
-
-    `keys`, `values` [layer, item, head, position, head width] belong to the caller, who writes `key`, `value` at
-    position `length`; positions from there on are not looked at.
-    """
-    config, net = checkpoint.config, Layers("mapper_decoder", checkpoint.arrays)
-    graph, layers = net.graph, range(config.decoder_layers)
-    x = net.unsqueeze(_embedded_row(net, config), 1)  # [item, step, width], one step
-    beat, index = (graph.input(name, "float32", ["items"]) for name in ("beat", "index"))
-    angles = [net.times(net.unsqueeze(position, 1), _frequencies(net, config, 2)) for position in (beat, index)]
-    angle = graph.op("Concat", *angles, axis=-1)  # [item, head width / 2]
-    turns = net.turns(net.unsqueeze(net.unsqueeze(angle, 1), 1))
-    cache: list[int | str] = [len(layers), "items", config.heads, "positions", _head_width(config)]
-    caches = [graph.input(name, "float32", cache) for name in ("keys", "values")]
-    cached = [graph.split("Split", len(layers), one, axis=0) for one in caches]
-    unseen = _unseen(net, caches[0])
-    added: tuple[list[str], list[str]] = ([], [])
-    for layer in layers:
-        name = f"decoder.{layer}"
-        query, key, value = _queries_keys_values(net, config, name, x, leading=1)
-        row = (net.rotate(query, turns), net.rotate(key, turns), value)  # each [item, head, step, head width]
-        keys, values = (net.squeeze(one[layer], 0) for one in cached)
-        attended = _attend_to_cache(net, row, keys, values, unseen, _head_width(config))
-        joined = net.out_of_heads(attended, leading=1, width=config.width)
-        x = _feed_forward(net, name, net.add(x, net.linear(f"{name}.attention_out", joined, bias=False)))
-        for parts, one in zip(added, row[1:], strict=True):
-            parts.append(net.unsqueeze(net.squeeze(one, 2), 0))
-    graph.output(net.squeeze(net.layer_norm("decoder_norm", x), 1), "state", ["items", config.width])
-    for name, parts in zip(("key", "value"), added, strict=True):
-        graph.output(graph.op("Concat", *parts, axis=0), name, [*cache[:3], _head_width(config)])
-    return graph
-
-
-def _embedded_row(net: Layers, config: ModelConfig) -> str:
-    """[item, width]: the row, its time since the one before, what is heard there, and what is asked."""
-    graph, arrays, width = net.graph, net.arrays, config.width
-    table = arrays["code.weight"] + arrays["symbol.weight"][SYMBOL_OF_CODE].sum(1)
-    code = graph.op("Gather", graph.constant(table, "row_table"), graph.input("code", "int64", ["items"]))
-    tables = [net.look_up(name, graph.input(name, "int64", ["items"])) for name in ("held", "elapsed")]
-    control = graph.input("control", "float32", ["items", width])
-    cell = net.linear("row_from_cell", graph.input("cell", "float32", ["items", width]))
-    slot = net.linear("row_from_slot", graph.input("slot", "float32", ["items", config.hazard_width]))
-    return net.add(code, *tables, control, cell, slot)
-
-
-def _unseen(net: Layers, cache: str) -> str:
-    """[item, 1, 1, position]: 0 where the cache holds something, else `UNSEEN`."""
-    graph = net.graph
-    length = net.reshape(graph.input("length", "int64", ["items"]), -1, 1, 1, 1)
-    empty = graph.op("GreaterOrEqual", net.count(net.size(cache, 3)), length)
-    return net.times(graph.op("Cast", empty, to=FLOAT), UNSEEN)
-
-
-def _attend_to_cache(
-    net: Layers, row: tuple[str, str, str], keys: str, values: str, unseen: str, head_width: int
-) -> str:
-    """[item, head, step, head width]: attention over the cache and the row itself, whose query, key and value are given."""
-    query, key, value = row
-    earlier = net.add(net.match(query, keys, 1, head_width), unseen)
-    itself = net.match(query, key, 1, head_width)
-    share = net.graph.op("Softmax", net.graph.op("Concat", earlier, itself, axis=-1), axis=-1)
-    return net.graph.op("MatMul", share, net.graph.op("Concat", values, value, axis=2))
-
-
-def hazard_graph(checkpoint: Checkpoint) -> Graph:
-    """The hazard head's side of the state: `mapper.network.model.HazardTerms`."""
-    config, net = checkpoint.config, Layers("mapper_hazard", checkpoint.arrays)
-    state = net.graph.input("state", "float32", ["items", config.width])
-    query = net.times(net.linear("hazard_query", state), config.hazard_width**-0.5)
-    net.graph.output(query, "query", ["items", config.hazard_width])
-    net.graph.output(net.linear("hazard_elapsed", state), "by_elapsed", ["items", "buckets"])
-    return net.graph
-
-
-def row_graph(checkpoint: Checkpoint) -> Graph:
-    """The row head: which row falls on the slot that each item has come to; illegal rows are not masked."""
-    config, net = checkpoint.config, Layers("mapper_row", checkpoint.arrays)
-    graph, arrays = net.graph, net.arrays
-    x = net.add(
-        net.linear("next_from_state", graph.input("state", "float32", ["items", config.width])),
-        net.linear("next_from_slot", graph.input("slot", "float32", ["items", config.hazard_width])),
-        net.linear("next_from_cell", graph.input("cell", "float32", ["items", config.width])),
-        net.look_up("next_elapsed", graph.input("elapsed", "int64", ["items"])),
-        net.look_up("next_held", graph.input("held", "int64", ["items"])),
-        _motif(net),
-    )
-    hidden = net.gelu(net.linear("next_row.1", net.layer_norm("next_row.0", x)))
-    matrix = arrays["next_code.weight"].T + arrays["next_symbol.weight"].T[:, SYMBOL_OF_CODE].sum(-1)
-    logits = net.add(graph.op("MatMul", hidden, graph.constant(matrix, "code_matrix")), net.weight("next_code.bias"))
-    graph.output(logits, "logits", ["items", "codes"])
-    return graph
-
-
-def _motif(net: Layers) -> str:
-    """[item, width]: what rows a motif lag before say, as far as the song sounds as it did there."""
-    graph, lags = net.graph, len(MOTIF_LAGS)
-    first = KEYS * SYMBOLS_PER_COLUMN * np.arange(lags)[:, None, None]
-    table = net.arrays["motif.symbol.weight"][SYMBOL_OF_CODE + first].sum(2)  # [lag, code, width]
-    codes = table.shape[1]
-    index = net.add(graph.input("earlier", "int64", ["items", lags]), graph.constant(codes * np.arange(lags)))
-    earlier = graph.op("Gather", graph.constant(table.reshape(lags * codes, -1), "motif_table"), index)
-    weighed = net.times(earlier, net.unsqueeze(graph.input("alike", "float32", ["items", lags]), 2))
-    return graph.op("ReduceSum", weighed, graph.constant([1]), keepdims=0)
-
-
-GRAPHS = {"encoder": encoder_graph, "decoder": decoder_graph, "hazard": hazard_graph, "row": row_graph}
+GRAPHS = {"encoder": encoder_graph}
 """Name of the file that `mania4k export` writes → what makes it."""

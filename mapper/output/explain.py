@@ -1,4 +1,4 @@
-"""Why the mapper wrote what it wrote: the onset evidence under each note, and what each row repeats."""
+"""Attribution of generated notes: onset evidence under each note, and the earlier row that each row repeats."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from mapper.tokens.row_codes import rows_of
 from mapper.tokens.vocabulary import MOTIF_LAGS
 
 ALIKE = 0.9
-"""Likeness of the song at two places from which on a same row counts as a repetition."""
+"""Similarity of the song at two places from which an equal row counts as a repetition."""
 
 
 def reasons_of(
     model: Network, song: SongAnalysis, charts: Sequence[Chart], targets: Sequence[str]
 ) -> list[ModelReasons]:
-    """What the mapper can say of the notes of its charts, which are on the song's own time; `targets` in words.
+    """Attribution for each chart; charts are on the song's clock, `targets` [chart] are texts such as "3.50 stars".
 
-    The evidence is what the encoder hears when it is told nothing of the chart's stars or density.
+    The evidence is the onset probability of the unconditional encoding, which knows nothing of stars or density.
     """
     heard = encode_song(model, song.grid, song.features, song.lag_ms, Controls.free(), song.first_ms)
     return [_reasons(song, heard, chart, target) for chart, target in zip(charts, targets, strict=True)]
@@ -40,9 +40,9 @@ def _reasons(song: SongAnalysis, heard: SongEncoding, chart: Chart, target: str)
 
 
 def _repeats_ms(song: SongAnalysis, alike: NDArray[np.float32], chart: Chart) -> NDArray[np.float64]:
-    """[slot] time of the earlier place whose row stands here again, where the song sounds alike; nan where there is none.
+    """[slot] time of the earlier slot whose row is repeated here while the song is similar; nan where there is none.
 
-    Of several places the furthest back is told: that is where the motif came from.
+    Of several slots the earliest counts: it is the origin of the motif.
     """
     grid, rows = song.grid, rows_of(chart, song.grid)
     code_at = np.zeros(grid.slot_ms.size, np.int64)

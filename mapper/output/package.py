@@ -97,7 +97,7 @@ def _with_notes_of(data: bytes, changed: dict[str, Chart], where: str) -> bytes:
     known = dict(zip(_keys(old), _lines_by_note(lines), strict=True))
     notes = [known.get(key, line) for key, line in zip(_keys(chart), format_notes(chart), strict=True)]
     tagged = _TAGS.sub(_with_our_tags, head, count=1)
-    return "\r\n".join([*split_lines(tagged.rstrip("\r\n")), "[HitObjects]", *notes, ""]).encode(
+    return "\r\n".join([*split_lines(tagged.removesuffix("\n").removesuffix("\r")), "[HitObjects]", *notes, ""]).encode(
         "utf-8", "surrogateescape"
     )
 

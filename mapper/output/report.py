@@ -1,4 +1,4 @@
-"""What came of a request: asked and got for every difficulty, as a table for people and as JSON."""
+"""The report of a set: requested and achieved values of every difficulty, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ PEAK_WINDOW_MS = 2000.0
 
 @dataclass(frozen=True)
 class DifficultyReport:
-    """One difficulty: what was asked, what it is, what is amiss."""
+    """One difficulty: requested values, achieved values, findings and unmet constraints."""
 
     name: str
     level: str
     asked_stars: float
     stars: float
     notes: int
-    holds: float  # share of notes
+    holds: float  # ratio of the notes
     notes_per_s: float
     peak_notes_per_s: float  # in the densest two seconds
-    patterns: dict[str, float]  # family → share of rows
-    player_level: float  # whose players reach 96 %
+    patterns: dict[str, float]  # family → ratio of rows
+    player_level: float  # skill level whose players reach 96 %
     accuracy: dict[str, float]  # player level → expected accuracy
-    findings: dict[str, int]  # rule → how often it fires, at the level asked
-    problems: int  # findings that must be mended
-    takes: int  # written for it
-    missed: tuple[str, ...]  # what was asked and is not met; empty when all is
+    findings: dict[str, int]  # rule → number of findings, at the requested level
+    problems: int  # findings that must be fixed
+    takes: int  # candidates written for it
+    missed: tuple[str, ...]  # unmet constraints; empty when all are met
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SetReport:
 
     @property
     def met(self) -> bool:
-        """Whether everything that was asked is there."""
+        """Whether every request is met."""
         return not any(one.missed for one in self.difficulties)
 
     def as_json(self) -> str:
@@ -126,7 +126,7 @@ def print_table(report: SetReport) -> None:
 
 
 def rules_in_short(one: DifficultyReport) -> str:
-    """Findings in a few characters: none, or how many, and how many of them must be mended."""
+    """Findings in a few characters: none, or their number and the number of problems."""
     count = sum(one.findings.values())
     if one.problems:
         return f"{count} ({one.problems} bad)"
@@ -134,7 +134,7 @@ def rules_in_short(one: DifficultyReport) -> str:
 
 
 def warnings_of(report: SetReport) -> Sequence[str]:
-    """What the user should know before playing."""
+    """Warnings for the user, one line each."""
     lines = [line for line in (report.audio_notice, report.notice) if line]
     if report.timing_doubt:
         lines.append(

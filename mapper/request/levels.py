@@ -1,4 +1,4 @@
-"""Names of difficulties: what a name asks for in stars, and what a chart of some stars is called."""
+"""Difficulty levels: star rating requested by a name, name and settings of a chart by its stars."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TYPICAL_STARS = {
     Level.EXPERT: 5.5,
     Level.EXPERT_PLUS: 6.8,
 }
-"""What a name asks for: the median of the osu!mania charts of the level among the `train` songs (Expert+: by hand)."""
+"""Stars requested by a name: medians of the osu!mania charts of the level in the `train` songs (Expert+: by hand)."""
 
 SETTINGS = {
     Level.EASY: Difficulty(hp=6.5, od=7.0),

@@ -1,4 +1,4 @@
-"""What charts are written for: a song with its timing and names, from an audio file or from a map that exists."""
+"""The input of generation: a song with its timing and names, from an audio file or from an existing map."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mapper.sampling.song_analysis import SongAnalysis
 from runtime.errors import ConfigError
 
 MIN_MAPPED_MS = 1000.0
-"""At least this much of the song must remain behind --audio-start."""
+"""Length of the song that must remain after --audio-start."""
 SURE_LAG = 0.5
-"""Confidence below which a map's own lag is not believed, and osu!'s taken."""
+"""Confidence below which osu!'s lag is used instead of the map's measured one."""
 
 
 @dataclass(frozen=True)
 class GenerationInput:
-    """A song ready to be mapped. The song's grid, and so every chart, is on the clock of the charts' format."""
+    """A song ready to be mapped; its grid, and so every chart, is on the clock of the charts' format."""
 
     song: SongAnalysis
     audio_path: Path

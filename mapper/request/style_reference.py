@@ -1,4 +1,4 @@
-"""What `--like map.osz`, `--holds`, `--patterns` and `--style` ask of the charts."""
+"""Style conditioning from the options `--like map.osz`, `--holds`, `--patterns` and `--style`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mapper.sampling.conditioning import DENSITY, MIN_NOTES_PER_S, StyleConditio
 from runtime.errors import ChartFileError
 
 MIN_NOTES = 30
-"""Charts with fewer notes have no style to follow."""
+"""Charts with fewer notes are no style reference."""
 DENSITY_RANGE = (0.5, 1.6)
-"""Notes a second against human charts of the same stars; further off, the network has heard nothing like it."""
+"""Allowed density against human charts of the same stars; the training data ends there."""
 
 
 def conditioning_of(config: GenerateConfig) -> tuple[StyleConditioning, ...]:
-    """One steering, or with `like` one for each of its charts; what the options say themselves goes before."""
+    """One conditioning, or with `like` one for each of its charts; explicit options override the reference."""
     followed = conditioning_like(config.like) if config.like is not None else (StyleConditioning(),)
     asked = config.pattern_shares
     return tuple(

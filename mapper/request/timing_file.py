@@ -1,4 +1,4 @@
-"""Timing that the user gives: the text `mania4k timing` writes, or any chart that has the right timing."""
+"""Timing given by the user: the text that `mania4k timing` writes, or any chart."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Charts sampled from the network: encoding of the song, conditioning, compiled sampler."""
 
 __all__ = [
+    "advance",
     "conditioning",
     "encode_song",
     "kernels",

@@ -17,28 +17,19 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
-from mapper.network.cached_decoder import time_gap_bins
-from mapper.network.interface import DecoderInput, Network
+from mapper.network.cached_decoder import CachedDecoder
+from mapper.network.interface import Network
+from mapper.sampling.advance import CACHE_ROWS, RowEncoding, advance, read_last_rows
 from mapper.sampling.encode_song import SongEncoding
-from mapper.sampling.kernels import (
-    MOTIF_LAGS,
-    SamplerParams,
-    SamplerState,
-    SlotEncoding,
-    SlotGrid,
-    draw_codes,
-    find_slots,
-)
+from mapper.sampling.kernels import SamplerParams, SamplerState, SlotEncoding, SlotGrid
 from mapper.sampling.motif_noise import REPEATED_SHARE, gumbel_seeds
 from mapper.tokens.row_codes import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states, legal_rows
-from mapper.tokens.vocabulary import TIME_GAP_BINS
 from mapper.tokens.window import LONG_AGO_TICKS
 
-CACHE_ROWS, KEPT_ROWS = 128, 48
-"""Rows that the decoder looks back on at most; when they are so many, it reads the last ones again. Further back it is
-worse, not only slower: stretches of 80 beats, on which it was taught, are mostly shorter (docs/LOG.md)."""
 LAST_HOLD_BEATS = 2
 """No hold starts this close to the end."""
+ROWS_A_CALL = 32
+"""Rows of each chart between two reports of progress."""
 CHARTS_A_THREAD = 3
 """Fewer would not keep a thread busy: matrices are read from memory once for all of its charts."""
 
@@ -147,8 +138,8 @@ class _Writing:
         self.heard, self.grid, self.spans = heard, heard.grid, spans
         self.charts, listeners = sampling.rate_bias.size, len(heard.decoder_control)
         assert listeners == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
-        self.shadows = listeners > self.charts
-        self.decoder, self.motif_rhythm = model.row_decoder(listeners, CACHE_ROWS), model.arrays()["motif.rhythm"]
+        decoder = CachedDecoder(model, listeners, CACHE_ROWS)
+        self.decoder = (decoder.weights, decoder.cache)
         self.last_slot = np.array([last_slot_of(heard.grid, heard.open_slots, span) for span in spans])
         self.ground = SlotGrid(
             self.grid.slot_ms,
@@ -161,10 +152,13 @@ class _Writing:
         )
         self.of_chart = np.arange(listeners) if len(heard.cell) == listeners else np.zeros(listeners, np.int64)
         self.hearing = SlotEncoding(self.of_chart, heard.slot, heard.onset_logit, heard.alike)
+        self.song = RowEncoding(
+            self.of_chart, heard.cell, heard.slot, heard.decoder_control, np.array([span.song_slot for span in spans])
+        )
         self.asked = sampling.asked(self.grid.slot_ms.size)
         self.state = self._at_first(sampling)
         for listener in range(listeners):
-            self._read_last_rows(listener)
+            read_last_rows(*self.decoder, self.song, self.ground, self.state, listener)
 
     def _at_first(self, sampling: Sampling) -> SamplerState:
         """Nothing written behind the rows that are kept before each span."""
@@ -214,8 +208,9 @@ class _Writing:
                 other.result()
 
     def _write_group(self, charts: NDArray[np.int64], report: Callable[[float], None] = lambda share: None) -> None:
+        arrays = (self.decoder, self.song, self.hearing, self.ground, self.asked, self.state)
         while charts.size:
-            charts = self._advance(charts)
+            charts = advance(*arrays, charts, ROWS_A_CALL)
             report(self._share_done(charts))
 
     def _share_done(self, charts: NDArray[np.int64]) -> float:
@@ -224,86 +219,6 @@ class _Writing:
             np.array([getattr(self.spans[one], name) for one in charts]) for name in ("first_slot", "end_slot")
         )
         return float(((self.state.slot[charts] - first) / np.maximum(end - first, 1)).min(initial=1.0))
-
-    def _advance(self, charts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """One more row for each of these charts; returns those that have not come to their end."""
-        state, grid = self.state, self.grid
-        query, by_elapsed = self._rhythm_terms(self._listeners(charts))
-        find_slots(charts, query, by_elapsed, self.motif_rhythm, self.ground, self.hearing, self.asked, state)
-        charts = charts[~state.done[charts]]
-        slot = state.slot[charts]
-        elapsed = time_gap_bins(grid.tick[slot] - state.tick[charts])
-        draw_codes(charts, self._row_logits(charts, slot, elapsed), self.ground, self.asked, state)
-        goes_on = ~state.done[charts]
-        charts, slot, elapsed = charts[goes_on], slot[goes_on], elapsed[goes_on]
-        full = self.decoder.length[charts] == CACHE_ROWS
-        for listener in self._listeners(charts[full]):
-            self.decoder.forget(np.array([listener]))
-            self._read_last_rows(int(listener))
-        listeners, kept = self._listeners(charts[~full]), ~full
-        self._read(
-            listeners, *(self._twice(one[kept]) for one in (slot, state.code[charts], state.held[charts], elapsed))
-        )
-        return charts
-
-    def _listeners(self, charts: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.concatenate((charts, charts + self.charts)) if self.shadows else charts
-
-    def _twice(self, of_charts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """[listener] from [chart]."""
-        return np.concatenate((of_charts, of_charts)) if self.shadows else of_charts
-
-    def _rhythm_terms(self, listeners: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What the rows so far say of the next one's place; nothing where nobody listens to it."""
-        if self.asked.rhythm_weight:
-            return self.decoder.hazard_terms(listeners)
-        nothing = np.zeros((listeners.size, 1), np.float32)
-        return nothing, nothing
-
-    def _row_logits(
-        self, charts: NDArray[np.int64], slot: NDArray[np.int64], elapsed: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """[listener, code] for each chart's slot."""
-        back = slot[:, None] - MOTIF_LAGS
-        earlier = np.where(back >= 0, self.state.code_at[charts[:, None], np.maximum(back, 0)], 0)
-        listeners, slot = self._listeners(charts), self._twice(slot)
-        cell = slot // SLOTS_PER_CELL
-        return self.decoder.row_logits(
-            listeners,
-            self.heard.slot[self.of_chart[listeners], slot],
-            self.heard.cell[self.of_chart[listeners], cell],
-            self._twice(elapsed),
-            self._twice(self.state.held[charts]),
-            self._twice(earlier),
-            self.heard.alike[self.of_chart[listeners], cell],
-        )
-
-    def _read(self, listeners: NDArray, slot: NDArray, code: NDArray, held: NDArray, elapsed: NDArray) -> None:
-        self.decoder.read(
-            DecoderInput(
-                chart=listeners,
-                code=code,
-                held=held,
-                elapsed=elapsed,
-                beat=(self.grid.tick[slot] / TICKS_PER_BEAT).astype(np.float32),
-                cell=self.heard.cell[self.of_chart[listeners], slot // SLOTS_PER_CELL],
-                slot=self.heard.slot[self.of_chart[listeners], slot],
-                control=self.heard.decoder_control[listeners],
-            )
-        )
-
-    def _read_last_rows(self, listener: int) -> None:
-        """Read the chart's last rows behind a start token, as in training; it stands for the row before them."""
-        code_at = self.state.code_at[listener % self.charts]
-        slot = np.append(self.spans[listener % self.charts].song_slot, np.flatnonzero(code_at))
-        code = code_at[slot].astype(np.int64)
-        code[0] = 0  # the song's first slot stands for its beginning
-        held = np.append(0, held_states(code[1:]))
-        kept = slice(-KEPT_ROWS - 1, None)
-        slot, code, held = slot[kept], code[kept], held[kept]
-        code[0] = 0
-        elapsed = np.concatenate(([TIME_GAP_BINS - 1], time_gap_bins(np.diff(self.grid.tick[slot]))))
-        self._read(np.full(slot.size, listener), slot, code, held, elapsed)
 
     def rows(self) -> list[Rows]:
         """The rows written for each chart; every hold ended where its span asks for it."""

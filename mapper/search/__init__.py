@@ -1,6 +1,7 @@
 """The closed loop that meets a target: candidates, objective, splicing, inpainting."""
 
 __all__ = [
+    "candidate_measures",
     "candidates",
     "closed_loop",
     "inpaint",

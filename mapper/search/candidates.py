@@ -1,8 +1,7 @@
-"""Several charts of one song, *takes*, cut at bar lines so that the best bars of each can be joined.
+"""Candidate charts of one song, cut at bar lines so that bars of several can be joined into one chart.
 
-As in a studio: several takes are recorded, and the one that is published is joined from the best stretches of them.
-Nothing within a bar is changed, so patterns stay whole; a join is allowed only where both takes hold the same columns,
-every column rests long enough across it, and it makes no jack that neither take has.
+Nothing within a bar is changed, so patterns stay whole. A join is allowed only where both candidates hold the same columns,
+every column rests long enough across it, and it makes no jack that neither candidate has.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from chart.model import KEYS
 from mapper.tokens.row_codes import HOLD_END, MIN_COLUMN_GAP_MS, NOTHING, SYMBOLS, Rows, held_states
 
 JACK_BEATS = 0.5
-"""Rows this close across a join share no column: joins shall not make jacks."""
+"""Rows this close across a join must not share a column: joins make no jacks."""
 HEAD_MASK = (((SYMBOLS != NOTHING) & (SYMBOLS != HOLD_END)) << np.arange(KEYS)).sum(-1)
 """[code] → bit c set where a note begins in column c."""
 
@@ -32,28 +31,28 @@ def bar_starts(grid: Grid) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Edge:
-    """What lies on one side of every cut of every take."""
+    """The events nearest to every cut of every candidate, on one side of it."""
 
-    event_ms: NDArray[np.float64]  # [take, cut, column], nearest event of the column
-    head_ms: NDArray[np.float64]  # [take, cut], nearest row with note heads
-    head_mask: NDArray[np.int64]  # [take, cut], columns of that row
+    event_ms: NDArray[np.float64]  # [candidate, cut, column], nearest event of the column
+    head_ms: NDArray[np.float64]  # [candidate, cut], nearest row with note heads
+    head_mask: NDArray[np.int64]  # [candidate, cut], columns of that row
 
 
 class CandidateSet:
-    """Charts of one song on one grid, with where one may go over into another."""
+    """Candidates of one song on one grid, with the bar lines at which they may be joined."""
 
     def __init__(self, grid: Grid, rows: Sequence[Rows]) -> None:
         self.grid = grid
         self.rows = list(rows)
         self.bars = bar_starts(grid)  # [bar]
-        self.first_row = np.array([np.searchsorted(one.slot, self.bars) for one in rows])  # [take, bar]
+        self.first_row = np.array([np.searchsorted(one.slot, self.bars) for one in rows])  # [candidate, bar]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @cached_property
     def joins(self) -> NDArray[np.bool_]:
-        """[bar, from take, to take]: whether the second may follow the first from this bar on."""
+        """[bar, from candidate, to candidate]: whether the second may follow the first from this bar on."""
         before, after = self._edges(False), self._edges(True)
         held = np.array([np.append(0, held_states(one.code))[first] for one, first in self._with_rows()])
         same = held[:, None] == held[None]  # [from, to, bar]
@@ -66,7 +65,7 @@ class CandidateSet:
         return legal.transpose(2, 0, 1)
 
     def joined(self, choice: NDArray[np.int64]) -> Rows:
-        """The rows of take `choice[bar]` in each bar; the choice must keep to `joins`."""
+        """The rows of candidate `choice[bar]` in each bar; the choice must respect `joins`."""
         slots, codes = [], []
         starts = np.flatnonzero(np.diff(choice, prepend=-1))
         for number, bar in enumerate(starts):
@@ -100,7 +99,7 @@ class CandidateSet:
 def _nearest(
     at: NDArray[np.int64], first: NDArray[np.int64], ms: NDArray[np.float64], after: bool, far: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Row among `at` and its time, next before row `first` or from it on; -1 and `far` where there is none."""
+    """The nearest row among `at` before row `first`, or from it on, and its time; -1 and `far` where there is none."""
     index = np.searchsorted(at, first) - (0 if after else 1)
     there = (index >= 0) & (index < at.size)
     row = np.where(there, at[np.clip(index, 0, max(at.size - 1, 0))] if at.size else -1, -1)

@@ -20,10 +20,11 @@ from mapper.network.interface import Network
 from mapper.sampling.conditioning import CachedEncoder, LogitBias, StyleConditioning
 from mapper.sampling.sampler import write_rows
 from mapper.sampling.song_analysis import SongAnalysis
+from mapper.search.candidate_measures import Spliced
 from mapper.search.candidates import CandidateSet
 from mapper.search.objective import Objective
 from mapper.search.planned_sampling import PlannedCandidate, planned_sampling, usual_bias
-from mapper.search.splice import CandidateSplicer, Spliced
+from mapper.search.splice import CandidateSplicer
 from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
 from mapper.structure.plan import StructurePlan
 from mapper.tokens.row_codes import Rows

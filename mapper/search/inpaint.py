@@ -1,7 +1,7 @@
-"""Writes a section of existing charts anew and leaves every other note as it is.
+"""Regenerates a section of existing charts and keeps every other note (inpainting).
 
-The section begins and ends on beats where no hold of the chart is down, so that no note outside it is touched; the
-mapper reads what comes before it. Several takes of the section are written, and joined as in mapper.search.closed_loop.
+The section begins and ends on beats where no hold of the chart is down, so that no note outside it changes; the decoder
+reads the rows before it. Several candidates of the section are written, and joined as in `mapper.search.closed_loop`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from runtime.errors import ConfigError
 
 @dataclass(frozen=True)
 class RegeneratedSection:
-    """A part of a chart that is written anew, and the rest, which is kept."""
+    """A section of a chart to regenerate, and the rest, which is kept."""
 
     chart: Chart  # as it was
     kept: Chart  # without the notes of the section
@@ -50,12 +50,12 @@ class RegeneratedSection:
         return float(slot_ms[self.span.first_slot]), float(slot_ms[end]) if end < slot_ms.size else np.inf
 
     def whole(self, inside: Rows) -> Rows:
-        """The rows of the whole chart, as far as they are on the grid, with these inside the section."""
+        """The rows of the whole chart that are on the grid, with these inside the section."""
         parts = (self.span.before, inside, self.after)
         return Rows(np.concatenate([part.slot for part in parts]), np.concatenate([part.code for part in parts]))
 
     def chart_of(self, rows: Rows) -> Chart:
-        """The kept notes as they are, with those that the rows have inside the section."""
+        """The kept notes, with those of the rows inside the section."""
         inside = (rows.slot >= self.span.first_slot) & (rows.slot < self.span.end_slot)
         time_ms, column, end_ms = notes_of(Rows(rows.slot[inside], rows.code[inside]), self.grid)
         joined = Chart.from_notes(
@@ -73,7 +73,7 @@ def regenerate(
     aim: SearchConfig,
     report: Callable[[float], None] = lambda share: None,
 ) -> list[SearchResult]:
-    """The map's charts, or the one named, with the section written anew; stars stay as they are unless asked for."""
+    """The map's charts, or the one named, with the section regenerated; stars are kept unless others are requested."""
     assert config.section is not None, "checked by the caller"
     charts = [chart for chart in source.map_charts if config.difficulty in ("", chart.metadata.version)]
     if not charts:
@@ -157,7 +157,7 @@ def _rewritten(
     aim: SearchConfig,
     report: Callable[[float], None],
 ) -> SearchResult:
-    """Rounds of takes of the section until the chart is what it shall be."""
+    """Rounds of candidates of the section until the chart meets its objective."""
     listener, steering = CachedEncoder(model, song, MAX_BATCH_SLOTS), aim.steering_for(wish.stars)
     rows: list[Rows] = []
     for number, seed in enumerate(np.random.SeedSequence([aim.seed, 1]).generate_state(aim.rounds)):
@@ -177,7 +177,7 @@ def _rewritten(
 
 
 def _outside_breaks(heard: SongEncoding, section: RegeneratedSection) -> SongEncoding:
-    """Nothing is written in the chart's breaks: what is kept says where they are."""
+    """The encoding with no slot open inside the chart's breaks."""
     open_slots = heard.open_slots.copy()
     for start, end in section.chart.breaks:
         open_slots &= (section.grid.slot_ms < start) | (section.grid.slot_ms > end)

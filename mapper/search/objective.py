@@ -1,4 +1,4 @@
-"""What a difficulty shall be like, and what each way of missing it costs."""
+"""The target of a difficulty as an objective: the cost of every deviation of a chart from it."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from reward.chart_metrics import ChartMetrics
 from reward.rules.criteria import Level, level_of
 
 STAR_SLACK, STAR_UNIT = 0.01, 0.02
-"""Stars that cost nothing, and that cost 1 beyond: the tolerance of ±.05 is left only if nothing else will do."""
-HOLD_UNIT = 0.01  # a hold share this far off costs 1
+"""Deviation in stars that is free, and that costs 1 beyond; the tolerance is ±.05."""
+HOLD_UNIT = 0.01  # deviation of the hold ratio that costs 1
 MANY_HOLDS = 0.3
-"""Where no hold share is asked, more than this is too many: the 90th percentile of `train` charts of most levels."""
-PATTERN_UNIT = 0.05  # a family's share of rows this far off costs 1
-FINDING_UNIT = 10.0  # so many warnings for 1,000 notes cost 1
+"""Hold ratio that costs nothing where none is requested: the 90th percentile of `train` charts of most levels."""
+PATTERN_UNIT = 0.05  # deviation of a family's ratio of rows that costs 1
+FINDING_UNIT = 10.0  # warnings for 1,000 notes that cost 1
 PLAYTEST_BAND = (-1.03, 1.2)
-"""Where the level that a chart asks of simulated players lies against its stars: 5th and 95th percentile of the 185
-charts made for keys of the `train` songs, as `python -m bench.player_levels` counts them."""
-PLAYTEST_UNIT = 0.1  # levels outside of that which cost 1
+"""Skill level that a chart requires minus its stars: 5th and 95th percentile of the 185 keyboard charts of the `train`
+songs (`python -m bench.player_levels`)."""
+PLAYTEST_UNIT = 0.1  # levels outside that range that cost 1
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a difficulty shall be like."""
+    """The target of one difficulty."""
 
     stars: float
     level: Level
     hold_share: float | None = None
-    patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan = as it comes
+    patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], ratio of rows, nan = unconstrained
 
     @staticmethod
     def of(value: float, **asked: object) -> Objective:
-        """The wish for so many stars, at the level they belong to."""
+        """The objective for a star rating, at the difficulty level it belongs to."""
         return Objective(value, level_of(value), **asked)  # type: ignore[arg-type]
 
     def mix_of(self, metrics: ChartMetrics) -> NDArray[np.float64]:
-        """[family], the chart's pattern mix; not looked for where none was asked."""
+        """[family], the chart's pattern mix; not measured where none is requested."""
         return metrics.pattern_mix if np.isfinite(self.patterns).any() else np.array(self.patterns)
 
 
 def playtest_miss(player_level: float, rating: float) -> float:
-    """Levels by which a chart of these stars plays harder or easier than people's charts of so many stars do."""
+    """Distance of `player_level` from the human 5–95 % range at this star rating, in levels; 0 inside."""
     low, high = PLAYTEST_BAND
     return max(low - (player_level - rating), player_level - rating - high, 0.0)
 
@@ -52,7 +52,7 @@ def playtest_miss(player_level: float, rating: float) -> float:
 def cost_of(
     wish: Objective, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray
 ) -> NDArray[np.float64]:
-    """Of one chart or of [move] charts; `mix` has the families last."""
+    """Cost of one chart or of [move] charts: deviations from the objective in their units; `mix` is […, family]."""
     cost = np.maximum(np.abs(rating - wish.stars) - STAR_SLACK, 0) / STAR_UNIT + findings / FINDING_UNIT
     off_holds = np.maximum(hold_share - MANY_HOLDS, 0)
     if wish.hold_share is not None:

@@ -15,8 +15,8 @@ LEAST_WEIGHT = 1e-5
 def exchanged_stars(
     peak: NDArray[np.float64],  # [section], of the chart as it is
     order: NDArray[np.int64],  # [section], its sections from the highest peak down
-    takes: NDArray[np.float64],  # [take, section], peaks of the takes
-    take: NDArray[np.int64],  # [move], where the new sections come from
+    takes: NDArray[np.float64],  # [candidate, section], peaks of the candidates
+    take: NDArray[np.int64],  # [move], candidate of the new sections
     first: NDArray[np.int64],  # [move], first section exchanged
     last: NDArray[np.int64],  # [move], one past the last
     stars: NDArray[np.float64],  # [move], result

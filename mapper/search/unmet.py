@@ -1,4 +1,4 @@
-"""What of a wish a chart does not have: the bounds within which it counts as met, and the words for what is missing."""
+"""Constraints of an objective that a chart leaves unmet: their bounds, and one line of text for each."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ FINDINGS_ALLOWED = {
 """Warnings for 1,000 notes of human osu!mania charts of the level (`train` songs; Expert's .1 rounded up to what one
 finding in a short chart is)."""
 HOLDS_ALLOWED, PATTERNS_ALLOWED = 0.02, 0.1
-"""How far hold share and a family's share of rows may be from what was asked."""
+"""Deviation from the requested hold ratio and from a family's requested ratio of rows that still counts as met."""
 
 DENSITY_ALLOWED = 0.2
-"""Share of notes that may lie in other bars than is usual for the song and the stars: takes of one request are at .04 to
-.13, spliced charts of three `train` songs at .03 to .15."""
+"""Ratio of notes in other bars than usual for song and stars that still counts as met: candidates of one request have .04
+to .13, spliced charts of three `train` songs .03 to .15."""
 
 
 class Measured(Protocol):
-    """What is known of a chart that was written."""
+    """Measures of a generated chart."""
 
     @property
     def stars(self) -> float:
@@ -40,15 +40,15 @@ class Measured(Protocol):
 
     @property
     def player_level(self) -> float:
-        """Whose players reach 96 %."""
+        """Skill level whose players reach 96 %."""
 
     @property
     def density_miss(self) -> float:
-        """Share of notes that lie in other bars than is usual."""
+        """Ratio of notes in other bars than usual."""
 
 
 def unmet_constraints(wish: Objective, metrics: ChartMetrics, best: Measured, tolerance: float) -> list[str]:
-    """What of the wish a chart does not have, in words; empty when it has all."""
+    """One line of text for each unmet constraint; empty when the objective is met."""
     missing = []
     if abs(best.stars - wish.stars) > tolerance:
         missing.append(f"{best.stars:.2f} stars instead of {wish.stars:.2f}")

@@ -1,0 +1,151 @@
+"""Two builds side by side: wall time, processor time and peak memory of the public commands, as ratios.
+
+    python -m bench.speed OLD NEW SONG [--songs FOLDER] [--pairs 5] [--only five --only help]
+
+OLD and NEW are checkouts. Every command is run once in each to warm its caches of compiled loops, then in pairs of which
+every other begins with the new build; figures are medians over the pairs, ratios are new / old. Results of both builds are
+compared too: `same` says whether the charts that `generate` wrote are the same to the byte.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from bench.report import print_json
+from chart.formats.osu_write import format_osu
+from chart.model import Chart, TimingPoint
+
+MANY_NOTES = 100_000
+SPACING_MS = 60.0
+"""Between the notes of the long chart: an hour and forty minutes of one stream."""
+FIVE = ("2", "3", "4", "5", "6")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run of a command took."""
+
+    wall_s: float
+    processor_s: float  # user and system, its workers included
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What commands are run on."""
+
+    song: Path
+    folder: Path | None  # of songs
+    map_file: Path  # a set with its song
+    long_chart: Path
+
+
+Case = Callable[[Inputs, Path], list[str]]
+CASES: dict[str, Case] = {
+    "help": lambda files, out: ["mania4k", "--help"],
+    "one": lambda files, out: ["mania4k", "generate", str(files.song), "--stars", "3.5", "-o", str(out / "a.osz")],
+    "five": lambda files, out: ["mania4k", "generate", str(files.song), "--stars", *FIVE, "-o", str(out / "a.osz")],
+    "folder": lambda files, out: ["mania4k", "generate", str(files.folder), "-o", str(out), "--workers", "2"],
+    "timing": lambda files, out: ["mania4k", "timing", str(files.song), "-o", str(out / "a.timing.txt")],
+    "review": lambda files, out: ["mania4k", "review", str(files.map_file)],
+    "page": lambda files, out: ["eye.page", str(files.map_file), "-o", str(out / "a.html")],
+    "long review": lambda files, out: ["mania4k", "review", str(files.long_chart)],
+    "long play": lambda files, out: ["mania4k", "play", str(files.long_chart)],
+    "long score": lambda files, out: ["mania4k", "score", str(files.long_chart)],
+}
+"""Name of a case → the module that is run and its arguments; results are written into the second argument."""
+
+
+def run(checkout: Path, arguments: Sequence[str]) -> Cost:
+    """Run `python -m` with these arguments from the checkout; a failure ends the program with the command's words."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    with tempfile.TemporaryFile() as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments], cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=said
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"{checkout}: {' '.join(arguments)}:\n{said.read().decode(errors='replace')}")
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def charts_in(folder: Path) -> dict[str, bytes]:
+    """Every `.osu` of the sets in a folder, by set and name."""
+    found = {}
+    for path in sorted(folder.rglob("*.osz")):
+        with zipfile.ZipFile(path) as archive:
+            found |= {f"{path.name}/{n}": archive.read(n) for n in archive.namelist() if n.endswith(".osu")}
+    return found
+
+
+def compare(case: Case, files: Inputs, builds: tuple[Path, Path], pairs: int) -> dict[str, object]:
+    """Medians and ratios of one case."""
+    costs: tuple[list[Cost], list[Cost]] = ([], [])
+    for number in range(-1, pairs):  # the first pair warms up
+        written: list[dict[str, bytes]] = [{}, {}]
+        for build in (0, 1) if number % 2 == 0 else (1, 0):
+            with tempfile.TemporaryDirectory() as out:
+                cost = run(builds[build], case(files, Path(out)))
+                written[build] = charts_in(Path(out))
+            if number >= 0:
+                costs[build].append(cost)
+    figures: dict[str, object] = {}
+    for name in ("wall_s", "processor_s", "peak_mb"):
+        old, new = (float(np.median([getattr(cost, name) for cost in some])) for some in costs)
+        figures |= {f"old_{name}": round(old, 3), f"new_{name}": round(new, 3), f"ratio_{name}": round(new / old, 3)}
+    return {**figures, "same": written[0] == written[1]} if written[0] else figures
+
+
+def long_chart(path: Path) -> Path:
+    """A stream of `MANY_NOTES` notes."""
+    notes = np.arange(MANY_NOTES)
+    chart = Chart.from_notes(notes * SPACING_MS, notes * 3 % 4, timing_points=(TimingPoint(0.0, 4 * SPACING_MS),))
+    path.write_text(format_osu(chart), encoding="utf-8")
+    return path
+
+
+def pick(only: Sequence[str], folder: Path | None) -> list[str]:
+    """Names of the cases to run."""
+    return [name for name in (only or CASES) if name != "folder" or folder is not None]
+
+
+@click.command()
+@click.argument("old", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("new", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("song", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--songs", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Songs to map in a folder."
+)
+@click.option("--pairs", default=5, show_default=True, help="Pairs of runs a case.")
+@click.option("--only", multiple=True, type=click.Choice(list(CASES)), help="Cases to run; may be repeated.")
+def main(old: Path, new: Path, song: Path, songs: Path | None, pairs: int, only: tuple[str, ...]) -> None:
+    """Compare the commands of the checkouts OLD and NEW on SONG, about three minutes long."""
+    builds, figures = (old.resolve(), new.resolve()), {}
+    with tempfile.TemporaryDirectory() as name:
+        folder, names = Path(name), pick(only, songs)
+        files = Inputs(song.resolve(), songs and songs.resolve(), folder / "map.osz", long_chart(folder / "long.osu"))
+        if {"review", "page"} & set(names):
+            run(builds[0], ["mania4k", "generate", str(files.song), "-o", str(files.map_file), "--no-page"])
+        for one in names:
+            figures[one] = compare(CASES[one], files, builds, pairs)
+            print(f"{one}: {figures[one]}", flush=True)
+    print_json("speed", {"pairs": pairs, "old": str(old), "new": str(new), "cases": figures})
+
+
+if __name__ == "__main__":
+    main()
