@@ -65,10 +65,10 @@ def test_a_command_exists_with_its_options(page: str, command: str) -> None:
 
 
 def make_songs(folder: Path) -> None:
-    """Two songs of clicks with a chart each, in folders as in osu!'s Songs."""
+    """Songs of clicks with a chart each, in folders as in osu!'s Songs: as many as refinement needs to hold one out."""
     random = np.random.default_rng(0)
-    for name in ("first", "second"):
-        song = folder / name
+    for number in range(12):
+        song = folder / f"song {number}"
         song.mkdir(parents=True)
         samples = 0.001 * random.standard_normal(22_050 * 26).astype(np.float32)
         builder = ChartBuilder().bpm(150.0, 500.0).having(audio_filename="audio.wav")

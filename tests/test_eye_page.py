@@ -308,7 +308,7 @@ def test_a_song_that_cannot_be_decoded_is_still_embedded(tmp_path, caplog):
 # mania4k view
 
 
-def test_view_opens_the_page_and_writes_it_only_when_it_must(map_file, monkeypatch):
+def test_view_opens_the_page_and_leaves_foreign_ones_alone(map_file, monkeypatch):
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))
     result = CliRunner().invoke(view.main, [str(map_file)])
@@ -316,10 +316,12 @@ def test_view_opens_the_page_and_writes_it_only_when_it_must(map_file, monkeypat
     page = map_file.with_suffix(".html")
     assert opened == [page.resolve().as_uri()]
     page.write_bytes(b"kept")
-    CliRunner().invoke(view.main, [str(map_file)])
+    refused = CliRunner().invoke(view.main, [str(map_file)])
+    assert refused.exit_code == 1
+    assert page.name in refused.stderr
     CliRunner().invoke(view.main, [str(page)])
     assert page.read_bytes() == b"kept"
-    assert len(opened) == 3
+    assert len(opened) == 2
 
 
 def test_view_says_where_the_page_is_when_nothing_can_open_it(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from chart.formats.osz import Beatmapset, read_osz
 from chart.model import MACHINE_MADE_TAGS
 from chart.problems import find_problems
 from mania4k.cli import main
-from runtime.errors import ChartFileError, ConfigError
+from runtime.errors import ChartFileError, ConfigError, OutputError
 
 DEMO = Path(__file__).resolve().parent.parent / "examples" / "demo_song.ogg"
 
@@ -100,7 +100,7 @@ def test_a_time_budget_ends_with_the_first_round(song, tmp_path):
 
 
 def test_requests_that_cannot_be_met_are_refused(made, song, tmp_path):
-    with pytest.raises(ConfigError, match="is the map itself"):
+    with pytest.raises(OutputError, match="is a file that is read; it would be lost"):
         mania4k.generate(from_map=made.path, stars=[2], out=made.path)
     with pytest.raises(ConfigError, match="--difficulty Lunatic: not in the map; it has “Easy”, “Hard”"):
         mania4k.generate(from_map=made.path, section=(0, 9000), difficulty="Lunatic", out=tmp_path / "x.osz")
@@ -147,7 +147,7 @@ def test_a_folder_is_mapped_and_what_fails_is_named(song, tmp_path):
         ([], 2, "no song"),
         (["x.mp3", "--set", "easy", "lunatic"], 2, "unexpected extra argument"),
         (["x.mp3", "--patterns", "jacks"], 1, "write it as jumpstream"),
-        (["x.mp3", "--holds", "2"], 1, "--holds 2"),
+        (["x.mp3", "--holds", "2"], 2, "2 is more than all; write it as 0.02 or 2%"),
         (["x.mp3", "--candidates", "99"], 1, "--candidates 99"),
     ],
 )

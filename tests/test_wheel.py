@@ -17,6 +17,7 @@ def test_every_file_of_a_package_is_packed():
         for package, patterns in SETTINGS["package-data"].items()
         for pattern in patterns
         for path in ROOT.glob(f"{package}/{pattern}")
+        if path.is_file()
     }
     there = {
         path
