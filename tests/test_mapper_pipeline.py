@@ -25,7 +25,7 @@ from tests.test_eye_page import data_in
 
 DEMO = Path(__file__).resolve().parent.parent / "examples" / "demo_song.ogg"
 
-STARS, RULE_CHECKS, SKILL_GRIDS, DECODES = 170, 110, 3, 1
+STARS, RULE_CHECKS, SKILL_GRIDS, DECODES = 170, 90, 3, 1
 """Most computations that the demo song with three difficulties and its page may take."""
 
 

@@ -53,7 +53,7 @@ class Spliced:
 
     def is_better_than(self, other: Spliced) -> bool:
         """Whether the whole cost is lower; players play only where it depends on them."""
-        if "player_level" in vars(other) and self.cost >= other.whole_cost:
+        if self.cost >= other.cost and self.cost >= other.whole_cost:
             return False
         return self.whole_cost < other.cost or self.whole_cost < other.whole_cost
 

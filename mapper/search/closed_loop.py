@@ -163,6 +163,8 @@ def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -
 
 def _is_stalled(before: Spliced | None, best: Spliced | None) -> bool:
     """Whether a further round brought so little that the next will not bring what is missing."""
+    if best is before:
+        return before is not None
     return before is not None and best is not None and best.whole_cost > STALLED_RATIO * before.whole_cost
 
 
