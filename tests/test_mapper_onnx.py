@@ -178,7 +178,7 @@ def test_a_device_that_does_not_start_is_replaced_by_the_cpu_and_said(monkeypatc
     """The build has the provider, the machine has no such card."""
     available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
-    opened = open_session(GRAPHS["hazard"](read_checkpoint(checkpoint)).file(), "auto", "hazard")
+    opened = open_session(GRAPHS["encoder"](read_checkpoint(checkpoint)).file(), "auto", "encoder")
     assert opened.device == "cpu"
     assert opened.notice == "cuda does not start (CUDAExecutionProvider); the CPU is used instead"
     assert "cuda does not start" in open_network(checkpoint, "onnx", "cuda").notice
