@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from torch import Tensor
 from mapper.data.batches import Batch, WindowSampler
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import load_mapper, parameter_count, save_mapper
-from mapper.network.model import Mapper, ModelConfig
+from mapper.network.model import Mapper
+from mapper.pretraining.config import TrainConfig
 from mapper.pretraining.evaluate import Validation, validate
 from mapper.pretraining.loss import encoder_losses, losses
 from mapper.pretraining.tensorboard import Log
@@ -42,44 +43,12 @@ from runtime.training.distributed import ProcessGroup, join_process_group
 from runtime.training.ema import init_ema, update_ema
 from runtime.training.muon import muon_and_adamw
 from runtime.training.resume import checkpoint_errors, load_state, save_state
-from runtime.training.run_config import require_positive
 
 LEFT_TO_ADAMW = (
     *("quarter", "beat_in_bar", "bar_of_phrase", "code", "symbol", "held", "elapsed", "next_elapsed", "next_held"),
     *("motif", "unheard", "onset", "next_code", "next_symbol", "hazard_elapsed"),
 )
 """Beginnings of the names of embeddings and output heads; matrices of the other layers are trained by Muon."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Settings of a pretraining run."""
-
-    data: str
-    out: str
-    steps: int = 4000
-    batch: int = 8  # windows of songs a step
-    charts_a_window: int = 3  # charts of the song at most that are learnt from in each
-    rhythm_batch: int = 2  # windows a step of songs with charts of other games, where the dataset has such
-    silent_batch: int = 4  # stretches of charts without audio a step, where the dataset has such
-    learning_rate: float = 1.0e-3  # peak, reached after `warmup` steps, then a cosine to a twentieth
-    warmup: int = 200
-    weight_decay: float = 0.02
-    clip: float = 1.0  # gradient norm
-    average: float = 0.998  # decay of the averaged weights
-    validate_every: int = 250
-    save_every: int = 50
-    patience: int = 6  # validations without improvement before stopping
-    init: str = ""  # checkpoint to start from; empty: random weights
-    tune: str = "all"  # or "writing", "hearing": the other stays as it is
-    seed: int = 0
-    device: str = "auto"
-    dropout: float | None = None  # None: the network's own
-    bf16: bool = False  # faster on GPUs and on CPUs with AMX or AVX512-BF16, slower elsewhere
-    model: ModelConfig = field(default_factory=ModelConfig)
-
-    def __post_init__(self) -> None:
-        require_positive(self, ("steps", "batch", "validate_every", "save_every"))
 
 
 @dataclass

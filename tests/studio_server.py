@@ -22,6 +22,7 @@ import soundfile
 
 from mania4k.studio.desk import DEMO_SONG, Desk
 from mania4k.studio.guard import Guard
+from mania4k.studio.results import do_job
 from mania4k.studio.server import application
 
 TOKEN, PORT = "a-token", 4242
@@ -132,7 +133,7 @@ class NoWorker:
 
 def idle_desk(home: Path) -> Desk:
     """A desk that starts no process."""
-    desk = Desk(home)
+    desk = Desk(home, do_job)
     desk.heavy = desk.quick = NoWorker()  # type: ignore[assignment]
     return desk
 

@@ -42,6 +42,7 @@ def run(path: Path | None, home: Path, port: int, opens: bool) -> None:
 
     from mania4k.studio.desk import Desk
     from mania4k.studio.guard import Guard, new_token
+    from mania4k.studio.results import do_job
     from mania4k.studio.server import application
 
     if not home.is_dir():
@@ -52,7 +53,7 @@ def run(path: Path | None, home: Path, port: int, opens: bool) -> None:
     port = listener.getsockname()[1]
     token = new_token()
     address = f"http://{HOST}:{port}/{token}/"
-    desk = Desk(home)
+    desk = Desk(home, do_job)
     app = Guard(application(desk), token, port)
     config = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False, timeout_graceful_shutdown=1)
     try:

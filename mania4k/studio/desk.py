@@ -9,7 +9,7 @@ import asyncio
 import re
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ DEMO_SONG = Path(__file__).resolve().parents[2] / "examples" / "demo_song.ogg"
 class Desk:
     """State of the server; every method raises Mania4KError with one line for the user."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, do_job: Callable[[Desk, Job], Awaitable[None]]) -> None:
+        """`do_job` does a job and puts its result into the project (`mania4k.studio.results`)."""
         self.home = home
+        self.do_job = do_job
         self.project: Project | None = None
         self.jobs: Jobs | None = None
         self.heavy, self.quick = WorkerProcess(), WorkerProcess()
@@ -189,9 +191,7 @@ class Desk:
         return await self.quick.run(task, lambda share: None)
 
     async def _do(self, job: Job) -> None:
-        from mania4k.studio.results import do_job
-
-        await do_job(self, job)
+        await self.do_job(self, job)
 
     def texts(self) -> list[str]:
         """The present charts as they leave the studio."""

@@ -6,6 +6,7 @@ __all__ = [
     "build",
     "check_corpus",
     "corpus",
+    "entries",
     "pattern_collection",
     "read_song",
     "rhythm_collection",

@@ -6,15 +6,12 @@ import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chart.problems import MAX_TIME_MS, beat_length_problem
-
-if TYPE_CHECKING:
-    from mapper.data.corpus import ChartEntry, SongEntry
+from mapper.data.entries import ChartEntry, SongEntry
 
 SPLITS = ("train", "val")
 

@@ -20,49 +20,11 @@ from numpy.typing import NDArray
 from chart.grid import Grid, make_grid
 from chart.model import TimingPoint
 from mapper.data.check_corpus import check_bounds
+from mapper.data.entries import ChartEntry, SongEntry
 from mapper.tokens.row_codes import Rows
 from runtime.errors import ConfigError
 
 FORMAT_VERSION = 3
-
-
-@dataclass(frozen=True)
-class SongEntry:
-    """One song of a dataset."""
-
-    name: str
-    title: str
-    artist: str
-    split: str  # "train" or "val"
-    frames: tuple[int, int]  # its rows of features.npy
-    duration_ms: float
-    lag_ms: float  # how long the sound comes after the notes as written
-    source: str = ""  # the map's file when the dataset was built
-    excerpt: bool = False  # cut with a fade: where its sound ends, the song does not
-
-    @property
-    def has_audio(self) -> bool:
-        """Whether there is anything to hear; songs of pattern collections have none."""
-        return self.frames[1] > self.frames[0]
-
-
-@dataclass(frozen=True)
-class ChartEntry:
-    """One chart of a dataset."""
-
-    song: int
-    name: str
-    stars: float
-    style: int  # index into mapper.network.model.STYLES
-    notes_per_s: float  # between the first and the last note
-    hold_share: float
-    rows: tuple[int, int]  # its rows of rows.npy
-    red_lines: tuple[tuple[float, float, int], ...]  # (time_ms, beat_length_ms, meter)
-    unsnapped: int
-    patterns: tuple[float, ...]  # share of rows by chart.analysis.pattern_mix.FAMILIES
-    snap_error_ms: float = 0.0  # mean distance of its notes from the grid's slots
-    has_columns: bool = True  # else of another game or mode: its rows are `mapper.data.rhythm_collection` codes
-    weight: float = 1.0  # 0–1, how far its times are to be believed
 
 
 @dataclass(frozen=True)

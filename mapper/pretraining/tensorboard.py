@@ -28,7 +28,7 @@ from runtime.errors import Mania4KError
 from runtime.training.run_config import save_config
 
 if TYPE_CHECKING:
-    from mapper.train import TrainConfig
+    from mapper.pretraining.config import TrainConfig
 
 EXCERPT_MS = 20_000.0
 """Stretch of a chart that is drawn and sounded."""
