@@ -21,7 +21,10 @@ from tests.builders import ChartBuilder
 
 ROOT = Path(__file__).resolve().parents[1]
 HISTORY = {"LOG.md", "RESULTS.md"}  # commands as they were on their day
-PAGES = [ROOT / "README.md", *(p for p in sorted((ROOT / "docs").rglob("*.md")) if p.name not in HISTORY and p.parent.name != "decisions")]
+PAGES = [
+    ROOT / "README.md",
+    *(p for p in sorted((ROOT / "docs").rglob("*.md")) if p.name not in HISTORY and p.parent.name != "decisions"),
+]
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 TORCHRUN = ("--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint")
 OF_RUN_PY = ("demo", "test")
