@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import ConfigError
+from runtime.command import progress
+from runtime.errors import ConfigError, Mania4KError
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 def training_sets(folder: Path) -> list[Path]:
@@ -52,3 +59,23 @@ def timed_pieces(folder: Path) -> list[TimedPiece]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: not a list of pieces with file and beats_s ({error})") from error
     return pieces
+
+
+def read_material(
+    folder: Path,
+    timed: Path | None,
+    of_set: Callable[[Path], T | None],
+    of_piece: Callable[[TimedPiece], T | None],
+) -> Iterator[T]:
+    """The example of each beatmap set in `folder` and each piece in `timed`; files that cannot be used are named."""
+    yield from _usable(training_sets(folder), "reading songs", of_set)
+    yield from _usable(timed_pieces(timed) if timed else [], "reading pieces", of_piece)
+
+
+def _usable(sources: list[S], text: str, example_of: Callable[[S], T | None]) -> Iterator[T]:
+    for source in progress(sources, text) if sources else []:
+        try:
+            if found := example_of(source):
+                yield found
+        except Mania4KError as error:
+            click.echo(f"skipped: {error}", err=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chart.formats.osz import read_osz
 from ear.audio.decode import Audio, load_audio
 from ear.audio.onset import estimate_lag_ms, onset_strength
-from ear.fitting.annotated_audio import timed_pieces, training_sets
+from ear.fitting.annotated_audio import read_material
 from ear.fitting.fit_timing import MIN_LAG_CONFIDENCE, MIN_STEADY_SHARE, main_red_line, sources_and_output
 from ear.fitting.softmax import FOLDS, Example, fit_softmax
 from ear.timing.confidence import RHYTHMIC, Evidence, calibration_error
@@ -27,8 +27,8 @@ from ear.timing.grid.weights import update_weights
 from ear.timing.model import beats_of
 from ear.tracker.metrics import WINDOW_MS, f_measure
 from ear.tracker.tracker import BeatTracker, load_beat_tracker
-from runtime.command import Command, progress, use_utf8
-from runtime.errors import ConfigError, Mania4KError
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
 
 PENALTY = 0.001
 """Weight of the squared weights, chosen by the held-out Brier score of .001, .003 and .006."""
@@ -107,19 +107,12 @@ def report_of(pieces: Sequence[Judged]) -> str:
 
 
 def _judged(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Judged]:
-    for path in progress(training_sets(folder), "reading songs"):
-        try:
-            if found := judge_song(path, tracker):
-                yield found
-        except Mania4KError as error:
-            click.echo(f"skipped: {error}", err=True)
-    pieces = timed_pieces(timed) if timed else []
-    for piece in progress(pieces, "reading pieces") if pieces else []:
-        try:
-            if found := judge(load_audio(piece.path), tracker, piece.beat_ms, piece.collection):
-                yield found
-        except Mania4KError as error:
-            click.echo(f"skipped: {error}", err=True)
+    return read_material(
+        folder,
+        timed,
+        lambda path: judge_song(path, tracker),
+        lambda piece: judge(load_audio(piece.path), tracker, piece.beat_ms, piece.collection),
+    )
 
 
 @click.command(cls=Command)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from chart.formats.osz import read_osz
 from ear.audio.decode import load_audio
 from ear.audio.onset import estimate_lag_ms, onset_strength
-from ear.fitting.annotated_audio import TimedPiece, timed_pieces, training_sets
+from ear.fitting.annotated_audio import TimedPiece, read_material
 from ear.fitting.fit_timing import (
     MAX_PHASE_ERROR_MS,
     MAX_TEMPO_ERROR,
@@ -44,8 +44,8 @@ from ear.timing.grid.tempo import (
 from ear.timing.grid.weights import update_weights
 from ear.tracker.peak_picking import ActivationPeaks, activation_peaks
 from ear.tracker.tracker import BeatTracker, load_beat_tracker
-from runtime.command import Command, progress, use_utf8
-from runtime.errors import ConfigError, Mania4KError
+from runtime.command import Command, use_utf8
+from runtime.errors import ConfigError
 
 PENALTY = 0.001
 """Weight of the squared weights of the features scaled to a deviation of 1, chosen by the held-out share."""
@@ -222,20 +222,9 @@ def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:
 
 
 def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Grids]:
-    paths = training_sets(folder)
-    for path in progress(paths, "reading songs"):
-        try:
-            if piece := song_grids(path, tracker):
-                yield piece
-        except Mania4KError as error:
-            click.echo(f"skipped: {error}", err=True)
-    pieces = timed_pieces(timed) if timed else []
-    for timed_piece in progress(pieces, "reading pieces") if pieces else []:
-        try:
-            if piece := piece_grids(timed_piece, tracker):
-                yield piece
-        except Mania4KError as error:
-            click.echo(f"skipped: {error}", err=True)
+    return read_material(
+        folder, timed, lambda path: song_grids(path, tracker), lambda piece: piece_grids(piece, tracker)
+    )
 
 
 @click.command(cls=Command)
