@@ -19,7 +19,8 @@ from ear.audio.decode import load_audio
 from ear.tracker.metrics import match, score_beats
 from ear.tracker.peak_picking import PickedBeats, pick_beats
 from ear.tracker.tracker import BeatTracker, load_beat_tracker
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
+from runtime.progress import progress
 
 MARGIN_MS = 200.0
 """Beats picked further outside the annotated span than this do not count."""

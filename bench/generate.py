@@ -35,8 +35,9 @@ from mapper.network.model import Mapper
 from mapper.request.options import GenerateConfig
 from reward.rules.check import check
 from reward.rules.criteria import Level, level_of
-from runtime.command import ChoicesOption, Command, progress, use_utf8
+from runtime.command import ChoicesOption, Command, use_utf8
 from runtime.errors import Mania4KError
+from runtime.progress import progress
 
 STARS = (1.5, 2.5, 3.5, 4.5, 5.5)
 PARTS = ("sets", "steering", "sections", "time")

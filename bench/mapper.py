@@ -31,7 +31,8 @@ from mapper.sampling.sampler import Sampling, write_rows
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import Rows
 from mapper.tokens.vocabulary import STYLES
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
+from runtime.progress import progress
 
 TOLERANCES_MS = (20.0, 50.0)
 BIASES = (np.array([-3.2, -1.6, -0.8, -0.4, 0.0, 0.4, 0.8]), np.array([-0.1, 0.0, 0.1]))

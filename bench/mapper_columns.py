@@ -23,7 +23,8 @@ from mapper.network.model import Mapper
 from mapper.pretraining.loss import codes_at, next_row_logits
 from mapper.tokens.row_codes import hand_swapped_codes, mirrored_codes
 from mapper.tokens.vocabulary import STYLES
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
+from runtime.progress import progress
 
 ORDERS = (3, 5)
 HARD_STARS = 4.0

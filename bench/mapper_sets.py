@@ -34,7 +34,8 @@ from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.log_mel import BANDS as MEL_BANDS
 from mapper.tokens.log_mel import MS_PER_FRAME
 from mapper.tokens.row_codes import HOLD_END, HOLD_START, NOTHING, STARTS_NOTE, SYMBOLS, TAP, Rows
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
+from runtime.progress import progress
 
 BANDS = (0.0, 2.0, 3.0, 4.0, 99.0)
 SECTION_BEATS = 16

@@ -21,7 +21,8 @@ from eye.page import write_page
 from eye.rendering.page_players import levels_around, play_levels
 from eye.rendering.page_song import SongFile, hear, song_of, usual_lag_ms
 from eye.review import review_chart
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
+from runtime.progress import progress
 from tests.browser import find_programs, headless
 
 WATCHED_S = 8.0

@@ -20,7 +20,7 @@ from mapper.tokens.log_mel import FRAMES_PER_SECOND, log_mel_of
 from mapper.tokens.vocabulary import STYLES
 from reward.core.song import Song, song_of_mel
 from runtime.atomic_write import replacing
-from runtime.command import progress
+from runtime.progress import progress
 
 
 @dataclass(frozen=True)

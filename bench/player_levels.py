@@ -20,7 +20,8 @@ from agents import required_skill
 from agents.calibration.calibrate import key_charts
 from bench.report import print_json
 from chart.analysis.star_rating import stars
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
+from runtime.progress import progress
 
 SHARES = (5, 25, 50, 75, 95)
 """Percentiles that are given."""

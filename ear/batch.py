@@ -24,8 +24,9 @@ import numpy as np
 from chart.formats.find_file import AUDIO_SUFFIXES
 from chart.formats.osz import Beatmapset, read_osz
 from chart.model import Chart
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError, OutputError
+from runtime.progress import progress
 from runtime.text import json_text
 from runtime.workers import Workers, results, worker_options
 

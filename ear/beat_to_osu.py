@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from runtime.command import Command, stages, use_utf8
+from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
+from runtime.progress import stages
 
 if TYPE_CHECKING:
     from ear.audio.decode import Audio

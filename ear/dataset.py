@@ -33,8 +33,9 @@ from ear.training.store import (
     split_of,
     write_piece,
 )
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError
+from runtime.progress import progress
 
 MARGIN_BEATS = 8
 """Beats before the first and after the last note in which the map's tempo still holds."""

@@ -22,7 +22,8 @@ from reward.human_charts import HumanChart, human_charts
 from reward.rules.check import Finding, all_rules, check
 from reward.rules.criteria import level_of
 from runtime.atomic_write import save_bytes
-from runtime.command import Command, progress
+from runtime.command import Command
+from runtime.progress import progress
 
 MIN_NOTES = 60
 LIKE_STARS = 0.8

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from runtime.atomic_write import check_writable, save_bytes
-from runtime.command import progress
 from runtime.errors import AudioFileError, ConfigError, Mania4KError, OutputError
+from runtime.progress import progress
 from runtime.text import json_text
 from runtime.workers import KILLED, Workers, results
 

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from mapper.request.arguments import Ratio, check_song, effort_of
-from runtime.command import ChoicesOption, Command, NumbersOption, OutputFile, stages, use_utf8
+from runtime.command import ChoicesOption, Command, NumbersOption, OutputFile, use_utf8
+from runtime.progress import stages
 
 PATH = click.Path(path_type=Path)
 LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")

@@ -6,6 +6,7 @@ __all__ = [
     "errors",
     "lazy",
     "onnx",
+    "progress",
     "training",
     "workers",
 ]

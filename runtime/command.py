@@ -1,4 +1,4 @@
-"""How every command of the project behaves at its edge: one-line errors, exit statuses, progress on stderr."""
+"""How every command of the project behaves at its edge: one-line errors, exit statuses."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from runtime.errors import Mania4KError
 from runtime.outputs import OUTPUT_NAMES, guarded
 from runtime.text import printable
-
-T = TypeVar("T")
 
 EXTRAS = {
     **dict.fromkeys(("torch", "gymnasium", "stable_baselines3", "beat_this", "onnx", "tensorboard", "PIL"), "train"),
@@ -192,49 +188,6 @@ def use_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
-
-
-def progress(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` while a progress bar on stderr counts them."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    with _bars(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task(description, total=total)
-        for item in items:
-            yield item
-            bar.advance(task)
-
-
-@contextmanager
-def stages(names: dict[str, str]) -> Iterator[Callable[[str, float], None]]:
-    """Progress bars on stderr for work that is done in stages; the block gets `report(stage, share done)`.
-
-    `names` maps a stage to what is shown; a bar appears when its stage begins.
-    """
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    width = max(map(len, names.values()))
-    with _bars(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()) as bar:
-        tasks = {
-            stage: bar.add_task(f"{name:{width}}", total=1.0, visible=False, start=False)
-            for stage, name in names.items()
-        }
-
-        def report(stage: str, share: float) -> None:
-            if not bar.tasks[tasks[stage]].started:
-                bar.start_task(tasks[stage])
-            bar.update(tasks[stage], completed=share, visible=True)
-
-        yield report
-
-
-def _bars(*columns: Any) -> Any:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    return Progress(*columns, console=Console(stderr=True))
 
 
 def make_callable(module: str, home: str, function: str) -> None:

@@ -29,8 +29,8 @@ from typing import Any, TypeVar
 
 import click
 
-from runtime.command import progress
 from runtime.errors import ConfigError, WorkerError
+from runtime.progress import progress
 
 J = TypeVar("J")
 R = TypeVar("R")

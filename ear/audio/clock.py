@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from chart.formats.osz import Beatmapset, read_osz
 from ear.audio.decode import load_audio
 from ear.audio.onset import Lag, estimate_lag_ms, onset_strength
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError
+from runtime.progress import progress
 
 Times = TypeVar("Times", float, NDArray[np.float64])
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
+from runtime.progress import progress
 
 BPM_RANGE = (40.0, 320.0)
 TYPICAL_BPM, SPREAD = 128.0, 0.35

@@ -15,7 +15,8 @@ import numpy as np
 
 from ear.corpora.midi import variable_length
 from runtime.atomic_write import save_bytes
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
+from runtime.progress import progress
 
 TICKS = 24
 """Ticks in a sixteenth."""

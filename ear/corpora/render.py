@@ -29,8 +29,8 @@ from ear.training.store import (
     write_piece,
 )
 from runtime.atomic_write import save_bytes
-from runtime.command import progress
 from runtime.errors import ConfigError
+from runtime.progress import progress
 
 MIN_SECONDS = 10.0
 MIN_BEATS = 8

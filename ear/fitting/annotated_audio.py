@@ -12,8 +12,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.command import progress
 from runtime.errors import ConfigError, Mania4KError
+from runtime.progress import progress
 
 S = TypeVar("S")
 T = TypeVar("T")

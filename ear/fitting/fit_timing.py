@@ -37,8 +37,9 @@ from ear.timing.grid.tempo import (
 )
 from ear.timing.grid.weights import BUNDLED, update_weights
 from ear.timing.meter import COMMON_METER, beat_features, rotations, timbre_chroma
-from runtime.command import Command, progress, use_utf8
+from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError
+from runtime.progress import progress
 
 PARTS = ((0.0, 1.0), (0.0, 0.6), (0.4, 1.0))
 """(start, end) of the parts of a song that are fitted on, as shares of its length."""

@@ -22,7 +22,8 @@ from mapper.structure.holds import song_profile
 from mapper.structure.settings import TABLE, Settings, settings
 from mapper.tokens.row_codes import STARTS_NOTE
 from runtime.atomic_write import save_bytes
-from runtime.command import Command, progress
+from runtime.command import Command
+from runtime.progress import progress
 
 QUANTILES = 21
 HOLD_RIDGE, EDGE_RIDGE = 40.0, 1.0

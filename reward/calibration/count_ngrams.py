@@ -20,8 +20,9 @@ from chart.model import Chart
 from reward.core.batch_view import view_of
 from reward.ngrams import SHAPE, TABLE, count_rows
 from runtime.atomic_write import replacing
-from runtime.command import Command, progress
+from runtime.command import Command
 from runtime.errors import ConfigError
+from runtime.progress import progress
 
 MIN_NOTES = 60
 

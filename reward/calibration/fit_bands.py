@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from reward.core.bands import STAR_KNOTS, Band, Term
 from runtime.atomic_write import save_bytes
-from runtime.command import Command, progress
+from runtime.command import Command
 from runtime.errors import ConfigError
+from runtime.progress import progress
 
 EDGE, HALF = 0.50, 0.03
 """Shares of human charts beyond a one-sided band's edge, and beyond the point of half score."""
