@@ -78,7 +78,10 @@ def run_song(path: Path, folder: Path, model: Mapper) -> Result:
     faults, ratings = check_archive(out, len(STARS))
     assert made.report is not None, "run always reports"
     said = tuple(f"{one.asked_stars:g}: {text}" for one in made.report.difficulties for text in one.missed)
-    findings = {level_of(asked): count_findings(chart, asked) for chart, asked in zip(made.charts, STARS, strict=True)}
+    findings = {
+        level_of(requested): count_findings(chart, requested)
+        for chart, requested in zip(made.charts, STARS, strict=True)
+    }
     rows = [np.unique(chart.time_ms) for chart in made.charts]
     nested = tuple(float(np.isin(one, harder).mean()) for one, harder in pairwise(rows))
     return Result(path.name, tuple(faults), ratings, said, findings, nested, seconds)
@@ -160,9 +163,9 @@ print(json.dumps({"status": status, "peak_mb": peak, **took}))
 """
 
 
-def cost(song: Path, asked: tuple[float, ...], folder: Path) -> dict[str, float]:
+def cost(song: Path, requested: tuple[float, ...], folder: Path) -> dict[str, float]:
     """Wall and processor seconds and peak memory of `mania4k generate`, cold start."""
-    command = ["generate", str(song), "--stars", *map(str, asked), "-o", str(folder / "long.osz")]
+    command = ["generate", str(song), "--stars", *map(str, requested), "-o", str(folder / "long.osz")]
     done = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout.splitlines()[-1])
     if measured.pop("status"):
@@ -175,9 +178,9 @@ def summary(results: list[Result]) -> dict[str, object]:
     made = [result for result in results if result.stars]
     errors = np.array([np.abs(np.subtract(result.stars, STARS)) for result in made])
     said = [
-        any(text.startswith(f"{asked:g}:") and "stars instead" in text for text in one.said)
+        any(text.startswith(f"{requested:g}:") and "stars instead" in text for text in one.said)
         for one in made
-        for asked in STARS
+        for requested in STARS
     ]
     return {
         "songs": len(results),

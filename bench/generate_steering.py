@@ -36,27 +36,27 @@ JOIN_MS = 1500.0
 def measure_steering(songs: Sequence[Path], folder: Path, model: Mapper) -> dict[str, object]:
     """Error of the hold share, and how the measured mix follows the requested one, over songs."""
     errors: list[float] = []
-    asked, got = [], []
+    requested, got = [], []
     for song in songs:
         errors += [abs(_difficulty(song, folder, model, holds=share).holds - share) for share in HOLDS]
         for family, levels in PATTERNS.items():
             for share in levels:
                 made = _difficulty(song, folder, model, patterns={family: share})
-                asked.append((family, share))
+                requested.append((family, share))
                 got.append(made.patterns[family])
                 print(f"{song.parent.name} {family} {share:.2f} → {made.patterns[family]:.2f}", flush=True)
     if not songs:
         return {}
     by_family = {
-        family: round(_correlation([(a[1], b) for a, b in zip(asked, got, strict=True) if a[0] == family]), 3)
+        family: round(_correlation([(a[1], b) for a, b in zip(requested, got, strict=True) if a[0] == family]), 3)
         for family in PATTERNS
     }
     return {
         "hold_share_error_mean": round(float(np.mean(errors)), 4),
         "hold_share_error_max": round(float(np.max(errors)), 4),
-        "pattern_correlation": round(_correlation([(a[1], b) for a, b in zip(asked, got, strict=True)]), 3),
+        "pattern_correlation": round(_correlation([(a[1], b) for a, b in zip(requested, got, strict=True)]), 3),
         "pattern_correlation_by_family": by_family,
-        "pattern_error_mean": round(float(np.mean([abs(a[1] - b) for a, b in zip(asked, got, strict=True)])), 4),
+        "pattern_error_mean": round(float(np.mean([abs(a[1] - b) for a, b in zip(requested, got, strict=True)])), 4),
     }
 
 

@@ -19,7 +19,7 @@ from bench.report import print_json
 from chart.formats.read import read_charts
 from eye.page import write_page
 from eye.rendering.page_players import levels_around, play_levels
-from eye.rendering.page_song import SongFile, hear, song_of, usual_lag_ms
+from eye.rendering.page_song import SongFile, analyse_song, song_of, usual_lag_ms
 from eye.review import review_chart
 from runtime.command import Command, use_utf8
 from runtime.progress import progress
@@ -39,9 +39,9 @@ def measure_map(path: Path, out: Path) -> dict[str, float]:
     """Write one map's page; seconds are processor time."""
     charts = read_charts(path)
     file = song_of(path, charts[0])
-    heard = hear(file, max(charts, key=len), usual_lag_ms(path))
+    page_song = analyse_song(file, max(charts, key=len), usual_lag_ms(path))
     began = time.process_time()
-    reviews = [review_chart(chart, heard.song) for chart in charts]
+    reviews = [review_chart(chart, page_song.song) for chart in charts]
     reviewed = time.process_time()
     levels = [
         play_levels(chart, levels_around(review.required_skill)) for chart, review in zip(charts, reviews, strict=True)

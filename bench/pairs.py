@@ -66,7 +66,7 @@ def write_pairs(
     """Write a chart for each person's chart of these groups, all of a song as one set, as `mania4k generate` does."""
     pairs = []
     for number, group in enumerate(progress(list(groups), "writing")):
-        song, heard = mapper_song(corpus, group[0]), reward_song(corpus, group[0])
+        song, features = mapper_song(corpus, group[0]), reward_song(corpus, group[0])
         stars = [corpus.charts[chart].stars for chart in group]
         steering = config.steering
         if own_style:
@@ -77,7 +77,7 @@ def write_pairs(
         for chart, result in zip(group, write_charts(model, song, targets, settings), strict=True):
             person = song.chart_of(corpus.chart_rows(chart))
             entry = corpus.charts[chart]
-            pairs.append(Pair(chart, corpus.songs[entry.song].name, entry.stars, heard, person, result.chart))
+            pairs.append(Pair(chart, corpus.songs[entry.song].name, entry.stars, features, person, result.chart))
     return pairs
 
 
@@ -98,13 +98,13 @@ def save_pairs(path: Path, pairs: Sequence[Pair]) -> None:
 def load_pairs(path: Path, corpus: Corpus) -> list[Pair]:
     """What `save_pairs` kept, beside the corpus's charts."""
     kept = np.load(path, allow_pickle=False)
-    heard: dict[int, Song] = {}
+    reward_songs: dict[int, Song] = {}
     pairs = []
     for number, first, last in zip(kept["number"].tolist(), kept["offset"], kept["offset"][1:], strict=False):
         entry, song = corpus.charts[number], mapper_song(corpus, number)
         person, notes = song.chart_of(corpus.chart_rows(number)), slice(int(first), int(last))
         made = Chart.from_notes(kept["time_ms"][notes], kept["column"][notes], kept["end_ms"][notes])
         ours = replace(person, time_ms=made.time_ms, column=made.column, end_ms=made.end_ms)
-        heard.setdefault(entry.song, reward_song(corpus, number))
-        pairs.append(Pair(number, corpus.songs[entry.song].name, entry.stars, heard[entry.song], person, ours))
+        reward_songs.setdefault(entry.song, reward_song(corpus, number))
+        pairs.append(Pair(number, corpus.songs[entry.song].name, entry.stars, reward_songs[entry.song], person, ours))
     return pairs

@@ -120,8 +120,8 @@ def read(pairs: Sequence[Pair]) -> Windows:
     return Windows(np.concatenate(features), np.array(ours), np.array(song), np.array(number))
 
 
-def log_odds(train: Windows, asked: Windows, seed: int = 0) -> NDArray[np.float64]:
-    """[window] log-odds that the asked windows are ours, by a classifier of the train windows."""
+def log_odds(train: Windows, tested: Windows, seed: int = 0) -> NDArray[np.float64]:
+    """[window] log-odds that the tested windows are ours, by a classifier of the train windows."""
     mean, deviation = train.features.mean(axis=0), train.features.std(axis=0) + 1e-9
     random = np.random.default_rng(seed)
     weights = random.normal(0, COSINE_SCALE, (train.features.shape[1], COSINES))
@@ -131,19 +131,19 @@ def log_odds(train: Windows, asked: Windows, seed: int = 0) -> NDArray[np.float6
         scaled = np.clip((windows.features - mean) / deviation, -4, 4)
         return np.column_stack((np.ones(len(scaled)), scaled, scaled**2, np.cos(scaled @ weights + phase)))
 
-    return expanded(asked) @ logistic(expanded(train), train.ours.astype(np.float64), RIDGE)
+    return expanded(tested) @ logistic(expanded(train), train.ours.astype(np.float64), RIDGE)
 
 
-def best_feature(train: Windows, asked: Windows) -> NDArray[np.bool_]:
+def best_feature(train: Windows, tested: Windows) -> NDArray[np.bool_]:
     """[window] the guess of the train windows' best threshold on a single feature."""
-    best, guess = 0.0, np.zeros(len(asked.ours), np.bool_)
+    best, guess = 0.0, np.zeros(len(tested.ours), np.bool_)
     for feature in range(train.features.shape[1]):
         for threshold in np.quantile(train.features[:, feature], np.linspace(0.05, 0.95, 19)):
             above = train.features[:, feature] > threshold
             right = float((above == train.ours).mean())
             if max(right, 1 - right) > best:
                 best = max(right, 1 - right)
-                guess = (asked.features[:, feature] > threshold) == (right >= 0.5)
+                guess = (tested.features[:, feature] > threshold) == (right >= 0.5)
     return guess
 
 
@@ -151,11 +151,11 @@ def report(windows: Windows, train: Windows | None) -> dict[str, object]:
     """Accuracy over windows and charts, of the reader and of the best single feature; both kinds weigh alike."""
     odds, single = np.zeros(len(windows.ours)), np.zeros(len(windows.ours), np.bool_)
     for fold in range(FOLDS if train is None else 1):
-        asked = windows.song % FOLDS == fold if train is None else np.ones(len(odds), np.bool_)
-        known = windows.where(~asked) if train is None else train
-        if asked.any():
-            odds[asked] = log_odds(known, windows.where(asked))
-            single[asked] = best_feature(known, windows.where(asked))
+        tested = windows.song % FOLDS == fold if train is None else np.ones(len(odds), np.bool_)
+        known = windows.where(~tested) if train is None else train
+        if tested.any():
+            odds[tested] = log_odds(known, windows.where(tested))
+            single[tested] = best_feature(known, windows.where(tested))
     keys = windows.chart * 2 + windows.ours
     charts = np.unique(keys)
     mean = np.array([odds[keys == key].mean() for key in charts])

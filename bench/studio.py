@@ -35,13 +35,13 @@ def studio_s(song: Path, stars: float) -> dict[str, float]:
     """Seconds of each step of the studio, and ms of reviewing the chart again after an edit."""
     steps = {}
     began = spent_s()
-    heard = worker.analyse({"song": str(song)}, lambda share: None)
+    analysis = worker.analyse({"song": str(song)}, lambda share: None)
     steps["hear"] = spent_s() - began
     order = checked_order({"stars": stars})
-    task = {"song": str(song), "timing": heard["lines"], "order": order}
+    task = {"song": str(song), "timing": analysis["lines"], "order": order}
     written = worker.generate(task, lambda share: None)
     steps["write"] = spent_s() - began - steps["hear"]
-    known = packing.heard_of(song)
+    known = packing.page_song_of(song)
     packing.page_of_texts(str(song), [written["text"]], [stars], known)
     steps["whole"] = spent_s() - began
     steps["show"] = steps["whole"] - steps["hear"] - steps["write"]

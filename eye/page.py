@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from eye.critique.types import Review
     from eye.rendering.page_data import PageChart
     from eye.rendering.page_players import LevelPlays
-    from eye.rendering.page_song import Heard, SongFile
+    from eye.rendering.page_song import PageSong, SongFile
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ def write_page(
     out: Path,
     *,
     levels: Sequence[tuple[LevelPlays, ...]] | None = None,
-    heard: Heard | None = None,
+    page_song: PageSong | None = None,
     audio_beside: bool = False,
     seed: int = 0,
 ) -> Path:
     """Write the page of a set, all or nothing; `reviews` (and `levels`, if given) are one a chart.
 
-    heard: what is known of the song; by default a note's sound is as late as in ranked osu! maps.
+    page_song: analysis of the song; by default a note's sound is as late as in ranked osu! maps.
     Raises ConfigError for what is too large and OutputError where nothing can be written.
     """
     from ear.audio.clock import OSU_CLOCK_MS
     from eye.rendering.page_data import check_size, pack, page_data
     from eye.rendering.page_html import html_page
-    from eye.rendering.page_song import MAX_AUDIO_BYTES, Heard
+    from eye.rendering.page_song import MAX_AUDIO_BYTES, PageSong
     from runtime.atomic_write import save_bytes
     from runtime.outputs import AUDIO_SUFFIXES
 
@@ -75,10 +75,10 @@ def write_page(
         raise ConfigError(f"{song.name}: more than {MAX_AUDIO_BYTES / 1e6:g} MB; put it beside with --audio-beside")
     for chart in charts:
         check_size(chart)
-    heard = heard or Heard(None, -OSU_CLOCK_MS)
+    page_song = page_song or PageSong(None, -OSU_CLOCK_MS)
     items = _page_charts(charts, reviews, levels, seed)
     left_out = len(charts) - len(items)
-    data = pack(page_data(items, heard.lag_ms, heard.marks, heard.duration_ms))
+    data = pack(page_data(items, page_song.lag_ms, page_song.marks, page_song.duration_ms))
     beside = ""
     if song is not None and audio_beside:
         suffix = Path(song.name).suffix.lower()
@@ -143,22 +143,22 @@ def page_of_file(
 ) -> Path:
     """Read a chart file with its song, review every difficulty and write the page.
 
-    `targets`: stars that difficulties were asked to have, by name; the others are reviewed for their own. `reasons`: why
+    `targets`: requested stars of difficulties, by name; the others are reviewed for their own. `reasons`: why
     our mapper wrote them, by name.
     """
     from chart.formats.read import read_charts
-    from eye.rendering.page_song import hear, song_of, usual_lag_ms
+    from eye.rendering.page_song import analyse_song, song_of, usual_lag_ms
 
     charts = read_charts(config.path)
     file = song_of(config.path, charts[0], config.audio)
-    heard = hear(file, max(charts, key=len), usual_lag_ms(config.path))
-    return page_of(charts, file, heard, config, targets, reasons)
+    page_song = analyse_song(file, max(charts, key=len), usual_lag_ms(config.path))
+    return page_of(charts, file, page_song, config, targets, reasons)
 
 
 def page_of(
     charts: Sequence[Chart],
     file: SongFile | None,
-    heard: Heard,
+    page_song: PageSong,
     config: PageConfig,
     targets: Mapping[str, float] | None = None,
     reasons: Mapping[str, ModelReasons] | None = None,
@@ -166,14 +166,14 @@ def page_of(
     """Review charts that are in memory and write their page to `config.out`; otherwise as `page_of_file`."""
     from eye.review import review_chart
 
-    asked, known = targets or {}, reasons or {}
+    requested, known = targets or {}, reasons or {}
     names = [chart.metadata.version for chart in charts]
     reviews = [
-        review_chart(chart, heard.song, target=asked.get(name), reasons=known.get(name), seed=config.seed)
+        review_chart(chart, page_song.song, target=requested.get(name), reasons=known.get(name), seed=config.seed)
         for chart, name in zip(charts, names, strict=True)
     ]
     return write_page(
-        charts, reviews, file, config.out, heard=heard, audio_beside=config.audio_beside, seed=config.seed
+        charts, reviews, file, config.out, page_song=page_song, audio_beside=config.audio_beside, seed=config.seed
     )
 
 

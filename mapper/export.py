@@ -138,7 +138,7 @@ def main(context: click.Context, out: Path, checkpoint: Path | None, ear: str, i
     for name, one in report["parity"].items():
         click.echo(
             f"{name}: {one['same_rows']:.2%} of {one['rows']:,} rows as torch writes them; onset logits differ by "
-            f"{one['onset_logit']:.1e} at most; encodes in {one['onnx_hear_s']:.2f} s, torch in {one['torch_hear_s']:.2f} s"
+            f"{one['onset_logit']:.1e} at most; encodes in {one['onnx_encode_s']:.2f} s, torch in {one['torch_encode_s']:.2f} s"
         )
     click.echo(out)
     if not report["faithful"]:

@@ -37,8 +37,8 @@ class Parity:
         float  # ratio of the rows sampled from torch's encoding that are sampled from the graph's too, slot and code
     )
     rows: int  # sampled from torch's encoding
-    torch_hear_s: float  # processor time to encode the song for all charts, the better of two
-    onnx_hear_s: float
+    torch_encode_s: float  # processor time to encode the song for all charts, the better of two
+    onnx_encode_s: float
 
 
 def pulse_song(seconds: float = PULSE_S, seed: int = 0) -> SongAnalysis:
@@ -58,22 +58,22 @@ def compare(model: Mapper, graphs: OnnxMapper, song: SongAnalysis) -> Parity:
     """Encode the song with both, and sample charts with the same seeds from both encodings."""
     nothing = np.full(len(PARITY_STARS), np.nan)
     controls = Controls(PARITY_STARS, nothing, nothing, np.zeros(len(PARITY_STARS), np.int64))
-    heard, torch_s = _timed(lambda: encode_song(model, song.grid, song.features, song.lag_ms, controls))
+    encoding, torch_s = _timed(lambda: encode_song(model, song.grid, song.features, song.lag_ms, controls))
     other, onnx_s = _timed(lambda: encode_song(graphs, song.grid, song.features, song.lag_ms, controls))
     bias, same, count = np.zeros(len(PARITY_STARS)), 0, 0
     for seed in SEEDS:
-        written = write_rows(model, heard, Sampling(seed, bias))
+        written = write_rows(model, encoding, Sampling(seed, bias))
         again = write_rows(graphs, other, Sampling(seed, bias))
         same += sum(len(_pairs(one) & _pairs(two)) for one, two in zip(written, again, strict=True))
         count += sum(map(len, written))
     return Parity(
-        cell=_largest(heard.cell, other.cell),
-        slot=_largest(heard.slot, other.slot),
-        onset_logit=_largest(heard.onset_logit, other.onset_logit),
+        cell=_largest(encoding.cell, other.cell),
+        slot=_largest(encoding.slot, other.slot),
+        onset_logit=_largest(encoding.onset_logit, other.onset_logit),
         same_rows=round(same / count, 5),
         rows=count,
-        torch_hear_s=round(torch_s, 3),
-        onnx_hear_s=round(onnx_s, 3),
+        torch_encode_s=round(torch_s, 3),
+        onnx_encode_s=round(onnx_s, 3),
     )
 
 

@@ -120,7 +120,7 @@ def _write_page(
     """Write the page; returns why that failed, or nothing."""
     try:
         require_replaceable(config.out, overwrite)
-        reasons = reasons_of(model, source.song, charts, [f"{one.wish.stars:.2f} stars" for one in written])
+        reasons = reasons_of(model, source.song, charts, [f"{one.target.stars:.2f} stars" for one in written])
         write_set_page(source, charts, written, reasons, audio, config)
     except Mania4KError as error:
         return str(error)
@@ -172,7 +172,7 @@ def _finished(config: GenerateConfig, source: GenerationInput, written: Sequence
     """The charts with names, settings, preview point, breaks and kiai."""
     song, downbeats = source.song, source.song.downbeats_ms
     charts = [one.chart for one in written]
-    ratings = [named_stars(one.wish.stars, one.stars) for one in written]
+    ratings = [named_stars(one.target.stars, one.stars) for one in written]
     kiai_ms = kiai_spans(song.features, downbeats, song.lag_ms) if config.kiai else []
     preview_ms = preview_point_ms(song.features, downbeats, song.lag_ms, kiai_ms)
     if config.preview is not None:

@@ -1,6 +1,6 @@
 """The stages that made the bundled encoder, one after the other: `python -m mapper.recipe DATA -o RUN --init WEIGHTS`.
 
-Each stage is a run of `mapper.train` in a folder of its own, which goes on where it was stopped; the next begins with its best
+Each stage is a run of `mapper.train` in a folder of its own, which resumes where it was stopped; the next begins with its best
 weights. RUN/joint/best.safetensors is the result. On one core with AVX512-BF16 they take 40 minutes.
 """
 
@@ -29,7 +29,7 @@ STAGES: dict[str, dict[str, Any]] = {
 
 
 def follow_recipe(data: str, out: Path, init: str = "", seed: int = 0, share: float = 1.0) -> Path:
-    """Run (or go on with) every stage; returns the last one's best weights. `share` of the steps, for a trial."""
+    """Run (or resume) every stage; returns the path of the last one's best weights. `share` of the steps, 0–1, for a trial."""
     best = Path(init) if init else None
     for name, settings in STAGES.items():
         config = replace(TrainConfig(data, str(out / name), init=str(best or ""), seed=seed), **settings)

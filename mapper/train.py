@@ -195,13 +195,13 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def check_validation(
-    state: State, stretches: WindowSampler, charts: list[int], out: Path, log: Log, hearing: bool
+    state: State, stretches: WindowSampler, charts: list[int], out: Path, log: Log, encoder_only: bool
 ) -> Validation:
     """Validate the averaged weights, log, and keep them when they are the best so far."""
     averaged = Mapper(state.model.config).to(next(state.model.parameters()).device)
     averaged.load_state_dict(state.average)
     averaged.eval()
-    validation = validate(averaged, stretches, charts, hearing=hearing)
+    validation = validate(averaged, stretches, charts, encoder_only=encoder_only)
     log.validation(validation, averaged, stretches, charts, state.step)
     if not charts or validation.loss < state.best:
         state.best, state.since_best = validation.loss, 0

@@ -57,8 +57,8 @@ def capacity_level(chart: Chart) -> float:
 
 def capacity_accuracy(chart: Chart, level: float) -> float:
     """Accuracy of the closed-form player of `level`, 0–1."""
-    asked = capacity_level(chart)
-    loss = TARGET_LOSS * (asked / max(level, 0.1)) ** LOSS_POWER
+    required = capacity_level(chart)
+    loss = TARGET_LOSS * (required / max(level, 0.1)) ** LOSS_POWER
     return float(1.0 - loss / (1.0 + loss))
 
 

@@ -62,14 +62,14 @@ def show(result: dict[str, object]) -> None:
     terms: dict[str, float] = result["terms"]  # type: ignore[assignment]
     click.echo(f"target {result['stars']:.2f} stars ({result['level']})   total {terms['total']:.3f}\n")
     click.echo(f"{'term':26}{'score':>7}  measure")
-    heard = any(name.startswith("musicality") for name in terms)
+    has_song = any(name.startswith("musicality") for name in terms)
     for term in TERMS:
         if term.name in terms:
             measure = terms[f"measure/{term.name}"]
             click.echo(f"{term.name:26}{terms[term.name]:7.2f}  {measure:.3g} {term.unit}")
         else:
             click.echo(
-                f"{term.name:26}{'–':>7}  {'nothing to measure' if heard or term.needs != 'songs' else 'no audio given'}"
+                f"{term.name:26}{'–':>7}  {'nothing to measure' if has_song or term.needs != 'songs' else 'no audio given'}"
             )
     click.echo("")
     for name, value in result["audit"].items():  # type: ignore[attr-defined]

@@ -31,11 +31,11 @@ def activations_of(
     rng = np.random.default_rng(seed)
     halves = (beat_ms[:-1] + beat_ms[1:]) / 2
     halves = halves[rng.random(halves.size) < half_beats]
-    heard = rng.random(beat_ms.size) >= missed
-    down = beat_ms[heard & (position == 1)]
+    detected = rng.random(beat_ms.size) >= missed
+    down = beat_ms[detected & (position == 1)]
     frames = int(duration_ms / 20) + 1
     return Activations(
-        _bumps(np.concatenate([beat_ms[heard], halves]), frames, jitter_ms, strength, floor, rng),
+        _bumps(np.concatenate([beat_ms[detected], halves]), frames, jitter_ms, strength, floor, rng),
         _bumps(down, frames, jitter_ms, strength * 0.9, floor, rng),
     )
 

@@ -186,8 +186,8 @@ class ScoreV2Column:
             if note["end"] is not None:
                 missed = math.floor(note["end"] + 1.5 * ok) + 1
                 if note["grade"] == 5:
-                    asked = max(note["start"] + ok, self.up_since, math.ceil(note["end"] - 1.5 * meh))
-                    missed = min(missed, asked)
+                    checked = max(note["start"] + ok, self.up_since, math.ceil(note["end"] - 1.5 * meh))
+                    missed = min(missed, checked)
                 if now < missed:
                     return
                 note["tail_grade"] = 5

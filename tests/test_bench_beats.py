@@ -31,16 +31,16 @@ def late_by(shift_ms: float, missing: int) -> object:
     """A tracker that hears all but the first `missing` beats, late, and one beat long before the music."""
 
     def tracker(audio: Audio) -> BeatActivations:
-        heard_ms = np.concatenate(([100.0], TRUE_MS[missing:] + shift_ms))
+        detected_ms = np.concatenate(([100.0], TRUE_MS[missing:] + shift_ms))
         beat, downbeat = (
-            target(at / 20, int(audio.duration_ms / 20) + 1) for at in (heard_ms, TRUE_MS[::4] + shift_ms)
+            target(at / 20, int(audio.duration_ms / 20) + 1) for at in (detected_ms, TRUE_MS[::4] + shift_ms)
         )
         return BeatActivations(beat.clip(0.01, 0.99), downbeat.clip(0.01, 0.99))
 
     return tracker
 
 
-def test_figures_are_those_of_what_was_heard(data: Path) -> None:
+def test_figures_are_of_the_detected_beats(data: Path) -> None:
     piece = json.loads((data / "timing" / "timing.json").read_text())[0]
     results = [judge(late_by(5.0, missing), data / "timing", piece) for missing in (0, 4)]  # type: ignore[arg-type]
     figures = summarise(results)["band"]

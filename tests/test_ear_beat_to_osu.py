@@ -23,7 +23,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_wav(tmp_path_factory.mktemp("songs") / "星.wav", clicks(120.0, 0.25, 12.0))
 
 
-def test_red_lines_are_on_the_clock_asked_for_and_never_before_zero() -> None:
+def test_red_lines_are_on_the_requested_clock_and_never_before_zero() -> None:
     assert red_lines(TIMING, "audio") == TIMING.points
     first, second = red_lines(TIMING, "osu")
     assert first.time_ms == pytest.approx(10 + OSU_CLOCK_MS + 1200)

@@ -94,7 +94,7 @@ def test_codecs_are_kept_apart(tmp_path: Path) -> None:
         (b"", "other"),
     ],
 )
-def test_codecs_are_told_by_their_first_bytes(data: bytes, codec: str) -> None:
+def test_codecs_are_recognized_by_their_first_bytes(data: bytes, codec: str) -> None:
     assert codec_of(data) == codec
 
 

@@ -272,7 +272,7 @@ def test_new_pages_change_no_sample(subtype: str, rate: int) -> None:
     contents = ogg_contents(data)
     assert contents is not None
     assert contents.exact
-    assert contents.told_s == pytest.approx(12)
+    assert contents.declared_s == pytest.approx(12)
     before, after = soundfile.read(io.BytesIO(data))[0], soundfile.read(contents.links[0].stream(0)[0])[0]
     assert np.array_equal(before, after)
 

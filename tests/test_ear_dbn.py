@@ -56,8 +56,8 @@ def test_the_compiled_tracker_finds_the_best_of_all_sequences(seed: int, cost: f
 
 def test_a_steady_song_is_tracked_through_misses_and_half_beats() -> None:
     beat_ms = 400.0 + 387.3 * np.arange(150)
-    heard = activations_of(beat_ms, positions(150), 60_000.0, missed=0.2, half_beats=0.15, seed=3)
-    found = track_beats(heard)
+    found_activations = activations_of(beat_ms, positions(150), 60_000.0, missed=0.2, half_beats=0.15, seed=3)
+    found = track_beats(found_activations)
     inside = (found.time_ms > 300) & (found.time_ms < beat_ms[-1] + 100)
     assert f_measure(found.time_ms[inside], beat_ms, 30.0) > 0.95
     assert f_measure(found.time_ms[found.position == 1], beat_ms[::4], 30.0) > 0.9
@@ -69,21 +69,25 @@ def test_rubato_is_followed() -> None:
     rng = np.random.default_rng(1)
     interval = 600 * np.exp(np.cumsum(0.06 * rng.standard_normal(100)))
     beat_ms = 500 + np.cumsum(np.clip(interval, 300, 1200))
-    heard = activations_of(beat_ms, positions(100, 3), float(beat_ms[-1]) + 1000, missed=0.05, half_beats=0.05)
-    found = track_beats(heard)
+    found_activations = activations_of(
+        beat_ms, positions(100, 3), float(beat_ms[-1]) + 1000, missed=0.05, half_beats=0.05
+    )
+    found = track_beats(found_activations)
     inside = (found.time_ms > beat_ms[0] - 200) & (found.time_ms < beat_ms[-1] + 200)
     assert f_measure(found.time_ms[inside], beat_ms, 25.0) > 0.9
     assert np.median(found.bar_length) == 3
 
 
 def test_silence_is_tracked_too() -> None:
-    heard = activations_of(np.zeros(2), positions(2), 20_000.0, strength=0.0, missed=1.0, half_beats=0.0, floor=0.0)
-    found = track_beats(heard)
+    found_activations = activations_of(
+        np.zeros(2), positions(2), 20_000.0, strength=0.0, missed=1.0, half_beats=0.0, floor=0.0
+    )
+    found = track_beats(found_activations)
     assert (np.diff(found.time_ms) > 0).all()
     assert not found.support.any()
 
 
-def test_bars_follow_the_downbeats_heard() -> None:
+def test_bars_follow_the_detected_downbeats() -> None:
     evidence = np.full(40, -3.0)
     evidence[[1, 5, 9, 13, 17, 20, 23, 26, 29, 32, 35, 38]] = 3.0  # a beat of upbeat, bars of four, then of three
     position, length = decode_bars(evidence)
@@ -92,7 +96,7 @@ def test_bars_follow_the_downbeats_heard() -> None:
     assert length[20:].tolist() == [3] * 20
 
 
-def test_bars_go_on_where_no_downbeat_is_heard() -> None:
+def test_bars_continue_where_no_downbeat_is_detected() -> None:
     evidence = np.full(32, -1.0)
     evidence[0:32:4] = 3.0
     evidence[[8, 12]] = -1.0
@@ -152,6 +156,8 @@ def test_nearest_index() -> None:
 
 def test_both_activations_are_picked() -> None:
     beat_ms = np.arange(500.0, 9000.0, 500.0)
-    heard = activation_peaks(activations_of(beat_ms, positions(beat_ms.size), 9500.0, missed=0.0, half_beats=0.0))
-    assert (heard.beat.strength > 0.5).sum() == beat_ms.size
-    assert (heard.downbeat.strength > 0.5).sum() == 5
+    found_activations = activation_peaks(
+        activations_of(beat_ms, positions(beat_ms.size), 9500.0, missed=0.0, half_beats=0.0)
+    )
+    assert (found_activations.beat.strength > 0.5).sum() == beat_ms.size
+    assert (found_activations.downbeat.strength > 0.5).sum() == 5

@@ -172,7 +172,7 @@ def test_offline_says_what_to_do(tmp_path: Path) -> None:
         pretrained_checkpoint("small0", "http://127.0.0.1:9", tmp_path)
 
 
-def test_a_missing_name_on_the_server_is_told(server: str, tmp_path: Path) -> None:
+def test_a_name_missing_on_the_server_is_reported(server: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"fold3\.ckpt: cannot be downloaded"):
         pretrained_checkpoint("fold3", server, tmp_path)
 

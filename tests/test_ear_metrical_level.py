@@ -34,17 +34,17 @@ from tests.ear_activations import activations_of
 from tests.ear_signals import audio_of, rock_beat, write_wav
 
 
-def heard_at(beat_ms: NDArray[np.float64], downbeat_ms: NDArray[np.float64]) -> ActivationPeaks:
+def peaks_at(beat_ms: NDArray[np.float64], downbeat_ms: NDArray[np.float64]) -> ActivationPeaks:
     return ActivationPeaks(
         Peaks(beat_ms, np.full(beat_ms.size, 0.9)), Peaks(downbeat_ms, np.full(downbeat_ms.size, 0.9))
     )
 
 
-HEARD = heard_at(500.0 + 500 * np.arange(64), 500.0 + 2000 * np.arange(16))
+PEAKS = peaks_at(500.0 + 500 * np.arange(64), 500.0 + 2000 * np.arange(16))
 
 
-def features(hz: float, offset_ms: float, heard: ActivationPeaks = HEARD) -> dict[str, float]:
-    found = peak_features(heard, steady_beats(heard, hz, offset_ms))
+def features(hz: float, offset_ms: float, peaks: ActivationPeaks = PEAKS) -> dict[str, float]:
+    found = peak_features(peaks, steady_beats(peaks, hz, offset_ms))
     return dict(zip(PEAK_FEATURES, found.tolist(), strict=True))
 
 
@@ -69,20 +69,20 @@ def test_other_grids_show_what_is_wrong_with_them() -> None:
 
 
 def test_quiet_networks_say_the_same() -> None:
-    quiet = ActivationPeaks(*(Peaks(peaks.time_ms, 0.2 * peaks.strength) for peaks in (HEARD.beat, HEARD.downbeat)))
+    quiet = ActivationPeaks(*(Peaks(peaks.time_ms, 0.2 * peaks.strength) for peaks in (PEAKS.beat, PEAKS.downbeat)))
     assert features(2.0, 0.0, quiet) == pytest.approx(features(2.0, 0.0))
 
 
 def test_silence_and_missing_downbeats_are_no_error() -> None:
-    pause = HEARD.beat.time_ms[(HEARD.beat.time_ms < 8000) | (HEARD.beat.time_ms > 20_000)]
-    found = features(2.0, 0.0, heard_at(pause, np.zeros(0)))
+    pause = PEAKS.beat.time_ms[(PEAKS.beat.time_ms < 8000) | (PEAKS.beat.time_ms > 20_000)]
+    found = features(2.0, 0.0, peaks_at(pause, np.zeros(0)))
     assert found["on the beat"] == pytest.approx(np.log(1.05))
     assert found["every 4"] == 0.0
-    assert np.isfinite(peak_features(heard_at(np.array([700.0]), np.zeros(0)), 700.0 + np.arange(8) * 100)).all()
+    assert np.isfinite(peak_features(peaks_at(np.array([700.0]), np.zeros(0)), 700.0 + np.arange(8) * 100)).all()
 
 
 @pytest.mark.parametrize(("meter", "first"), [(4, 0), (4, 2), (3, 1)])
-def test_the_downbeats_heard_decide_where_beats_are_alike(meter: int, first: int) -> None:
+def test_downbeat_activations_decide_where_beats_are_similar(meter: int, first: int) -> None:
     """Features without any difference between beats leave meter and downbeat to the network."""
     rng = np.random.default_rng(0)
     alike = 0.3 * rng.standard_normal((96, 29))
@@ -118,14 +118,14 @@ def test_half_a_beat_is_far_away_on_both_sides() -> None:
 
 def test_choices_are_made_of_pieces_with_a_right_grid(strength: NDArray[np.float32]) -> None:
     beat_ms = 500 + 60_000 / 140 * np.arange(66)
-    heard = activation_peaks(activations_of(beat_ms, np.arange(66) % 4 + 1, 30_000.0))
-    piece = grids_of("rock", "one", strength, beat_ms, heard)
+    peaks = activation_peaks(activations_of(beat_ms, np.arange(66) % 4 + 1, 30_000.0))
+    piece = grids_of("rock", "one", strength, beat_ms, peaks)
     assert piece is not None
     assert piece.hz[piece.level] == pytest.approx(140 / 60, rel=1e-3)
     assert piece.phase >= 0
-    assert grids_of("rock", "one", strength, 500 + 510.3 * np.arange(60), heard) is None
-    assert grids_of("rock", "one", strength, beat_ms + 60, heard) is None
-    freely = grids_of("rock", "one", strength, beat_ms + np.tile([0, 40, 0], 22), heard)
+    assert grids_of("rock", "one", strength, 500 + 510.3 * np.arange(60), peaks) is None
+    assert grids_of("rock", "one", strength, beat_ms + 60, peaks) is None
+    freely = grids_of("rock", "one", strength, beat_ms + np.tile([0, 40, 0], 22), peaks)
     assert freely is None or freely.phase == -1
     choices = choices_of([piece] * 12)
     assert len(choices) == 12

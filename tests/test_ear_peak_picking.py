@@ -22,10 +22,10 @@ def activations(
 @given(st.floats(0, 1, exclude_max=True))
 def test_times_are_finer_than_frames(phase: float) -> None:
     frames = 20 + phase + np.arange(0, 400, 20.0)
-    heard = pick_beats(activations(frames, frames[::4]))
-    assert heard.beat_ms.size == frames.size
-    assert np.abs(heard.beat_ms - frames * 20).max() < 0.5
-    assert heard.is_downbeat.tolist() == [index % 4 == 0 for index in range(frames.size)]
+    picked = pick_beats(activations(frames, frames[::4]))
+    assert picked.beat_ms.size == frames.size
+    assert np.abs(picked.beat_ms - frames * 20).max() < 0.5
+    assert picked.is_downbeat.tolist() == [index % 4 == 0 for index in range(frames.size)]
 
 
 def test_silence_and_doubt_have_no_beats() -> None:
@@ -39,17 +39,17 @@ def test_silence_and_doubt_have_no_beats() -> None:
 def test_saturated_activations_are_finite() -> None:
     beat = np.zeros(100, np.float32)
     beat[[10, 50]] = 1.0
-    heard = pick_beats(BeatActivations(beat, np.ones(100, np.float32)))
-    assert heard.beat_ms.tolist() == [200.0, 1000.0]
+    picked = pick_beats(BeatActivations(beat, np.ones(100, np.float32)))
+    assert picked.beat_ms.tolist() == [200.0, 1000.0]
 
 
 def test_scores() -> None:
     true = np.array([0.0, 500, 1000, 1500])
     downbeats = np.array([True, False, True, False])
-    heard = PickedBeats(true + np.array([5.0, 30, 5, 5]), downbeats, np.ones(4, np.float32))
-    score = score_beats(heard, true, downbeats)
+    picked = PickedBeats(true + np.array([5.0, 30, 5, 5]), downbeats, np.ones(4, np.float32))
+    score = score_beats(picked, true, downbeats)
     assert (score.beat_f, score.downbeat_f, score.error_ms) == (0.75, 1.0, 5.0)
-    assert np.isnan(score_beats(heard, true, np.zeros(4, bool)).downbeat_f)
+    assert np.isnan(score_beats(picked, true, np.zeros(4, bool)).downbeat_f)
     nothing = np.zeros(0)
     assert f_measure(nothing, nothing) == 1.0
     assert f_measure(nothing, true) == 0.0

@@ -46,7 +46,7 @@ def test_rubato_is_not_smoothed_away() -> None:
     assert smooth.drift > 0.02
 
 
-def test_beats_nobody_heard_are_filled_in() -> None:
+def test_beats_that_were_not_detected_are_filled_in() -> None:
     true_ms = 500.0 * np.arange(40)
     measured, noise = true_ms.copy(), np.full(40, 4.0)
     measured[10:13] += 170.0
@@ -104,8 +104,10 @@ def rubato() -> tuple[NDArray[np.float64], Timing, Timing]:
     beat_ms = rubato_beats(70)
     duration_s = float(beat_ms[-1]) / 1000 + 1
     audio = audio_of(hits_at(beat_ms / 1000, duration_s, decay_s=0.05))
-    heard = activations_of(beat_ms, np.arange(70) % 4 + 1, 1000 * duration_s, missed=0.1, half_beats=0.05, jitter_ms=6)
-    return beat_ms, find_timing(audio, heard), find_timing(audio, heard, "stable")
+    activations = activations_of(
+        beat_ms, np.arange(70) % 4 + 1, 1000 * duration_s, missed=0.1, half_beats=0.05, jitter_ms=6
+    )
+    return beat_ms, find_timing(audio, activations), find_timing(audio, activations, "stable")
 
 
 def test_live_music_is_followed(rubato: tuple[NDArray[np.float64], Timing, Timing]) -> None:
@@ -130,16 +132,16 @@ ROCK_BEATS_MS = np.arange(432.1, 23_800, 60_000 / 151.37)
 
 
 def test_a_steady_song_stays_steady_with_a_network() -> None:
-    heard = activations_of(ROCK_BEATS_MS, np.arange(ROCK_BEATS_MS.size) % 4 + 1, 24_000.0)
-    timing = find_timing(ROCK, heard)
+    activations = activations_of(ROCK_BEATS_MS, np.arange(ROCK_BEATS_MS.size) % 4 + 1, 24_000.0)
+    timing = find_timing(ROCK, activations)
     assert (timing.profile, len(timing.points), timing.meter) == ("stable", 1, 4)
     assert timing.bpm == pytest.approx(151.37, rel=1e-4)
     assert timing.confidence > 0.7
 
 
-def test_live_lines_are_drawn_for_a_steady_song_when_asked_for() -> None:
-    heard = activations_of(ROCK_BEATS_MS, np.arange(ROCK_BEATS_MS.size) % 4 + 1, 24_000.0)
-    timing = find_timing(ROCK, heard, "live")
+def test_live_lines_are_drawn_for_a_steady_song_on_request() -> None:
+    activations = activations_of(ROCK_BEATS_MS, np.arange(ROCK_BEATS_MS.size) % 4 + 1, 24_000.0)
+    timing = find_timing(ROCK, activations, "live")
     assert timing.profile == "live"
     assert len(timing.points) == pytest.approx(ROCK_BEATS_MS.size / 4, abs=2)
     assert timing.bpm == pytest.approx(151.37, rel=3e-3)
@@ -148,15 +150,15 @@ def test_live_lines_are_drawn_for_a_steady_song_when_asked_for() -> None:
 @pytest.mark.parametrize(("every", "first"), [(2, 0), (2, 1), (1, 0)])
 def test_a_network_that_is_believed_decides_level_and_phase_where_all_clicks_are_alike(every: int, first: int) -> None:
     beat_ms = np.arange(250.0, 29_000, 250.0)[first::every]
-    heard = activations_of(beat_ms, np.arange(beat_ms.size) % 4 + 1, 30_000.0)
-    timing = find_timing(audio_of(clicks(240.0, 0.25, 30.0)), heard)
+    activations = activations_of(beat_ms, np.arange(beat_ms.size) % 4 + 1, 30_000.0)
+    timing = find_timing(audio_of(clicks(240.0, 0.25, 30.0)), activations)
     assert timing.bpm == pytest.approx(240 / every, rel=1e-4)
     beat_length = timing.main.beat_length_ms
     late = (timing.offset_ms - beat_ms[0] - AT_ONCE_MS + beat_length / 2) % beat_length - beat_length / 2
     assert late == pytest.approx(0, abs=1.5)
 
 
-def test_a_network_that_hears_nothing_changes_nothing() -> None:
+def test_empty_activations_change_nothing() -> None:
     deaf = Activations(np.full(1201, 0.001, np.float32), np.full(1201, 0.001, np.float32))
     assert find_timing(ROCK, deaf) == find_timing(ROCK)
 
@@ -171,14 +173,14 @@ def test_a_network_that_babbles_does_not_take_a_steady_song_for_live() -> None:
 
 def test_a_few_seconds_with_a_network_are_no_live_music() -> None:
     audio = audio_of(hits_at(np.array([0.5, 0.7, 0.9, 1.6, 2.5, 2.6, 3.1, 3.9, 4.2, 4.6]), 5.0))
-    heard = activations_of(np.array([500.0, 2500, 4200]), np.array([1, 1, 1]), 5000.0, missed=0.0, half_beats=0.0)
-    assert find_timing(audio, heard, "live").profile == "stable"
+    activations = activations_of(np.array([500.0, 2500, 4200]), np.array([1, 1, 1]), 5000.0, missed=0.0, half_beats=0.0)
+    assert find_timing(audio, activations, "live").profile == "stable"
 
 
 def test_clicks_at_random_are_followed_without_confidence() -> None:
     """A network hears a beat in every click; that they make no rhythm shows in the intervals."""
     click_ms = np.sort(np.random.default_rng(0).uniform(0, 39_000, 80))
-    heard = activations_of(click_ms, np.arange(80) % 4 + 1, 40_000.0, missed=0.0, half_beats=0.0)
-    timing = find_timing(audio_of(hits_at(click_ms / 1000, 40.0)), heard)
+    activations = activations_of(click_ms, np.arange(80) % 4 + 1, 40_000.0, missed=0.0, half_beats=0.0)
+    timing = find_timing(audio_of(hits_at(click_ms / 1000, 40.0)), activations)
     assert timing.confidence < 0.2
     assert 30 <= timing.bpm <= 330

@@ -91,7 +91,7 @@ def test_filters_peak_at_one_and_cannot_be_changed() -> None:
         filters[0, 0] = 1
 
 
-def test_semitones_are_told_apart() -> None:
+def test_semitones_are_distinguished() -> None:
     filters = semitone_filters(SAMPLE_RATE, 4096, 110.0, 48)
     for semitone in (12, 24, 40):
         tone = np.sin(2 * np.pi * 110 * 2 ** (semitone / 12) * np.arange(4096) / SAMPLE_RATE)

@@ -55,7 +55,7 @@ def found() -> TimedSong:
     return TimedSong(live_timing(), activations_of(beat_ms, np.arange(beat_ms.size) % 4 + 1, 20_000.0))  # type: ignore[arg-type]
 
 
-def test_dump_keeps_what_was_heard(found: TimedSong, tmp_path: Path) -> None:
+def test_dump_keeps_the_activations(found: TimedSong, tmp_path: Path) -> None:
     paths = dump(found, tmp_path / "dump")
     assert [path.name for path in paths] == ["timing.json", "beats.csv", "activations.npz", "tracked.csv"]
     with np.load(paths[2]) as kept:
@@ -103,14 +103,14 @@ def test_notes_of_another_song_are_refused(note_ms: list[float]) -> None:
         offset_of_notes(GRID, np.asarray(note_ms))
 
 
-def test_the_command_writes_everything_asked_for(tmp_path: Path) -> None:
+def test_the_command_writes_every_requested_file(tmp_path: Path) -> None:
     song = write_wav(tmp_path / "星.wav", clicks(120.0, 0.25, 12.0))
     chart = ChartBuilder()
     for step in range(40):
         chart.note(250 + 250 * step, step % 4)
     write_osu(chart.build(), tmp_path / "notes.osu")
-    asked = ["--checkpoint", "none", "--clock", "audio", "--notes", str(tmp_path / "notes.osu")]
-    asked += [
+    arguments = ["--checkpoint", "none", "--clock", "audio", "--notes", str(tmp_path / "notes.osu")]
+    arguments += [
         "--plot",
         str(tmp_path / "song.png"),
         "--dump-dir",
@@ -118,7 +118,7 @@ def test_the_command_writes_everything_asked_for(tmp_path: Path) -> None:
         "-o",
         str(tmp_path / "out.osu"),
     ]
-    result = CliRunner().invoke(main, [str(song), *asked])
+    result = CliRunner().invoke(main, [str(song), *arguments])
     assert result.exit_code == 0, result.output
     assert "shifted by +" in result.stderr
     chart = parse_osu((tmp_path / "out.osu").read_text(encoding="utf-8"), "out.osu")

@@ -36,7 +36,7 @@ def test_drafts_are_written_denser_and_sparser_and_measured() -> None:
     drafts = session().drafts()
     assert len(drafts) == 4
     found = density_samples(sampler(), drafts)
-    np.testing.assert_allclose(found.lean[0::2] - found.lean[1::2], 2 * DENSITY_PERTURBATION, atol=1e-6)
+    np.testing.assert_allclose(found.bias[0::2] - found.bias[1::2], 2 * DENSITY_PERTURBATION, atol=1e-6)
     np.testing.assert_array_equal(found.encoding[0], found.encoding[1])
     np.testing.assert_allclose(found.off, [one.values.off[one.number] for one in drafts], rtol=1e-6)
     lengths = [len(one.rows) for one in drafts]

@@ -22,7 +22,7 @@ def changed(by: float) -> Mapper:
     return model
 
 
-def test_rows_go_further_the_mean_way_and_the_lean_is_the_mean() -> None:
+def test_rows_are_extrapolated_and_the_density_bias_is_the_mean() -> None:
     before = tiny_mapper()
     weights = merged(before, [changed(0.1), changed(0.3)], reach=4.0)
     torch.testing.assert_close(weights["next_code.weight"], before.next_code.weight.detach() + 0.8)

@@ -39,9 +39,9 @@ def requests(count: int = 3, human: bool = True) -> list[Request]:
     return found
 
 
-def sampled(model: Mapper, asked: list[Request], versions: int, ways: PolicySampling = WAYS):  # type: ignore[no-untyped-def]
+def sampled(model: Mapper, requested: list[Request], versions: int, ways: PolicySampling = WAYS):  # type: ignore[no-untyped-def]
     """(requests, rows, batch of decisions) of several versions of each request."""
-    every = [one for one in asked for _ in range(versions)]
+    every = [one for one in requested for _ in range(versions)]
     rows, timeline = ChartSampler(model, library(), ways).sections(every, np.arange(len(every)) + 1)
     return every, rows, decisions_of(model, every, rows, timeline)
 
@@ -81,9 +81,9 @@ def test_teacher_forced_states_are_those_of_the_samplers_cache(monkeypatch: pyte
             kept.append(self)
 
     monkeypatch.setattr(sampler_module, "_Writing", Noted)
-    model, asked = tiny_mapper(onset=1.0), [replace(one, end_slot=one.first_slot + 120) for one in requests(2)]
-    asked.append(Request(0, asked[0].target, 60, 410, NO_ROWS))
-    every, rows, _ = sampled(model, asked, 1)
+    model, requested = tiny_mapper(onset=1.0), [replace(one, end_slot=one.first_slot + 120) for one in requests(2)]
+    requested.append(Request(0, requested[0].target, 60, 410, NO_ROWS))
+    every, rows, _ = sampled(model, requested, 1)
     longer = [replace(one, end_slot=one.end_slot + OFFSETS) for one in every]  # a decision behind the last row
     batch = decisions_of(model, longer, rows, ChartSampler(model, library(), WAYS).timeline(longer))
     assert sampler_module.CACHE_ROWS + 20 < len(rows[2]) < MAX_ROWS

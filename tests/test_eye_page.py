@@ -27,7 +27,7 @@ from eye.rendering import page_data
 from eye.rendering.page_data import PageChart, language_of, pack
 from eye.rendering.page_html import SCRIPTS, START, TEMPLATES, audio_type, escaped, read_template
 from eye.rendering.page_players import levels_around, play_levels
-from eye.rendering.page_song import SongFile, hear, song_of, usual_lag_ms
+from eye.rendering.page_song import SongFile, analyse_song, song_of, usual_lag_ms
 from mania4k import view
 from runtime.errors import ChartFileError, ConfigError, OutputError
 from tests.eye_pages import busy_chart, review_of, song_file
@@ -160,7 +160,7 @@ def test_the_language_of_a_title(text, language):
     assert language_of(text) == language
 
 
-def test_players_stand_around_the_asked_level_and_better_ones_score_more():
+def test_players_surround_the_requested_level_and_better_ones_score_more():
     assert levels_around(4.2) == (2.0, 3.0, 4.0, 5.0, 6.0)
     assert levels_around(0.0)[0] == 0.5
     assert levels_around(20.0)[-1] == 14.0
@@ -286,8 +286,8 @@ def test_the_lag_of_the_sound_is_measured_or_the_usual_one_is_taken():
         clicks[round(time_ms * 22.05) :][:200] += np.sin(np.arange(200) * 0.9) * np.exp(-np.arange(200) / 60)
     file = io.BytesIO()
     soundfile.write(file, clicks / 2, 22_050, format="WAV")
-    assert hear(SongFile("clicks.wav", file.getvalue()), chart, 0.0).lag_ms == pytest.approx(21, abs=4)
-    assert hear(None, chart, usual_lag_ms(Path("a.ssc"))).lag_ms == SOURCE_LAG_MS["stepmania"]
+    assert analyse_song(SongFile("clicks.wav", file.getvalue()), chart, 0.0).lag_ms == pytest.approx(21, abs=4)
+    assert analyse_song(None, chart, usual_lag_ms(Path("a.ssc"))).lag_ms == SOURCE_LAG_MS["stepmania"]
     assert usual_lag_ms(Path("a.osz")) == SOURCE_LAG_MS["osu"]
 
 

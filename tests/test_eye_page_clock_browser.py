@@ -7,7 +7,7 @@ import pytest
 
 from ear.audio.decode import load_audio
 from eye.page import write_page
-from eye.rendering.page_song import SongFile, hear
+from eye.rendering.page_song import SongFile, analyse_song
 from tests.browser import find_programs, headless
 from tests.click_tracks import RECIPES, click_times_ms, clicks_in, encoded
 from tests.eye_pages import busy_chart, review_of
@@ -93,8 +93,8 @@ def page_of(kind: str, folder):
         pytest.skip("needs the encoder (Debian: apt-get install lame vorbis-tools opus-tools ffmpeg)")
     chart = busy_chart(40, 1)
     song = SongFile(file.name, file.read_bytes())
-    heard = hear(song, chart, 0.0)
-    page = write_page([chart], [review_of(chart)], song, folder / "page.html", heard=heard)
+    page_song = analyse_song(song, chart, 0.0)
+    page = write_page([chart], [review_of(chart)], song, folder / "page.html", page_song=page_song)
     if kind == "mp3 of varying rate without tag":  # which libsndfile 1.2.2 reads in part: all that LAME put in, delayed
         return page, click_times_ms() + LAME_DELAY_MS
     audio = load_audio(file)
@@ -133,7 +133,7 @@ def test_every_kind_of_file_keeps_the_pages_clock(browser, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["mp3 of varying rate", "vorbis"])
-def test_what_is_heard_is_where_the_clock_says(browser, tmp_path, kind):
+def test_sound_is_where_the_clock_says(browser, tmp_path, kind):
     page, clicks = page_of(kind, tmp_path)
     opened(browser, page)
     for found in evaluated(browser, LISTEN, RECORDER, SEEKS_MS):

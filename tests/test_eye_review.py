@@ -49,7 +49,7 @@ def jack(chart: Chart) -> Chart:
     return with_notes(chart, wall, beat_ms(100), beat_ms(104))
 
 
-def test_a_jack_wall_comes_first_and_is_told_in_numbers(plain):
+def test_a_jack_wall_comes_first_with_its_numbers(plain):
     finding = first(jack(plain))
     assert finding.kind == "jack"
     assert finding.columns == (1,)
@@ -239,7 +239,7 @@ def run(*arguments: object):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_the_command_reviews_the_difficulty_asked_for_without_a_song_if_need_be(archive):
+def test_the_command_reviews_the_requested_difficulty_also_without_a_song(archive):
     result = run(archive, "--difficulty", "hard", "--json")
     assert result.exit_code == 0, result.output
     assert "without the song" in result.stderr

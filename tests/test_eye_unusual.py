@@ -151,7 +151,7 @@ def test_classes_of_snaps_holds_and_hands():
     assert hands[-8] == 0
 
 
-def test_rows_without_a_sound_are_unheard():
+def test_rows_without_a_sound_have_no_onset():
     chart = plain_chart(64)
     song = even_song(chart)
     song.onset[int(beat_ms(30) / 10) - 2 : int(beat_ms(40) / 10)] = 0.0

@@ -37,13 +37,13 @@ def pushes(takes: list[Candidate]) -> list[float]:
 def test_the_first_takes_lie_on_both_sides():
     first = _next_takes(0, Objective.of(3.0), [], None, SearchConfig())
     assert pushes(first) == [-0.5, 0.0, 0.5]
-    assert len({one.lean.chords for one in first}) == 3, "takes differ in chords too"
-    assert len({one.lean.repeats for one in first}) == 1
-    asked = SearchConfig(steering=(StyleConditioning(patterns=(0.3,) * len(FAMILIES)),))
-    assert len({one.lean.repeats for one in _next_takes(0, asked.wish(3.0), [], None, asked)}) == 3
+    assert len({one.logit_bias.chords for one in first}) == 3, "takes differ in chords too"
+    assert len({one.logit_bias.repeats for one in first}) == 1
+    requested = SearchConfig(steering=(StyleConditioning(patterns=(0.3,) * len(FAMILIES)),))
+    assert len({one.logit_bias.repeats for one in _next_takes(0, requested.target(3.0), [], None, requested)}) == 3
 
 
-def test_later_takes_are_told_what_the_first_were_short_of():
+def test_later_takes_are_conditioned_on_what_the_first_lacked():
     tried = [take(-0.5, 2.0), take(0.0, 2.5), take(0.5, 3.0)]
     later = _next_takes(0, Objective.of(3.3), tried, spliced(3.0), SearchConfig())
     assert np.mean(pushes(later)) == pytest.approx(0.8)
@@ -58,14 +58,14 @@ def test_broken_rules_make_fewer_chords():
     clean, broken = (
         _next_takes(0, Objective.of(2.5), tried, spliced(2.5, findings), SearchConfig()) for findings in (0.0, 400.0)
     )
-    assert np.mean([one.lean.chords for one in broken]) < np.mean([one.lean.chords for one in clean])
+    assert np.mean([one.logit_bias.chords for one in broken]) < np.mean([one.logit_bias.chords for one in clean])
 
 
 def test_each_chart_follows_the_map_s_chart_with_the_nearest_stars():
     config = SearchConfig(
         steering=(StyleConditioning(hold_share=0.1, stars=2.0), StyleConditioning(hold_share=0.5, stars=5.0))
     )
-    assert (config.wish(2.4).hold_share, config.wish(4.4).hold_share) == (0.1, 0.5)
+    assert (config.target(2.4).hold_share, config.target(4.4).hold_share) == (0.1, 0.5)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Known:
 
 
 @pytest.mark.parametrize(
-    ("wish", "known", "words"),
+    ("target", "known", "words"),
     [
         (Objective.of(3.0), Known(), []),
         (Objective.of(3.04), Known(), []),
@@ -93,8 +93,8 @@ class Known:
         ),
     ],
 )
-def test_what_is_missing_is_said(wish, known, words):
-    said = unmet_constraints(wish, metrics_of(spliced(3.0).chart), known, 0.05)
+def test_what_is_missing_is_said(target, known, words):
+    said = unmet_constraints(target, metrics_of(spliced(3.0).chart), known, 0.05)
     assert len(said) == len(words)
     for text, word in zip(said, words, strict=True):
         assert word in text

@@ -64,8 +64,8 @@ def test_a_sound_stays_at_its_slot_whatever_the_tempo():
         arrays = augmented(stretch(), np.random.default_rng(seed))
         mel = arrays["mel"][:, :64].sum(1)
         if mel.any():  # else the bands, or the time around the sound, are left out
-            heard_at = float((mel * np.arange(len(mel))).sum() / mel.sum())
-            assert heard_at == pytest.approx(float(arrays["slot_frame"][0]), abs=2.5)
+            centre = float((mel * np.arange(len(mel))).sum() / mel.sum())
+            assert centre == pytest.approx(float(arrays["slot_frame"][0]), abs=2.5)
         tempos.add(round(float(arrays["beat_ms"][0]), 2))
     assert len(tempos) > 5
 
@@ -91,7 +91,7 @@ def test_controls_are_left_out_alone_and_all_together():
     assert (~dropped).all(1).any()
 
 
-def test_what_was_mirrored_is_told():
+def test_mirrored_windows_are_flagged():
     for seed in range(40):
         arrays = augmented(stretch(), np.random.default_rng(seed))
         mirrored, swapped = arrays["mirrored"].astype(bool)
@@ -101,8 +101,8 @@ def test_what_was_mirrored_is_told():
 
 def test_silence_stays_silent_whatever_the_equaliser():
     for seed in range(20):
-        heard = augmented(stretch(), np.random.default_rng(seed))["mel"][:, :64].sum(1)
-        assert (heard > 0).sum() <= 3, "one frame sounded, a change of tempo may spread it"
+        mel = augmented(stretch(), np.random.default_rng(seed))["mel"][:, :64].sum(1)
+        assert (mel > 0).sum() <= 3, "one frame sounded, a change of tempo may spread it"
 
 
 def test_charts_of_a_window_share_its_sound_and_tempo():
@@ -122,10 +122,10 @@ def test_every_kind_of_channel_is_left_out_now_and_then_and_never_silences_all_f
     for seed in range(200):
         arrays = stretch()
         arrays["mel"][:] = 0.5
-        heard = augmented(arrays, np.random.default_rng(seed))["mel"]
-        parts = heard[:, :64], heard[:, 64 : 64 + SIDE_CHANNELS - BEAT_STATES], heard[:, -BEAT_STATES:]
+        mel = augmented(arrays, np.random.default_rng(seed))["mel"]
+        parts = mel[:, :64], mel[:, 64 : 64 + SIDE_CHANNELS - BEAT_STATES], mel[:, -BEAT_STATES:]
         out += [not part.any() for part in parts]
-        silent = ~heard.any(1)
+        silent = ~mel.any(1)
         assert silent.sum() <= 2 * 110 or not any(part.any() for part in parts)
     assert (out > 5).all()
     assert (out < 60).all()

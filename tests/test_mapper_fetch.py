@@ -29,9 +29,9 @@ def beatmapset(number: int, keys: float = 4.0) -> dict:
 
 
 class FakeApi(BaseHTTPRequestHandler):
-    """Two pages of two sets, of which one has seven keys; what it was asked is kept in `asked`."""
+    """Two pages of two sets, of which one has seven keys; what it was asked is kept in `requests`."""
 
-    asked: list[dict]
+    requests: list[dict]
     answer: bytes | None = None
 
     def do_POST(self):
@@ -43,7 +43,7 @@ class FakeApi(BaseHTTPRequestHandler):
 
     def do_GET(self):
         query = parse_qs(urlparse(self.path).query)
-        self.asked.append(query | {"authorization": self.headers["Authorization"]})
+        self.requests.append(query | {"authorization": self.headers["Authorization"]})
         if "cursor_string" in query:
             self._say({"beatmapsets": [beatmapset(3), beatmapset(4)], "cursor_string": None})
         else:
@@ -60,7 +60,7 @@ class FakeApi(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api(monkeypatch):
-    handler = type("Handler", (FakeApi,), {"asked": []})
+    handler = type("Handler", (FakeApi,), {"requests": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("OSU_CLIENT_ID", "1")
@@ -84,13 +84,13 @@ def test_all_pages_are_listed_with_four_keys_only(api, tmp_path):
     assert maps[0]["title"] == "曲"
     assert maps[0]["url"] == f"{url}/beatmapsets/1"
     assert [one["version"] for one in maps[0]["difficulties"]] == ["Hard"]
-    assert handler.asked[0]["q"] == ["keys=4 stars>3"]
-    assert handler.asked[0]["m"] == ["3"]
-    assert handler.asked[1]["cursor_string"] == ["next"]
+    assert handler.requests[0]["q"] == ["keys=4 stars>3"]
+    assert handler.requests[0]["m"] == ["3"]
+    assert handler.requests[1]["cursor_string"] == ["next"]
     assert "3 beatmapsets, 3 4K difficulties" in result.output
 
 
-def test_it_stops_at_the_most_asked_for(api, tmp_path):
+def test_it_stops_at_the_requested_number(api, tmp_path):
     assert run("-o", tmp_path / "maps.json", "--most", 2, "--api", api[0]).exit_code == 0
     assert len(json.loads((tmp_path / "maps.json").read_text(encoding="utf-8"))) == 2
 

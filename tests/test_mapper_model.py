@@ -195,13 +195,13 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
     code_at = np.zeros((1, CELLS * 6), np.int16)
     code_at[0, arrays["slot"][1 : row + 1]] = arrays["code"][1 : row + 1]
     terms = model.hazard_terms(state[:, row : row + 1])
-    hearing = SlotEncoding(
+    slot_encoding = SlotEncoding(
         np.zeros(1, np.int64), encoding.slot.numpy(), encoding.onset_logit.numpy(), encoding.alike.numpy()
     )
     only = np.arange(grid.slot_ms.size) == last + 12
     end, late = np.array([last + 13]), np.zeros(1, np.int64)
-    ground = SlotGrid(grid.slot_ms, grid.tick, only, end, late, np.full((1, 4), np.inf), legal_rows())
-    asked = Sampling(0, np.zeros(1), onset_weight=1.0, rhythm_weight=1.0, hazard_temperature=1.0).asked(
+    slot_grid = SlotGrid(grid.slot_ms, grid.tick, only, end, late, np.full((1, 4), np.inf), legal_rows())
+    params = Sampling(0, np.zeros(1), onset_weight=1.0, rhythm_weight=1.0, hazard_temperature=1.0).params(
         grid.slot_ms.size
     )
     draws, first = 4000, 0
@@ -216,20 +216,20 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
             held=one,
             code=one,
             last_event_ms=last_ms,
-            hold_lean=np.zeros(1),
+            hold_logit_bias=np.zeros(1),
             recall_bias=np.zeros(1),
             random=random,
-            chance=np.zeros((0, 0), np.uint64),
+            gumbel_seeds=np.zeros((0, 0), np.uint64),
             code_at=code_at,
         )
         by_elapsed, rhythm = terms.by_elapsed[0].numpy(), model.motif.rhythm.detach().numpy()
-        find_slots(one, terms.query[0].numpy(), by_elapsed, rhythm, ground, hearing, asked, state)
+        find_slots(one, terms.query[0].numpy(), by_elapsed, rhythm, slot_grid, slot_encoding, params, state)
         first += not done[0]
     following = int(arrays["slot"][row + 1])
     assert following >= last + 12
-    chance = float(torch.sigmoid(log_odds[0, last + 12]))
-    assert 0.02 < chance < 0.98
-    assert first / draws == pytest.approx(chance, abs=0.03)
+    probability = float(torch.sigmoid(log_odds[0, last + 12]))
+    assert 0.02 < probability < 0.98
+    assert first / draws == pytest.approx(probability, abs=0.03)
 
 
 def test_the_shapes_of_a_checkpoint_are_those_of_the_network(model):
@@ -237,7 +237,7 @@ def test_the_shapes_of_a_checkpoint_are_those_of_the_network(model):
 
 
 @torch.no_grad()
-def test_likeness_to_what_was_heard_before_is_the_networks(model):
+def test_similarity_to_earlier_cells_is_the_networks(model):
     model.motif.sharpness.copy_(torch.linspace(1, 6, 6))
     model.motif.bias.copy_(torch.linspace(-2, 1, 6))
     for cells in (3, 40, 200):
@@ -289,9 +289,9 @@ def test_elapsed_buckets_are_exact_within_a_beat_and_rise():
 
 
 def test_missing_controls_differ_from_zero():
-    unset, asked = Controls.free().features(), Controls([0.0], [0.0], [0.0], [0]).features()
+    unset, zeros = Controls.free().features(), Controls([0.0], [0.0], [0.0], [0]).features()
     assert not np.isnan(unset).any()
-    assert not np.array_equal(unset, asked)
+    assert not np.array_equal(unset, zeros)
 
 
 def test_it_learns_one_batch(corpus):
@@ -314,11 +314,11 @@ def test_written_charts_are_legal_end_every_hold_and_repeat_with_the_seed(model,
     stretches = WindowSampler(corpus)
     controls = Controls([2.0] * 3, *[[np.nan] * 3] * 2, [1] * 3)
     grid = stretches.prepared(0).grid
-    heard = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
+    encodings = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
     bias = np.array([-1.0, -0.5, 0.0])
-    first = write_rows(model, heard, Sampling(7, bias))
-    again = write_rows(model, heard, Sampling(7, bias))
-    other = write_rows(model, heard, Sampling(8, bias))
+    first = write_rows(model, encodings, Sampling(7, bias))
+    again = write_rows(model, encodings, Sampling(7, bias))
+    other = write_rows(model, encodings, Sampling(8, bias))
     assert [len(rows) for rows in first] == sorted(len(rows) for rows in first), "more bias, more rows"
     assert len(first[-1]) > MAX_ROWS, "the test must run the decoder's cache over"
     for rows, same in zip(first, again, strict=True):
@@ -349,14 +349,14 @@ def test_a_span_is_written_between_what_is_kept(model, corpus):
     stretches = WindowSampler(corpus)
     grid, kept = stretches.prepared(0).grid, stretches.prepared(0).rows
     controls = Controls([4.0] * 4, *[[np.nan] * 4] * 2, [1] * 4)
-    heard = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
+    encodings = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
     first, end = 30 * 24, 50 * 24
     before = Rows(kept.slot[kept.slot < first], kept.code[kept.slot < first])
     last_ms, next_ms = np.full(4, grid.slot_ms[first] + 90.0), np.full(4, grid.slot_ms[end] - 90.0)
     span = Span(first, end, before, last_ms, next_ms)
     bias = np.zeros((4, 256))
     bias[:, STARTS_HOLD] = 3
-    for rows in write_rows(model, heard, Sampling(3, np.full(4, 2.0), row_bias=bias), span=span):
+    for rows in write_rows(model, encodings, Sampling(3, np.full(4, 2.0), row_bias=bias), span=span):
         assert len(rows) > 10
         assert STARTS_HOLD[rows.code].any()
         assert held_states(rows.code)[-1] == 0
@@ -371,14 +371,16 @@ def test_a_span_is_written_between_what_is_kept(model, corpus):
 def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
     controls = Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2)
     grid = WindowSampler(corpus).prepared(0).grid
-    heard = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
+    encodings = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
     bias = np.zeros((2, 256))
     bias[1, STARTS_HOLD] = 2
-    plain, held = write_rows(model, heard, Sampling(1, np.zeros(2), row_bias=bias))
+    plain, held = write_rows(model, encodings, Sampling(1, np.zeros(2), row_bias=bias))
     assert STARTS_HOLD[held.code].mean() > STARTS_HOLD[plain.code].mean() + 0.1
     repeats = []
     taps = np.where(STARTS_HOLD, -8.0, 0.0)[None].repeat(2, 0)
-    for chart in write_rows(model, heard, Sampling(1, np.ones(2), row_bias=taps, repeat_bias=np.array([0.0, -8.0]))):
+    for chart in write_rows(
+        model, encodings, Sampling(1, np.ones(2), row_bias=taps, repeat_bias=np.array([0.0, -8.0]))
+    ):
         pressed = (SYMBOLS[chart.code] == TAP) | (SYMBOLS[chart.code] == HOLD_START)
         near = np.diff(grid.tick[chart.slot]) <= 24
         repeats.append((pressed[1:] & pressed[:-1]).any(1)[near].mean())
@@ -390,9 +392,9 @@ def test_a_long_chart_reads_again_and_goes_on(model, corpus):
     """More rows than the cache holds: the chart is still legal, and does not depend on those written beside it."""
     grid = WindowSampler(corpus).prepared(0).grid
     controls = Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2)
-    heard = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
-    both = write_rows(model, heard, Sampling(5, np.array([3.0, 0.0])))
-    alone = write_rows(model, heard.repeated([0]), Sampling(5, np.array([3.0])))
+    encodings = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
+    both = write_rows(model, encodings, Sampling(5, np.array([3.0, 0.0])))
+    alone = write_rows(model, encodings.repeated([0]), Sampling(5, np.array([3.0])))
     assert len(both[0]) > 2 * CACHE_ROWS
     state = 0
     for code in both[0].code:
@@ -405,32 +407,32 @@ def test_a_long_chart_reads_again_and_goes_on(model, corpus):
 @torch.no_grad()
 def test_the_number_of_threads_changes_nothing(model, corpus, monkeypatch):
     grid = WindowSampler(corpus).prepared(0).grid
-    heard = encode_song(model, grid, corpus.features(0), LAG_MS, Controls([3.0] * 7, *[[np.nan] * 7] * 2, [1] * 7))
+    encodings = encode_song(model, grid, corpus.features(0), LAG_MS, Controls([3.0] * 7, *[[np.nan] * 7] * 2, [1] * 7))
     written = []
     for cores in (1, 2, 3):
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
-        rows = write_rows(model, heard, Sampling(5, np.linspace(-1, 2, 7)))
+        rows = write_rows(model, encodings, Sampling(5, np.linspace(-1, 2, 7)))
         written.append([(one.slot.tolist(), one.code.tolist()) for one in rows])
     assert written[0] == written[1] == written[2]
 
 
 @torch.no_grad()
-def test_guidance_goes_further_from_what_nobody_asked_for(model, corpus):
+def test_guidance_extrapolates_from_the_unconditional_encoding(model, corpus):
     """Its own opinion of the shadow cancels at guidance 1; beyond, controls that add rows add more of them."""
     grid = WindowSampler(corpus).prepared(0).grid
-    heard, free = (
+    encodings, free = (
         encode_song(model, grid, corpus.features(0), LAG_MS, controls)
         for controls in (Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2), Controls.free(2))
     )
-    for one, more in ((heard, 1.0), (free, -1.0)):
+    for one, more in ((encodings, 1.0), (free, -1.0)):
         one.onset_logit[:] = more  # what was asked adds rows everywhere
     lengths = {}
     for guidance in (0.5, 1.0, 2.0):
-        told = heard if guidance == 1 else SongEncoding.joined([heard, free])
-        lengths[guidance] = sum(map(len, write_rows(model, told, Sampling(3, np.full(2, -1.0), guidance=guidance))))
+        given = encodings if guidance == 1 else SongEncoding.joined([encodings, free])
+        lengths[guidance] = sum(map(len, write_rows(model, given, Sampling(3, np.full(2, -1.0), guidance=guidance))))
     assert lengths[0.5] < lengths[1.0] < lengths[2.0]
-    nearly = write_rows(model, SongEncoding.joined([heard, heard]), Sampling(3, np.full(2, -1.0), guidance=3.0))
-    plain = write_rows(model, heard, Sampling(3, np.full(2, -1.0)))
+    nearly = write_rows(model, SongEncoding.joined([encodings, encodings]), Sampling(3, np.full(2, -1.0), guidance=3.0))
+    plain = write_rows(model, encodings, Sampling(3, np.full(2, -1.0)))
     assert [one.slot.tolist() for one in nearly] == [one.slot.tolist() for one in plain], "a shadow that hears the same"
 
 
@@ -456,24 +458,24 @@ def test_softmax_is_the_exact_one():
 
 
 @torch.no_grad()
-def test_what_is_heard_between_two_star_ratings_lies_between(model, corpus):
+def test_encodings_between_two_star_ratings_are_interpolated(model, corpus):
     for layer in (0, 2):
         model.controls[layer].weight.mul_(10)  # an untaught network hardly minds what it is told
     grid = WindowSampler(corpus).prepared(0).grid
     song = SongAnalysis(grid, (), corpus.features(0), LAG_MS)
-    listener, steering = CachedEncoder(model, song, 10**7), StyleConditioning()
-    heard = listener.encode([(value, steering) for value in (3.0, 3.25, 4.0, 0.1, 12.0)])
+    encoder, steering = CachedEncoder(model, song, 10**7), StyleConditioning()
+    encodings = encoder.encode([(value, steering) for value in (3.0, 3.25, 4.0, 0.1, 12.0)])
     exact = encode_song(
         model, grid, song.features, LAG_MS, controls_of([(value, steering) for value in (3.0, 4.0, 0.5, 9.0)])
     )
     for name in ("cell", "slot", "onset_logit", "alike", "decoder_control"):
-        got, wanted = getattr(heard, name), getattr(exact, name)
+        got, wanted = getattr(encodings, name), getattr(exact, name)
         np.testing.assert_allclose(got[[0, 2, 3, 4]], wanted, atol=1e-4)
         np.testing.assert_allclose(got[1], 0.75 * wanted[0] + 0.25 * wanted[1], atol=1e-4)
-    assert np.abs(heard.cell[0] - heard.cell[2]).max() > 0.01
-    guided = listener.encode([(3.0, steering)], guidance=2.0)
-    unasked = encode_song(model, grid, song.features, LAG_MS, Controls.free())
-    np.testing.assert_allclose(guided.onset_logit, [heard.onset_logit[0], unasked.onset_logit[0]], atol=1e-4)
+    assert np.abs(encodings.cell[0] - encodings.cell[2]).max() > 0.01
+    guided = encoder.encode([(3.0, steering)], guidance=2.0)
+    unconditional = encode_song(model, grid, song.features, LAG_MS, Controls.free())
+    np.testing.assert_allclose(guided.onset_logit, [encodings.onset_logit[0], unconditional.onset_logit[0]], atol=1e-4)
 
 
 @torch.no_grad()

@@ -89,14 +89,14 @@ def test_the_graph_encodes_what_the_network_encodes(checkpoint):
     assert max(found.cell, found.slot, found.onset_logit) <= MAX_LOGIT_DIFFERENCE
 
 
-def test_the_bundled_network_hears_and_writes_the_same_on_both():
+def test_the_bundled_network_encodes_and_writes_the_same_on_both():
     song, controls = pulse_song(20), Controls([2.0, 4.0], [np.nan, 5.0], [0.1, np.nan], [1, 2])
     written = []
     for network in (load_mapper(), OnnxMapper(device="cpu")):
-        heard = encode_song(network, song.grid, song.features, song.lag_ms, controls)
-        written.append((heard, write_rows(network, heard, Sampling(1, np.zeros(2)))))
-    (torch_heard, torch_rows), (onnx_heard, onnx_rows) = written
-    np.testing.assert_allclose(onnx_heard.onset_logit, torch_heard.onset_logit, atol=MAX_LOGIT_DIFFERENCE)
+        encodings = encode_song(network, song.grid, song.features, song.lag_ms, controls)
+        written.append((encodings, write_rows(network, encodings, Sampling(1, np.zeros(2)))))
+    (torch_encoding, torch_rows), (onnx_encoding, onnx_rows) = written
+    np.testing.assert_allclose(onnx_encoding.onset_logit, torch_encoding.onset_logit, atol=MAX_LOGIT_DIFFERENCE)
     assert [rows.code.tolist() for rows in torch_rows] == [rows.code.tolist() for rows in onnx_rows]
 
 
@@ -109,8 +109,8 @@ def test_an_exported_folder_generates_and_its_report_tells_how_true_it_is(checkp
     assert json.loads((tmp_path / "graphs" / "report.json").read_text(encoding="utf-8")) == report
     song, controls = pulse_song(12), Controls.free()
     one, two = (open_network(path, "onnx").network for path in (tmp_path / "graphs", checkpoint))
-    heard = [encode_song(network, song.grid, song.features, 0.0, controls).onset_logit for network in (one, two)]
-    np.testing.assert_array_equal(*heard)
+    encodings = [encode_song(network, song.grid, song.features, 0.0, controls).onset_logit for network in (one, two)]
+    np.testing.assert_array_equal(*encodings)
     with pytest.raises(ConfigError, match="is an exported folder, which torch cannot run"):
         open_network(tmp_path / "graphs", "torch")
     (tmp_path / "graphs" / "encoder.onnx").write_bytes(b"no graph")

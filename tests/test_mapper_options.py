@@ -106,23 +106,23 @@ def test_like_takes_what_a_map_is_like_and_options_go_before(tmp_path):
     assert like.hold_share == pytest.approx(1 / 3)
     assert like.style == "keyboard"
     assert np.isfinite(like.patterns).all()
-    (asked,) = conditioning_of(GenerateConfig(SONG, like=path, holds=0.1, style="pad", patterns={"jack": 0.4}))
-    assert (asked.hold_share, asked.style) == (0.1, "pad")
+    (requested,) = conditioning_of(GenerateConfig(SONG, like=path, holds=0.1, style="pad", patterns={"jack": 0.4}))
+    assert (requested.hold_share, requested.style) == (0.1, "pad")
     jack = list(FAMILIES).index("jack")
-    assert asked.patterns[jack] == 0.4
-    assert asked.patterns[:jack] == like.patterns[:jack]
+    assert requested.patterns[jack] == 0.4
+    assert requested.patterns[:jack] == like.patterns[:jack]
     path.write_text(format_osu(Chart.from_notes([0], [0], timing_points=(TimingPoint(0, 500),))), encoding="utf-8")
     with pytest.raises(ChartFileError, match="nothing to follow"):
         conditioning_like(path)
 
 
-def test_the_lean_goes_to_where_something_is_missing():
+def test_the_bias_favours_missing_patterns():
     families = list(FAMILIES)
     none = np.zeros(len(families))
-    asked = StyleConditioning(patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
-    lean = LogitBias().corrected(asked, none)
-    assert lean.chords > 0
-    assert lean.repeats < 0, "columns that repeat break streams"
+    requested = StyleConditioning(patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
+    bias = LogitBias().corrected(requested, none)
+    assert bias.chords > 0
+    assert bias.repeats < 0, "columns that repeat break streams"
     jacks = StyleConditioning(patterns=tuple(0.3 if name == "jack" else np.nan for name in families))
     assert LogitBias().corrected(jacks, none).repeats > 0
     assert LogitBias().corrected(jacks, none + 0.6).repeats < 0

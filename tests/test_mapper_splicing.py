@@ -92,7 +92,7 @@ def test_bars_begin_at_the_song_and_at_each_downbeat():
 
 
 @pytest.mark.parametrize("wanted", [1.6, 1.9, 2.4])
-def test_the_spliced_chart_has_the_stars_asked(wanted):
+def test_the_spliced_chart_has_the_target_stars(wanted):
     splicer = CandidateSplicer(TAKES, chart_of)
     assert splicer.measures.stars.min() < wanted < splicer.measures.stars.max()
     found = splicer.splice(Objective.of(wanted))
@@ -101,12 +101,12 @@ def test_the_spliced_chart_has_the_stars_asked(wanted):
     assert rosu.Difficulty().calculate(rosu.Beatmap(content=text)).stars == pytest.approx(found.stars, abs=1e-3)
 
 
-def test_the_spliced_chart_is_nearer_to_the_wish_than_any_take():
-    splicer, wish = CandidateSplicer(TAKES, chart_of), Objective(2.0, Level.EASY)
-    alone = [splicer.splice(wish, usable=[number]) for number in range(len(TAKES))]
-    found = splicer.splice(wish)
+def test_the_spliced_chart_is_nearer_to_the_target_than_any_take():
+    splicer, target = CandidateSplicer(TAKES, chart_of), Objective(2.0, Level.EASY)
+    alone = [splicer.splice(target, usable=[number]) for number in range(len(TAKES))]
+    found = splicer.splice(target)
     assert found.cost < min(one.cost for one in alone)
-    assert splicer.splice(wish, usable=[2]).chart == alone[2].chart
+    assert splicer.splice(target, usable=[2]).chart == alone[2].chart
 
 
 def test_density_is_missed_by_the_notes_in_other_bars():
@@ -117,17 +117,17 @@ def test_density_is_missed_by_the_notes_in_other_bars():
     assert 0 < beside.density_miss < 0.5
 
 
-def test_hold_share_and_pattern_mix_move_to_what_is_asked():
+def test_hold_share_and_pattern_mix_move_to_the_request():
     takes = CandidateSet(GRID, [take(seed, 2.5, share) for seed, share in enumerate((0.0, 0.1, 0.4, 0.5))])
     splicer = CandidateSplicer(takes, chart_of)
     for share in (0.1, 0.3):
         found = splicer.splice(Objective(2.0, Level.EXPERT, hold_share=share))
         assert float(found.chart.is_hold.mean()) == pytest.approx(share, abs=0.03)
     mixes = []
-    for asked in (0.0, 1.0):
-        patterns = tuple(asked if name == "stream" else np.nan for name in FAMILIES)
-        wish = Objective(2.0, Level.EXPERT, patterns=patterns)
-        mixes.append(float(wish.mix_of(metrics_of(splicer.splice(wish).chart))[0]))
+    for share in (0.0, 1.0):
+        patterns = tuple(share if name == "stream" else np.nan for name in FAMILIES)
+        target = Objective(2.0, Level.EXPERT, patterns=patterns)
+        mixes.append(float(target.mix_of(metrics_of(splicer.splice(target).chart))[0]))
     assert mixes[1] > mixes[0]
 
 

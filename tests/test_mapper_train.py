@@ -68,10 +68,10 @@ def test_dataset_aligns_notes_with_sound_and_keeps_the_split(data):
         assert features[sound_frame].mean() > 2 * features.mean()
 
 
-def test_notes_can_be_laid_on_the_beats_that_the_ear_hears(data, tmp_path):
+def test_notes_can_be_laid_on_the_beats_of_the_ear(data, tmp_path):
     folder = Path(open_corpus(data).songs[0].source).parent
-    report = build([folder], tmp_path / "heard", splits={}, workers=Workers(1), timing="ear")
-    corpus = open_corpus(tmp_path / "heard")
+    report = build([folder], tmp_path / "data", splits={}, workers=Workers(1), timing="ear")
+    corpus = open_corpus(tmp_path / "data")
     assert report["snap_error_ms"]["median"] < 4
     for entry in corpus.charts:
         assert corpus.songs[entry.song].lag_ms == 0
@@ -127,12 +127,15 @@ def test_a_stopped_run_goes_on_to_the_same_weights(data, tmp_path, monkeypatch):
         torch.testing.assert_close(tensor, states[1]["model"][name], rtol=1e-4, atol=1e-5)
 
 
-WRITES = {"symbol.weight", "next_code.weight", "decoder.0.query_key_value.weight"}
-HEARS = {"song_edges.weight", "onset.1.weight", "encoder.0.query_key_value.weight"}
+DECODER_ARRAYS = {"symbol.weight", "next_code.weight", "decoder.0.query_key_value.weight"}
+ENCODER_ARRAYS = {"song_edges.weight", "onset.1.weight", "encoder.0.query_key_value.weight"}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize(("tune", "learns", "stays"), [("writing", WRITES, HEARS), ("hearing", HEARS, WRITES)])
+@pytest.mark.parametrize(
+    ("tune", "learns", "stays"),
+    [("writing", DECODER_ARRAYS, ENCODER_ARRAYS), ("hearing", ENCODER_ARRAYS, DECODER_ARRAYS)],
+)
 def test_tuning_one_half_leaves_the_other_as_it_is(data, tmp_path, monkeypatch, tune, learns, stays):
     monkeypatch.setattr(Log, "_excerpt", lambda *arguments: None)
     save_mapper(Mapper(SMALL), tmp_path / "init.safetensors")
@@ -140,9 +143,9 @@ def test_tuning_one_half_leaves_the_other_as_it_is(data, tmp_path, monkeypatch, 
     train(config(data, tmp_path / "tuned", init=str(tmp_path / "init.safetensors"), tune=tune, steps=3))
     tuned = torch.load(tmp_path / "tuned" / "state.pt", weights_only=True)["model"]
     same = {name for name in start if torch.equal(start[name], tuned[name])}
-    hears = {name for name in start if name.split(".")[0] in ENCODER_PARTS}
+    encoder_names = {name for name in start if name.split(".")[0] in ENCODER_PARTS}
     assert stays <= same
-    assert same >= (hears if tune == "writing" else set(start) - hears)
+    assert same >= (encoder_names if tune == "writing" else set(start) - encoder_names)
     assert learns.isdisjoint(same)
 
 

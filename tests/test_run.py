@@ -60,7 +60,7 @@ def fake_mania4k(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> No
     monkeypatch.setenv("PYTHONUTF8", "1")
 
 
-def test_an_old_python_is_told_what_it_needs() -> None:
+def test_an_old_python_gets_a_message_with_the_version_needed() -> None:
     code = (
         "import sys; sys.version_info = (3, 9, 1); sys.argv = ['run.py', 'demo'];"
         f"import runpy; runpy.run_path({str(ROOT / 'run.py')!r}, run_name='__main__')"
@@ -201,7 +201,9 @@ def test_a_server_that_answers_is_reachable() -> None:
             server.kill()
 
 
-def test_a_python_without_ensurepip_is_told_what_to_install(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_ensurepip_gets_a_message_with_the_package(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(run.SetupError, match=r"`venv` or `ensurepip` module is missing.*apt install python3-venv"):
         run.make_venv()

@@ -162,7 +162,7 @@ def test_a_chart_with_notes_is_not_replaced_by_timing(tmp_path: Path) -> None:
     require_replaceable(tmp_path / "timing.osu")
 
 
-def test_a_foreign_page_is_not_replaced_and_ours_shows_the_chart_asked_for(
+def test_a_foreign_page_is_not_replaced_and_ours_shows_the_requested_chart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = []

@@ -224,7 +224,7 @@ def test_the_present_charts_lie_beside_the_song_and_foreign_changes_stay(opened)
     assert len(list(project.folder.glob("*.osu"))) == 2
 
 
-def test_stale_errors_are_told_from_others():
+def test_stale_errors_differ_from_others():
     assert issubclass(StaleError, Exception)
     assert not issubclass(StaleError, ConfigError)
 

@@ -33,7 +33,7 @@ def test_a_damaged_state_is_refused_with_a_reason(tmp_path: Path) -> None:
         load_state(tmp_path, "cpu", needed, "refinement run")
 
 
-def test_a_state_of_another_run_is_told_as_such(tmp_path: Path) -> None:
+def test_a_state_of_another_run_is_reported(tmp_path: Path) -> None:
     network = torch.nn.Linear(2, 2)
     with (
         pytest.raises(CheckpointError, match=r"state\.pt: is of another run; give another folder"),

@@ -51,11 +51,11 @@ def expiry(begin, finish, windows, now, head, broken, up):  # type: ignore[no-un
     # with the key up the game asks again and again whether the hold is over: never pressed, from the end of
     # the head's 50 window on; let go, from the beginning of the tail's, but only while the head's is open
     opens = finish - windows[4]
-    asked = max(begin + windows[4] if head == -FAR_MS else opens, up)
-    if asked < min(now, due):
+    checked = max(begin + windows[4] if head == -FAR_MS else opens, up)
+    if checked < min(now, due):
         broken = broken or head == -FAR_MS
-        if asked >= opens and (head == -FAR_MS or opens <= begin + windows[4] + 1):
-            due = asked
+        if checked >= opens and (head == -FAR_MS or opens <= begin + windows[4] + 1):
+            due = checked
     return due, broken
 
 

@@ -115,10 +115,10 @@ def _notice(reader: SoundReader, label: str) -> str:
     """What could not be read, in one line; empty where all of it was."""
     if not reader.lost_s:
         return ""
-    told, found = reader.told_s, min(reader.read_s, reader.told_s - reader.lost_s)
-    if round(told) > round(found):
-        return f"{label}: only {clock(found)} of {clock(told)} could be read; the file is damaged or cut off"
-    return f"{label}: {reader.lost_s:.2f} s of {clock(told)} could not be read; the file is damaged"
+    declared, found = reader.declared_s, min(reader.read_s, reader.declared_s - reader.lost_s)
+    if round(declared) > round(found):
+        return f"{label}: only {clock(found)} of {clock(declared)} could be read; the file is damaged or cut off"
+    return f"{label}: {reader.lost_s:.2f} s of {clock(declared)} could not be read; the file is damaged"
 
 
 def clock(seconds: float) -> str:

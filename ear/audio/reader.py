@@ -16,7 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from ear.audio.containers.contents import MAX_FILE_BYTES, Contents, Link
-from ear.audio.containers.flac import flac_contents, told_by_flac
+from ear.audio.containers.flac import flac_contents, flac_declared_s
 from ear.audio.containers.mp3 import mp3_contents
 from ear.audio.containers.ogg import ogg_contents
 from ear.audio.containers.wav import HEAD_BYTES, wav_contents
@@ -60,16 +60,16 @@ class SoundReader:
         self.read_s = 0.0  # length of the sound found by the last reading
 
     @property
-    def told_s(self) -> float:
+    def declared_s(self) -> float:
         """Length by the file's own account; that of its sound where it says nothing."""
-        return max(self.contents.told_s, self.read_s) if self.contents else self.read_s
+        return max(self.contents.declared_s, self.read_s) if self.contents else self.read_s
 
     @property
     def lost_s(self) -> float:
         """Seconds of the file that the last reading did not find."""
         if self.contents is None:
             return 0.0
-        missing = self.contents.told_s - self.read_s
+        missing = self.contents.declared_s - self.read_s
         return max(missing if missing > EARLY_S else 0.0, self.contents.lost_s)
 
     @property
@@ -82,7 +82,7 @@ class SoundReader:
         if not self._direct and self.contents is not None:
             file, _ = self.contents.links[0].stream(0)
             with _sound_file(file) as sound:
-                return sound.samplerate, self.contents.told_s
+                return sound.samplerate, self.contents.declared_s
         with open_sound(self._source) as sound:
             return sound.samplerate, sound.frames / sound.samplerate
 
@@ -98,8 +98,8 @@ class SoundReader:
 
     def needs_mending(self) -> bool:
         """Whether a decoder alone stopped before the end that the file tells."""
-        told = self.contents.told_s if self.contents else 0.0
-        return self._direct and self.read_s < told - EARLY_S
+        declared = self.contents.declared_s if self.contents else 0.0
+        return self._direct and self.read_s < declared - EARLY_S
 
     def blocks(self) -> Iterator[Block]:
         """The sound in order. Raises what the decoder raises (`DECODER_ERRORS`) where nothing can be mended."""
@@ -143,7 +143,7 @@ def contents_of(source: Path | bytes) -> Contents | None:
     if head[:4] == b"OggS":
         return ogg_contents(_all_bytes(source))
     if head[:4] == b"fLaC":
-        return Contents((), told_by_flac(head), exact=True)
+        return Contents((), flac_declared_s(head), exact=True)
     if head[:4] in (b"FORM", b".snd", b"RF64", b"caff"):
         return None
     return mp3_contents(_all_bytes(source))

@@ -164,8 +164,8 @@ def select(paths: Sequence[Path], chosen: Selection, suffixes: tuple[str, ...]) 
             click.echo(f"left out: {source}", err=True)
         found = kept
     if chosen.not_in is not None:
-        heard = {entry.name for entry in read_index(chosen.not_in) if entry.split == "train"}
-        found = [source for source in found if source.name not in heard]
+        trained_on = {entry.name for entry in read_index(chosen.not_in) if entry.split == "train"}
+        found = [source for source in found if source.name not in trained_on]
     if chosen.limit is not None and chosen.limit < len(found):
         drawn = np.random.default_rng(chosen.seed).permutation(len(found))[: chosen.limit]
         found = [found[index] for index in sorted(drawn)]

@@ -72,26 +72,26 @@ class ActionHeads:
 
 def hazard_logits(model: Mapper, batch: DecisionBatch, state: Tensor, sampling: PolicySampling) -> Tensor:
     """[env, step, offset] log-odds that the next row falls on each slot asked; `state` is [env, step, width]."""
-    timeline, asked = batch.timeline, batch.asked
-    near = timeline.near_of[asked]
+    timeline, candidates = batch.timeline, batch.candidates
+    near = timeline.near_of[candidates]
     onset = model.onset(timeline.encoding.slot[0, timeline.near]).squeeze(-1) + timeline.bias  # its head is trained
     logit = sampling.onset_weight * (onset[near] + batch.onset_bias[:, None, None])
     if sampling.rhythm_weight:
-        logit = logit + sampling.rhythm_weight * _rhythm_logits(model, batch, state, asked)
+        logit = logit + sampling.rhythm_weight * _rhythm_logits(model, batch, state, candidates)
     return logit / sampling.hazard_temperature
 
 
-def _rhythm_logits(model: Mapper, batch: DecisionBatch, state: Tensor, asked: Tensor) -> Tensor:
-    """[env, step, offset] log-odds of a row on each of the slots `asked`, from the rows so far."""
+def _rhythm_logits(model: Mapper, batch: DecisionBatch, state: Tensor, candidates: Tensor) -> Tensor:
+    """[env, step, offset] log-odds of a row on each of the slots `candidates`, from the rows so far."""
     encoding, terms = batch.timeline.encoding, model.hazard_terms(state)
-    near = batch.timeline.near_of[asked]
+    near = batch.timeline.near_of[candidates]
     first_near = near.flatten(1).min(1).values  # neighbouring steps ask many of the same slots: match them all once
     width = int((near.flatten(1).max(1).values - first_near).max()) + 1
     own = (first_near[:, None] + torch.arange(width, device=near.device)).clamp(max=len(batch.timeline.near) - 1)
     slots = encoding.slot[0, batch.timeline.near[own]]  # [env, width, hazard width]
     match = (terms.query @ slots.transpose(1, 2)).gather(2, near - first_near[:, None, None])
-    elapsed = time_gap_bin((batch.timeline.tick[asked] - batch.last_tick[..., None]).clamp(min=0))
-    return match + terms.by_elapsed.gather(2, elapsed) + model.motif.rhythm_logit(*_earlier(batch, asked))
+    elapsed = time_gap_bin((batch.timeline.tick[candidates] - batch.last_tick[..., None]).clamp(min=0))
+    return match + terms.by_elapsed.gather(2, elapsed) + model.motif.rhythm_logit(*_earlier(batch, candidates))
 
 
 def row_logits(model: Mapper, batch: DecisionBatch, state: Tensor, wrote: Tensor, sampling: PolicySampling) -> Tensor:

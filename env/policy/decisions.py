@@ -78,7 +78,7 @@ class DecisionBatch:
         return self.column(kernels.SCAN) + 1 + torch.where(self.wrote, self.column(kernels.OFFSET), 0)
 
     @property
-    def asked(self) -> Tensor:
+    def candidates(self) -> Tensor:
         """[env, step, offset], slots among which each decision chooses."""
         last = self.timeline.tick.shape[0] - 1
         offset = torch.arange(OFFSETS, device=self.decision.device)
@@ -90,10 +90,10 @@ class DecisionBatch:
 
     def is_open(self) -> Tensor:
         """[env, step, offset], whether a row may fall there."""
-        asked, offset = self.asked, torch.arange(OFFSETS, device=self.decision.device)
+        candidates, offset = self.candidates, torch.arange(OFFSETS, device=self.decision.device)
         slots = self.column(kernels.SCAN)[..., None] + 1 + offset
         rested = offset >= self.column(kernels.EARLIEST)[..., None]
-        return self.timeline.is_open[asked] & (slots < self.end[:, None, None]) & rested
+        return self.timeline.is_open[candidates] & (slots < self.end[:, None, None]) & rested
 
     def first_step(self) -> DecisionBatch:
         """The first decision of each environment alone."""

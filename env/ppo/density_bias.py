@@ -42,7 +42,7 @@ class DensityBiasSamples:
     """Drafts and how far they were off their targets."""
 
     encoding: NDArray[np.float32]  # [chart, width], mean of the cells
-    lean: NDArray[np.float32]  # [chart], log-odds: the mapper's and the perturbation
+    bias: NDArray[np.float32]  # [chart], log-odds: the mapper's and the perturbation
     stars: NDArray[np.float32]  # [chart], requested
     off: NDArray[np.float32]  # [chart], levels above the target, signed
 
@@ -51,12 +51,12 @@ def density_samples(sampler: ChartSampler, drafts: Sequence[Original]) -> Densit
     """The drafts' encodings, biases, stars and levels off; the sampler still remembers their encodings."""
     outlines = [draft.outline for draft in drafts]
     encoding = np.stack([sampler.encode(one.song, one.target).cell[0].mean(0) for one in outlines])
-    lean = sampler.model.lean
+    head = sampler.model.lean
     with torch.no_grad():
-        own = lean(torch.from_numpy(encoding).to(lean.weight)).squeeze(-1).cpu().numpy()
+        own = head(torch.from_numpy(encoding).to(head.weight)).squeeze(-1).cpu().numpy()
     return DensityBiasSamples(
         encoding=encoding,
-        lean=own + np.array([one.onset_bias for one in outlines], np.float32),
+        bias=own + np.array([one.onset_bias for one in outlines], np.float32),
         stars=np.array([one.target.stars for one in outlines], np.float32),
         off=np.array([draft.values.off[draft.number] for draft in drafts], np.float32),
     )
@@ -65,32 +65,32 @@ def density_samples(sampler: ChartSampler, drafts: Sequence[Original]) -> Densit
 class DensityBiasRegression:
     """Moves `Mapper.lean`; its sums are part of a run's state."""
 
-    def __init__(self, lean: nn.Linear) -> None:
-        self.lean = lean
-        size, device = lean.in_features + 1, lean.weight.device
+    def __init__(self, head: nn.Linear) -> None:
+        self.head = head
+        size, device = head.in_features + 1, head.weight.device
         self.seen = torch.zeros(size, size, device=device)  # sum of weight · encoding · encodingᵀ
         self.pull = torch.zeros(size, device=device)  # sum of weight · encoding · bias that would have met the target
 
     @torch.no_grad()
     def learn(self, charts: DensityBiasSamples, rate: float = RATE, memory: float = MEMORY) -> float:
         """Add charts and go `rate` of the way; returns the root mean square change of their bias, log-odds."""
-        device = self.lean.weight.device
-        encoding, lean, stars, off = (
-            torch.from_numpy(one).to(device) for one in (charts.encoding, charts.lean, charts.stars, charts.off)
+        device = self.head.weight.device
+        encoding, bias, stars, off = (
+            torch.from_numpy(one).to(device) for one in (charts.encoding, charts.bias, charts.stars, charts.off)
         )
         encoding = torch.cat((encoding, torch.ones_like(encoding[:, :1])), 1)
         brings = LEVELS_PER_STAR * stars
-        wanted = lean - off.clamp(-FAR_OFF, FAR_OFF) / brings
+        wanted = bias - off.clamp(-FAR_OFF, FAR_OFF) / brings
         weighted = encoding.T * brings.square()  # what counts is the error in levels
         self.seen.mul_(memory).add_(weighted @ encoding)
         self.pull.mul_(memory).add_(weighted @ wanted)
-        now = torch.cat((self.lean.weight[0], self.lean.bias))
+        now = torch.cat((self.head.weight[0], self.head.bias))
         ridge = RIDGE * torch.eye(len(now), device=device)
         step = rate * torch.linalg.solve(self.seen + ridge, self.pull - self.seen @ now)
         change, most = float((encoding @ step).square().mean().sqrt()), MOST_CHANGE * rate / RATE
         step = step * min(1.0, most / max(change, 1e-8))
-        self.lean.weight.add_(step[None, :-1])
-        self.lean.bias.add_(step[-1:])
+        self.head.weight.add_(step[None, :-1])
+        self.head.bias.add_(step[-1:])
         return min(change, most)
 
     def state(self) -> dict[str, Any]:

@@ -214,7 +214,7 @@ class SectionPPO(PPO):
         means = {} if self.settings.density_only else self._train_rows()
         self.updates += 1
         if self.samples is not None:
-            self.logger.record("lean/mean", float(self.samples.lean.mean()))
+            self.logger.record("lean/mean", float(self.samples.bias.mean()))
             self.logger.record("lean/change", self.density.learn(self.samples, *self._density_rate()))
         for name, value in means.items():
             self.logger.record(name, value)

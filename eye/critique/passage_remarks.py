@@ -251,7 +251,7 @@ def _loss(place: Place) -> Text:
     return reason, "Thin the pattern, or lead up to it.", place.columns
 
 
-def _unheard(place: Place) -> Text:
+def _without_onset(place: Place) -> Text:
     return (
         f"{place.rows} rows fall where the song has no sound of its own.",
         "Remove them, or move them to a sound.",
@@ -269,6 +269,6 @@ TEXTS: dict[str, Callable[[Place], Text]] = {
     "hands": _hands,
     "density": _density,
     "loss": _loss,
-    "unheard": _unheard,
+    "unheard": _without_onset,
 }
 """Measure → (reason, suggestion, columns)."""

@@ -104,7 +104,7 @@ def measure(chart: Chart, song: Song | None, target: float, seed: int = 0) -> Me
     }
     rank = np.ones(row_ms.size)
     if song is not None and song.loudness.size > 1 and row_ms.size:
-        classes["unheard"] = unheard(row_ms, song).astype(np.int64)
+        classes["unheard"] = without_onset(row_ms, song).astype(np.int64)
         loudness = song.mean_loudness(row_ms - NOTES_MS, row_ms + NOTES_MS)
         rank = np.searchsorted(np.sort(loudness), loudness, side="right") / row_ms.size
     return Measures(view, row_ms, classes, rank, loss, plays)
@@ -126,10 +126,10 @@ def notes_around(note_ms: NDArray, at_ms: NDArray, reach_ms: float) -> NDArray[n
     return inside.astype(np.float64) * (1000.0 / (2 * reach_ms))
 
 
-def unheard(row_ms: NDArray[np.float64], song: Song) -> NDArray[np.bool_]:
+def without_onset(row_ms: NDArray[np.float64], song: Song) -> NDArray[np.bool_]:
     """[row] true where no onset of the song supports it, as `musicality/support` has it."""
-    heard = np.interp(song.frames(row_ms), np.arange(song.near_onset.size), song.near_onset, 0.0, 0.0)
-    return heard < WEAK_SHARE * song.typical_onset
+    onset = np.interp(song.frames(row_ms), np.arange(song.near_onset.size), song.near_onset, 0.0, 0.0)
+    return onset < WEAK_SHARE * song.typical_onset
 
 
 def _rate_class(rate: NDArray[np.float64]) -> NDArray[np.int64]:

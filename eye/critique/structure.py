@@ -53,7 +53,7 @@ class Phrases:
 
     start_ms: NDArray[np.float64]
     end_ms: NDArray[np.float64]
-    heard: NDArray[np.float64]  # [phrase, feature], what sections are compared by
+    song_features: NDArray[np.float64]  # [phrase, feature], what sections are compared by
     written: NDArray[np.float64]  # [phrase, slot · (column + 1)], rows in sixteenths
     energy: NDArray[np.float64]  # 0–1
     accents: NDArray[np.float64]  # strong onsets a second; nan without a song
@@ -63,7 +63,7 @@ class Phrases:
 def sections_of(measures: Measures, song: Song | None) -> tuple[Section, ...]:
     """The sections in order of time, without gaps."""
     phrases = _phrases(measures, song)
-    kinds = _kinds(phrases.heard)
+    kinds = _kinds(phrases.song_features)
     bounds = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), kinds.size]
     spans = list(pairwise(bounds))
     family = families_of(measures.view.rows)
@@ -100,23 +100,23 @@ def _phrases(measures: Measures, song: Song | None) -> Phrases:
     written = _written(view)[known]
     notes = np.array([view.rows.size[part].sum() for part in rows]) / np.maximum(end - start, 1.0) * 1000.0
     if song is None or song.loudness.size < 2:
-        heard = _standard(
+        song_features = _standard(
             np.column_stack([np.sqrt(notes) * LOUDNESS_WEIGHT, _bar_rhythm(written[:, KEYS :: KEYS + 1])])
         )
         energy = notes / max(float(notes.max()), 1e-9)
-        return Phrases(start, end, heard, written, energy, np.full(start.size, np.nan), rows)
+        return Phrases(start, end, song_features, written, energy, np.full(start.size, np.nan), rows)
     loudness = song.mean_loudness(start, end)
     strength = song.strength[song.peaks]
     peaks = song.peaks[strength >= np.quantile(strength, STRONG)] if strength.size else song.peaks
     found = np.diff(np.searchsorted(peaks * song.hop_ms - song.lag_ms, np.append(start, end[-1])))
     accents = found / np.maximum(end - start, 1.0) * 1000.0
-    heard = _heard(song, start, view.section_beat_ms[known] * SECTION_BEATS, loudness)
+    song_features = _song_features(song, start, view.section_beat_ms[known] * SECTION_BEATS, loudness)
     lowest, highest = float(loudness.min()), float(loudness.max())
     energy = ((loudness - lowest) / max(highest - lowest, 1e-9) + _rank(loudness)) / 2
-    return Phrases(start, end, heard, written, energy, accents, rows)
+    return Phrases(start, end, song_features, written, energy, accents, rows)
 
 
-def _heard(song: Song, start_ms: NDArray, length_ms: NDArray, loudness: NDArray) -> NDArray[np.float64]:
+def _song_features(song: Song, start_ms: NDArray, length_ms: NDArray, loudness: NDArray) -> NDArray[np.float64]:
     """[phrase, feature] standardised: loudness, onset strength by band, the rhythm of a bar."""
     times = start_ms[:, None] + np.arange(SLOTS) / SLOTS * length_ms[:, None]
     frames = np.clip(np.round(song.frames(times)).astype(np.int64), 0, song.loudness.size - 1)
@@ -141,11 +141,13 @@ def _standard(features: NDArray[np.float64]) -> NDArray[np.float64]:
     return SMOOTH[0] * padded[:-2] + SMOOTH[1] * padded[1:-1] + SMOOTH[2] * padded[2:]
 
 
-def _kinds(heard: NDArray[np.float64]) -> NDArray[np.int64]:
+def _kinds(song_features: NDArray[np.float64]) -> NDArray[np.int64]:
     """[phrase] which kind of section each belongs to: the nearest joined (Ward) until few kinds are left."""
-    compared = heard[np.linspace(0, heard.shape[0] - 1, min(heard.shape[0], MOST_COMPARED)).astype(np.int64)]
+    compared = song_features[
+        np.linspace(0, song_features.shape[0] - 1, min(song_features.shape[0], MOST_COMPARED)).astype(np.int64)
+    ]
     centre, size = compared.copy(), np.ones(compared.shape[0])
-    wanted = 1 + sum(heard.shape[0] >= least for least in LETTERS_FOR)
+    wanted = 1 + sum(song_features.shape[0] >= least for least in LETTERS_FOR)
     while size.size > 1:
         apart = ((centre[:, None] - centre[None]) ** 2).sum(axis=2)
         np.fill_diagonal(apart, np.inf)
@@ -156,7 +158,7 @@ def _kinds(heard: NDArray[np.float64]) -> NDArray[np.int64]:
         centre[one] = (size[one] * centre[one] + size[two] * centre[two]) / (size[one] + size[two])
         size[one] += size[two]
         centre, size = np.delete(centre, two, axis=0), np.delete(size, two)
-    return np.argmin(((heard[:, None] - centre[None]) ** 2).sum(axis=2), axis=1)
+    return np.argmin(((song_features[:, None] - centre[None]) ** 2).sum(axis=2), axis=1)
 
 
 def _written(view: View) -> NDArray[np.float64]:

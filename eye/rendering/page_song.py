@@ -39,8 +39,8 @@ class SongFile:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What is known of a song."""
+class PageSong:
+    """Analysis of a song for the review and the page."""
 
     song: Song | None  # for the review; None where it cannot be decoded
     lag_ms: float  # how much later than a note its sound comes
@@ -64,27 +64,27 @@ def song_of(path: Path, chart: Chart, audio: Path | None = None) -> SongFile | N
         return None
 
 
-def hear(file: SongFile | None, chart: Chart, usual_ms: float) -> Heard:
+def analyse_song(file: SongFile | None, chart: Chart, usual_ms: float) -> PageSong:
     """Decode a song and measure its lag against the notes of `chart`; `usual_ms` is the lag where none can be measured."""
     if file is None:
-        return Heard(None, usual_ms)
+        return PageSong(None, usual_ms)
     try:
         audio = load_audio(file.data, name=file.name)
     except AudioFileError as error:
         logger.warning("reviewed without the song: %s", error)
-        return Heard(None, usual_ms)
+        return PageSong(None, usual_ms)
     song = song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
     lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), np.unique(chart.time_ms))
-    return known_of(audio, song, chart, lag.lag_ms if lag.confidence >= MIN_CONFIDENCE else usual_ms)
+    return page_song_of(audio, song, chart, lag.lag_ms if lag.confidence >= MIN_CONFIDENCE else usual_ms)
 
 
-def known_of(audio: Audio, song: Song, chart: Chart, lag_ms: float) -> Heard:
-    """What the page needs of decoded audio whose sound comes `lag_ms` after the notes of `chart`.
+def page_song_of(audio: Audio, song: Song, chart: Chart, lag_ms: float) -> PageSong:
+    """Analysis of decoded audio whose sound comes `lag_ms` after the notes of `chart`.
 
     `song` is its onset strength, which rises some ms after the sound because its windows are long: its lag is its own.
     """
     song = replace(song, lag_ms=reward_song.estimate_lag_ms(chart, song))
-    return Heard(song, lag_ms, tuple(sound_marks(audio)), audio.duration_ms)
+    return PageSong(song, lag_ms, tuple(sound_marks(audio)), audio.duration_ms)
 
 
 def usual_lag_ms(path: Path) -> float:

@@ -38,12 +38,12 @@ def set_metadata(desk: Desk, values: Values) -> None:
 
 def order_difficulties(desk: Desk, values: Values) -> None:
     """Write difficulties, one job each."""
-    project, asked = desk.opened(), values.get("orders")
-    if not isinstance(asked, list) or not 1 <= len(asked) <= MAX_DIFFICULTIES:
+    project, orders = desk.opened(), values.get("orders")
+    if not isinstance(orders, list) or not 1 <= len(orders) <= MAX_DIFFICULTIES:
         raise ConfigError(f"order: 1 to {MAX_DIFFICULTIES} difficulties at a time")
     if not project.state["timing"]:
         raise ConfigError("the song's timing is not known yet; wait until it was heard")
-    for one in [order.checked_order(one) for one in asked]:
+    for one in [order.checked_order(one) for one in orders]:
         identity = secrets.token_hex(4)
         spec = {"kind": "generate", "id": identity, "order": one}
         desk.present_jobs().add(identity, f"writing {one['name'] or 'a difficulty'} of {one['stars']:g} stars", spec)

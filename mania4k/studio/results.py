@@ -57,7 +57,7 @@ def task_of(desk: Desk, project: Project, spec: dict[str, Any]) -> dict[str, Any
     return task
 
 
-def _heard(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
+def _analysed(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
     project.note(analysis={**result, "lines": None})
 
     def fill(state: State) -> None:
@@ -86,15 +86,15 @@ def romanised(text: str) -> str:
 
 
 def _generated(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    text, asked = result["text"], spec["order"]
-    version = asked["name"] or note_lines.chart_of(text).metadata.version
+    text, order = result["text"], spec["order"]
+    version = order["name"] or note_lines.chart_of(text).metadata.version
     taken = {one["name"] for one in project.state["difficulties"] if one["id"] != spec["id"]}
     name, number = version, 2
     while name in taken:
         name, number = f"{version} {number}", number + 1
-    one = difficulty_of(name, project.store_chart(text), asked, spec["id"])
+    one = difficulty_of(name, project.store_chart(text), order, spec["id"])
     one["report"] = result["report"]
-    one |= {key: asked[key] for key in ("hp", "od") if key in asked}
+    one |= {key: order[key] for key in ("hp", "od") if key in order}
 
     def add(state: State) -> None:
         others = [other for other in state["difficulties"] if other["id"] != spec["id"]]
@@ -122,5 +122,5 @@ def _packed(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str
     desk.tell({"kind": "state"})
 
 
-KEEP = {"analyse": _heard, "generate": _generated, "rewrite": _rewritten, "pack": _packed}
+KEEP = {"analyse": _analysed, "generate": _generated, "rewrite": _rewritten, "pack": _packed}
 """By kind of job."""

@@ -221,8 +221,10 @@ def collate_windows(windows: Sequence[Sequence[dict[str, Any]]]) -> Batch:
     own = {name: stacked([stretch[name] for stretch in stretches]) for name in stretches[0] if name not in OF_WINDOW}
     padded = own | {name: stacked([first[name] for first in firsts]) for name in OF_WINDOW}
     padded["beat_ms"] = torch.where(cells_valid, padded["beat_ms"], 400.0)
-    asked = padded["controls"].numpy()  # [batch, control], as `Stretches.stretch` has them
-    controls = Controls(asked[:, 0], asked[:, 1], asked[:, 2], asked[:, 3], asked[:, 4:], padded["mirrored"].numpy())
+    values = padded["controls"].numpy()  # [batch, control], as `Stretches.stretch` has them
+    controls = Controls(
+        values[:, 0], values[:, 1], values[:, 2], values[:, 3], values[:, 4:], padded["mirrored"].numpy()
+    )
     return Batch(
         cells=cells_of(padded, cells_valid),
         window=torch.from_numpy(np.repeat(np.arange(len(windows)), [len(window) for window in windows])),

@@ -97,8 +97,8 @@ class Stem(nn.Module):
     def forward(self, features: Tensor, slot_frame: Tensor) -> tuple[Tensor, Tensor]:
         """[batch, frame, channel], [batch, slot] → [batch, slot, stem width] and [batch, slot, side channel]."""
         mel, side = features.split((self.bands, features.shape[2] - self.bands), 2)
-        heard = self.convolutions(mel.transpose(1, 2)).transpose(1, 2)
-        return read_off(heard, slot_frame), read_off(side, slot_frame)
+        convolved = self.convolutions(mel.transpose(1, 2)).transpose(1, 2)
+        return read_off(convolved, slot_frame), read_off(side, slot_frame)
 
 
 def read_off(frames: Tensor, slot_frame: Tensor) -> Tensor:

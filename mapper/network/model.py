@@ -1,6 +1,6 @@
 """The mapper's network: an audio encoder over grid cells and a causal decoder over rows.
 
-The encoder hears the song around each cell (a quarter beat) and looks both ways; the decoder advances only on rows
+The encoder reads the song around each cell (a quarter beat) and attends both ways; the decoder advances only on rows
 that have notes. Two heads answer, from the decoder's state after the last row: the *hazard* head, for each later slot
 in turn, whether the next row falls on it; the *row* head, which of the legal rows it is. Together they are an exact
 likelihood of the chart. Shapes use: batch, cell, slot (6 a cell), sub (slot within its cell), frame, row.
@@ -51,10 +51,10 @@ class Mapper(AudioEncoder, CausalDecoder):
         self.apply(_initialise)
         nn.init.zeros_(self.lean.weight)
 
-    def train_only(self, what: str) -> None:
-        """Train only what writes rows ("writing") or what hears the song ("hearing")."""
+    def train_only(self, part: str) -> None:
+        """Train only the decoder ("writing") or only the encoder ("hearing")."""
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_((name.split(".")[0] in ENCODER_PARTS) == (what == "hearing"))
+            parameter.requires_grad_((name.split(".")[0] in ENCODER_PARTS) == (part == "hearing"))
 
     def set_dropout(self, share: float) -> None:
         """Drop this share of what each block adds while training."""
@@ -68,8 +68,8 @@ class Mapper(AudioEncoder, CausalDecoder):
         tensors = {name: torch.from_numpy(array)[None].to(device) for name, array in stretch.items()}
         valid = torch.ones(tensors["quarter"].shape, dtype=torch.bool, device=device)
         encoder_control, decoder_control = self.control_vectors(torch.from_numpy(controls).to(device))
-        heard = self.encode(cells_of(tensors, valid), encoder_control)  # one sound, as many controls as charts
-        results = (heard.cell, heard.slot, heard.onset_logit, decoder_control[:, 0])
+        encoding = self.encode(cells_of(tensors, valid), encoder_control)  # one sound, as many controls as charts
+        results = (encoding.cell, encoding.slot, encoding.onset_logit, decoder_control[:, 0])
         return EncodedWindow(*(tensor.float().cpu().numpy() for tensor in results))
 
     @property

@@ -23,13 +23,13 @@ from runtime.onnx.protobuf import Graph
 
 
 def encoder_graph(checkpoint: Checkpoint) -> Graph:
-    """What hears one stretch for any number of charts: `mapper.network.interface.Network.encode_window`."""
+    """The graph that encodes one window for any number of charts: `mapper.network.interface.Network.encode_window`."""
     config, net = checkpoint.config, Layers("mapper_encoder", checkpoint.arrays)
     graph = net.graph
-    told = net.gelu(net.linear("controls.0", graph.input("controls", "float32", ["chart", CONTROL_FEATURES])))
-    control, decoder_control = graph.split("Split", 2, net.linear("controls.2", told), axis=-1)
-    heard = _encoded_slots(net, config)
-    cells = net.linear("cell_in", net.reshape(heard, -1, SLOTS_PER_CELL * config.stem_width))
+    hidden = net.gelu(net.linear("controls.0", graph.input("controls", "float32", ["chart", CONTROL_FEATURES])))
+    control, decoder_control = graph.split("Split", 2, net.linear("controls.2", hidden), axis=-1)
+    stem = _encoded_slots(net, config)
+    cells = net.linear("cell_in", net.reshape(stem, -1, SLOTS_PER_CELL * config.stem_width))
     x = net.unsqueeze(net.add(cells, _place(net)), 0)  # [1, cell, width]
     beats = net.times(graph.op("Cast", net.count(net.size(x, 1)), to=FLOAT), 0.25)
     turns = net.turns(net.times(net.unsqueeze(beats, 1), _frequencies(net, config, 1)))
@@ -41,11 +41,11 @@ def encoder_graph(checkpoint: Checkpoint) -> Graph:
         x = net.add(net.unsqueeze(control, 1), x)
     cell = net.layer_norm("encoder_norm", x)
     by_cell = net.reshape(net.linear("slot_from_cell", cell), 0, -1, config.hazard_width)
-    slot = net.add(by_cell, net.linear("slot_from_stem", heard))
+    slot = net.add(by_cell, net.linear("slot_from_stem", stem))
     graph.output(cell, "cell", ["chart", "cells", config.width])
     graph.output(slot, "slot", ["chart", "slots", config.hazard_width])
-    lean = net.linear("lean", graph.op("ReduceMean", cell, axes=[1], keepdims=0))
-    onset = net.add(net.squeeze(net.linear("onset.1", net.gelu(slot)), 2), lean)
+    density_bias = net.linear("lean", graph.op("ReduceMean", cell, axes=[1], keepdims=0))
+    onset = net.add(net.squeeze(net.linear("onset.1", net.gelu(slot)), 2), density_bias)
     graph.output(onset, "onset_logit", ["chart", "slots"])
     graph.output(decoder_control, "decoder_control", ["chart", config.width])
     return graph
@@ -62,7 +62,7 @@ def _encoded_slots(net: Layers, config: ModelConfig) -> str:
     for layer, pad, dilation in ((0, 2, 1), (2, 4, 2), (4, 4, 4)):
         weight, bias = (net.weight(f"stem.convolutions.{layer}.{kind}") for kind in ("weight", "bias"))
         x = graph.op("Conv", net.gelu(x) if layer else x, weight, bias, pads=[pad, pad], dilations=[dilation])
-    heard = net.transpose(net.squeeze(x, 0), 1, 0)
+    stem = net.transpose(net.squeeze(x, 0), 1, 0)
     last = graph.op("Sub", graph.op("Cast", net.size(features, 0), to=FLOAT), graph.constant(1.001))
     slot_frame = graph.input("slot_frame", "float32", ["slots"])
     position = graph.op("Min", graph.op("Max", slot_frame, graph.constant(0.0)), last)
@@ -75,7 +75,7 @@ def _encoded_slots(net: Layers, config: ModelConfig) -> str:
         low, high = graph.op("Gather", frames, before), graph.op("Gather", frames, after)
         return net.add(low, net.times(graph.op("Sub", high, low), share))
 
-    return net.gelu(net.add(read_off(heard), net.linear("side", read_off(side))))
+    return net.gelu(net.add(read_off(stem), net.linear("side", read_off(side))))
 
 
 def _place(net: Layers) -> str:

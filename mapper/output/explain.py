@@ -28,14 +28,14 @@ def reasons_of(
 
     The evidence is the onset probability of the unconditional encoding, which knows nothing of stars or density.
     """
-    heard = encode_song(model, song.grid, song.features, song.lag_ms, Controls.free(), song.first_ms)
-    return [_reasons(song, heard, chart, target) for chart, target in zip(charts, targets, strict=True)]
+    encoding = encode_song(model, song.grid, song.features, song.lag_ms, Controls.free(), song.first_ms)
+    return [_reasons(song, encoding, chart, target) for chart, target in zip(charts, targets, strict=True)]
 
 
-def _reasons(song: SongAnalysis, heard: SongEncoding, chart: Chart, target: str) -> ModelReasons:
+def _reasons(song: SongAnalysis, encoding: SongEncoding, chart: Chart, target: str) -> ModelReasons:
     slot = song.grid.nearest_slot(chart.time_ms)
-    onset = 1 / (1 + np.exp(-heard.onset_logit[0].astype(np.float64)))
-    repeats_ms = _repeats_ms(song, heard.alike[0], chart)
+    onset = 1 / (1 + np.exp(-encoding.onset_logit[0].astype(np.float64)))
+    repeats_ms = _repeats_ms(song, encoding.alike[0], chart)
     return ModelReasons(onset[slot], repeats_ms[slot], target)
 
 

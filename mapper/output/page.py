@@ -8,7 +8,7 @@ from pathlib import Path
 from chart.model import Chart
 from eye.critique.explanation import ModelReasons
 from eye.page import PageConfig, page_of
-from eye.rendering.page_song import SongFile, known_of
+from eye.rendering.page_song import SongFile, page_song_of
 from mapper.request.song import GenerationInput
 from mapper.search.closed_loop import SearchResult
 
@@ -28,11 +28,11 @@ def write_set_page(
     song, everything = source.song, charts_of_set(source.map_charts, charts)
     assert song.audio is not None, "analysed from audio"
     assert song.sound is not None, "analysed from audio"
-    heard = known_of(song.audio, song.sound, max(everything, key=len), song.lag_ms)
+    page_song = page_song_of(song.audio, song.sound, max(everything, key=len), song.lag_ms)
     names = [chart.metadata.version for chart in charts]
-    targets = {name: one.wish.stars for name, one in zip(names, written, strict=True)}
+    targets = {name: one.target.stars for name, one in zip(names, written, strict=True)}
     file = SongFile(audio.name, audio.read_bytes())
-    return page_of(everything, file, heard, config, targets, dict(zip(names, reasons, strict=True)))
+    return page_of(everything, file, page_song, config, targets, dict(zip(names, reasons, strict=True)))
 
 
 def charts_of_set(before: Sequence[Chart], charts: Sequence[Chart]) -> list[Chart]:

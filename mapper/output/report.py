@@ -74,12 +74,12 @@ class SetReport:
 
 def report_difficulty(chart: Chart, metrics: ChartMetrics, written: SearchResult, tolerance: float) -> DifficultyReport:
     """Report a finished chart with its measures against what was requested of it."""
-    found, curve = metrics.findings(written.wish.level), metrics.accuracy_curve()
+    found, curve = metrics.findings(written.target.level), metrics.accuracy_curve()
     span_s = max(chart.last_ms - chart.time_ms[0], 1000) / 1000
     return DifficultyReport(
         name=chart.metadata.version,
-        level=written.wish.level.name.lower(),
-        asked_stars=written.wish.stars,
+        level=written.target.level.name.lower(),
+        asked_stars=written.target.stars,
         stars=round(written.stars, 4),
         notes=len(chart),
         holds=round(metrics.hold_ratio, 4),
@@ -91,7 +91,7 @@ def report_difficulty(chart: Chart, metrics: ChartMetrics, written: SearchResult
         findings=dict(Counter(one.rule for one in found).most_common()),
         problems=sum(one.severity == "problem" for one in found),
         takes=written.takes,
-        missed=tuple(unmet_constraints(written.wish, metrics, written, tolerance)),
+        missed=tuple(unmet_constraints(written.target, metrics, written, tolerance)),
     )
 
 

@@ -16,9 +16,9 @@ class TrainConfig:
     out: str
     steps: int = 4000
     batch: int = 8  # windows of songs a step
-    charts_a_window: int = 3  # charts of the song at most that are learnt from in each
-    rhythm_batch: int = 2  # windows a step of songs with charts of other games, where the dataset has such
-    silent_batch: int = 4  # stretches of charts without audio a step, where the dataset has such
+    charts_a_window: int = 3  # charts a window, at most, that share its song
+    rhythm_batch: int = 2  # windows a step of songs with charts of other games, if the dataset has any
+    silent_batch: int = 4  # windows a step of charts without audio, if the dataset has any
     learning_rate: float = 1.0e-3  # peak, reached after `warmup` steps, then a cosine to a twentieth
     warmup: int = 200
     weight_decay: float = 0.02
@@ -28,7 +28,7 @@ class TrainConfig:
     save_every: int = 50
     patience: int = 6  # validations without improvement before stopping
     init: str = ""  # checkpoint to start from; empty: random weights
-    tune: str = "all"  # or "writing", "hearing": the other stays as it is
+    tune: str = "all"  # or "writing" (the decoder alone), "hearing" (the encoder alone)
     seed: int = 0
     device: str = "auto"
     dropout: float | None = None  # None: the network's own

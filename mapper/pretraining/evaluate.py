@@ -1,4 +1,4 @@
-"""How well the mapper predicts human charts: likelihoods by head, and onset F1 at the human's own density."""
+"""Validation on human charts: likelihood by head, and onset F1 at the human's own density."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Validation:
     loss: float
     hazard: float
     row: float
-    onset: float  # of the encoder's own guess
+    onset: float  # of the encoder's onset logits
     row_accuracy: float
     onset_f1: float  # rows picked from audio and controls alone, as many as the human's; mean over charts
 
@@ -48,11 +48,11 @@ class Validation:
 
 @torch.no_grad()
 def validate(
-    model: Mapper, stretches: WindowSampler, charts: list[int], batch_size: int = 8, hearing: bool = False
+    model: Mapper, stretches: WindowSampler, charts: list[int], batch_size: int = 8, encoder_only: bool = False
 ) -> Validation:
-    """Score every row of the charts, with their own stars, density, hold share and style as controls.
+    """Score every row of the charts, conditioned on their own stars, density, hold share and style.
 
-    With `hearing` only what the encoder guesses is scored, and its nats are the loss.
+    With `encoder_only` only the onset logits are scored, and their nats are the loss.
     """
     if not charts:
         return Validation.unknown()
@@ -61,7 +61,7 @@ def validate(
     logits: dict[int, list[np.ndarray]] = {chart: [] for chart in charts}
     targets: dict[int, list[np.ndarray]] = {chart: [] for chart in charts}
     sums = np.zeros(5)
-    score = encoder_losses if hearing else losses
+    score = encoder_losses if encoder_only else losses
     for at in range(0, len(work), batch_size):
         part = work[at : at + batch_size]
         batch = collate([stretches.stretch(chart, start) for chart, start in part]).to(device)
@@ -73,7 +73,7 @@ def validate(
             targets[chart].append(batch.target[number][counted[number]].cpu().numpy())
     hazard, row, onset, right, rows = sums
     f1 = [f1_at_density(np.concatenate(logits[chart]), np.concatenate(targets[chart])) for chart in charts]
-    loss = onset if hearing else hazard + row
+    loss = onset if encoder_only else hazard + row
     figures = (loss / rows, hazard / rows, row / rows, onset / rows, right / rows, np.mean(f1))
     return Validation(*map(float, figures))  # plain floats: they are saved, and read back without pickle
 

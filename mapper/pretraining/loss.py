@@ -14,10 +14,10 @@ from mapper.network.model import Encoding, Mapper
 from mapper.tokens.row_codes import LEGAL
 
 ONSET_WEIGHT = 0.5
-"""Weight of the encoder's own guess at where rows fall: it keeps `onset_logit` meaningful by itself."""
+"""Weight of the loss of the encoder's onset logits, which keeps them a prediction by themselves."""
 
 EVENED, USUAL_ROWS, MIN_EVENED_ROWS = 0.5, 120, 16
-"""A chart's part in the encoder's own loss grows with the power 1 - `EVENED` of its rows; with `USUAL_ROWS` it is unchanged."""
+"""A chart's weight in the onset loss grows with the power 1 - `EVENED` of its rows; with `USUAL_ROWS` it is unchanged."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """What training minimises: nats a row."""
+        """The training loss, nats a row."""
         return (self.hazard + self.row + ONSET_WEIGHT * self.onset) / self.rows.clamp(min=1)
 
     def per_row(self) -> dict[str, float]:
@@ -67,7 +67,7 @@ def losses(model: Mapper, batch: Batch) -> Losses:
 
 
 def encoder_losses(model: Mapper, batch: Batch) -> Losses:
-    """As `losses`, of the encoder's own guess alone: a third of the work, for training what hears."""
+    """As `losses`, of the encoder's onset logits alone: a third of the work, for training the encoder."""
     encoding = model.encode(batch.cells, model.control_vectors(batch.controls)[0], batch.window)
     nothing = torch.zeros((), device=encoding.onset_logit.device)
     return Losses(
@@ -87,19 +87,19 @@ def _onset_loss(encoding: Encoding, batch: Batch) -> Tensor:
 
 
 def _evened(batch: Batch) -> Tensor:
-    """[batch]: charts with few rows count for more than their rows do, for an easy chart is a chart, too."""
+    """[batch]: weight that lets charts with few rows count for more than their rows, so that easy charts are learnt, too."""
     rows = batch.targets.valid.sum(1).clamp(min=MIN_EVENED_ROWS)
     return (USUAL_ROWS / rows) ** EVENED
 
 
 def codes_at(batch: Batch) -> Tensor:
-    """[batch, slot]: code of the row that was read there, 0 where none was."""
+    """[batch, slot]: code of the row read there, 0 where there was none."""
     nothing = torch.zeros_like(batch.previous_row)
     return nothing.scatter_reduce(1, batch.rows.slot, batch.rows.code, "amax")  # padding is code 0 on slot 0
 
 
 def next_row_logits(model: Mapper, batch: Batch, encoding: Encoding, state: Tensor, earlier: Tensor) -> Tensor:
-    """[batch, target, 256]: for each row of the human, the logits of the legal codes.
+    """[batch, target, 256]: logits of the legal codes for each row of the human chart.
 
     `earlier` [batch, slot, lag] is `Motif.earlier` of the rows that were read.
     """

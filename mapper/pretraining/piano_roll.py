@@ -1,4 +1,4 @@
-"""Piano-roll pictures of charts, for TensorBoard and for people who want to compare two at a glance."""
+"""Piano-roll pictures of charts, for TensorBoard and for comparing two charts at a glance."""
 
 from __future__ import annotations
 

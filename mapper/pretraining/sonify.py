@@ -1,4 +1,4 @@
-"""A chart to listen to: a click for each row over the song."""
+"""Sonification of a chart: a click for each row over the song."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLICK_LEVEL, SONG_LEVEL = 0.35, 0.5
 def with_clicks(
     chart: Chart, start_ms: float, end_ms: float, sample_rate: int, song: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """[sample] of the time between, -1 to 1: a click for each note, so louder for chords, over the song if given.
+    """[sample] mono audio of the given time, -1 to 1: a click a note, hence louder for chords, over the song if given.
 
     `song` [sample] is mono from time 0 of the chart's clock.
     """

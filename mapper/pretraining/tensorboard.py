@@ -1,4 +1,4 @@
-"""What a pretraining run writes for people: its config, and curves, pictures and sounds in TensorBoard."""
+"""Log of a pretraining run: its config, and curves, pictures and sounds in TensorBoard."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mapper.pretraining.config import TrainConfig
 
 EXCERPT_MS = 20_000.0
-"""Stretch of a chart that is drawn and sounded."""
+"""Seconds of a chart that are drawn and sonified."""
 EXCERPTS = 3
 SAMPLE_RATE = 22_050
 
@@ -53,7 +53,7 @@ class Log:
     def validation(
         self, validation: Validation, model: Mapper, stretches: WindowSampler, charts: list[int], step: int
     ) -> None:
-        """A validation's scalars, and for a few of its charts what the mapper writes beside what the human wrote."""
+        """A validation's scalars, and for a few of its charts the mapper's chart beside the human's."""
         self.step(validation.scalars(), step)
         for number in charts[:: max(len(charts) // EXCERPTS, 1)][:EXCERPTS]:
             self._excerpt(model, stretches, number, step)
@@ -83,7 +83,7 @@ class Log:
             self.board.add_histogram(f"intervals_{who}/{name}", intervals(chart), step)
 
     def close(self) -> None:
-        """Write what is still held back."""
+        """Flush and close the log."""
         self.board.close()
 
 

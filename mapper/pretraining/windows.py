@@ -1,4 +1,4 @@
-"""The random windows of a training run: step k is the same however often the run was resumed and who shares it."""
+"""Random windows of a training run: step k has the same windows on any number of processes, resumed or not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WindowDraw:
 def random_batches(
     sampler: WindowSampler, charts: list[int], draw: WindowDraw, steps: range, team: ProcessGroup
 ) -> Iterator[Batch | None]:
-    """This process's share of each step's windows, longer songs and those with more charts more often; None: it has none."""
+    """This process's share of each step's windows, drawn in proportion to length and number of charts; None: no windows."""
     groups = sampler.sharing(charts)
     spans = [sampler.playable_cells(group[0]) for group in groups]
     weight = np.array([last - first for first, last in spans], float)

@@ -41,13 +41,13 @@ criteria (7, 7.5, 8); HP a little below for Insane and up (theirs: 8.2 and 9), a
 def stars_of_names(names: Sequence[str]) -> tuple[float, ...]:
     """Stars for names such as `easy hard`; raises ConfigError for a name that is no level, or given twice."""
     by_name = {name.casefold(): TYPICAL_STARS[level] for level, name in LEVEL_NAMES.items()}
-    asked = [name.casefold() for name in names]
-    for name in asked:
+    requested = [name.casefold() for name in names]
+    for name in requested:
         if name not in by_name:
             raise ConfigError(f"--set {name}: no difficulty of that name; there are {' '.join(by_name)}")
-        if asked.count(name) > 1:
+        if requested.count(name) > 1:
             raise ConfigError(f"--set {name}: named twice; use --stars for several difficulties of a level")
-    return tuple(by_name[name] for name in asked)
+    return tuple(by_name[name] for name in requested)
 
 
 def names_of(stars: Sequence[float]) -> list[str]:

@@ -25,13 +25,13 @@ DENSITY_RANGE = (0.5, 1.6)
 def conditioning_of(config: GenerateConfig) -> tuple[StyleConditioning, ...]:
     """One conditioning, or with `like` one for each of its charts; explicit options override the reference."""
     followed = conditioning_like(config.like) if config.like is not None else (StyleConditioning(),)
-    asked = config.pattern_shares
+    requested = config.pattern_shares
     return tuple(
         replace(
             one,
             style=config.style or one.style,
             hold_share=one.hold_share if config.holds is None else config.holds,
-            patterns=tuple(np.where(np.isnan(asked), one.patterns, asked).tolist()),
+            patterns=tuple(np.where(np.isnan(requested), one.patterns, requested).tolist()),
         )
         for one in followed
     )

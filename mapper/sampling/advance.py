@@ -50,7 +50,7 @@ def time_gap_bin(ticks: int) -> int:
 
 @njit(cache=True, nogil=True)
 def read_rows(
-    weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, listener: Ints, slot: Ints, tokens: Ints
+    weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, sequence: Ints, slot: Ints, tokens: Ints
 ) -> None:
     """Read rows [item] at these slots; `tokens` are [item, (code, held state, time gap bin)]."""
     items = slot.size
@@ -58,20 +58,20 @@ def read_rows(
     at_slot = np.empty((items, song.slot.shape[2]), np.float32)
     control, beat = np.empty_like(cell), np.empty(items, np.float32)
     for item in range(items):
-        who, at = listener[item], slot[item]
+        who, at = sequence[item], slot[item]
         own = song.of_chart[who]
         cell[item], at_slot[item] = song.cell[own, at // SLOTS_PER_CELL], song.slot[own, at]
         control[item], beat[item] = song.control[who], grid.slot_tick[at] / TICKS_PER_BEAT
     columns = np.ascontiguousarray(tokens.T)
-    read(weights, cache, DecoderInput(listener, columns[0], columns[1], columns[2], beat, cell, at_slot, control))
+    read(weights, cache, DecoderInput(sequence, columns[0], columns[1], columns[2], beat, cell, at_slot, control))
 
 
 @njit(cache=True, nogil=True)
 def read_last_rows(
-    weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, state: SamplerState, listener: int
+    weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, state: SamplerState, sequence: int
 ) -> None:
     """Fill the listener's cache with a start token and the last rows of its chart, as in training."""
-    chart = listener % state.done.size
+    chart = sequence % state.done.size
     code_at = state.code_at[chart]
     slots = np.flatnonzero(code_at)
     rows = min(slots.size, KEPT_ROWS)
@@ -90,8 +90,8 @@ def read_last_rows(
             tokens[at, 2] = time_gap_bin(grid.slot_tick[slot[at]] - grid.slot_tick[slot[at - 1]])
         else:
             tokens[0, 1] = held
-    cache.length[listener] = 0
-    read_rows(weights, cache, song, grid, np.full(rows + 1, listener), slot, tokens)
+    cache.length[sequence] = 0
+    read_rows(weights, cache, song, grid, np.full(rows + 1, sequence), slot, tokens)
 
 
 @njit(cache=True, nogil=True)
@@ -112,27 +112,27 @@ def next_row_logits(
     weights: Weights,
     cache: Cache,
     song: RowEncoding,
-    heard: SlotEncoding,
+    encoding: SlotEncoding,
     grid: SlotGrid,
     state: SamplerState,
-    listener: Ints,
+    sequence: Ints,
 ) -> Floats:
     """[listener, code] for the slot that each one's chart has come to."""
-    items, lags, charts = listener.size, MOTIF_LAGS.size, state.done.size
+    items, lags, charts = sequence.size, MOTIF_LAGS.size, state.done.size
     gap, held = np.empty(items, np.int64), np.empty(items, np.int64)
     earlier, alike = np.zeros((items, lags), np.int64), np.empty((items, lags), np.float32)
     cell = np.empty((items, song.cell.shape[2]), np.float32)
     slot = np.empty((items, song.slot.shape[2]), np.float32)
     after = np.empty((items, cache.state.shape[1]), np.float32)
     for item in range(items):
-        who = listener[item]
+        who = sequence[item]
         chart = who % charts
         at = state.slot[chart]
         gap[item] = time_gap_bin(grid.slot_tick[at] - state.tick[chart])
         held[item], after[item] = state.held[chart], cache.state[who]
         own = song.of_chart[who]
         cell[item], slot[item] = song.cell[own, at // SLOTS_PER_CELL], song.slot[own, at]
-        alike[item] = heard.alike[own, at // SLOTS_PER_CELL]
+        alike[item] = encoding.alike[own, at // SLOTS_PER_CELL]
         for lag in range(lags):
             if at >= MOTIF_LAGS[lag]:
                 earlier[item, lag] = state.code_at[chart, at - MOTIF_LAGS[lag]]
@@ -143,7 +143,7 @@ def next_row_logits(
 def advance(
     decoder: tuple[Weights, Cache],
     song: RowEncoding,
-    heard: SlotEncoding,
+    encoding: SlotEncoding,
     grid: SlotGrid,
     params: SamplerParams,
     state: SamplerState,
@@ -153,12 +153,12 @@ def advance(
     """Write up to so many rows of each of these charts; returns those that are not finished."""
     weights, cache = decoder
     for _ in range(rows):
-        listeners = listeners_of(charts, cache, state)
-        query, by_gap = np.zeros((listeners.size, 1), np.float32), np.zeros((listeners.size, 1), np.float32)
+        sequences = sequences_of(charts, cache, state)
+        query, by_gap = np.zeros((sequences.size, 1), np.float32), np.zeros((sequences.size, 1), np.float32)
         if params.rhythm_weight != 0:
-            query = affine(weights.hazard_query, cache.state[listeners])
-            by_gap = affine(weights.hazard_elapsed, cache.state[listeners])
-        find_slots(charts, query, by_gap, weights.motif_rhythm, grid, heard, params, state)
+            query = affine(weights.hazard_query, cache.state[sequences])
+            by_gap = affine(weights.hazard_elapsed, cache.state[sequences])
+        find_slots(charts, query, by_gap, weights.motif_rhythm, grid, encoding, params, state)
         charts = charts[~state.done[charts]]
         if not charts.size:
             break
@@ -166,7 +166,7 @@ def advance(
         for number in range(charts.size):
             chart = charts[number]
             gap[number] = time_gap_bin(grid.slot_tick[state.slot[chart]] - state.tick[chart])
-        logits = next_row_logits(weights, cache, song, heard, grid, state, listeners_of(charts, cache, state))
+        logits = next_row_logits(weights, cache, song, encoding, grid, state, sequences_of(charts, cache, state))
         draw_codes(charts, logits, grid, params, state)
         unfinished = ~state.done[charts]
         charts = charts[unfinished]
@@ -180,20 +180,20 @@ def read_new_rows(
 ) -> None:
     """Read the row that each of these charts has got, `gap` [chart] bins after the one before; full caches are filled anew."""
     full = cache.length[charts] == CACHE_ROWS
-    for listener in listeners_of(charts[full], cache, state):
-        read_last_rows(weights, cache, song, grid, state, listener)
+    for sequence in sequences_of(charts[full], cache, state):
+        read_last_rows(weights, cache, song, grid, state, sequence)
     some, gap = charts[~full], gap[~full]
-    listeners = listeners_of(some, cache, state)
-    slot, tokens = np.empty(listeners.size, np.int64), np.empty((listeners.size, 3), np.int64)
-    for item in range(listeners.size):
+    sequences = sequences_of(some, cache, state)
+    slot, tokens = np.empty(sequences.size, np.int64), np.empty((sequences.size, 3), np.int64)
+    for item in range(sequences.size):
         chart = some[item % some.size]
         slot[item] = state.slot[chart]
         tokens[item, 0], tokens[item, 1], tokens[item, 2] = state.code[chart], state.held[chart], gap[item % some.size]
-    read_rows(weights, cache, song, grid, listeners, slot, tokens)
+    read_rows(weights, cache, song, grid, sequences, slot, tokens)
 
 
 @njit(cache=True, nogil=True)
-def listeners_of(charts: Ints, cache: Cache, state: SamplerState) -> Ints:
+def sequences_of(charts: Ints, cache: Cache, state: SamplerState) -> Ints:
     """[listener]: the charts, and behind them their unconditional twins where there are any."""
     if cache.length.size == state.done.size:
         return charts

@@ -1,4 +1,4 @@
-"""What a chart is asked to be like, as the network is told it and as its sampling is biased."""
+"""Conditioning of charts: the values that the network is conditioned on, and logit biases of the sampler."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.vocabulary import STYLES
 
 ENCODED_STARS = (0.5, 1.0, 1.5, *map(float, range(2, 10)))
-"""The song is heard for charts of these stars; what is heard for others lies between (rms .02 to .2 off in log-odds of
-rows on `train` songs), so that neighbouring difficulties share the hearing. The first and last are the fewest and most
-stars told."""
+"""Star ratings that are encoded; encodings of others are interpolated (RMS error .02 to .2 in onset log-odds on `train`
+songs), so that neighbouring difficulties share encodings. The first and last bound the conditioning."""
 DENSITY = {"keyboard": (3.29, -1.19), "pad": (2.49, -0.56)}
 """Notes a second of human charts by style: slope and intercept over stars, least squares on the `train` charts."""
 MIN_NOTES_PER_S = 0.5
@@ -37,13 +36,13 @@ LOGIT_BIAS_PER_RATIO = 4.0
 
 @dataclass(frozen=True)
 class StyleConditioning:
-    """What charts shall be like besides their stars."""
+    """Style requested of a chart besides its stars."""
 
     style: str = "keyboard"
     hold_share: float | None = (
         None  # None: `natural_holds`; how many the network writes by itself is chance (docs/LOG.md)
     )
-    patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan: as it comes
+    patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan: unconstrained
     density: float = 1.0  # notes a second, against human charts of the same stars
     stars: float = 0.0  # of the chart that it was read from
     natural_holds: float = HOLD_SHARE  # holds / notes where none are requested (`mapper.structure.holds.hold_share`)
@@ -55,69 +54,70 @@ class StyleConditioning:
 
 
 class CachedEncoder:
-    """Hears the song for any controls, and remembers what it heard: hearing costs as much as writing."""
+    """Encoder of one song with a cache: encoding costs as much as decoding."""
 
     def __init__(self, model: Network, song: SongAnalysis, most_slots: int) -> None:
         self.model, self.song, self.most_slots = model, song, most_slots
         self.known: dict[
             tuple[float, StyleConditioning], SongEncoding
-        ] = {}  # told stars → what is heard for them, one chart each
+        ] = {}  # (stars, style) → encoding, one chart each
 
     def encode(self, wanted: Sequence[tuple[float, StyleConditioning]], guidance: float = 1.0) -> SongEncoding:
-        """What charts hear that are told so many stars and steered so, in order; with guidance, then what shadows hear."""
+        """Encodings for these (stars, style), in order; with guidance, then as many unconditional ones."""
         value = np.clip([value for value, _ in wanted], ENCODED_STARS[0], ENCODED_STARS[-1])
         low = np.clip(np.searchsorted(ENCODED_STARS, value, side="right") - 1, 0, len(ENCODED_STARS) - 2)
         start, end = np.take(ENCODED_STARS, low), np.take(ENCODED_STARS, low + 1)
         share = (value - start) / (end - start)
         ends = [((float(a), one), (float(b), one)) for a, b, (_, one) in zip(start, end, wanted, strict=True)]
-        self._listen([told for pair, way in zip(ends, share, strict=True) for told in pair[: 1 + (way > 0)]])
-        heard = [
+        self._encode_missing([one for pair, way in zip(ends, share, strict=True) for one in pair[: 1 + (way > 0)]])
+        encodings = [
             self.known[first].towards(self.known[last], float(way)) if way > 0 else self.known[first]
             for (first, last), way in zip(ends, share, strict=True)
         ]
         if guidance != 1:
-            heard.append(self._unasked.repeated([0] * len(wanted)))
-        return SongEncoding.joined(heard)
+            encodings.append(self._unconditional.repeated([0] * len(wanted)))
+        return SongEncoding.joined(encodings)
 
-    def _listen(self, told: Sequence[tuple[float, StyleConditioning]]) -> None:
-        """Hear what is not known yet."""
+    def _encode_missing(self, conditions: Sequence[tuple[float, StyleConditioning]]) -> None:
+        """Encode for the conditions that are not in the cache."""
         if len(self.known) * self.song.grid.slot_ms.size > self.most_slots:
             self.known = {}
-        new = [one for one in dict.fromkeys(told) if one not in self.known]
+        new = [one for one in dict.fromkeys(conditions) if one not in self.known]
         if new:
-            heard = self._hear(controls_of(new))
-            self.known |= {one: heard.repeated([number]) for number, one in enumerate(new)}
+            encoded = self._encoded(controls_of(new))
+            self.known |= {one: encoded.repeated([number]) for number, one in enumerate(new)}
 
     @cached_property
-    def _unasked(self) -> SongEncoding:
-        """What is heard when nothing is told, for one chart."""
-        return self._hear(Controls.free())
+    def _unconditional(self) -> SongEncoding:
+        """The unconditional encoding, one chart."""
+        return self._encoded(Controls.free())
 
-    def _hear(self, controls: Controls) -> SongEncoding:
+    def _encoded(self, controls: Controls) -> SongEncoding:
         song = self.song
         return encode_song(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
 
 
 @dataclass(frozen=True)
 class LogitBias:
-    """Log-odds by which the sampling of a take leans towards what was asked; 0 is the network's own opinion."""
+    """Log-odds added to the row head to reach the requested pattern mix; 0: the network's own distribution."""
 
     chords: float = 0.0  # for each note of a row beyond its first
     repeats: float = 0.0  # for each column pressed again within half a beat
 
     def corrected(self, steering: StyleConditioning, mix: NDArray[np.float64]) -> LogitBias:
-        """The lean of the next takes, when takes with this one had such a pattern mix [family]."""
-        asked = dict(zip(FAMILIES, steering.patterns, strict=True))
+        """The bias for the next candidates, when candidates with this one had such a pattern mix [family]."""
+        requested = dict(zip(FAMILIES, steering.patterns, strict=True))
         short = {
-            name: 0.0 if np.isnan(asked[name]) else asked[name] - got for name, got in zip(FAMILIES, mix, strict=True)
+            name: 0.0 if np.isnan(requested[name]) else requested[name] - got
+            for name, got in zip(FAMILIES, mix, strict=True)
         }
         chords = short["jumpstream"] + 2 * short["handstream"] + short["chordjack"] - short["stream"]
         repeats = -STREAM_REPEATS * sum(max(short[name], 0.0) for name in ("stream", "jumpstream", "handstream"))
         for name, got in zip(FAMILIES, mix, strict=True):
-            if name in ("jack", "chordjack") and not np.isnan(asked[name]):
-                repeats += _log_odds(asked[name]) - _log_odds(float(got))
-        leans = (self.chords + LOGIT_BIAS_PER_RATIO * chords, self.repeats + repeats)
-        return LogitBias(*(float(np.clip(lean, -MAX_LOGIT_BIAS, MAX_LOGIT_BIAS)) for lean in leans))
+            if name in ("jack", "chordjack") and not np.isnan(requested[name]):
+                repeats += _log_odds(requested[name]) - _log_odds(float(got))
+        biases = (self.chords + LOGIT_BIAS_PER_RATIO * chords, self.repeats + repeats)
+        return LogitBias(*(float(np.clip(bias, -MAX_LOGIT_BIAS, MAX_LOGIT_BIAS)) for bias in biases))
 
 
 def _log_odds(share: float) -> float:
@@ -129,25 +129,27 @@ def sampling_of(
     seed: int,
     rate_bias: NDArray[np.float64],
     steering: Sequence[StyleConditioning],
-    leans: Sequence[LogitBias],
-    luck: NDArray[np.float32] | None = None,
+    biases: Sequence[LogitBias],
+    uniforms: NDArray[np.float32] | None = None,
     guidance: float = 1.0,
 ) -> Sampling:
-    """How takes with these biases and leans are sampled, one steering each."""
-    chords = np.array([one.chords for one in leans])[:, None]
+    """Sampling of charts with these hazard biases, styles and row biases, one of each a chart."""
+    chords = np.array([one.chords for one in biases])[:, None]
     row_bias = chords * np.maximum(NOTES_BEGUN - 1, 0)
     shares = np.array([one.kept_holds for one in steering])
-    repeats = np.array([one.repeats for one in leans])
-    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, luck=luck, guidance=guidance)
+    repeats = np.array([one.repeats for one in biases])
+    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, uniforms=uniforms, guidance=guidance)
 
 
-def controls_of(told: Sequence[tuple[float, StyleConditioning]]) -> Controls:
-    """Controls of charts with these stars: what was asked, the rest as in human charts with as many stars."""
-    density = [max(float(np.polyval(DENSITY[one.style], value)), MIN_NOTES_PER_S) * one.density for value, one in told]
+def controls_of(conditions: Sequence[tuple[float, StyleConditioning]]) -> Controls:
+    """Controls of charts with these (stars, style): requested values, the rest as in human charts of as many stars."""
+    density = [
+        max(float(np.polyval(DENSITY[one.style], value)), MIN_NOTES_PER_S) * one.density for value, one in conditions
+    ]
     return Controls(
-        stars=[value for value, _ in told],
+        stars=[value for value, _ in conditions],
         notes_per_s=density,
-        hold_share=[one.kept_holds for _, one in told],
-        style=[STYLES.index(one.style) for _, one in told],
-        patterns=[one.patterns for _, one in told],
+        hold_share=[one.kept_holds for _, one in conditions],
+        style=[STYLES.index(one.style) for _, one in conditions],
+        patterns=[one.patterns for _, one in conditions],
     )

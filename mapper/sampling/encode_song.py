@@ -1,4 +1,4 @@
-"""Hears a whole song: the encoder in overlapping windows, and the slots where something sounds."""
+"""Encodes a whole song: the encoder in overlapping windows, and the slots where something sounds."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SILENCE_FRAMES = 5
 
 @dataclass(frozen=True)
 class SongEncoding(EncodedWindow):
-    """A song as the encoder hears it for each chart of a batch, with where rows may fall; cells and slots are the song's."""
+    """Encodings of a song, one a chart of a batch, with the slots where rows may fall; cells and slots are the song's."""
 
     alike: Floats  # [chart, cell, motif lag] 0–1: how much each cell sounds like the one a lag before
     grid: Grid
     open_slots: NDArray[np.bool_]  # [slot], usable and not silent
 
     def repeated(self, charts: list[int]) -> SongEncoding:
-        """What is heard for each chart number, in this order; a chart may come more than once."""
+        """The encodings of these chart numbers, in this order; a chart may come more than once."""
         return replace(self, **{name: getattr(self, name)[charts] for name in _OF_CHARTS})
 
     @staticmethod
@@ -44,7 +44,7 @@ class SongEncoding(EncodedWindow):
         return replace(parts[0], **joined)
 
     def towards(self, other: SongEncoding, share: float) -> SongEncoding:
-        """What lies between the two, so far on the way to the other: about what is heard for controls between theirs."""
+        """Linear interpolation to `other` by `share`, 0–1; approximates the encoding of interpolated controls."""
         parts = {name: (getattr(self, name), getattr(other, name)) for name in _OF_CHARTS}
         return replace(self, **{name: one + np.float32(share) * (two - one) for name, (one, two) in parts.items()})
 
@@ -72,8 +72,8 @@ def encode_song(
     No row may fall before `first_ms`, on the grid's time. Only windows with a cell that is `needed` [cell] are encoded; the others
     stay 0. Raises AudioFileError when nothing sounds where rows may fall.
     """
-    told = controls.features()
-    charts, slots = len(told), grid.cells * SLOTS_PER_CELL
+    vectors = controls.features()
+    charts, slots = len(vectors), grid.cells * SLOTS_PER_CELL
     cell = np.zeros((charts, grid.cells, model.config.width), np.float32)
     slot = np.zeros((charts, slots, model.config.hazard_width), np.float32)
     logit = np.zeros((charts, slots), np.float32)
@@ -81,16 +81,16 @@ def encode_song(
         window = slice(start, min(start + CELLS, grid.cells))
         if needed is not None and not needed[window].any():
             continue
-        heard = model.encode_window(told, cell_arrays(grid, window, features, lag_ms))
+        part = model.encode_window(vectors, cell_arrays(grid, window, features, lag_ms))
         first = start + (OVERLAP_CELLS // 2 if start else 0)  # the earlier window keeps its half of the overlap
         skipped, within = first - start, slice(first * SLOTS_PER_CELL, window.stop * SLOTS_PER_CELL)
-        cell[:, first : window.stop] = heard.cell[:, skipped:]
-        slot[:, within] = heard.slot[:, skipped * SLOTS_PER_CELL :]
-        logit[:, within] = heard.onset_logit[:, skipped * SLOTS_PER_CELL :]
+        cell[:, first : window.stop] = part.cell[:, skipped:]
+        slot[:, within] = part.slot[:, skipped * SLOTS_PER_CELL :]
+        logit[:, within] = part.onset_logit[:, skipped * SLOTS_PER_CELL :]
     open_slots = grid.usable & (grid.slot_ms >= first_ms) & ~silent_slots(grid, features, lag_ms)
     if not open_slots.any():
         raise AudioFileError("nothing sounds where notes may be placed; check the song and --audio-start")
-    return SongEncoding(cell, slot, logit, heard.decoder_control, alike(model.arrays(), cell), grid, open_slots)
+    return SongEncoding(cell, slot, logit, part.decoder_control, alike(model.arrays(), cell), grid, open_slots)
 
 
 def alike(weights: dict[str, Floats], cell: Floats) -> Floats:

@@ -1,8 +1,7 @@
 """Sampling, compiled: when each chart's next row falls, and which of the legal rows it is.
 
 Randomness is a splitmix64 generator a chart, so that a chart does not depend on those written beside it. With guidance,
-every chart has a *shadow* that reads the same rows and is told nothing of what is asked; shadows have the numbers after
-those of the charts.
+every chart has an unconditional *shadow* that reads the same rows; shadows have the numbers after those of the charts.
 """
 
 from __future__ import annotations
@@ -84,18 +83,18 @@ class SamplerParams(NamedTuple):
     rate_bias: Doubles  # [chart]
     row_bias: Doubles  # [chart, code]
     repeat_bias: Doubles  # [chart]
-    hold_share: Doubles  # [chart], nan: as it comes
+    hold_share: Doubles  # [chart], nan: unconstrained
     hold_begin: Doubles  # [slot], log-odds of each hold that begins there
     hold_end: Doubles  # [slot], and of each that ends there
     alternation: Doubles  # [chart], log-odds taken from two rows in turn with a chord of three
-    recall: Doubles  # [chart], share of rows to press a column of the row before again; nan: as it comes
-    luck: Floats  # [chart, slot], uniform numbers to use for the hazard; empty for none
+    recall: Doubles  # [chart], share of rows to press a column of the row before again; nan: unconstrained
+    uniforms: Floats  # [chart, slot], uniform numbers to use for the hazard; empty for none
     onset_weight: float
     rhythm_weight: float
     hazard_temperature: float
     row_temperature: float
     top_p: float
-    guidance: float  # 1: the network's own opinion; there are shadows if it is not
+    guidance: float  # scale of classifier-free guidance; 1: none, and no shadows
 
 
 class SamplerState(NamedTuple):
@@ -107,10 +106,10 @@ class SamplerState(NamedTuple):
     held: Ints  # [chart]
     code: Ints  # [chart], of the last row
     last_event_ms: Doubles  # [chart, column]
-    hold_lean: Doubles  # [chart], log-odds of a hold that keep to the share
+    hold_logit_bias: Doubles  # [chart], log-odds of a hold that keep to the share
     recall_bias: Doubles  # [chart], log-odds of pressing a column again that keep to the share
     random: NDArray[np.uint64]  # [chart], for the hazard
-    chance: NDArray[np.uint64]  # [chart, slot or 1], for the rows: `mapper.sampling.motif_noise.gumbel_seeds`
+    gumbel_seeds: NDArray[np.uint64]  # [chart, slot or 1], for the rows: `mapper.sampling.motif_noise.gumbel_seeds`
     code_at: NDArray[np.int16]  # [chart, slot], rows written or kept, 0 elsewhere
 
 
@@ -135,37 +134,37 @@ def find_slots(
     query: Floats,  # [chart and shadow of these, hazard width]
     by_elapsed: Floats,  # [chart and shadow of these, bucket]
     motif_rhythm: Floats,  # [lag, 2]
-    ground: SlotGrid,
-    hearing: SlotEncoding,
-    asked: SamplerParams,
+    grid: SlotGrid,
+    encoding: SlotEncoding,
+    params: SamplerParams,
     state: SamplerState,
 ) -> None:
-    """Ask each later slot in turn whether the next row falls there; `slot` is then where. Without one, a chart is done."""
+    """Draw for each later slot in turn whether the next row falls there and set `slot` to it; without one, a chart is done."""
     shadows = query.shape[0] - charts.size
     for number in range(charts.size):
         chart, free = charts[number], number + shadows
-        own = hearing.of_chart[chart]
+        own = encoding.of_chart[chart]
         state.done[chart] = True
-        for at in range(state.slot[chart] + 1, ground.end_slot[chart]):
-            if not _is_open(chart, at, ground, state):
+        for at in range(state.slot[chart] + 1, grid.end_slot[chart]):
+            if not _is_open(chart, at, grid, state):
                 continue
-            bucket = TIME_GAP_BIN[min(ground.slot_tick[at] - state.tick[chart], _LAST_BUCKET)]
-            log_odds = asked.onset_weight * hearing.onset[own, at]
-            if asked.rhythm_weight != 0:
-                wrote = _wrote(chart, at, motif_rhythm, hearing.alike[own], state)
-                rhythm = by_elapsed[number, bucket] + _match(query[number], hearing.slot[own, at]) + wrote
-                log_odds += asked.rhythm_weight * rhythm
+            bucket = TIME_GAP_BIN[min(grid.slot_tick[at] - state.tick[chart], _LAST_BUCKET)]
+            log_odds = params.onset_weight * encoding.onset[own, at]
+            if params.rhythm_weight != 0:
+                wrote = _wrote(chart, at, motif_rhythm, encoding.alike[own], state)
+                rhythm = by_elapsed[number, bucket] + _match(query[number], encoding.slot[own, at]) + wrote
+                log_odds += params.rhythm_weight * rhythm
             if shadows:
-                shadow = hearing.of_chart[chart + state.done.size]
-                unasked = asked.onset_weight * hearing.onset[shadow, at]
-                if asked.rhythm_weight != 0:
-                    wrote = _wrote(chart, at, motif_rhythm, hearing.alike[shadow], state)
-                    rhythm = by_elapsed[free, bucket] + _match(query[free], hearing.slot[shadow, at]) + wrote
-                    unasked += asked.rhythm_weight * rhythm
-                log_odds += (asked.guidance - 1) * (log_odds - unasked)
-            chance = 1 / (1 + math.exp(-(log_odds + asked.rate_bias[chart]) / asked.hazard_temperature))
-            drawn = asked.luck[chart, at] if asked.luck.size else uniform(state.random, chart)
-            if drawn < chance:
+                shadow = encoding.of_chart[chart + state.done.size]
+                unconditional = params.onset_weight * encoding.onset[shadow, at]
+                if params.rhythm_weight != 0:
+                    wrote = _wrote(chart, at, motif_rhythm, encoding.alike[shadow], state)
+                    rhythm = by_elapsed[free, bucket] + _match(query[free], encoding.slot[shadow, at]) + wrote
+                    unconditional += params.rhythm_weight * rhythm
+                log_odds += (params.guidance - 1) * (log_odds - unconditional)
+            probability = 1 / (1 + math.exp(-(log_odds + params.rate_bias[chart]) / params.hazard_temperature))
+            drawn = params.uniforms[chart, at] if params.uniforms.size else uniform(state.random, chart)
+            if drawn < probability:
                 state.slot[chart], state.done[chart] = at, False
                 break
 
@@ -177,12 +176,12 @@ def _is_free(slot_ms: float, last_event_ms: float, next_event_ms: float) -> bool
 
 
 @njit(cache=True, nogil=True)
-def _is_open(chart: int, at: int, ground: SlotGrid, state: SamplerState) -> bool:
+def _is_open(chart: int, at: int, grid: SlotGrid, state: SamplerState) -> bool:
     """Whether any column may have an event at this slot."""
-    if not ground.open_slots[at]:
+    if not grid.open_slots[at]:
         return False
     for column in range(KEYS):
-        if _is_free(ground.slot_ms[at], state.last_event_ms[chart, column], ground.next_event_ms[chart, column]):
+        if _is_free(grid.slot_ms[at], state.last_event_ms[chart, column], grid.next_event_ms[chart, column]):
             return True
     return False
 
@@ -207,7 +206,7 @@ def _wrote(chart: int, slot: int, rhythm: Floats, alike: Floats, state: SamplerS
 
 
 @njit(cache=True, nogil=True)
-def draw_codes(charts: Ints, logits: Floats, ground: SlotGrid, asked: SamplerParams, state: SamplerState) -> None:
+def draw_codes(charts: Ints, logits: Floats, grid: SlotGrid, params: SamplerParams, state: SamplerState) -> None:
     """Draw a legal row for each chart's slot and write it; where there is none, the chart is done.
 
     `logits` [chart and shadow of these, code].
@@ -216,69 +215,69 @@ def draw_codes(charts: Ints, logits: Floats, ground: SlotGrid, asked: SamplerPar
     for number in range(charts.size):
         score = logits[number].astype(np.float64)
         if shadows:
-            score += (asked.guidance - 1) * (score - logits[number + shadows])
-        _write_row(charts[number], score, ground, asked, state)
+            score += (params.guidance - 1) * (score - logits[number + shadows])
+        _write_row(charts[number], score, grid, params, state)
 
 
 @njit(cache=True, nogil=True)
-def _write_row(chart: int, score: Doubles, ground: SlotGrid, asked: SamplerParams, state: SamplerState) -> None:
+def _write_row(chart: int, score: Doubles, grid: SlotGrid, params: SamplerParams, state: SamplerState) -> None:
     """Draw a legal row for the chart's slot from the likeliest that make up `top_p`; without one, the chart is done."""
     at = state.slot[chart]
-    tick, ms = ground.slot_tick[at], ground.slot_ms[at]
-    near, late = tick - state.tick[chart] <= REPEAT_TICKS, tick > ground.last_hold_tick[chart]
+    tick, ms = grid.slot_tick[at], grid.slot_ms[at]
+    near, late = tick - state.tick[chart] <= REPEAT_TICKS, tick > grid.last_hold_tick[chart]
     resting = 0
     for column in range(KEYS):
-        if not _is_free(ms, state.last_event_ms[chart, column], ground.next_event_ms[chart, column]):
+        if not _is_free(ms, state.last_event_ms[chart, column], grid.next_event_ms[chart, column]):
             resting |= 1 << column
-    legal = ground.legal[state.held[chart], resting, int(late)]
-    second, last, alternating = last_rows(state.code_at[chart], at, ground.slot_ms)
+    legal = grid.legal[state.held[chart], resting, int(late)]
+    second, last, alternating = last_rows(state.code_at[chart], at, grid.slot_ms)
     rest_ms = ms - state.last_event_ms[chart].max()
-    hold_begin, hold_end = state.hold_lean[chart] + asked.hold_begin[at], asked.hold_end[at]
+    hold_begin, hold_end = state.hold_logit_bias[chart] + params.hold_begin[at], params.hold_end[at]
     for code in range(ROW_CODES):
         repeats = 0
         for column in range(KEYS):
             symbol, before = SYMBOLS[code, column], SYMBOLS[state.code[chart], column]
             if near and NOTHING < symbol <= HOLD_START and NOTHING < before <= HOLD_START:
                 repeats += 1
-        lean = hold_begin * HOLDS_BEGUN[code] + hold_end * HOLDS_ENDED[code] + asked.repeat_bias[chart] * repeats
-        lean += recall_odds(code, state.code[chart], tick - state.tick[chart], rest_ms, state.recall_bias[chart])
-        lean -= alternation_penalty(code, second, last, alternating, asked.alternation[chart])
-        likely = (score[code] + asked.row_bias[chart, code] + lean) / asked.row_temperature
+        bias = hold_begin * HOLDS_BEGUN[code] + hold_end * HOLDS_ENDED[code] + params.repeat_bias[chart] * repeats
+        bias += recall_odds(code, state.code[chart], tick - state.tick[chart], rest_ms, state.recall_bias[chart])
+        bias -= alternation_penalty(code, second, last, alternating, params.alternation[chart])
+        likely = (score[code] + params.row_bias[chart, code] + bias) / params.row_temperature
         score[code] = likely if legal[code] else -np.inf
-    code = _draw(score, asked.top_p, _noise(state.chance[chart], at, tick))
+    code = _draw(score, params.top_p, _noise(state.gumbel_seeds[chart], at, tick))
     if not code:
         state.done[chart] = True
         return
-    if asked.recall[chart] >= 0:
+    if params.recall[chart] >= 0:
         again = shares_column(code, state.code[chart])
-        state.recall_bias[chart] = next_recall_bias(state.recall_bias[chart], again, asked.recall[chart])
+        state.recall_bias[chart] = next_recall_bias(state.recall_bias[chart], again, params.recall[chart])
     state.code[chart], state.held[chart] = code, HELD_AFTER[state.held[chart], code]
     state.code_at[chart, at], state.tick[chart] = code, tick
     for column in range(KEYS):
         if SYMBOLS[code, column] != NOTHING:
             state.last_event_ms[chart, column] = ms
-    if asked.hold_share[chart] >= 0:
-        state.hold_lean[chart] = next_hold_bias(state.hold_lean[chart], code, asked.hold_share[chart])
+    if params.hold_share[chart] >= 0:
+        state.hold_logit_bias[chart] = next_hold_bias(state.hold_logit_bias[chart], code, params.hold_share[chart])
 
 
 @njit(cache=True, nogil=True)
-def _noise(chance: NDArray[np.uint64], at: int, tick: int) -> np.uint64:
+def _noise(seeds: NDArray[np.uint64], at: int, tick: int) -> np.uint64:
     """Seed of the noise at a slot, from the chart's seeds [slot], or from one seed and the slot's tick."""
-    return chance[at] if chance.size > 1 else chance[0] + np.uint64(tick) * _SECOND
+    return seeds[at] if seeds.size > 1 else seeds[0] + np.uint64(tick) * _SECOND
 
 
 @njit(cache=True, nogil=True)
-def next_hold_bias(lean: float, code: int, share: float) -> float:
-    """Log-odds of a hold after a row with this code, where it was `lean` before and holds are to be `share` of the notes."""
-    lean += HOLD_GAIN * (share * NOTES_BEGUN[code] - HOLDS_BEGUN[code])
-    return min(max(lean, -MAX_HOLD_BIAS), MAX_HOLD_BIAS)
+def next_hold_bias(bias: float, code: int, share: float) -> float:
+    """Log-odds of a hold after a row with this code, where it was `bias` before and holds are to be `share` of the notes."""
+    bias += HOLD_GAIN * (share * NOTES_BEGUN[code] - HOLDS_BEGUN[code])
+    return min(max(bias, -MAX_HOLD_BIAS), MAX_HOLD_BIAS)
 
 
 @njit(cache=True, nogil=True)
-def _draw(score: Doubles, top_p: float, chance: np.uint64) -> int:
+def _draw(score: Doubles, top_p: float, seed: np.uint64) -> int:
     """Index drawn from the softmax of the scores within its nucleus; 0 when every score is -inf.
 
-    By the largest score with Gumbel noise, so that equal chances draw the same row also from somewhat different scores.
+    By the largest score with Gumbel noise, so that equal seeds draw the same row also from somewhat different scores.
     """
     highest = score.max()
     if highest == -np.inf:
@@ -292,7 +291,7 @@ def _draw(score: Doubles, top_p: float, chance: np.uint64) -> int:
             break
         seen += mass[rank]
         code = possible[rank]
-        wait = -math.log(1.0 - _mixed(chance + np.uint64(code) * _INCREMENT)) / mass[rank]  # exponential of rate mass
+        wait = -math.log(1.0 - _mixed(seed + np.uint64(code) * _INCREMENT)) / mass[rank]  # exponential of rate mass
         if wait < best:
             best, drawn = wait, int(code)
     return drawn

@@ -1,4 +1,4 @@
-"""Writes charts row by row: hear the song once, then sample from the hazard and row heads with a cached decoder.
+"""Writes charts row by row: encode the song once, then sample from the hazard and row heads with a cached decoder.
 
 Several charts are written side by side; each has its own controls, biases and randomness, and its own span of the slots,
 which may be those of several songs one behind another. What is written is legal by construction: only legal rows are offered, a column rests `mapper.tokens.row_codes.MIN_COLUMN_GAP_MS` between events, and every hold
@@ -44,13 +44,15 @@ class Sampling:
     repeat_bias: NDArray[np.float64] | None = None  # [chart], for each column pressed again within half a beat
     hold_share: NDArray[np.float64] | None = None  # [chart], kept to while writing; nan or None: as it comes
     hold_bias: NDArray[np.float64] | None = None  # [chart], log-odds of a hold at the beginning; None: 0
-    luck: NDArray[np.float32] | None = None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
-    # the same luck have rows in the same places, as far as their hazards allow; None: each draws its own
+    uniforms: NDArray[np.float32] | None = (
+        None  # [chart, slot], in 0–1: a row falls where the hazard is above; charts with
+    )
+    # the same uniforms have rows in the same places, as far as their hazards allow; None: each draws its own
     hold_begin: NDArray[np.float64] | None = None  # [slot], log-odds of each hold that begins there
     hold_end: NDArray[np.float64] | None = None  # [slot], and of each that ends there
     alternation: NDArray[np.float64] | None = None  # [chart], taken from two rows in turn with a chord of three
     recall: NDArray[np.float64] | None = None  # [chart], share of rows that press a column of the row before again
-    onset_weight: float = 1.5  # of what the encoder hears, in the hazard's log-odds
+    onset_weight: float = 1.5  # of the encoder's onset logit, in the hazard's log-odds
     rhythm_weight: float = 0.0  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
     hazard_temperature: float = 0.2
     row_temperature: float = 1.0
@@ -69,8 +71,8 @@ class Sampling:
         states = np.array([np.random.SeedSequence(one).generate_state(1, np.uint64)[0] for one in own], np.uint64)
         return states, [[one] for one in own]
 
-    def asked(self, slots: int) -> SamplerParams:
-        """As the loops take it, for so many slots."""
+    def params(self, slots: int) -> SamplerParams:
+        """Parameters of the compiled loops for a grid of so many slots."""
         charts = self.rate_bias.size
         return SamplerParams(
             rate_bias=self.rate_bias,
@@ -81,7 +83,7 @@ class Sampling:
             hold_end=np.zeros(slots) if self.hold_end is None else self.hold_end,
             alternation=np.zeros(charts) if self.alternation is None else self.alternation,
             recall=np.full(charts, np.nan) if self.recall is None else self.recall,
-            luck=np.zeros((0, 0), np.float32) if self.luck is None else self.luck,
+            uniforms=np.zeros((0, 0), np.float32) if self.uniforms is None else self.uniforms,
             onset_weight=self.onset_weight,
             rhythm_weight=self.rhythm_weight,
             hazard_temperature=self.hazard_temperature,
@@ -113,52 +115,55 @@ class Span:
 
 def write_rows(
     model: Network,
-    heard: SongEncoding,
+    encoding: SongEncoding,
     sampling: Sampling,
     report: Callable[[float], None] = lambda share: None,
     span: Span | Sequence[Span] | None = None,
 ) -> list[Rows]:
-    """Sample one chart for each row of `heard.decoder_control`, within its span if one is given.
+    """Sample one chart for each row of `encoding.decoder_control`, within its span if one is given.
 
-    `heard` has an encoding for each chart, or one that all share. `span` is one for all or one a chart; default: the
-    whole song. `report` is told the share that is written. The same arguments give the same rows on one machine.
+    `encoding` has an encoding for each chart, or one that all share. `span` is one for all or one a chart; default: the
+    whole song. `report` is called with the share written, 0–1. The same arguments give the same rows on one machine.
     """
     charts = sampling.rate_bias.size
-    spans = [span or Span.whole(heard.grid)] * charts if span is None or isinstance(span, Span) else list(span)
-    writing = _Writing(model, heard, sampling, spans)
+    spans = [span or Span.whole(encoding.grid)] * charts if span is None or isinstance(span, Span) else list(span)
+    writing = _Writing(model, encoding, sampling, spans)
     writing.write(report)
     return writing.rows()
 
 
 class _Writing:
-    """Charts being written. With guidance a chart has a shadow (mapper.sampling.kernels) that listens too; listeners are
-    all charts, then all shadows."""
+    """Charts being written. The decoder's sequences are all charts, then with guidance their shadows (mapper.sampling.kernels)."""
 
-    def __init__(self, model: Network, heard: SongEncoding, sampling: Sampling, spans: Sequence[Span]) -> None:
-        self.heard, self.grid, self.spans = heard, heard.grid, spans
-        self.charts, listeners = sampling.rate_bias.size, len(heard.decoder_control)
-        assert listeners == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
-        decoder = CachedDecoder(model, listeners, CACHE_ROWS)
+    def __init__(self, model: Network, encoding: SongEncoding, sampling: Sampling, spans: Sequence[Span]) -> None:
+        self.encoding, self.grid, self.spans = encoding, encoding.grid, spans
+        self.charts, sequences = sampling.rate_bias.size, len(encoding.decoder_control)
+        assert sequences == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
+        decoder = CachedDecoder(model, sequences, CACHE_ROWS)
         self.decoder = (decoder.weights, decoder.cache)
-        self.last_slot = np.array([last_slot_of(heard.grid, heard.open_slots, span) for span in spans])
-        self.ground = SlotGrid(
+        self.last_slot = np.array([last_slot_of(encoding.grid, encoding.open_slots, span) for span in spans])
+        self.slot_grid = SlotGrid(
             self.grid.slot_ms,
             self.grid.tick,
-            heard.open_slots,
+            encoding.open_slots,
             np.minimum([span.end_slot for span in spans], self.last_slot + 1),
             self.grid.tick[self.last_slot] - LAST_HOLD_BEATS * TICKS_PER_BEAT,
             np.array([span.next_event_ms for span in spans]),
             legal_rows(),
         )
-        self.of_chart = np.arange(listeners) if len(heard.cell) == listeners else np.zeros(listeners, np.int64)
-        self.hearing = SlotEncoding(self.of_chart, heard.slot, heard.onset_logit, heard.alike)
+        self.of_chart = np.arange(sequences) if len(encoding.cell) == sequences else np.zeros(sequences, np.int64)
+        self.slot_encoding = SlotEncoding(self.of_chart, encoding.slot, encoding.onset_logit, encoding.alike)
         self.song = RowEncoding(
-            self.of_chart, heard.cell, heard.slot, heard.decoder_control, np.array([span.song_slot for span in spans])
+            self.of_chart,
+            encoding.cell,
+            encoding.slot,
+            encoding.decoder_control,
+            np.array([span.song_slot for span in spans]),
         )
-        self.asked = sampling.asked(self.grid.slot_ms.size)
+        self.params = sampling.params(self.grid.slot_ms.size)
         self.state = self._at_first(sampling)
-        for listener in range(listeners):
-            read_last_rows(*self.decoder, self.song, self.ground, self.state, listener)
+        for sequence in range(sequences):
+            read_last_rows(*self.decoder, self.song, self.slot_grid, self.state, sequence)
 
     def _at_first(self, sampling: Sampling) -> SamplerState:
         """Nothing written behind the rows that are kept before each span."""
@@ -171,10 +176,10 @@ class _Writing:
             held=np.zeros(charts, np.int64),
             code=np.zeros(charts, np.int64),
             last_event_ms=np.array([span.last_event_ms for span in self.spans]),
-            hold_lean=np.zeros(charts) if sampling.hold_bias is None else sampling.hold_bias.astype(np.float64),
+            hold_logit_bias=np.zeros(charts) if sampling.hold_bias is None else sampling.hold_bias.astype(np.float64),
             recall_bias=np.zeros(charts),
             random=states,
-            chance=self._row_noise(noise, sampling.repeated_ratio),
+            gumbel_seeds=self._row_noise(noise, sampling.repeated_ratio),
             code_at=np.zeros((charts, tick.size), np.int16),
         )
         for chart, before in enumerate(span.before for span in self.spans):
@@ -186,8 +191,8 @@ class _Writing:
         return state
 
     def _row_noise(self, seeds: list[list[int]], repeated_ratio: float) -> NDArray[np.uint64]:
-        """Seeds of the rows' noise, `SamplerState.chance`; each chart's depend on its own song alone."""
-        alike, of_chart = self.heard.alike, self.of_chart
+        """Seeds of the rows' noise, `SamplerState.gumbel_seeds`; each chart's depend on its own song alone."""
+        alike, of_chart = self.encoding.alike, self.of_chart
         if not repeated_ratio:
             return gumbel_seeds(alike[:1], seeds, repeated_ratio)
         result = np.zeros((self.charts, self.grid.slot_ms.size), np.uint64)
@@ -208,7 +213,7 @@ class _Writing:
                 other.result()
 
     def _write_group(self, charts: NDArray[np.int64], report: Callable[[float], None] = lambda share: None) -> None:
-        arrays = (self.decoder, self.song, self.hearing, self.ground, self.asked, self.state)
+        arrays = (self.decoder, self.song, self.slot_encoding, self.slot_grid, self.params, self.state)
         while charts.size:
             charts = advance(*arrays, charts, ROWS_A_CALL)
             report(self._share_done(charts))

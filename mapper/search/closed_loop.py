@@ -1,8 +1,8 @@
-"""Writes charts until each is what was asked: official stars, the level's ranking criteria, hold share, pattern mix.
+"""Writes charts until each meets its target: official stars, the level's ranking criteria, hold share, pattern mix.
 
 In rounds: several *takes* of every difficulty are written side by side, and the best bars of each are joined
-(mapper.search.splice). Most difficulties are met by the first round, because the takes lie on both sides of what is asked.
-For those that are not, the next round tells the mapper more or fewer stars (a *push*), and where that is not enough adds
+(mapper.search.splice). Most difficulties are met by the first round, because the takes lie on both sides of the target.
+For those that are not, the next round conditions the mapper on more or fewer stars (a *push*), and where that is not enough adds
 a *bias* to the hazard's log-odds, more or fewer rows. Notes are never deleted.
 """
 
@@ -32,31 +32,31 @@ from reward.chart_metrics import ChartMetrics, metrics_of
 from runtime.errors import AudioFileError
 
 SPREAD = 0.5
-"""The first takes are told up to this many stars more and less than asked; later ones half as many."""
+"""The first takes are conditioned on up to this many stars more and less than the target; later ones half as many."""
 REPEAT_SPREAD = 0.7
-"""Log-odds of a repeated column by which the takes differ where a pattern mix is asked."""
-CHORD_SPREAD, CHORD_STEP, MAX_CHORD_LEAN = 0.4, 0.5, 2.0
+"""Log-odds of a repeated column by which the takes differ where a pattern mix is requested."""
+CHORD_SPREAD, CHORD_STEP, MAX_CHORD_BIAS = 0.4, 0.5, 2.0
 """Log-odds of each note beyond a row's first: by how much takes differ, and how much less it becomes from round to round
 where the level's rules, most of which are about chords, are broken too often."""
 MAX_STAR_OFFSET = 1.2
-"""Told more stars than hard charts with audio have, the mapper hardly writes more: the bias does then (docs/LOG.md)."""
+"""Conditioned on more stars than hard charts with audio have, the mapper hardly writes more: the bias does then (docs/LOG.md)."""
 MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.4, 1.5
 """Effect of a push that is believed when a line is laid through few noisy charts."""
 STARS_PER_BIAS = 0.8
 MAX_BIAS = 3.0
 NEAR_STARS = 1.0
-"""Takes of other difficulties this near to the stars asked may be used too."""
+"""Takes of other difficulties this near to the target stars may be used too."""
 STALLED_RATIO = 0.9
 """A round that leaves more than this of what a chart costs is its difficulty's last."""
 MAX_SPLICED = 48
 """Takes that are spliced at most, the nearest: memory grows with their square."""
 MAX_BATCH_SLOTS = 700_000
-"""Slots times charts written side by side: what is heard of 18 charts of 3 minutes is 200 MB."""
+"""Slots times charts written side by side: encodings of 18 charts of 3 minutes are 200 MB."""
 
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What is asked of all charts of a set, and how hard to try."""
+    """Requests common to all charts of a set, and the effort."""
 
     seed: int = 0
     steering: tuple[StyleConditioning, ...] = (
@@ -70,11 +70,11 @@ class SearchConfig:
     deadline_s: float = np.inf  # of `time.perf_counter`; no round but the first begins after it
 
     def steering_for(self, value: float) -> StyleConditioning:
-        """What a chart of so many stars shall be like."""
+        """The style of a chart of so many stars."""
         return min(self.steering, key=lambda one: abs(one.stars - value))
 
-    def wish(self, value: float) -> Objective:
-        """What a difficulty of so many stars shall be like, as far as it is measured."""
+    def target(self, value: float) -> Objective:
+        """The measured targets of a difficulty of so many stars."""
         steering = self.steering_for(value)
         return Objective.of(value, hold_share=steering.hold_share, patterns=steering.patterns)
 
@@ -83,7 +83,7 @@ class SearchConfig:
 class SearchResult:
     """The chart of one difficulty and how it came about."""
 
-    wish: Objective
+    target: Objective
     chart: Chart
     rows: Rows
     stars: float
@@ -94,10 +94,10 @@ class SearchResult:
     metrics: ChartMetrics | None = field(default=None, repr=False, compare=False)  # kept, so that others share them
 
     @staticmethod
-    def of(wish: Objective, best: Spliced, takes: int) -> SearchResult:
-        """What was found for a wish, in so many takes."""
+    def of(target: Objective, best: Spliced, takes: int) -> SearchResult:
+        """The result for a target, after so many takes."""
         measured = (best.stars, best.findings, best.player_level, best.density_miss)
-        return SearchResult(wish, best.chart, best.rows, *measured, takes, best.metrics)
+        return SearchResult(target, best.chart, best.rows, *measured, takes, best.metrics)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Candidate:
     number: int  # among the takes of its difficulty
     push: float
     bias: float
-    lean: LogitBias
+    logit_bias: LogitBias
     rows: Rows | None = None
     metrics: ChartMetrics | None = field(default=None, repr=False, compare=False)
 
@@ -121,37 +121,37 @@ class Candidate:
 def write_charts(
     model: Network,
     song: SongAnalysis,
-    targets: Sequence[float],
+    stars: Sequence[float],
     config: SearchConfig,
     report: Callable[[float], None] = lambda share: None,
 ) -> list[SearchResult]:
-    """One chart for each target, easiest first; the k-th easiest belongs to the k-th lowest target.
+    """One chart for each of the target `stars`, easiest first; the k-th easiest belongs to the k-th lowest target.
 
-    A target that the song does not allow gets the nearest chart that was found. `report` is told the share done.
+    A target that the song does not allow gets the nearest chart that was found. `report` is called with the share done, 0–1.
     """
-    wishes = [config.wish(target) for target in sorted(targets)]
+    targets = [config.target(value) for value in sorted(stars)]
     takes: list[Candidate] = []
-    found: list[Spliced | None] = [None] * len(wishes)
+    found: list[Spliced | None] = [None] * len(targets)
     given_up: set[int] = set()
-    listener = CachedEncoder(model, song, MAX_BATCH_SLOTS)
+    encoder = CachedEncoder(model, song, MAX_BATCH_SLOTS)
     plan = StructurePlan(song.grid, song.features, song.lag_ms, config.seed, config.dynamics)
     config = replace(config, steering=tuple(replace(one, natural_holds=plan.hold_share) for one in config.steering))
     for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
-        unmet = [index for index, best in enumerate(found) if not is_met(wishes[index], best, config.tolerance)]
-        open_wishes = [index for index in unmet if index not in given_up]
-        if not open_wishes or (number and time.perf_counter() > config.deadline_s):
+        unmet = [index for index, best in enumerate(found) if not is_met(targets[index], best, config.tolerance)]
+        unmet_targets = [index for index in unmet if index not in given_up]
+        if not unmet_targets or (number and time.perf_counter() > config.deadline_s):
             break
         wanted = [
-            take for index in open_wishes for take in _next_takes(index, wishes[index], takes, found[index], config)
+            take for index in unmet_targets for take in _next_takes(index, targets[index], takes, found[index], config)
         ]
         share = _share_of_round(report, number, config.rounds)
-        takes += _record(listener, plan, config, wishes, wanted, int(seed), share)
-        for index in open_wishes:
-            before, found[index] = found[index], _best(song, wishes, index, takes, found[index])
-            if not is_met(wishes[index], found[index], config.tolerance) and _is_stalled(before, found[index]):
+        takes += _record(encoder, plan, config, targets, wanted, int(seed), share)
+        for index in unmet_targets:
+            before, found[index] = found[index], _best(song, targets, index, takes, found[index])
+            if not is_met(targets[index], found[index], config.tolerance) and _is_stalled(before, found[index]):
                 given_up.add(index)
     report(1.0)
-    return _in_order(wishes, found, takes)
+    return _in_order(targets, found, takes)
 
 
 def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -> Callable[[float], None]:
@@ -168,12 +168,12 @@ def _is_stalled(before: Spliced | None, best: Spliced | None) -> bool:
     return before is not None and best is not None and best.whole_cost > STALLED_RATIO * before.whole_cost
 
 
-def is_met(wish: Objective, best: Spliced | None, tolerance: float) -> bool:
-    """Whether a chart has everything that was asked."""
+def is_met(target: Objective, best: Spliced | None, tolerance: float) -> bool:
+    """Whether a chart meets its target."""
     return (
         best is not None
         and is_whole(best.chart)
-        and not unmet_constraints(wish, metrics_of(best.chart), best, tolerance)
+        and not unmet_constraints(target, metrics_of(best.chart), best, tolerance)
     )
 
 
@@ -183,18 +183,18 @@ def is_whole(chart: Chart) -> bool:
 
 
 def _next_takes(
-    index: int, wish: Objective, takes: Sequence[Candidate], best: Spliced | None, config: SearchConfig
+    index: int, target: Objective, takes: Sequence[Candidate], best: Spliced | None, config: SearchConfig
 ) -> list[Candidate]:
     """The takes to write next, after all those that were tried for the difficulty."""
     tried = [take for take in takes if take.index == index]
-    count, free = config.takes, not np.isfinite(wish.patterns).any()
+    count, free = config.takes, not np.isfinite(target.patterns).any()
     offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
-    lean, centre, bias, spread = usual_bias(wish.stars) if free else LogitBias(), 0.0, 0.0, SPREAD
+    logit_bias, centre, bias, spread = usual_bias(target.stars) if free else LogitBias(), 0.0, 0.0, SPREAD
     if tried:
-        centre, bias = _settings(wish, tried, count)
-        lean, spread = _lean(config.steering_for(wish.stars), tried[-count:]), SPREAD / 2
-    if free and best is not None and best.findings > FINDINGS_ALLOWED[wish.level]:
-        lean = replace(lean, chords=max(lean.chords - CHORD_STEP, -MAX_CHORD_LEAN))
+        centre, bias = _settings(target, tried, count)
+        logit_bias, spread = _logit_bias(config.steering_for(target.stars), tried[-count:]), SPREAD / 2
+    if free and best is not None and best.findings > FINDINGS_ALLOWED[target.level]:
+        logit_bias = replace(logit_bias, chords=max(logit_bias.chords - CHORD_STEP, -MAX_CHORD_BIAS))
     push = np.clip(centre + spread * offsets, -MAX_STAR_OFFSET, MAX_STAR_OFFSET)
     # What differs besides the push must not go along with it, or the splicer could not have one without the other.
     chords = CHORD_SPREAD * np.roll(offsets, 2)
@@ -205,56 +205,56 @@ def _next_takes(
             len(tried) + number,
             float(push[number]),
             bias,
-            LogitBias(lean.chords + float(chords[number]), lean.repeats + float(repeats[number])),
+            LogitBias(logit_bias.chords + float(chords[number]), logit_bias.repeats + float(repeats[number])),
         )
         for number in range(count)
     ]
 
 
-def _settings(wish: Objective, tried: Sequence[Candidate], count: int) -> tuple[float, float]:
+def _settings(target: Objective, tried: Sequence[Candidate], count: int) -> tuple[float, float]:
     """(push, bias) at which the stars should be right, by a line through the takes that were tried."""
     push = np.array([take.push for take in tried])
     got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried])
     slope = float(np.polyfit(push, got, 1)[0]) if np.ptp(push) > 0 else 1.0
     slope = float(np.clip(slope, MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH))
-    needed = wish.stars - float(np.mean((got - slope * push)[-count:]))
+    needed = target.stars - float(np.mean((got - slope * push)[-count:]))
     centre = float(np.clip(needed / slope, -MAX_STAR_OFFSET, MAX_STAR_OFFSET))
     return centre, float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
 
 
-def _lean(steering: StyleConditioning, last: Sequence[Candidate]) -> LogitBias:
-    """The middle of the last takes' leans, corrected by how far they were from what was asked."""
+def _logit_bias(steering: StyleConditioning, last: Sequence[Candidate]) -> LogitBias:
+    """The mean logit bias of the last takes, corrected by how far they were from the requested pattern mix."""
     middle = LogitBias(
-        *(float(np.mean([getattr(take.lean, field.name) for take in last])) for field in fields(LogitBias))
+        *(float(np.mean([getattr(take.logit_bias, field.name) for take in last])) for field in fields(LogitBias))
     )
     mixes = [take.metrics.pattern_mix for take in last if take.metrics is not None]
     return middle.corrected(steering, np.mean(mixes, axis=0))
 
 
 def _record(
-    listener: CachedEncoder,
+    encoder: CachedEncoder,
     plan: StructurePlan,
     config: SearchConfig,
-    wishes: Sequence[Objective],
+    targets: Sequence[Objective],
     wanted: Sequence[Candidate],
     seed: int,
     report: Callable[[float], None],
 ) -> list[Candidate]:
     """Write the wanted takes, as many at a time as memory allows."""
-    song, written = listener.song, []
+    song, written = encoder.song, []
     size = max(MAX_BATCH_SLOTS // song.grid.slot_ms.size, 1)
     for first in range(0, len(wanted), size):
         some = wanted[first : first + size]
-        steering = [config.steering_for(wishes[take.index].stars) for take in some]
-        told = [wishes[take.index].stars + take.push for take in some]
-        heard = listener.encode(list(zip(told, steering, strict=True)), config.guidance)
+        steering = [config.steering_for(targets[take.index].stars) for take in some]
+        conditioned_stars = [targets[take.index].stars + take.push for take in some]
+        encoding = encoder.encode(list(zip(conditioned_stars, steering, strict=True)), config.guidance)
         planned = [
-            PlannedCandidate(wishes[take.index].stars, take.bias, take.lean, one)
+            PlannedCandidate(targets[take.index].stars, take.bias, take.logit_bias, one)
             for take, one in zip(some, steering, strict=True)
         ]
-        sampling = planned_sampling(plan, heard, planned, seed + first, config.guidance)
+        sampling = planned_sampling(plan, encoding, planned, seed + first, config.guidance)
         share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
-        rows = write_rows(listener.model, heard, sampling, share)
+        rows = write_rows(encoder.model, encoding, sampling, share)
         measured = [metrics_of(song.chart_of(one)) for one in rows]
         written += [
             replace(take, rows=one, metrics=metrics)
@@ -265,32 +265,32 @@ def _record(
 
 
 def _best(
-    song: SongAnalysis, wishes: Sequence[Objective], index: int, takes: Sequence[Candidate], before: Spliced | None
+    song: SongAnalysis, targets: Sequence[Objective], index: int, takes: Sequence[Candidate], before: Spliced | None
 ) -> Spliced | None:
     """The best chart for the difficulty from its own takes and those of others that are near."""
-    wish = wishes[index]
+    target = targets[index]
     near = [
         take
         for take in takes
         if take.index == index
-        or (wishes[take.index].stars != wish.stars and abs(take.stars - wish.stars) <= NEAR_STARS)
+        or (targets[take.index].stars != target.stars and abs(take.stars - target.stars) <= NEAR_STARS)
     ]
-    near.sort(key=lambda take: abs(take.stars - wish.stars))
+    near.sort(key=lambda take: abs(take.stars - target.stars))
     rows = [take.rows for take in near[:MAX_SPLICED] if take.rows is not None]
     metrics = [take.metrics for take in near[:MAX_SPLICED] if take.metrics is not None]
     if not rows:
         return before
-    best = CandidateSplicer(CandidateSet(song.grid, rows), song.chart_of, metrics).splice(wish)
+    best = CandidateSplicer(CandidateSet(song.grid, rows), song.chart_of, metrics).splice(target)
     return best if before is None or best.is_better_than(before) else before
 
 
 def _in_order(
-    wishes: Sequence[Objective], found: Sequence[Spliced | None], takes: Sequence[Candidate]
+    targets: Sequence[Objective], found: Sequence[Spliced | None], takes: Sequence[Candidate]
 ) -> list[SearchResult]:
     """The charts handed out so that harder targets never get easier charts."""
     whole = [best for best in found if best is not None and is_whole(best.chart)]
-    if len(whole) < len(wishes):
+    if len(whole) < len(targets):
         raise AudioFileError("the song leaves too little room for a chart; is it mostly silent, or very short?")
     whole.sort(key=lambda best: best.stars)
-    counts = [sum(take.index == index for take in takes) for index in range(len(wishes))]
-    return [SearchResult.of(wish, best, count) for wish, best, count in zip(wishes, whole, counts, strict=True)]
+    counts = [sum(take.index == index for take in takes) for index in range(len(targets))]
+    return [SearchResult.of(target, best, count) for target, best, count in zip(targets, whole, counts, strict=True)]

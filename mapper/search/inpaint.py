@@ -85,9 +85,9 @@ def regenerate(
     for number, chart in enumerate(charts):
         song = replace(source.song, grid=_grid_of(chart, source.song), timing_points=chart.timing_points)
         section = cut_out(chart, song.grid, *config.section)
-        wish = aim.wish(config.stars[number] if config.stars else stars(chart))
+        target = aim.target(config.stars[number] if config.stars else stars(chart))
         share = lambda done, number=number: report((number + done) / len(charts))  # noqa: E731
-        written.append(_rewritten(model, song, section, wish, replace(aim, seed=aim.seed + number), share))
+        written.append(_rewritten(model, song, section, target, replace(aim, seed=aim.seed + number), share))
     return written
 
 
@@ -153,32 +153,34 @@ def _rewritten(
     model: Network,
     song: SongAnalysis,
     section: RegeneratedSection,
-    wish: Objective,
+    target: Objective,
     aim: SearchConfig,
     report: Callable[[float], None],
 ) -> SearchResult:
     """Rounds of candidates of the section until the chart meets its objective."""
-    listener, steering = CachedEncoder(model, song, MAX_BATCH_SLOTS), aim.steering_for(wish.stars)
+    encoder, steering = CachedEncoder(model, song, MAX_BATCH_SLOTS), aim.steering_for(target.stars)
     rows: list[Rows] = []
     for number, seed in enumerate(np.random.SeedSequence([aim.seed, 1]).generate_state(aim.rounds)):
         spread = SPREAD * (1 + number) if aim.takes > 1 else 0.0
-        told = wish.stars + np.linspace(-spread, spread, aim.takes)
-        heard = _outside_breaks(listener.encode([(float(value), steering) for value in told], aim.guidance), section)
+        conditioned_stars = target.stars + np.linspace(-spread, spread, aim.takes)
+        encoding = _outside_breaks(
+            encoder.encode([(float(value), steering) for value in conditioned_stars], aim.guidance), section
+        )
         sampling = sampling_of(
             int(seed), np.zeros(aim.takes), [steering] * aim.takes, [LogitBias()] * aim.takes, guidance=aim.guidance
         )
-        rows += [section.whole(one) for one in write_rows(model, heard, sampling, span=section.span)]
-        best = CandidateSplicer(CandidateSet(song.grid, rows), section.chart_of).splice(wish)
+        rows += [section.whole(one) for one in write_rows(model, encoding, sampling, span=section.span)]
+        best = CandidateSplicer(CandidateSet(song.grid, rows), section.chart_of).splice(target)
         report((number + 1) / aim.rounds)
-        if is_met(wish, best, aim.tolerance) or time.perf_counter() > aim.deadline_s:
+        if is_met(target, best, aim.tolerance) or time.perf_counter() > aim.deadline_s:
             break
     report(1.0)
-    return SearchResult.of(wish, best, len(rows))
+    return SearchResult.of(target, best, len(rows))
 
 
-def _outside_breaks(heard: SongEncoding, section: RegeneratedSection) -> SongEncoding:
+def _outside_breaks(encoding: SongEncoding, section: RegeneratedSection) -> SongEncoding:
     """The encoding with no slot open inside the chart's breaks."""
-    open_slots = heard.open_slots.copy()
+    open_slots = encoding.open_slots.copy()
     for start, end in section.chart.breaks:
         open_slots &= (section.grid.slot_ms < start) | (section.grid.slot_ms > end)
-    return replace(heard, open_slots=open_slots)
+    return replace(encoding, open_slots=open_slots)

@@ -34,9 +34,9 @@ class Objective:
     patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], ratio of rows, nan = unconstrained
 
     @staticmethod
-    def of(value: float, **asked: object) -> Objective:
+    def of(value: float, **requested: object) -> Objective:
         """The objective for a star rating, at the difficulty level it belongs to."""
-        return Objective(value, level_of(value), **asked)  # type: ignore[arg-type]
+        return Objective(value, level_of(value), **requested)  # type: ignore[arg-type]
 
     def mix_of(self, metrics: ChartMetrics) -> NDArray[np.float64]:
         """[family], the chart's pattern mix; not measured where none is requested."""
@@ -50,14 +50,14 @@ def playtest_miss(player_level: float, rating: float) -> float:
 
 
 def cost_of(
-    wish: Objective, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray
+    target: Objective, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray
 ) -> NDArray[np.float64]:
     """Cost of one chart or of [move] charts: deviations from the objective in their units; `mix` is […, family]."""
-    cost = np.maximum(np.abs(rating - wish.stars) - STAR_SLACK, 0) / STAR_UNIT + findings / FINDING_UNIT
+    cost = np.maximum(np.abs(rating - target.stars) - STAR_SLACK, 0) / STAR_UNIT + findings / FINDING_UNIT
     off_holds = np.maximum(hold_share - MANY_HOLDS, 0)
-    if wish.hold_share is not None:
-        off_holds = np.abs(hold_share - wish.hold_share)
+    if target.hold_share is not None:
+        off_holds = np.abs(hold_share - target.hold_share)
     cost = cost + off_holds / HOLD_UNIT
-    off = np.abs(mix - np.array(wish.patterns)) / PATTERN_UNIT
+    off = np.abs(mix - np.array(target.patterns)) / PATTERN_UNIT
     total: NDArray[np.float64] = cost + np.nansum(off, -1)
     return total

@@ -48,7 +48,7 @@ def planned_sampling(
     free = np.array([not np.isfinite(one.patterns).any() for one in styles])
     return replace(
         plain,
-        luck=plan.uniforms(encoding, stars, biases, marginals),
+        uniforms=plan.uniforms(encoding, stars, biases, marginals),
         hold_begin=hold_begin,
         hold_end=hold_end,
         alternation=ALTERNATION_PENALTY * free,

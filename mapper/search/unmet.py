@@ -47,21 +47,23 @@ class Measured(Protocol):
         """Ratio of notes in other bars than usual."""
 
 
-def unmet_constraints(wish: Objective, metrics: ChartMetrics, best: Measured, tolerance: float) -> list[str]:
+def unmet_constraints(target: Objective, metrics: ChartMetrics, best: Measured, tolerance: float) -> list[str]:
     """One line of text for each unmet constraint; empty when the objective is met."""
     missing = []
-    if abs(best.stars - wish.stars) > tolerance:
-        missing.append(f"{best.stars:.2f} stars instead of {wish.stars:.2f}")
-    if best.findings > FINDINGS_ALLOWED[wish.level]:
-        missing.append(f"{best.findings:.0f} rule findings for 1,000 notes (people: {FINDINGS_ALLOWED[wish.level]:g})")
+    if abs(best.stars - target.stars) > tolerance:
+        missing.append(f"{best.stars:.2f} stars instead of {target.stars:.2f}")
+    if best.findings > FINDINGS_ALLOWED[target.level]:
+        missing.append(
+            f"{best.findings:.0f} rule findings for 1,000 notes (people: {FINDINGS_ALLOWED[target.level]:g})"
+        )
     if not missing and playtest_miss(best.player_level, best.stars) > 0:
         missing.append(f"plays like {best.player_level:.1f} stars, far from {best.stars:.2f}")
     if best.density_miss > DENSITY_ALLOWED:
         missing.append(f"{best.density_miss:.0%} of the notes in other bars than the song suggests")
     share = metrics.hold_ratio
-    if wish.hold_share is not None and abs(share - wish.hold_share) > HOLDS_ALLOWED:
-        missing.append(f"{share:.0%} holds instead of {wish.hold_share:.0%}")
-    for name, asked, got in zip(FAMILIES, wish.patterns, wish.mix_of(metrics), strict=True):
-        if abs(got - asked) > PATTERNS_ALLOWED:
-            missing.append(f"{got:.0%} {name} instead of {asked:.0%}")
+    if target.hold_share is not None and abs(share - target.hold_share) > HOLDS_ALLOWED:
+        missing.append(f"{share:.0%} holds instead of {target.hold_share:.0%}")
+    for name, requested, got in zip(FAMILIES, target.patterns, target.mix_of(metrics), strict=True):
+        if abs(got - requested) > PATTERNS_ALLOWED:
+            missing.append(f"{got:.0%} {name} instead of {requested:.0%}")
     return missing

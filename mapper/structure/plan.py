@@ -1,7 +1,7 @@
 """The structure of a song's charts, planned before their rows are sampled.
 
     plan = StructurePlan(grid, features, lag_ms, seed, dynamics=1.0)
-    uniforms = plan.uniforms(encoding, stars, biases)     # for `mapper.sampling.sampler.Sampling.luck`
+    uniforms = plan.uniforms(encoding, stars, biases)     # for `mapper.sampling.sampler.Sampling.uniforms`
     plan.hold_share, plan.hold_odds
 
 Charts of one song share the noise of their rhythms, so that easier difficulties keep the rhythm of harder ones and bars

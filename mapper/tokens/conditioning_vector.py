@@ -35,14 +35,14 @@ class Controls:
 
     def features(self) -> NDArray[np.float32]:
         """[chart, CONTROL_FEATURES]: value and presence of each control."""
-        asked = [np.asarray(values, np.float32) for values in (self.stars, self.notes_per_s, self.hold_share)]
-        scaled = np.stack(asked, -1) * np.array([1 / 4, 1 / 8, 2], np.float32)
+        scalars = [np.asarray(values, np.float32) for values in (self.stars, self.notes_per_s, self.hold_share)]
+        scaled = np.stack(scalars, -1) * np.array([1 / 4, 1 / 8, 2], np.float32)
         style = np.eye(len(STYLES), dtype=np.float32)[np.asarray(self.style, np.int64)]
         nothing = np.full((len(style), len(FAMILIES)), np.nan, np.float32)
         patterns = nothing if self.patterns is None else np.asarray(self.patterns, np.float32)
         mirrored = np.zeros((len(style), 2)) if self.mirrored is None else self.mirrored
-        told = (*_with_presence(scaled), style, *_with_presence(patterns), np.asarray(mirrored, np.float32))
-        return np.concatenate(told, -1)
+        parts = (*_with_presence(scaled), style, *_with_presence(patterns), np.asarray(mirrored, np.float32))
+        return np.concatenate(parts, -1)
 
 
 def _with_presence(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -108,9 +108,9 @@ class Song:
     def mean_loudness(self, start_ms: NDArray[np.float64], end_ms: NDArray[np.float64]) -> NDArray[np.float64]:
         """[span] mean loudness of spans on the clock of notes; what lies outside the song counts as silence."""
         edges = self.frames(np.stack([start_ms, end_ms]))
-        heard = np.append(0.0, np.cumsum(self.loudness, dtype=np.float64))
+        cumulative = np.append(0.0, np.cumsum(self.loudness, dtype=np.float64))
         low, high = np.clip(np.round(edges), 0, self.loudness.size).astype(np.int64)
-        return (heard[high] - heard[low]) / np.maximum(edges[1] - edges[0], 1.0)
+        return (cumulative[high] - cumulative[low]) / np.maximum(edges[1] - edges[0], 1.0)
 
 
 def song_of_mel(mel: NDArray[np.float32], frames_per_second: float, lag_ms: float = 0.0) -> Song:

@@ -135,9 +135,9 @@ def spikes(view: View, inputs: Inputs) -> Measured:
         if song is not None and song.loudness.size > 1:
             own = np.flatnonzero(view.section_chart == index)
             middle = (view.section_start_ms[own] + view.section_end_ms[own]) / 2 - view.offset_ms[index]
-            heard = np.interp(song.frames(middle), np.arange(song.loudness.size), song.loudness)
-            spread = max(float(heard.std()), 1e-6)
-            excuse[own] = EXCUSE_LEVELS * np.clip((heard - heard.mean()) / spread, 0.0, 2.0)
+            loudness = np.interp(song.frames(middle), np.arange(song.loudness.size), song.loudness)
+            spread = max(float(loudness.std()), 1e-6)
+            excuse[own] = EXCUSE_LEVELS * np.clip((loudness - loudness.mean()) / spread, 0.0, 2.0)
     value = above - excuse
     highest = np.full(view.n_charts, -np.inf)
     np.maximum.at(highest, view.section_chart, np.where(np.isnan(value), -np.inf, value))

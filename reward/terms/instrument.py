@@ -57,8 +57,8 @@ def voice(view: View, index: int, song: Song) -> Measured:
     goal, spread = _centred(taken, inside)
     product = np.zeros(inside.shape)
     if spread[0] > LEAST_SPREAD:
-        heard, _ = _centred(_heard(song, note_ms - view.offset_ms[index]), inside)
-        guess, _ = _centred(_predicted(_around(heard), goal[..., 0])[..., None], inside)
+        sounds, _ = _centred(_sounds_at(song, note_ms - view.offset_ms[index]), inside)
+        guess, _ = _centred(_predicted(_around(sounds), goal[..., 0])[..., None], inside)
         product[:] = (guess * goal)[..., 0]
     value = np.full(count, np.nan)
     value[first:last] = product.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
@@ -66,7 +66,7 @@ def voice(view: View, index: int, song: Song) -> Measured:
     return Measured(value, np.array([product.sum() / max(int(inside.sum()), 1)]))
 
 
-def _heard(song: Song, note_ms: NDArray[np.float64]) -> NDArray[np.float32]:
+def _sounds_at(song: Song, note_ms: NDArray[np.float64]) -> NDArray[np.float32]:
     """[section, slot, sound] onset strength, its three bands and loudness at every slot."""
     frames = song.frames(note_ms).ravel()
     low = np.clip(frames.astype(np.int64), 0, max(song.loudness.size - 2, 0))
@@ -89,12 +89,12 @@ def _around(sounds: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate(around, axis=1).reshape(*sounds.shape[:2], -1)
 
 
-def _predicted(heard: NDArray[np.float32], goal: NDArray[np.float32]) -> NDArray[np.float32]:
+def _predicted(sounds: NDArray[np.float32], goal: NDArray[np.float32]) -> NDArray[np.float32]:
     """[section, slot] the goal as ridge regression on the other folds' sections foresees it."""
-    features = heard.shape[-1]
+    features = sounds.shape[-1]
     expected = np.zeros(features)
     expected[: len(EXPECTED)] = EXPECTED
-    parts = [(heard[fold::FOLDS].reshape(-1, features), goal[fold::FOLDS].ravel()) for fold in range(FOLDS)]
+    parts = [(sounds[fold::FOLDS].reshape(-1, features), goal[fold::FOLDS].ravel()) for fold in range(FOLDS)]
     squares = np.stack([part.T @ part for part, _ in parts]).astype(np.float64)
     products = np.stack([part.T @ wanted for part, wanted in parts]).astype(np.float64)
     guess = np.empty(goal.shape, np.float32)

@@ -118,8 +118,8 @@ def support(view: View, index: int, song: Song) -> Measured:
     """Share of rows that nothing in the song supports: onset strength under a fifth of the song's own onsets."""
     rows, begin, count = rows_of(view, index)
     frames = song.frames(view.row_ms[rows] - view.offset_ms[index])
-    heard = np.interp(frames, np.arange(song.strength.size), song.near_onset, 0.0, 0.0)
-    weak = (heard < WEAK_SHARE * song.typical_onset).astype(np.float64)
+    strength = np.interp(frames, np.arange(song.strength.size), song.near_onset, 0.0, 0.0)
+    weak = (strength < WEAK_SHARE * song.typical_onset).astype(np.float64)
     section = view.row_section[rows] - begin
     many = np.bincount(section, minlength=count)
     return _share(np.bincount(section, weak, minlength=count), many.astype(np.float64), many >= MIN_ROWS)
@@ -208,11 +208,11 @@ def repetition(view: View, index: int, song: Song) -> Measured:
     """Correlation over pairs of bars of the charts' likeness and the music's; a section's value is that of its bars."""
     _, _, count = rows_of(view, index)
     bars = min(count * BARS_PER_SECTION, MAX_BARS)
-    written, heard = _bar_vectors(view, index, bars), _heard_vectors(view, index, song, bars)
-    filled = (written.any(axis=1)) & (heard.any(axis=1))
+    written, sounds = _bar_vectors(view, index, bars), _onset_vectors(view, index, song, bars)
+    filled = (written.any(axis=1)) & (sounds.any(axis=1))
     if filled.sum() < 2 * BARS_PER_SECTION:
         return Measured(np.full(count, np.nan), np.array([np.nan]))
-    found = _pair_correlation(_likeness(written[filled]), _likeness(heard[filled]))
+    found = _pair_correlation(_likeness(written[filled]), _likeness(sounds[filled]))
     by_bar = np.full(count * BARS_PER_SECTION, np.nan)
     by_bar[np.flatnonzero(filled)] = found
     known = ~np.isnan(by_bar).reshape(count, BARS_PER_SECTION)
@@ -251,7 +251,7 @@ def _bar_vectors(view: View, index: int, bars: int) -> NDArray[np.float32]:
     return vectors.reshape(bars, -1)
 
 
-def _heard_vectors(view: View, index: int, song: Song, bars: int) -> NDArray[np.float32]:
+def _onset_vectors(view: View, index: int, song: Song, bars: int) -> NDArray[np.float32]:
     """[bar, slot · band] onset strength by band at every sixteenth of each bar, each bar about its own mean."""
     _, begin, _ = rows_of(view, index)
     section = begin + np.arange(bars) // BARS_PER_SECTION

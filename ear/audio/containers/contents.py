@@ -35,7 +35,7 @@ class Contents:
     """What a file holds and what it should hold."""
 
     links: tuple[Link, ...]
-    told_s: float  # length by the file's own account, lost parts included
+    declared_s: float  # length by the file's own account, lost parts included
     lost_s: float = 0.0  # part of it that is known to be missing before anything is decoded
     exact: bool = False  # libsndfile alone reads all of it, at the right times
     plays_alike: bool = True  # every player gives the same sound at the same time

@@ -34,7 +34,7 @@ _CRC8 = _crc_table(0x07, 8).tolist()
 _CRC16 = _crc_table(0x8005, 16)
 
 
-def told_by_flac(head: bytes) -> float:
+def flac_declared_s(head: bytes) -> float:
     """Seconds of sound by the head of a file; 0 where it does not say."""
     rate, total = _rate_and_total(head)
     return total / rate if rate else 0.0
@@ -69,10 +69,10 @@ def flac_contents(data: bytes) -> Contents | None:
         pieces.append(data[frame.at : behind])
         end = frame.sample + frame.samples
     mended = _head(data, end - begin) + b"".join(pieces)
-    told_s = (max(end, total) - begin) / rate
-    lost = told_s - sum(f.samples for f, is_sound in zip(frames, sound, strict=True) if is_sound) / rate
+    declared_s = (max(end, total) - begin) / rate
+    lost = declared_s - sum(f.samples for f, is_sound in zip(frames, sound, strict=True) if is_sound) / rate
     link = Link(np.array([0, end - begin]), lambda _: (io.BytesIO(mended), 1))
-    return Contents((link,), told_s, max(lost, 0.0), plays_alike=False)
+    return Contents((link,), declared_s, max(lost, 0.0), plays_alike=False)
 
 
 @dataclass(frozen=True, slots=True)

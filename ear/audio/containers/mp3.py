@@ -85,14 +85,14 @@ def mp3_contents(data: bytes) -> Contents | None:
     lame = tag > 0 and first[tag + 120 : tag + 124] in (b"LAME", b"Lavf", b"Lavc", b"GOGO", b"L3.9")
     audio_frames = len(scan.starts) - (tag > 0)
     lost = scan.lost_bytes * len(scan.starts) / max(sum(scan.ends) - sum(scan.starts), 1)
-    told = max(audio_frames + lost, counted)
+    declared = max(audio_frames + lost, counted)
     s_per_frame = scan.samples / rate
     exact = not scan.lost_bytes and has_count and lame and counted == audio_frames
     drop_first = tag > 0 and not lame
-    missing = told - audio_frames
+    missing = declared - audio_frames
     return Contents(
         (_link(data, scan, int(drop_first), tag if lame and has_count else 0),),
-        told * s_per_frame - (_skipped(first, tag) / rate if lame else 0.0),
+        declared * s_per_frame - (_skipped(first, tag) / rate if lame else 0.0),
         missing * s_per_frame if missing >= WORTH_A_WORD else 0.0,
         exact,
         plays_alike=not scan.lost_bytes,

@@ -53,15 +53,15 @@ def ogg_contents(data: bytes) -> Contents | None:
     streams = [codec_and_runs for chain in _links(pages) if (codec_and_runs := _open(chain)) is not None]
     if not streams:
         return None
-    links, told_s, lost_s, exact = [], 0.0, 0.0, len(streams) == 1 and not holes
+    links, declared_s, lost_s, exact = [], 0.0, 0.0, len(streams) == 1 and not holes
     for codec, headers, runs in streams:
-        starts, told = _starts(codec, runs)
+        starts, declared = _starts(codec, runs)
         exact = exact and len(runs) == 1 and _is_even(codec, runs[0])
         lengths = [sum(codec.samples(run.packets)) for run in runs]
         links.append(_link(codec, headers, runs, starts))
-        told_s += max(told - codec.skipped, 0) / codec.rate
-        lost_s += max(told - sum(lengths), 0) / codec.rate if len(runs) > 1 else 0.0
-    return Contents(tuple(links), told_s, lost_s, exact, plays_alike=exact)
+        declared_s += max(declared - codec.skipped, 0) / codec.rate
+        lost_s += max(declared - sum(lengths), 0) / codec.rate if len(runs) > 1 else 0.0
+    return Contents(tuple(links), declared_s, lost_s, exact, plays_alike=exact)
 
 
 def _read_pages(data: bytes) -> tuple[list[Page], bool]:
@@ -176,15 +176,15 @@ def _starts(codec: Codec, runs: list[Run]) -> tuple[np.ndarray, int]:
     last = runs[-1]
     spoken = last.ends[-1][1] - begins[0] if last.ends else 0
     computed = int(starts[-1]) + sum(codec.samples(last.packets))
-    told = spoken if starts[-1] < spoken <= computed else computed
-    return np.append(starts, told), told
+    declared = spoken if starts[-1] < spoken <= computed else computed
+    return np.append(starts, declared), declared
 
 
 def _is_even(codec: Codec, run: Run) -> bool:
     """Whether every page but the first and the last is as long as its packets: libsndfile reads such streams right."""
     total = np.cumsum([0, *codec.samples(run.packets)])
     spans = [(int(total[b] - total[a]), after - before) for (a, before), (b, after) in pairwise(run.ends)]
-    if any(packets != told for packets, told in spans[:-1]) or not run.ends:
+    if any(packets != declared for packets, declared in spans[:-1]) or not run.ends:
         return False
     first_at, first_granule = run.ends[0]
     if not spans:

@@ -43,7 +43,7 @@ def wav_contents(head: bytes, file_bytes: int, read: Callable[[], bytes]) -> Con
     unknown = found.size in UNKNOWN_SIZES or found.size >= 0xFFFFFFFF - SLACK_BYTES
     if not unknown and found.size <= held:
         return Contents((), found.size / found.bytes_per_s, exact=True)
-    told = held if unknown else found.size
+    declared = held if unknown else found.size
 
     def stream(_: int) -> tuple[BinaryIO, int]:
         mended = bytearray(read())
@@ -52,7 +52,7 @@ def wav_contents(head: bytes, file_bytes: int, read: Callable[[], bytes]) -> Con
         return io.BytesIO(mended), 1
 
     link = Link(np.zeros(2, np.int64), stream)
-    return Contents((link,), told / found.bytes_per_s, (told - held) / found.bytes_per_s, plays_alike=False)
+    return Contents((link,), declared / found.bytes_per_s, (declared - held) / found.bytes_per_s, plays_alike=False)
 
 
 def _read_head(head: bytes) -> _Head | None:

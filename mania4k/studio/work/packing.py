@@ -22,30 +22,30 @@ USUAL_LEVEL = 2.0
 """Level of the players shown of a chart that has too few notes to ask for any."""
 
 
-def heard_of(song: Path) -> Any:
-    """What the review and the page know of a song, its notes' lag being that of our own charts."""
+def page_song_of(song: Path) -> Any:
+    """Analysis of a song for the review and the page, its notes' lag being that of our own charts."""
     from ear.audio.clock import OSU_CLOCK_MS
     from ear.audio.decode import load_audio
     from ear.audio.spectrogram import FRAMES_PER_SECOND, log_mel
-    from eye.rendering.page_song import Heard
+    from eye.rendering.page_song import PageSong
     from eye.rendering.sound_marks import sound_marks
     from reward.core.song import song_of_mel
 
     audio = load_audio(song)
-    heard = song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
-    return Heard(heard, -OSU_CLOCK_MS, tuple(sound_marks(audio)), audio.duration_ms)
+    song_features = song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
+    return PageSong(song_features, -OSU_CLOCK_MS, tuple(sound_marks(audio)), audio.duration_ms)
 
 
-def reviewed(chart: Chart, heard: Any, target: float | None) -> Any:
+def reviewed(chart: Chart, page_song: Any, target: float | None) -> Any:
     """The review of a chart, with the song."""
     from eye.review import review_chart
     from reward.core.song import estimate_lag_ms
 
-    song = replace(heard.song, lag_ms=estimate_lag_ms(chart, heard.song)) if len(chart) else heard.song
+    song = replace(page_song.song, lag_ms=estimate_lag_ms(chart, page_song.song)) if len(chart) else page_song.song
     return review_chart(chart, song, target=target)
 
 
-def page_of_texts(song: str, texts: Sequence[str], targets: Sequence[float | None], heard: Any) -> dict[str, Any]:
+def page_of_texts(song: str, texts: Sequence[str], targets: Sequence[float | None], page_song: Any) -> dict[str, Any]:
     """The data the page's player reads, a chart for each text in their order."""
     from eye.rendering.page_data import PageChart, page_data
     from eye.rendering.page_players import levels_around, play_levels
@@ -53,10 +53,10 @@ def page_of_texts(song: str, texts: Sequence[str], targets: Sequence[float | Non
     items = []
     for text, target in zip(texts, targets, strict=True):
         chart = note_lines.chart_of(text)
-        review = reviewed(chart, heard, target)
+        review = reviewed(chart, page_song, target)
         level = review.required_skill or review.stars or USUAL_LEVEL
         items.append(PageChart(chart, review, play_levels(chart, levels_around(level), 0)))
-    data = page_data(items, heard.lag_ms, heard.marks, heard.duration_ms)
+    data = page_data(items, page_song.lag_ms, page_song.marks, page_song.duration_ms)
     return json.loads(json.dumps(data, default=_plain))
 
 
@@ -96,11 +96,11 @@ def with_files(text: str, audio: str, picture: str) -> str:
     return head + mark + (f'0,0,"{picture}",0,0\n' if picture else "") + "".join(kept)
 
 
-def write_page_of(texts: Sequence[str], song: Path, out: Path, heard: Any, targets: Sequence[float | None]) -> Path:
+def write_page_of(texts: Sequence[str], song: Path, out: Path, page_song: Any, targets: Sequence[float | None]) -> Path:
     """Write the report page of the set."""
     from eye.page import write_page
     from eye.rendering.page_song import SongFile
 
     charts = [note_lines.chart_of(text) for text in texts]
-    reviews = [reviewed(chart, heard, target) for chart, target in zip(charts, targets, strict=True)]
-    return write_page(charts, reviews, SongFile(song.name, song.read_bytes()), out, heard=heard)
+    reviews = [reviewed(chart, page_song, target) for chart, target in zip(charts, targets, strict=True)]
+    return write_page(charts, reviews, SongFile(song.name, song.read_bytes()), out, page_song=page_song)

@@ -166,7 +166,7 @@ def page(task: dict[str, Any], report: Report) -> dict[str, Any]:
     """What the page's player shows of some charts: notes, players, review."""
     from mania4k.studio.work.packing import page_of_texts
 
-    return page_of_texts(task["song"], task["texts"], task["targets"], _heard(task["song"]))
+    return page_of_texts(task["song"], task["texts"], task["targets"], _page_song(task["song"]))
 
 
 def pack(task: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def pack(task: dict[str, Any], report: Report) -> dict[str, Any]:
     song, out = Path(task["song"]), Path(task["out"])
     names = write_set(task["texts"], song, Path(task["background"]) if task["background"] else None, out)
     report(0.5)
-    page_path = write_page_of(task["texts"], song, out.with_suffix(".html"), _heard(task["song"]), task["targets"])
+    page_path = write_page_of(task["texts"], song, out.with_suffix(".html"), _page_song(task["song"]), task["targets"])
     return {"osz": out.name, "page": page_path.name, "charts": names}
 
 
@@ -220,10 +220,10 @@ def _network() -> Any:
 
 
 @lru_cache(maxsize=2)
-def _heard(song: str) -> Any:
-    from mania4k.studio.work.packing import heard_of
+def _page_song(song: str) -> Any:
+    from mania4k.studio.work.packing import page_song_of
 
-    return heard_of(Path(song))
+    return page_song_of(Path(song))
 
 
 TASKS: dict[str, Task] = {"analyse": analyse, "generate": generate, "rewrite": rewrite, "page": page, "pack": pack}
