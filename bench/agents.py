@@ -1,9 +1,9 @@
-"""How fast simulated players play, and whether memory stays flat.
+"""Speed and memory of simulated plays.
 
     python -m bench.agents
 
 Plays a generated 1,500-note chart (no data needed) on one core, warm. Reports notes played and judged per second, the
-time of 200 plays under each set of rules, of one small section, of `required_skill` and of `rate`, and the memory 10,000 calls leave behind. Ends with one
+time of 200 plays under each set of rules, of one small section, of `required_skill` and of `rate`, and the memory that 10,000 calls leave allocated. Ends with one
 line of JSON.
 """
 
@@ -68,7 +68,7 @@ def timed(
 
 
 def memory_growth(run: Callable[[], object], calls: int) -> int:
-    """Bytes still held after `calls` runs that were not held after a tenth of them."""
+    """Growth of allocated bytes between a tenth of the `calls` and the last of them."""
     tracemalloc.start()
     for _ in range(calls // 10):
         run()

@@ -1,4 +1,4 @@
-"""Judging the Ear's timing against exact beats and against maps: errors, figures by group, and which error a miss is."""
+"""Evaluation of the Ear's timing against exact beats and against maps: errors, figures by group, kinds of misses."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ear.timing.model import Beats, Timing, beats_of
 
 TEMPO_TOLERANCE = 1e-4
 RATIO_TOLERANCE = 2e-3
-"""Beyond this a tempo is another multiple, not an inexact one."""
+"""A tempo with a larger relative error is a wrong multiple, not an inexact tempo."""
 
 BEAT_TOLERANCE_MS = 20.0
 NOTE_TOLERANCE_MS = 5.0
 PHASE_TOLERANCE_MS = 20.0
-"""A beat further from the truth than this is the wrong tick of the pulse."""
+"""A beat further from the truth than this is on a wrong phase."""
 
 RATIOS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1.0, 4 / 3, 3 / 2, 2.0, 3.0, 4.0)
 CONSTANT_GROUPS = ("electronic", "recorded", "band")
@@ -49,7 +49,7 @@ class PieceResult:
     downbeat_f: float
     found: float  # share of the true beats with one of ours within FOUND_MS
     found_error_ms: NDArray[np.float64]  # [beat found], distance of our beat
-    miss: str  # which error it is, "" for none
+    miss: str  # kind of error, "" for none
     confidence: float
     wall_s: float
 
@@ -71,7 +71,7 @@ class SongResult:
 
 
 def f_measure(found: NDArray[np.float64], true: NDArray[np.float64], tolerance_ms: float) -> float:
-    """Harmonic mean of precision and recall; each beat is matched with one at most, nearest pairs in order of time."""
+    """Harmonic mean of precision and recall; each beat is matched at most once, in order of time."""
     if not found.size or not true.size:
         return 0.0
     hits, i, j = 0, 0, 0
@@ -103,7 +103,7 @@ def offset_error_ms(found: Beats, true_ms: NDArray[np.float64]) -> float:
 
 
 def name_miss(ratio: float, errors_ms: NDArray[np.float64], beat_f: float, downbeat_f: float) -> str:
-    """Which error a timing makes, from its tempo's ratio to the truth and its errors [beat] in order of time."""
+    """Kind of error of a timing, from its tempo's ratio to the truth and its errors [beat] in order of time."""
     if beat_f >= GOOD_F:
         return "" if downbeat_f >= GOOD_F else "meter or downbeat"
     nearest = nearest_ratio(ratio)
@@ -120,7 +120,7 @@ def name_miss(ratio: float, errors_ms: NDArray[np.float64], beat_f: float, downb
 
 
 def judge_piece(piece: dict, timing: Timing, wall_s: float) -> PieceResult:
-    """Our timing against a piece's exact beats."""
+    """Errors of our timing against a piece's exact beats."""
     true_ms = np.array(piece["beats_s"]) * 1000
     position = np.array(piece["pos"])
     inside = (true_ms[0] - 200, true_ms[-1] + 200)
@@ -153,7 +153,7 @@ def judge_piece(piece: dict, timing: Timing, wall_s: float) -> PieceResult:
 
 
 def judge_song(file: str, chart: Chart, timing: Timing, lag: Lag, wall_s: float) -> SongResult:
-    """Our timing against a chart's red lines and notes."""
+    """Errors of our timing against a chart's red lines and notes."""
     line, end_ms, share = main_red_line(chart)
     quotient = timing.bpm / line.bpm
     ratio = nearest_ratio(quotient)
@@ -234,7 +234,7 @@ def song_figures(results: list[SongResult]) -> dict[str, float]:
 
 
 def song_miss(result: SongResult) -> str:
-    """Which error a song's timing makes, "" for none."""
+    """Kind of error of a song's timing, "" for none."""
     if abs(result.tempo_error) > RATIO_TOLERANCE:
         return f"octave (ratio {result.ratio:.3g})"
     if abs(result.tempo_error) > TEMPO_TOLERANCE:

@@ -1,9 +1,9 @@
-"""How well does a beat network hear by itself? F at ±20 ms of its peaks, before any timing is fitted.
+"""F-measure of a beat network alone: its peaks within ±20 ms, before any timing is fitted.
 
     python -m bench.beats ../shared/data --checkpoint bundled
 
 Over `timing/`, by group: F of beats and downbeats, and the distance of the beats that were found from the true ones.
-For comparing checkpoints; `bench.ear` measures what is made of them. Ends with one line of JSON.
+For comparing checkpoints; `bench.ear` measures the timing made from them. Ends with one line of JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from runtime.command import Command, use_utf8
 from runtime.progress import progress
 
 MARGIN_MS = 200.0
-"""Beats picked further outside the annotated span than this do not count."""
+"""Beats further outside the annotated span than this are ignored, ms."""
 
 
 def judge(tracker: BeatTracker, folder: Path, piece: dict) -> dict[str, object]:

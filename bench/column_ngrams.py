@@ -1,4 +1,4 @@
-"""n-gram models of row codes: the baselines that the mapper's row head must beat."""
+"""n-gram models of row codes: baselines of the mapper's row head."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MAX_ORDER = 7
 class RowNGrams:
     """Interpolated Witten-Bell estimates of P(row code | the codes before it in its chart).
 
-    Each order trusts its own counts as far as contexts were seen with few kinds of continuations, and the next lower
-    order for the rest; the lowest is uniform over the codes.
+    The weight of each order's own counts is high for contexts with few distinct continuations; the rest goes to the next
+    lower order, the lowest being uniform over the codes.
     """
 
     def __init__(self, charts: list[Codes], order: int, codes: int = 256) -> None:
@@ -60,7 +60,7 @@ class _Table:
         return _looked_up(self.sequences, self.count, whole)
 
     def context_counts(self, context: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(times seen, kinds of continuations) of each context."""
+        """(count, number of distinct continuations) of each context."""
         return _looked_up(self.contexts, self.seen, context), _looked_up(self.contexts, self.kinds, context)
 
     def likeliest(self, context: Codes) -> tuple[Codes, NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""Known-bad charts made from good ones: what the reward must tell apart in every release.
+"""Corruptions of human charts, which the reward must score below the originals.
 
 A probe takes a chart and a generator and gives a corrupted chart that is still a chart: columns do not collide and
 holds do not overlap, unless that is the corruption, so that no probe is caught by a technicality.

@@ -1,10 +1,10 @@
-"""How right is the Ear? Tempo, offset and beats against pieces with exact truth, and grids against the maps' own.
+"""Accuracy of the Ear: tempo, offset and beats against pieces with exact truth, and grids against the maps' own.
 
     python -m bench.ear ../shared/data                        # with the bundled network
     python -m bench.ear ../shared/data --checkpoint none      # from onsets alone
 
 Over `timing/`, by group: tempo within 0.01 % where it is constant, wrong metrical ratios, offset error modulo a beat,
-F at ±20 ms of beats and downbeats, and how far the grid is from the true beats it finds. Over the `val` songs of
+F at ±20 ms of beats and downbeats, and the distance of the grid from the true beats found. Over the `val` songs of
 `songs/`: red lines against the maps' own and the share of notes within 5 ms of our grid, after each song's own lag
 between notes and sound. Each miss is named: octave, phase, drift, meter, … Ends with one line of JSON. With --workers all
 figures are the same but the seconds a song takes, `wall_s`.
@@ -36,7 +36,7 @@ from runtime.workers import Workers, all_results, worker_options
 
 @dataclass(frozen=True)
 class Method:
-    """How songs are timed."""
+    """Settings by which songs are timed."""
 
     checkpoint: str = "bundled"  # of the beat network, or NO_NETWORK
     device: str = "auto"
@@ -80,7 +80,7 @@ def time_songs(folder: Path, split: str, method: Method, workers: Workers) -> li
 
 
 def _time_song(job: tuple[Path, str, Method]) -> SongResult | None:
-    """None without charts to compare with."""
+    """Result for one song; None if it has no charts to compare with."""
     folder, file, method = job
     beatmapset = read_osz(folder / file)
     charts = [chart for chart in beatmapset.charts if chart.red_lines and len(chart)]
@@ -97,7 +97,7 @@ def _time_song(job: tuple[Path, str, Method]) -> SongResult | None:
 
 
 def print_misses(pieces: list[PieceResult], songs: list[SongResult]) -> None:
-    """Each piece or song that is not as it should be, and which error it is."""
+    """Print each piece or song with an error, and the kind of error."""
     for piece in pieces:
         if piece.miss:
             click.echo(
@@ -131,7 +131,7 @@ KEYS = (
 
 
 def print_groups(pieces: list[PieceResult]) -> dict[str, dict[str, float]]:
-    """The table of figures by group, which are returned as well."""
+    """Print the table of figures by group and return them."""
     report = {}
     click.echo(" ".join(["group".ljust(13), *(key.rjust(16) for key in KEYS)]))
     for group in sorted({piece.group for piece in pieces}):

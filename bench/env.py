@@ -34,13 +34,13 @@ GEOMETRIC = 0.2
 
 @dataclass(frozen=True)
 class Cost:
-    """Time of a piece of work."""
+    """Processor and wall time of a piece of work."""
 
     wall_s: float
     cpu_s: float  # of this process, all threads
 
     def rate(self, count: float) -> dict[str, float]:
-        """So many a second, by both clocks."""
+        """Rates a second for `count` items, by processor and wall time."""
         return {"per_s": round(count / self.wall_s), "per_cpu_s": round(count / self.cpu_s)}
 
 
@@ -88,7 +88,7 @@ def as_vec_env(library: SongSet, count: int, steps: int) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class VecEnvJob:
-    """A `VecEnv` on its own in a process."""
+    """Job of a worker: step a `VecEnv` of its own."""
 
     data: Path | None
     envs: int

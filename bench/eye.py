@@ -1,4 +1,4 @@
-"""Does the review find planted faults? Human charts with one planted fault, and the same charts untouched.
+"""Recall of the review: human charts with one planted fault, and the same charts untouched.
 
     python -m bench.eye ../shared/data/songs --split val --workers 2
 
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def lies_there(finding: Finding, planted: Planted) -> bool:
-    """Whether a finding points at the planted fault and not at half the chart."""
+    """Whether a finding lies on the planted fault and is not much longer."""
     shared = min(finding.end_ms, planted.end_ms) - max(finding.start_ms, planted.start_ms)
     length, planted_length = finding.end_ms - finding.start_ms, planted.end_ms - planted.start_ms
     return shared >= SHARED * min(max(length, 1.0), planted_length) and length <= MAX_LENGTH * planted_length + SLACK_MS
@@ -111,7 +111,7 @@ def share_by(results: Sequence[Outcome], fault: str, attribute: str) -> float:
 @click.option("--seed", default=0, show_default=True, help="Seed of the planted faults.")
 @worker_options(default=1)
 def main(songs: Path, split: str, every: int, seed: int, workers: Workers) -> None:
-    """Plant faults in the human charts of SONGS and see whether the review finds them."""
+    """Measure how many faults planted in the human charts of SONGS the review finds."""
     use_utf8()
     items = read_human_charts(songs, split, MIN_NOTES, workers)[::every]
     results = outcomes(items, seed, workers)

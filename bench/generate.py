@@ -1,7 +1,7 @@
-"""The whole road on real songs: `python -m bench.generate SONGS [--split val] [--songs 6]`.
+"""Generation end to end on real songs: `python -m bench.generate SONGS [--split val] [--songs 6]`.
 
 For each song (audio only) the command's own function writes an `.osz` at five star ratings, which is read back by fosu
-and rosu-pp-py and checked. Then `bench.generate_steering`: hold shares, pattern mixes and sections written anew. Last,
+and rosu-pp-py and checked. Then `bench.generate_steering`: hold shares, pattern mixes and regenerated sections. Last,
 wall time, processor time and peak memory of the command itself for a 3-minute song.
 """
 
@@ -52,9 +52,9 @@ class Result:
     name: str
     faults: tuple[str, ...]
     stars: tuple[float, ...] = ()
-    said: tuple[str, ...] = ()  # shortfalls that the report named
+    said: tuple[str, ...] = ()  # unmet constraints in the report
     findings: dict[Level, tuple[int, int, int]] = field(default_factory=dict)  # level → problems, warnings, notes
-    nested: tuple[float, ...] = ()  # rows of each difficulty that the next harder one has too
+    nested: tuple[float, ...] = ()  # share of each difficulty's rows that the next harder one has too
     seconds: float = 0.0  # processor time
 
 
@@ -141,7 +141,7 @@ def per_thousand(results: list[dict[Level, tuple[int, int, int]]]) -> dict[str, 
 
 
 def long_song(folder: Path) -> Path:
-    """The demo song over and over until it is 3 minutes long."""
+    """The demo song repeated to a length of 3 minutes."""
     samples, rate = soundfile.read(DEMO, dtype="float32", always_2d=True)
     times = int(np.ceil(LONG_SONG_S * rate / len(samples)))
     path = folder / "long.flac"
@@ -228,7 +228,7 @@ def main(songs: Path, split: str, count: int | None, steered: int, parts: tuple[
 
 
 def measure_sets(songs: Path, names: list[str], folder: Path, model: Mapper) -> dict[str, object]:
-    """A line for each song as it is done, and figures over all."""
+    """Print a line for each song, and figures over all."""
     results = []
     for file in progress(names, "songs"):
         result = run_song(songs / file, folder, model)

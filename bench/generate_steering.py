@@ -1,4 +1,4 @@
-"""Whether generated charts follow requests besides stars: hold share, pattern mix, a section alone."""
+"""Agreement of generated charts with requests besides stars: hold share, pattern mix, a single section."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ JOIN_MS = 1500.0
 
 
 def measure_steering(songs: Sequence[Path], folder: Path, model: Mapper) -> dict[str, object]:
-    """Error of the hold share, and how the measured mix follows the requested one, over songs."""
+    """Error of the hold share, and correlation of the measured with the requested pattern mix, over songs."""
     errors: list[float] = []
     requested, got = [], []
     for song in songs:
@@ -72,7 +72,7 @@ def _difficulty(song: Path, folder: Path, model: Mapper, **options: object) -> D
 
 
 def measure_sections(songs: Sequence[Path], folder: Path, model: Mapper) -> dict[str, object]:
-    """Whether notes outside a section that is written anew stay, and how many findings its joins have."""
+    """Notes changed outside a regenerated section, and findings at its joins."""
     if not songs:
         return {}
     same, changed, joins_before, joins_after, faults = 0, 0, 0, 0, 0

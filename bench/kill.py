@@ -25,9 +25,9 @@ from chart.formats.osu_write import write_osu
 from chart.model import Chart, TimingPoint
 
 LEFT_BEHIND = ".mania4k-"
-"""Names of temporary files of ours begin so."""
+"""Prefix of the names of our temporary files."""
 UNEVEN = (".html", "events.out", "report.json", "config.json", ".npz", "state.pt")
-"""Files that hold dates or seconds, or whose parts may come in another order: only that they are whole is compared."""
+"""Files with dates, durations or parts in any order, which are only checked to be whole."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass
 class Tally:
-    """What was found over all moments of a job."""
+    """Results over all moments of a job."""
 
     killed: int = 0
     finished: int = 0
@@ -146,7 +146,7 @@ def try_job(job: Job, moments: int, rng: np.random.Generator) -> Tally:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--only", multiple=True, help="Only these commands.")
 def main(moments: int, seed: int, only: tuple[str, ...]) -> None:
-    """Kill commands at random moments and look what they leave."""
+    """Kill commands at random moments and check the files they leave."""
     rng = np.random.default_rng(seed)
     tallies = {}
     for job in JOBS:

@@ -1,9 +1,9 @@
-"""How well generated charts agree with human ones: `python -m bench.mapper DATA --songs FOLDER`.
+"""Onset F1 of generated charts against human ones: `python -m bench.mapper DATA --songs FOLDER`.
 
 For every chart of the `val` split, the mapper writes a chart with the same stars and style, as dense as the human's
-(the nearest of two rounds of rate biases), once on the map's own timing and once on the timing that the Ear hears. Onset F1
+(the nearest of two rounds of rate biases), once on the map's own timing and once on the Ear's. Onset F1
 counts rows with note heads, any column, at ±20 and ±50 ms, beside the best constant grid chosen in hindsight. The
-constant lag between a map's notes and its sound is taken out on both sides. `bench.onset_baselines` tells what must be worse.
+constant lag between a map's notes and its sound is taken out on both sides. `bench.onset_baselines` has baselines.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ BIASES = (np.array([-3.2, -1.6, -0.8, -0.4, 0.0, 0.4, 0.8]), np.array([-0.1, 0.0
 """Log-odds of the first round of charts, and around the best estimate of the second: the human's density is met within 1 %."""
 STAR_BANDS = (0.0, 2.0, 2.7, 4.0, 5.3, 6.5, 99.0)
 STAR_REACHES = {"below 1.8": (0.0, 1.8), "1.8 to 2.5": (1.8, 2.5), "from 2.5": (2.5, 99.0)}
-"""Stars below which charts follow a voice, and from which people are known to agree."""
+"""Stars below which charts follow one voice, and from which people's charts agree with one another."""
 BAND_NAMES = ("Easy", "Normal", "Hard", "Insane", "Expert", "Expert+")
 
 
@@ -57,7 +57,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Timing:
-    """A grid and how much later than it the human's notes and the sound are."""
+    """A grid, and the lags of the human's notes and of the sound after it."""
 
     grid: Grid
     notes_after_ms: float
@@ -67,7 +67,7 @@ class Timing:
 def score_song(
     model: Mapper, corpus: Corpus, charts: list[int], timing: Timing, features: NDArray[np.uint8], seed: int
 ) -> list[Score]:
-    """Write all charts of a song, which sounds as `features` say, side by side and score them."""
+    """Write all charts of a song with these `features` side by side and score them."""
     entries = [corpus.charts[chart] for chart in charts]
     controls = Controls(
         [entry.stars for entry in entries],

@@ -1,7 +1,7 @@
-"""How well the mapper foresees human rows, beside n-grams: `python -m bench.mapper_columns DATA`.
+"""Perplexity of human rows under the mapper and under n-grams: `python -m bench.mapper_columns DATA`.
 
-Teacher-forced and pooled over the rows of the `val` charts: given the human's rows before and the slot of the next one,
-which of the 256 row codes is it? The n-grams learn from the same `train` charts, those without audio included.
+Teacher-forced and pooled over the rows of the `val` charts: the code of each row is
+predicted from the human's rows before it and its slot. The n-grams learn from the same `train` charts, those without audio included.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Do generated charts look like human ones? `python -m bench.mapper_sets DATA`.
+"""Statistics of generated charts against those of human ones: `python -m bench.mapper_sets DATA`.
 
 For every chart of the `val` split the mapper writes a set of charts with the same stars, density, hold share and style,
 on the map's own timing; the rate bias is that of the first round of `bench.mapper`, so that sets are as dense as the human's.
-Measured on each set and, as the yardstick, on the human charts:
+Measured on each set and, for reference, on the human charts:
 
 - `js`: Jensen-Shannon distance between the pairs of successive rows written for the charts of a star band and those in
   the human `train` charts of the band; divided by the human `val` charts' own distance to them;
 - `density_ratio` by sections of 16 beats, and the correlation of the two density curves;
 - `hold_share_error`; `silent_share` of notes where the song is silent;
-- `motif`: how alike bars are (shared row events) where the song sounds alike 4 and 8 bars later, over the human's.
+- `motif`: similarity of bars (shared row events) whose music is similar 4 or 8 bars later, over the human's.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SECTION_BEATS = 16
 BEATS_OF_BAR = 4
 MOTIF_BARS = (4, 8)
 ALIKE_SHARE = 0.25
-"""Of a song's pairs of bars, the most alike quarter counts as repeated music."""
+"""Share of a song's pairs of bars, the most similar ones, that count as repeated music."""
 GAP_TICKS = (12, 24, 48)
 """Classes of intervals between rows: to 1/4, to 1/2, to a beat, longer."""
 CODES = 256
@@ -56,7 +56,7 @@ class Likeness:
     density_correlation: float
     hold_share_error: float
     silent_share: float
-    motif: float  # likeness of repeated bars
+    motif: float  # similarity of repeated bars
     human_motif: float
 
 
@@ -81,7 +81,7 @@ def hold_share(rows: Rows) -> float:
 
 
 def alike_bars(grid: Grid, features: NDArray[np.uint8], lag_ms: float) -> list[tuple[int, int]]:
-    """Pairs of bars, 4 or 8 apart, between which the song sounds most alike."""
+    """Pairs of bars, 4 or 8 apart, whose music is most similar."""
     beat = np.arange(0, grid.cells - grid.cells % (BEATS_OF_BAR * 4), 4)
     frame = np.clip((grid.slot_ms[beat * SLOTS_PER_CELL] + lag_ms) / MS_PER_FRAME, 0, len(features) - 4).astype(int)
     sound = np.stack([features[frame + k, :MEL_BANDS] for k in range(4)]).astype(float).mean(0)  # [beat, band]

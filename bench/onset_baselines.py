@@ -1,6 +1,6 @@
 """Baselines of onset F1: the same mapper on silence or on another song, and charts made for another song.
 
-- `no sound`: every frame in which the song sounds is its mean spectrum, so that only the beat grid is left to go by;
+- `no sound`: every frame in which the song sounds is its mean spectrum, so that only the beat grid is informative;
 - `wrong song`: another song's sound on this song's grid;
 - `shuffled`: the human's own chart with its intervals in another order;
 - `other chart`: a human's chart of another song with the nearest stars, begun at this chart's first note.

@@ -1,4 +1,4 @@
-"""Onset F1 between two lists of times, and the constant grids that any mapper must beat."""
+"""Onset F1 between two lists of times, and constant grids as a baseline."""
 
 from __future__ import annotations
 

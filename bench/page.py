@@ -1,4 +1,4 @@
-"""The report page on real maps: `python -m bench.page SONGS [--split val]`.
+"""Cost of the report page on real maps: `python -m bench.page SONGS [--split val]`.
 
 For each `.osz`: bytes of the page beside its song, and processor time to review and to write it. Then, where Chromium
 is installed, the cost of drawing and the time between frames with the map of most notes, playing.
@@ -32,7 +32,7 @@ EMPTY = """
   const frame = () => { seen.push(performance.now()); document.body.textContent = seen.length; requestAnimationFrame(frame); };
   requestAnimationFrame(frame);
 """
-"""A page that only counts its frames: the upper bound on this machine."""
+"""A page that only counts frames: the upper bound of the frame rate on this machine."""
 
 
 def measure_map(path: Path, out: Path) -> dict[str, float]:

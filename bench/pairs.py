@@ -1,4 +1,4 @@
-"""People's charts beside the mapper's of the same songs and stars; what `bench.rhythm` and `bench.reader` compare."""
+"""Pairs of a human chart and the mapper's for the same song and stars; compared by `bench.rhythm` and `bench.reader`."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def charts_by_song(corpus: Corpus, split: str, every: int = 1, most: int = 0) ->
 
 
 def reward_song(corpus: Corpus, chart: int) -> Song:
-    """The song of a chart as the reward hears it, from the corpus's spectrogram."""
+    """The reward's features of a chart's song, from the corpus's spectrogram."""
     mel = log_mel_of(np.asarray(corpus.features(chart)))
     return song_of_mel(mel, FRAMES_PER_SECOND, corpus.songs[corpus.charts[chart].song].lag_ms)
 
 
 def mapper_song(corpus: Corpus, chart: int) -> SongAnalysis:
-    """The song of a chart as the mapper takes it, on the chart's own timing."""
+    """The mapper's analysis of a chart's song, on the chart's own timing."""
     entry = corpus.charts[chart]
     points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
     features = np.asarray(corpus.features(chart))
@@ -82,7 +82,7 @@ def write_pairs(
 
 
 def save_pairs(path: Path, pairs: Sequence[Pair]) -> None:
-    """Keep the mapper's charts, to measure them again."""
+    """Save the mapper's charts, to be measured again."""
     charts = [pair.ours for pair in pairs]
     with replacing(path) as file:
         np.savez_compressed(
@@ -96,7 +96,7 @@ def save_pairs(path: Path, pairs: Sequence[Pair]) -> None:
 
 
 def load_pairs(path: Path, corpus: Corpus) -> list[Pair]:
-    """What `save_pairs` kept, beside the corpus's charts."""
+    """The pairs of a file of `save_pairs`, with the corpus's charts."""
     kept = np.load(path, allow_pickle=False)
     reward_songs: dict[int, Song] = {}
     pairs = []

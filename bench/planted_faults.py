@@ -1,7 +1,7 @@
-"""Faults planted in good charts at a random place, for `bench.eye` to let the review find.
+"""Faults planted in human charts at random places, to be found by the review (`bench.eye`).
 
-Written without a look at the detectors and sharing no code with them. A plant takes a chart, its song and a generator and
-gives the chart with one fault and the span it fills; sizes are drawn, so that no detector can be cut to one of them.
+Written independently of the detectors and sharing no code with them. A plant takes a chart, its song and a generator and
+returns the chart with one fault and its span; sizes are random, so that no detector can be tuned to one of them.
 The charts stay valid: columns do not collide and holds do not overlap, so that no rule about collisions gives a plant away.
 """
 
@@ -241,7 +241,7 @@ def _whole(kind: str, chart: Chart) -> Planted:
 
 
 def flat_density(chart: Chart, song: Song | None, rng: np.random.Generator) -> Planted:
-    """The whole chart as dense everywhere as in the mean."""
+    """The whole chart at its mean density everywhere."""
     return _whole("rhythm/dynamics", corruptions.flat_density(chart, rng))
 
 

@@ -1,4 +1,4 @@
-"""Where the level that people's charts ask of simulated players lies against their official stars.
+"""Skill level that human charts require of simulated players, relative to their official stars.
 
     python -m bench.player_levels ../shared/data/songs                 # `train`: source of mapper.search.objective.PLAYTEST_BAND
     python -m bench.player_levels ../shared/data/songs --split val     # the figures of docs/agents.md
@@ -24,7 +24,7 @@ from runtime.command import Command, use_utf8
 from runtime.progress import progress
 
 SHARES = (5, 25, 50, 75, 95)
-"""Percentiles that are given."""
+"""Percentiles in the table."""
 MIN_NOTES = 60
 
 

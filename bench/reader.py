@@ -1,9 +1,9 @@
-"""Can a reader tell the mapper's charts from people's? `python -m bench.reader DATA --keep charts.npz`.
+"""Accuracy of a classifier (reader) that distinguishes the mapper's charts from people's: `python -m bench.reader DATA --keep charts.npz`.
 
-A classifier reads windows of 8 bars (rhythm, patterns, holds, and what the song does there) of people's charts and of the
+It reads windows of 8 bars (features of rhythm, patterns, holds and the song) of people's charts and of the
 mapper's for the same songs and stars, kept by `bench.rhythm --keep`. It is logistic on features, their squares and random
-cosines of them, fitted on other songs than it is asked about: on those of `--train`, or without it in folds of songs.
-It is an auditor: nothing of it is in the reward. Also printed: the accuracy of the best single feature, a threshold on
+cosines of them, tested on other songs than it is fitted on: those of `--train`, or without it folds of songs.
+It is an auditor and not part of the reward. Also printed: the accuracy of the best single feature, a threshold on
 each side fitted likewise. One half is chance. Ends with one line of JSON.
 """
 
@@ -49,7 +49,7 @@ class Windows:
     chart: NDArray[np.int64]  # [window], number of its pair
 
     def where(self, kept: NDArray[np.bool_]) -> Windows:
-        """Those that are marked."""
+        """The windows that `kept` marks."""
         return Windows(self.features[kept], self.ours[kept], self.song[kept], self.chart[kept])
 
 
@@ -96,7 +96,7 @@ def _bar_features(view: View, first: int) -> list[float]:
 
 
 def _notes(view: View, inside: NDArray[np.bool_]) -> list[float]:
-    """Holds, their length in beats, and how unevenly columns and hands share the notes."""
+    """Share of holds, their length in beats, and imbalance of columns and hands."""
     mine = inside[view.note_row]
     held = ~np.isnan(view.end_ms[mine])
     beats = (view.end_ms[mine] - view.note_ms[mine])[held] / view.note_beats.beat_ms[mine][held]
@@ -135,7 +135,7 @@ def log_odds(train: Windows, tested: Windows, seed: int = 0) -> NDArray[np.float
 
 
 def best_feature(train: Windows, tested: Windows) -> NDArray[np.bool_]:
-    """[window] the guess of the train windows' best threshold on a single feature."""
+    """[window] prediction by the train windows' best threshold on a single feature."""
     best, guess = 0.0, np.zeros(len(tested.ours), np.bool_)
     for feature in range(train.features.shape[1]):
         for threshold in np.quantile(train.features[:, feature], np.linspace(0.05, 0.95, 19)):

@@ -6,7 +6,7 @@ each mapper alone (mean of its 8), and the best of 4 by the reward's total (mean
 condition's N). The result is the difference to the pretrained mapper, and to its best of 4, paired by song: means and 95 %
 intervals of a bootstrap over songs.
 
-`--split held-out` takes the songs that refinement evaluates on but does not learn from; `val` is for the last word.
+`--split held-out` takes the songs that refinement evaluates on but does not learn from; `val` is for the final measurement.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ KEPT = {
 
 @dataclass(frozen=True)
 class Case:
-    """A chart to be written of a song."""
+    """A chart to write: song, target, and the human chart if there is one."""
 
     piece: ChartedSong
     stars: float
@@ -101,7 +101,7 @@ def even_cases(library: SongSet, stars: tuple[float, float], count: int) -> list
 
 
 def figures_of(chart: Chart, case: Case, seed: int) -> dict[str, float]:
-    """Everything that is compared of one chart."""
+    """All compared measures of one chart."""
     piece, human = case.piece, case.human
     found = measure_chart(chart, piece, case.stars, seed)
     result = {

@@ -1,8 +1,8 @@
-"""Does the reward know good charts from bad ones? Human charts against their corrupted versions, and what it costs.
+"""Discrimination of the reward, human charts against their corrupted versions, and its cost.
 
     python -m bench.reward ../shared/data/songs --split val --workers 2
 
-Reports, per probe, the share of pairs that the human chart wins; the terms' correlations and which probes move them;
+Reports, per probe, the share of pairs that the human chart wins; the terms' correlations and which probes lower them;
 the spread over player seeds; rule findings per 1,000 notes by level; and the time of plays plus terms on one core, which is
 measured in this process whatever the workers.
 Ends with one line of JSON.
@@ -119,7 +119,7 @@ def correlations(pairs: Pairs) -> NDArray[np.float64]:
 
 
 def stability(items: list[HumanChart]) -> NDArray[np.float64]:
-    """[chart, seed] how far each seed's total lies from the mean over seeds."""
+    """[chart, seed] deviation of each seed's total from the mean over seeds."""
     totals = [
         [score(item.chart, item.stars, item.song, seed=seed).total[0] for seed in range(STABILITY_SEEDS)]
         for item in items[:: max(len(items) // STABILITY_CHARTS, 1)]
@@ -154,7 +154,7 @@ def findings(items: list[HumanChart]) -> dict[str, dict[str, float]]:
 
 
 def report(items: list[HumanChart], pairs: Pairs) -> dict[str, object]:
-    """Everything as plain data; tables go to stdout on the way."""
+    """Print the tables; returns all figures as plain data."""
     won, moved = wins(pairs), moved_by(pairs)
     click.echo("probe               human wins   mean total")
     click.echo(f"{'(human)':18}                {pairs.human[:, 0].mean():.3f}")

@@ -1,4 +1,4 @@
-"""Do the mapper's charts have rhythm, dynamics and holds as people's do? `python -m bench.rhythm DATA`.
+"""Rhythm, dynamics and holds of the mapper's charts against people's: `python -m bench.rhythm DATA`.
 
 For every chart of the split the mapper writes one for the same song and stars, on the map's timing, with nothing else
 requested (`mapper.search.closed_loop`, as `mania4k generate`). Every measure is printed by star band for people, with
@@ -143,7 +143,7 @@ def hold_figures(people: NDArray[np.float64], ours: NDArray[np.float64]) -> dict
 
 
 def report(pairs: Sequence[Pair]) -> dict[str, object]:
-    """Print the table; the same as plain data."""
+    """Print the table; returns the figures as plain data."""
     people = [measures_of(pair.person, pair.song) for pair in pairs]
     ours = [measures_of(pair.ours, pair.song) for pair in pairs]
     stars, songs = np.array([pair.stars for pair in pairs]), np.array([pair.name for pair in pairs])

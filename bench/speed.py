@@ -4,7 +4,7 @@
 
 OLD and NEW are checkouts. Every command is run once in each to warm its caches of compiled loops, then in pairs of which
 every other begins with the new build; figures are medians over the pairs, ratios are new / old. Results of both builds are
-compared too: `same` says whether the charts that `generate` wrote are the same to the byte.
+compared too: `same` is true if the charts that `generate` wrote are equal byte for byte.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from chart.model import Chart, TimingPoint
 
 MANY_NOTES = 100_000
 SPACING_MS = 60.0
-"""Between the notes of the long chart: an hour and forty minutes of one stream."""
+"""Interval of the long chart's notes, ms: a stream of an hour and forty minutes."""
 FIVE = ("2", "3", "4", "5", "6")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run of a command took."""
+    """Time and memory of one run of a command."""
 
     wall_s: float
     processor_s: float  # user and system, its workers included
@@ -43,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What commands are run on."""
+    """Inputs of the commands."""
 
     song: Path
     folder: Path | None  # of songs

@@ -1,4 +1,4 @@
-"""What the studio costs beside the command: processor time from a dropped song to its first difficulty on the page.
+"""Cost of the studio and of the command: processor time from a dropped song to its first difficulty on the page.
 
     python -m bench.studio examples/demo_song.ogg --stars 2.5
 

@@ -1,4 +1,4 @@
-"""4K charts: data model, problems, file formats, star rating. The ground floor: imports no other package."""
+"""4K charts: data model, problems, file formats, star rating. Imports runtime alone."""
 
 from chart.analysis.star_rating import Strains, stars, strain_curve
 from chart.formats.osu_read import format_osu, parse_osu, read_osu, write_osu

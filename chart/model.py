@@ -1,4 +1,4 @@
-"""The chart data model: what every package of the project exchanges.
+"""The chart data model that all packages exchange.
 
 All times are float64 milliseconds on the audio's own clock (0 = first decoded sample). Columns are numbered 0–3
 from left to right; 0 and 1 belong to the left hand, 2 and 3 to the right.

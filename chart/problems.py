@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a `Chart`, in one list.
+"""Validation of a `Chart`: the list of its broken invariants.
 
 Two kinds of trouble: those in `REFUSED_KINDS` make a chart meaningless, so no reader returns it and no writer writes
 it; the others (a doubled note, a hold running into the next note …) occur in real maps that the game plays, so they are
@@ -138,7 +138,7 @@ def _timing_point(point: TimingPoint) -> Iterator[Problem]:
 
 
 def beat_length_problem(beat_length_ms: float) -> str | None:
-    """What is wrong with the beat length of a red line, or None."""
+    """Message about an invalid beat length of a red line; None for a valid one."""
     if MIN_BEAT_MS <= beat_length_ms <= MAX_BEAT_MS:
         return None
     return f"beat length {beat_length_ms:g} ms gives no usable BPM; it must be {MIN_BEAT_MS:g}–{MAX_BEAT_MS:g} ms"

@@ -4,10 +4,10 @@
                           "audit/onset_contrast": …, "audit/lag_ms": …}
 
 - stars: the official star rating.
-- level, accuracy: a player of another build than `agents`, closed form and without dice: what each press demands (own
+- level, accuracy: a closed-form player without randomness, independent of `agents`: demand of each press (own
   column, own hand, tiredness) against a capacity. `level` is the capacity that loses 4 %, on the scale of stars.
 - ngram_bits: bits a row under human row n-grams (`reward.ngrams`); human charts need fewer than shuffled ones.
-- onset_contrast: onset strength at the rows over that 40 ms beside them; 1 = the rows know nothing of the song.
+- onset_contrast: onset strength at the rows over that 40 ms beside them; 1 = the rows do not depend on the song.
 - lag_ms: where the chart's notes meet the song best; far from the song's own lag the chart is off sync.
 """
 
@@ -31,7 +31,7 @@ DEMAND_POWER = 6.0
 STARS_SLOPE, STARS_BASE = 0.3067, 0.654
 """Line from the power mean of demand to official stars, fitted on 558 human `train` charts (mean error 0.12, rho .99)."""
 LOSS_POWER = 2.2
-"""Loss grows with this power of asked over own level: about half again as much a level below at 4 stars."""
+"""Loss grows with this power of required over own level: about half again as much one level below at 4 stars."""
 TARGET_LOSS = 0.04
 CONTRAST_MS = 40.0
 
@@ -74,7 +74,7 @@ def onset_contrast(view: View, index: int, song: Song) -> float:
 
 
 def audit(chart: Chart, song: Song | None = None, level: float | None = None) -> dict[str, float]:
-    """All auditors in a flat dict; `level` is the player whose accuracy is told, by default of the chart's stars."""
+    """All auditors in a flat dict; `level` is that of the player whose accuracy is given, by default the chart's stars."""
     if not len(chart):
         return {"audit/stars": 0.0, "audit/level": 0.0}
     view = view_of([chart])

@@ -33,7 +33,7 @@ class HumanChart:
 
 
 def read_song(source: bytes | Path, name: str) -> Song:
-    """Decode a song and take down what the reward hears of it."""
+    """Decode a song and compute its features for the reward."""
     from ear.audio.decode import load_audio
     from ear.audio.spectrogram import FRAMES_PER_SECOND, log_mel
 
@@ -56,7 +56,7 @@ def songs_of(folder: Path, split: str) -> list[dict[str, str]]:
 
 
 def charts_of_song(folder: Path, entry: dict[str, str], min_notes: int) -> list[HumanChart]:
-    """The charts of one entry with at least `min_notes` notes; its song is heard once, and not at all without charts."""
+    """The charts of one entry with at least `min_notes` notes; its song is decoded once, and not at all without charts."""
     beatmapset = read_osz(folder / entry["file"])
     charts = [chart for chart in beatmapset.charts if len(chart) >= min_notes]
     if not charts:
@@ -75,7 +75,7 @@ def charts_of_song(folder: Path, entry: dict[str, str], min_notes: int) -> list[
 
 
 def measure_all(item: HumanChart, terms: Sequence[Term], seed: int = 0) -> dict[str, Measured]:
-    """The terms' measures of a human chart that aims at its own stars; it is played only where a term needs plays."""
+    """The terms' measures of a human chart with its own stars as the target; it is played only if a term needs plays."""
     view = view_of([item.chart], [item.song.span_ms])
     aim = np.array([item.stars])
     inputs = Inputs(aim, [item.song], counts=counts_of(view, aim))

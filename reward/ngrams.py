@@ -1,4 +1,4 @@
-"""How human are the row sequences? An n-gram model of rows, counted on human charts; an auditor, never a reward.
+"""n-gram model of row sequences, counted on human charts; an auditor, never a reward.
 
 A row is its mask and the class of its interval (1/4 beat and faster at 180 BPM, 1/2, 1/1, slower). The model predicts the
 mask from the interval's class and the two masks before, backing off to one and to none, with mirrored charts counted
@@ -26,7 +26,7 @@ MASKS = 1 << KEYS
 SHAPE = (GAPS, MASKS, MASKS, MASKS)
 """[gap class, mask before last, last mask, mask]"""
 BACKOFF = 4.0
-"""Observations that a shorter context is worth."""
+"""Weight of a shorter context, in observations."""
 MIRROR = np.array([int(f"{mask:04b}"[::-1], 2) for mask in range(MASKS)])
 
 

@@ -4,7 +4,7 @@
     result.total, result.flat()["readability/rhythm"]
 
 A term's score for a chart is the mean of two views: the chart as a whole, and the average of its sections. Terms with
-nothing to measure (no holds, no song) are left out and the other weights stand for them. A chart with fewer than
+nothing to measure (no holds, no song) are left out and the other weights are scaled up. A chart with fewer than
 `MIN_ROWS` rows scores 0.
 """
 
@@ -40,10 +40,10 @@ TERMS: tuple[Term, ...] = (
     *rule_terms.TERMS,
 )
 MIN_ROWS = 16
-"""A chart of fewer rows is no chart: one section of whole notes has as many."""
+"""Charts with fewer rows score 0; one section of whole notes has as many."""
 UNKNOWN = 0.5
-"""What a term counts in a section where it has nothing to measure: less than what human sections earn, so that a
-policy gains by writing there, more than what bad ones earn."""
+"""Score of a term in a section where it has nothing to measure: below that of human sections, so that a policy gains by
+writing there, above that of bad ones."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def score(
     seed: int = 0,
     weights: Weights | None = None,
 ) -> Score:
-    """Score one chart that aims at `stars`; without `plays` the ladder of `reward.terms.fairness` plays it."""
+    """Score one chart that aims at `stars`; without `plays` the skill grid of `reward.terms.fairness` plays it."""
     return score_batch([chart], [stars], [song], plays=None if plays is None else [plays], seed=seed, weights=weights)
 
 

@@ -1,4 +1,4 @@
-"""How the programs of this project run: errors, command lines, worker processes, files written whole. The ground floor: imports no other package."""
+"""Infrastructure of all programs: errors, command lines, worker processes, atomic writes, ONNX, training state. The ground floor: imports no other package."""
 
 __all__ = [
     "atomic_write",

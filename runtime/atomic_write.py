@@ -1,4 +1,4 @@
-"""Writing results: all or nothing, with one clear line when it cannot be done."""
+"""Atomic writes: a file is replaced whole or not at all, and failures are one-line OutputErrors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.outputs import require_not_input
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that becomes `path` when the block ends well, and vanishes when it does not."""
+    """A temporary binary file that replaces `path` if the block succeeds and is removed if it raises."""
     if os.path.isdir(path):
         raise OutputError(f"{path}: cannot be written: it is a folder (give a file name)")
     require_not_input(path)
@@ -40,7 +40,7 @@ def save_bytes(path: Path, data: bytes) -> None:
 
 
 def _remove(temporary: Path) -> None:
-    """Remove what a failed write left; nothing is there after a good one or in a folder that refused it."""
+    """Remove the temporary file of a failed write, if there is one."""
     try:
         temporary.unlink(missing_ok=True)
     except (OSError, ValueError):
@@ -57,4 +57,4 @@ def check_writable(path: Path) -> None:
 
 
 class _OnlyTryingError(Exception):
-    """Leaves `replacing` before it replaces anything."""
+    """Raised by `check_writable` to leave `replacing` before anything is replaced."""

@@ -1,4 +1,4 @@
-"""How every command of the project behaves at its edge: one-line errors, exit statuses."""
+"""Base of every command: one-line errors, exit statuses."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def is_optional(error: ModuleNotFoundError) -> bool:
 
 
 def missing_package(error: ModuleNotFoundError) -> str:
-    """What to tell the user of such a module."""
+    """Message for the user where such a module is missing."""
     package = _package(error)
     return f'{package} is not installed, and this needs it: pip install "mania4k[{EXTRAS[package]}]"'
 
@@ -121,7 +121,7 @@ class ManyOption(click.Option):
     """An option that takes all the values that follow it."""
 
     def joined(self, args: list[str]) -> list[str]:
-        """The arguments with the values behind this option in one, as click expects."""
+        """The arguments, with the values that follow this option joined into one, as click expects."""
         rest, joined = list(args), []
         while rest:
             joined.append(rest.pop(0))
@@ -133,7 +133,7 @@ class ManyOption(click.Option):
         return joined
 
     def goes_on(self, text: str) -> bool:
-        """Whether an argument behind a value of the option is one more value of it."""
+        """Whether the argument after a value of the option is another value of it."""
         raise NotImplementedError
 
 

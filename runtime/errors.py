@@ -6,7 +6,7 @@
     ├── AudioFileError      audio that cannot be decoded or used
     ├── CheckpointError     weights that are missing, damaged or of another version
     ├── ConfigError         options that contradict one another or are out of range
-    ├── OutputError         a result that cannot be written where it was asked for
+    ├── OutputError         a result that cannot be written to the requested place
     └── WorkerError         a worker process that was killed
 
 A message says where, what and what to do about it; commands print it as one line and exit with status 1.
@@ -38,7 +38,7 @@ class ConfigError(Mania4KError):
 
 
 class OutputError(Mania4KError):
-    """A result cannot be written to the place that was asked for."""
+    """A result cannot be written to the requested place."""
 
 
 class WorkerError(Mania4KError):

@@ -1,4 +1,4 @@
-"""A folder for one process at a time; the system frees it when the process ends, however it ends."""
+"""Lock of a folder for one process; the system releases it when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _hold(file: int) -> bool:
-    """Take the lock without waiting; whether it was free."""
+    """Try to take the lock without waiting; returns whether it was free."""
     try:
         if os.name == "nt":
             import msvcrt

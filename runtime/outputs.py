@@ -1,4 +1,4 @@
-"""What a command may write: no file that it reads, no two results in one place, no name of another kind of file.
+"""Guards of output paths: none may be an input, another output, or have the name of another kind of file.
 
 `Command` calls `guarded` around every command, and `runtime.atomic_write.replacing` asks `require_not_input` before it replaces
 anything, so that names that are made up on the way (a page beside a map, the song beside a page) are guarded as well.
@@ -17,7 +17,7 @@ from runtime.errors import OutputError
 OUTPUT_NAMES = frozenset(
     {"out", "output", "replay", "plots", "plot", "figures", "report_path", "dump_dir", "dump", "projects"}
 )
-"""Names of the parameters of commands that say where to write; every other path of a command is read."""
+"""Names of command parameters that are output paths; all other paths of a command are inputs."""
 
 AUDIO_SUFFIXES = frozenset({".mp3", ".ogg", ".opus", ".flac", ".wav", ".m4a", ".aac", ".wma"})
 PROGRAM_SUFFIXES = frozenset(
@@ -43,7 +43,7 @@ def guarded(inputs: Iterable[Path], outputs: Mapping[str, Path]) -> Iterator[Non
 
 
 def check_outputs(inputs: Iterable[Path], outputs: Mapping[str, Path]) -> None:
-    """Raise OutputError where an output is an input, another output, or named as songs and programs are."""
+    """Raise OutputError where an output is an input, another output, or has the suffix of a song or a program."""
     read = list(inputs)
     taken: dict[str, str] = {}
     for option, path in outputs.items():

@@ -1,4 +1,4 @@
-"""Foreign text made fit for files and messages: names of files may hold bytes that are no text, titles line ends of all kinds."""
+"""Sanitizes foreign text for files and messages: file names may hold undecodable bytes, titles any kind of line end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 LINE_SEPARATORS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
-"""What Unicode calls ends of lines besides CR and LF, and JSON does not."""
+"""Unicode line separators besides CR and LF, which JSON does not escape."""
 
 
 def printable(text: str) -> str:
@@ -20,6 +20,6 @@ def one_line(text: str) -> str:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON for people to read, whatever is in its texts: each of its lines is one line in every program."""
+    """JSON for people to read, with all Unicode line separators escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent).translate(LINE_SEPARATORS)
     return text.encode("utf-8", "replace").decode("utf-8")

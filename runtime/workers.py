@@ -128,7 +128,7 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 
 def start_worker() -> None:
-    """In a new worker: one thread, no word at Ctrl-C, which its parent handles, and an end when its parent ends."""
+    """Initialize a worker: one thread, Ctrl-C left to the parent, exit when the parent exits."""
     use_one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -137,7 +137,7 @@ def start_worker() -> None:
 
 
 def _end_with(sentinel: int) -> None:
-    """Wait for the parent process to end, whatever ended it, and end this one."""
+    """Wait for the parent process to end and exit."""
     multiprocessing.connection.wait([sentinel])
     os._exit(1)
 
@@ -186,7 +186,7 @@ def _importable(function: Callable[[J], R]) -> Callable[[J], R]:
 
 
 def _check_answers(address: str) -> None:
-    """Ask before Ray does, who would wait for minutes."""
+    """Check that the cluster answers; Ray itself would wait for minutes."""
     host, colon, port = address.rpartition(":")
     if not (colon and port.isdecimal()):
         raise ConfigError(f"--ray {address}: write the cluster's address as HOST:PORT, such as 127.0.0.1:6379")

@@ -1,4 +1,4 @@
-"""The pattern mix of a chart: how many of its rows belong to each family of patterns that a mapper may be asked for."""
+"""The pattern mix of a chart: share of its rows in each pattern family that can be requested."""
 
 from __future__ import annotations
 

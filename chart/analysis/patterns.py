@@ -1,4 +1,4 @@
-"""Names for what hands do: recognisers of the patterns that mappers and players speak of.
+"""Recognisers of the named patterns of osu!mania.
 
 A chart is read as *rows* (notes at one time). A recogniser turns rows into `Runs`: spans of consecutive rows. Names and
 meanings follow the osu! wiki (ranking criteria for osu!mania, Patterns) and the mapping guide.
@@ -232,7 +232,7 @@ def hold_patterns(chart: Chart, near_beats: float = 0.25) -> list[Pattern]:
 
 
 INVERSE_NOTES = 8
-"""Holds that follow a hold after a short gap, each within a beat of the last, that make an inverse."""
+"""Consecutive holds with short gaps, each within a beat of the last, from which on they are an inverse."""
 
 
 def _inverse(filled_ms: NDArray[np.float64], beat_ms: NDArray[np.float64]) -> list[Pattern]:

@@ -13,7 +13,7 @@ from chart.model import KEYS, Chart
 ROW_TOLERANCE_MS = 2.0
 """Notes this close are one row: hands cannot tell them apart and files round to whole milliseconds."""
 ROUNDING_MS = 1.5
-"""How much longer than meant an interval between two whole-millisecond times may be."""
+"""Largest rounding error of an interval between two times in whole milliseconds, ms."""
 SIZE_OF_MASK = np.array([bin(mask).count("1") for mask in range(1 << KEYS)])
 LEFT, RIGHT = 0b0011, 0b1100
 """Bits of the left and of the right hand's columns in a row mask; bit c is column c."""

@@ -25,10 +25,10 @@ FLOAT_SLACK_MS = 1e-6
 
 @dataclass(frozen=True)
 class Beats:
-    """Where times lie on the beat grid of the red line that rules them."""
+    """Positions of times on the beat grid of the red line in effect."""
 
     beat: NDArray[np.float64]  # [time], beats since the chart's first red line; keeps counting over red lines
-    phase: NDArray[np.float64]  # [time], beats since the ruling red line
+    phase: NDArray[np.float64]  # [time], beats since the red line in effect
     beat_ms: NDArray[np.float64]  # [time], length of a beat there
     meter: NDArray[np.int64]  # [time], beats a bar there
 
@@ -42,7 +42,7 @@ class Snaps:
 
 
 def beats_at(time_ms: NDArray[np.float64], red_lines: Sequence[TimingPoint]) -> Beats:
-    """Beat positions of `time_ms`; the first red line rules backwards as well, as the game has it."""
+    """Beat positions of `time_ms` [time]; the first red line also applies before its own time, as in the game."""
     if not red_lines:
         red_lines = (TimingPoint(0.0, DEFAULT_BEAT_MS),)
     start = np.array([line.time_ms for line in red_lines])  # [line]

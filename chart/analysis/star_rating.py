@@ -25,7 +25,7 @@ _HEAD = "osu file format v14\n\n[General]\nMode: 3\n\n[Difficulty]\nCircleSize:4
 
 @dataclass(frozen=True, eq=False)
 class Strains:
-    """How hard each section of a chart is, in the unit of the star rating's strain."""
+    """Strain of each section of a chart, in the unit of the star rating."""
 
     start_ms: NDArray[np.float64]  # [section], on the audio clock at rate 1
     peak: NDArray[np.float64]  # [section], ≥ 0: the highest strain in the section

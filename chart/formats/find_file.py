@@ -1,4 +1,4 @@
-"""Files of a set by the name a chart gives them: in any case, either separator, any spelling of its characters."""
+"""Look-up of a set's files by the names in its charts, whatever their case, path separator or Unicode normalization."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 UTF8_NAME = 0x800
 """Flag of a zip member whose name is UTF-8; without it, zip names are in the code page of whoever packed them."""
 CODE_PAGES = ("utf-8", "cp932")
-"""What such names are: UTF-8 from macOS and old tools, Shift-JIS from Japan, where most sets with such names come from."""
+"""Encodings tried for such names: UTF-8 of macOS and old tools, Shift-JIS of Japan, where most such sets come from."""
 AUDIO_SUFFIXES = frozenset({".ogg", ".mp3", ".wav", ".flac", ".opus", ".m4a"})
 
 
@@ -22,7 +22,7 @@ def name_of(member: zipfile.ZipInfo) -> str:
     if member.flag_bits & UTF8_NAME or member.filename.isascii():
         return member.filename
     try:
-        raw = member.filename.encode("cp437")  # what zipfile takes such names for
+        raw = member.filename.encode("cp437")  # zipfile decodes such names as cp437
     except UnicodeEncodeError:
         return member.filename
     for encoding in CODE_PAGES:
@@ -34,13 +34,13 @@ def name_of(member: zipfile.ZipInfo) -> str:
 
 
 def key_of(name: str) -> str:
-    """A name as names are compared."""
+    """Key under which all spellings of a name are equal."""
     plain = name.replace("\\", "/").removeprefix("./")
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", plain).casefold())
 
 
 def find(name: str, files: Iterable[tuple[str, T]]) -> T | None:
-    """The file that a chart calls `name`: of that path, else of that path below some folder, else of that last part."""
+    """The file that a chart calls `name`: by its path, else by its path below any folder, else by its file name."""
     wanted = key_of(name)
     if not wanted:
         return None
@@ -57,7 +57,7 @@ def find(name: str, files: Iterable[tuple[str, T]]) -> T | None:
 
 
 def is_audio(name: str) -> bool:
-    """Whether it is audio by its name."""
+    """Whether the suffix is that of an audio file."""
     return PurePosixPath(key_of(name)).suffix in AUDIO_SUFFIXES
 
 

@@ -55,7 +55,7 @@ class Replay:
     counts: NDArray[np.int64]  # [6], MAX, 300, 200, 100, 50, MISS
     score: int
     max_combo: int
-    time_ms: NDArray[np.int64]  # [event], never falling; map time of the judgement
+    time_ms: NDArray[np.int64]  # [event], non-decreasing; map time of the judgement
     column: NDArray[np.int8]  # [event], 0–3
     down: NDArray[np.bool_]  # [event], pressed or let go
 
@@ -162,7 +162,7 @@ def _changes(
 
 
 def _unpacked(packed: bytes, where: str) -> str:
-    """The text of the frames; refuses lists that would unpack to more than anybody ever played."""
+    """The decompressed text of the frames. Raises ChartFileError for lists longer than any real play."""
     if not packed:
         return ""
     data = lzma.LZMADecompressor(format=lzma.FORMAT_AUTO, memlimit=1 << 28).decompress(packed, MAX_EVENT_BYTES + 1)

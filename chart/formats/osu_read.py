@@ -39,7 +39,7 @@ DEFAULT_METER = 4
 NORMAL_SPEED = -100.0
 """Beat length of a green line that leaves the scroll speed as it is; the game takes NaN for it."""
 SHORTEST_PLAYED_BEAT_MS = 6.0
-"""What the game makes of red lines whose beat length is 0 or less."""
+"""Beat length, ms, that the game uses for red lines whose own is 0 or less."""
 
 _BACKGROUND = re.compile(r"\s*(?:0|Background)\s*,[^,]*,\s*(?:\"(?P<quoted>[^\"]*)\"|(?P<plain>[^,]*))")
 
@@ -159,7 +159,7 @@ def _time(text: str, what: str, where: str, line: int) -> float:
 
 
 def timing_points_of(sections: Sections) -> tuple[TimingPoint, ...]:
-    """Red and green lines by time; lines of one time keep their order, which has a meaning."""
+    """Red and green lines by time; lines of one time keep their order, which matters to the game."""
     lines = sections.lines.get("TimingPoints", [])
     if len(lines) > MAX_TIMING_POINTS:
         raise failure(sections.where, None, f"{len(lines):,} timing points, more than {MAX_TIMING_POINTS:,}")

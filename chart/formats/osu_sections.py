@@ -1,4 +1,4 @@
-"""The text of an `.osu` file cut into sections, as the game reads it: by lines, of which it passes over what it cannot read."""
+"""Splits the text of an `.osu` file into sections as the game does: line by line, skipping lines that it cannot read."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Sections:
 
     @property
     def offset_ms(self) -> float:
-        """How much later the game has every time of this file."""
+        """Offset, ms, that the game adds to every time of this file."""
         return EARLY_OFFSET_MS if self.version < EARLY_VERSION else 0.0
 
     def value(self, section: str, key: str) -> Line | None:
-        """The last non-empty value of `key`, as the game takes it."""
+        """The last non-empty value of `key`, as the game does."""
         found = None
         for line in self.lines.get(section, ()):
             name, colon, value = line.text.partition(":")
@@ -56,7 +56,7 @@ class Sections:
         return "" if line is None else line.text
 
     def number(self, section: str, key: str, default: float) -> float:
-        """The value as a finite number; the default where it is absent or none."""
+        """The value as a finite number; the default where it is absent or not a number."""
         line = self.value(section, key)
         try:
             return default if line is None else finite(line.text, key, self.where, line.number)
@@ -75,7 +75,7 @@ class Sections:
 
 
 def cut_sections(text: str, where: str) -> Sections:
-    """The lines that count, by section; comments and blank lines are dropped.
+    """The lines with content, by section; comments and blank lines are dropped.
 
     The line that names the format may be missing or stand behind other characters, as long as a section follows.
     """

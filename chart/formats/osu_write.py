@@ -71,7 +71,7 @@ def write_osu(chart: Chart, path: Path) -> None:
 
 
 def format_osu(chart: Chart) -> str:
-    """The chart as the text of an `.osu` file; raises `ChartFileError` for what no file can hold (`REFUSED_KINDS`)."""
+    """The chart as the text of an `.osu` file; raises `ChartFileError` for problems of `REFUSED_KINDS`."""
     require_valid(chart, shown(chart.metadata.version or chart.metadata.title) or "chart")
     return "\n".join([_format_head(chart), "[HitObjects]", *format_notes(chart), ""])
 

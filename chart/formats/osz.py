@@ -63,7 +63,7 @@ class Beatmapset:
 
     @property
     def audio_filename(self) -> str:
-        """The audio file that the first chart names, of 4K charts before others; empty without charts."""
+        """Name of the audio file of the first 4K chart, else of the first other chart; empty without charts."""
         return next((chart.audio_filename for chart in (*self.charts, *self.timings)), "")
 
     def read_audio(self, filename: str | None = None) -> bytes:
@@ -72,7 +72,7 @@ class Beatmapset:
 
     @contextmanager
     def audio_file(self, filename: str | None = None) -> Iterator[Path]:
-        """The audio as a temporary file of our own naming, removed when the block ends."""
+        """The audio as a temporary file, not named by the archive, removed when the block ends."""
         name = self.audio_filename if filename is None else filename
         with tempfile.TemporaryDirectory(prefix="mania4k-") as folder:
             path = Path(folder) / f"audio{_audio_suffix(name)}"
@@ -211,5 +211,5 @@ def _is_chart(name: str) -> bool:
 
 
 def _is_of_macos(name: str) -> bool:
-    """Whether a member is a `__MACOSX/._name` file, which macOS adds and which is none."""
+    """Whether a member is a `__MACOSX/._name` entry, metadata that macOS adds."""
     return key_of(name).rpartition("/")[2].startswith("._")

@@ -1,4 +1,4 @@
-"""What every reader shares: bounded bytes, text, finite numbers, errors as `where:line: what (hint)`."""
+"""Helpers shared by every reader: bounded bytes, text, finite numbers, errors as `where:line: what (hint)`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def decode_as_the_game(data: bytes) -> str:
 
 
 class LeftOut:
-    """Counts what of a file is left out since it cannot be read, so that the rest is read all the same."""
+    """Count of the lines or entries of a file that are skipped as unreadable, while the rest is read."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -81,12 +81,12 @@ class LeftOut:
         self.first: ChartFileError | None = None
 
     def add(self, error: ChartFileError) -> None:
-        """One more line or entry; the first is the one that is named."""
+        """Count a skipped line or entry; the first one is named in the log."""
         self.count += 1
         self.first = self.first or error
 
     def report(self, what: str = "lines") -> None:
-        """A line in the log where anything was left out."""
+        """Log one line if anything was skipped."""
         if self.first is not None:
             more = f" (and {self.count - 1} more {what})" if self.count > 1 else ""
             logger.warning("left out: %s%s", self.first, more)

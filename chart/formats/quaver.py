@@ -124,7 +124,7 @@ def parse_quaver(text: str, where: str) -> Chart:
 
 
 def _readable(read: Callable[[Table], T], rows: Iterable[Table], left_out: LeftOut) -> Iterator[T]:
-    """What is read from the rows; those that cannot be go to `left_out`."""
+    """Values parsed from the rows; rows that cannot be parsed go to `left_out`."""
     for row in rows:
         try:
             yield read(row)

@@ -45,7 +45,7 @@ _BROKEN = (
     RuntimeError,
     OverflowError,
 )
-"""What the zip reader raises on damaged files, found by feeding it mutated ones."""
+"""Exceptions of `zipfile` on damaged files, found by fuzzing."""
 
 
 @contextmanager

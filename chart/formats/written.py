@@ -1,4 +1,4 @@
-"""Whether a file that exists may be replaced unasked: what this project wrote, and nobody has changed since."""
+"""Decides whether an existing file may be replaced by default: only if this project wrote it and nobody changed it since."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chart.model import MACHINE_MADE_TAGS
 from runtime.errors import ChartFileError, OutputError
 
 PAGE_MARK = b"- mania4k</title>"
-"""Stands in the head of every page of ours."""
+"""Marker in the head of every page that this project writes."""
 PAGE_HEAD_BYTES = 4096
 
 
@@ -29,7 +29,7 @@ def require_replaceable(path: Path, overwrite: bool = False) -> None:
 
 
 def _is_written_set(path: Path) -> bool:
-    """Members that anyone has put in or changed carry the date of that; ours have none."""
+    """Whether every member has the fixed date of our archives; members that were added or edited have another."""
     try:
         with zipfile.ZipFile(path) as archive:
             if any(member.date_time != WRITTEN_DATE for member in archive.infolist()):

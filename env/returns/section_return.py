@@ -220,7 +220,7 @@ def play_all(charts: Sequence[Chart], seed: int, stars: float, count: int) -> li
 
     The grid reaches two levels to both sides of the target; each player's single skills are drawn from the seed.
     """
-    population = fairness.ladder(stars, count)
+    population = fairness.skill_grid(stars, count)
     skills = population.skills.copy()
     off = np.random.default_rng([seed, 1]).normal(0.0, SKILL_SPREAD, (count, 6))
     skills[:, :6] = np.maximum(skills[:, :6] + off, 0.0)

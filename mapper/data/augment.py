@@ -1,4 +1,4 @@
-"""Augmentation of training stretches: what may be changed in a chart, its song and its controls without a lie.
+"""Augmentation of training windows: label-preserving changes of the chart, its song and its controls.
 
 Every function takes the arrays of `mapper.data.batches.WindowSampler.stretch` and a random generator.
 """
@@ -32,14 +32,14 @@ EQUALISER_KNOTS, EQUALISER_SPREAD = 5, 0.08
 """Points of a random equaliser's curve over the bands; standard deviation in the units of the log-mel (about 0–1)."""
 PITCH_CHANCE, MOST_PITCH_BANDS = 0.5, 3
 LEAVE_OUT_CHANCE, TIME_MASKS, LONGEST_TIME_MASK = 0.12, 2, 100
-"""Chance that all log-mel bands, beat states or other channels are left out; masks of all, and their frames at most."""
+"""Probability that all log-mel bands, beat states or other channels are left out; masks of all, and their frames at most."""
 SIDE_OFFSET = 0.03
-"""Standard deviation of what is added to each of the side channels that are no states, throughout the stretch."""
+"""Standard deviation of the offset added to each side channel other than the states, constant over the window."""
 STATES_LEFT_OUT, STATE_GAIN, STATE_OFFSET = 0.25, 0.1, 0.05
-"""Share of the beat states that are left out of a stretch; standard deviations of the others' gain and offset: a song has always the
-same states, by which the network would know it again."""
+"""Share of the beat states that are dropped in a window; standard deviations of the others' gain and offset. A song always has
+the same states, by which the network could memorize it."""
 SYNC_JITTER_FRAMES = 0.4
-"""Standard deviation, 4 ms: maps and their audio agree no better."""
+"""Standard deviation, 4 ms: the agreement of maps with their audio."""
 TEMPO_CHANCE, TEMPO_CHANGE = 0.4, 0.08
 DROP_CONTROL_CHANCE, DROP_ALL_CONTROLS_CHANCE = 0.2, 0.1
 NOISY_HISTORY_CHANCE, MOST_NOISE = 0.5, 0.15
@@ -49,12 +49,12 @@ _TAPS = (SYMBOLS == TAP).sum(-1)
 
 
 def augmented(arrays: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
-    """The stretch seen in a mirror or with hands exchanged, louder or faster, with some controls left out."""
+    """The window mirrored or with hands exchanged, louder or faster, with some controls left out."""
     return augmented_window([arrays], random)[0]
 
 
 def augmented_window(window: Sequence[dict[str, Any]], random: np.random.Generator) -> list[dict[str, Any]]:
-    """As `augmented`, stretches of several charts of one song: what they share changes for all alike."""
+    """As `augmented`, for windows of several charts of one song: shared arrays change for all of them alike."""
     for arrays in window:
         _mirror(arrays, random)
     first = window[0]
@@ -72,7 +72,7 @@ def augmented_window(window: Sequence[dict[str, Any]], random: np.random.Generat
 
 
 def _mirror(arrays: dict[str, Any], random: np.random.Generator) -> None:
-    """Which of both was done is told: people's own left and right stay apart."""
+    """Mirror columns or exchange hands, and set the `mirrored` flags, so that the human asymmetry of left and right is learnt."""
     tables = ((mirrored_codes(), mirrored_states()), (hand_swapped_codes(), hand_swapped_states()))
     for number, (codes, states) in enumerate(tables):
         if random.random() < MIRROR_CHANCE:
@@ -101,7 +101,7 @@ def _change_sound(arrays: dict[str, Any], random: np.random.Generator) -> None:
 
 
 def _leave_out(mel: NDArray[np.float32], side: NDArray[np.float32], random: np.random.Generator) -> None:
-    """Leave out kinds of channels altogether, and all of them for up to a second: none is relied upon alone."""
+    """Drop kinds of channels in the whole window, and all channels for up to a second, so that none is relied upon alone."""
     states = side.shape[1] - BEAT_STATES
     side[:, :states] += random.normal(0, SIDE_OFFSET, states).astype(np.float32)
     kept = random.random(BEAT_STATES) >= STATES_LEFT_OUT
@@ -148,9 +148,9 @@ def noisy_history(
     free_slots: NDArray[np.int64],
     random: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(slot, code) of rows as an imperfect writer would have left them: some taps missing, moved or added.
+    """(slot, code) of the rows with errors as an imperfect model makes them: some taps missing, moved or added.
 
-    What comes next is still the human's: so the mapper learns not to be led astray by its own mistakes. `held` [row]
+    Targets stay the human's, so that the mapper learns to recover from its own mistakes. `held` [row]
     is the held state after each row, `free_slots` where rows may be added. Holds stay, so held states do too.
     """
     noise = random.uniform(0, MOST_NOISE)

@@ -1,6 +1,6 @@
-"""Stretches of charts as tensors for training and scoring.
+"""Windows of charts as tensors for training and scoring.
 
-A stretch is `CELLS` consecutive cells of one chart with their audio and rows. Rows beyond `MAX_ROWS` are cut off, and
+A window is `CELLS` consecutive cells of one chart with their audio and rows. Rows beyond `MAX_ROWS` are cut off, and
 with them the slots after the last row kept: they are not scored.
 """
 
@@ -27,14 +27,14 @@ from mapper.tokens.vocabulary import EDGE_SECONDS
 from mapper.tokens.window import CELLS, LONG_AGO_TICKS, MAX_ROWS, cell_arrays
 
 BEATS_BEFORE, BEATS_AFTER = 16, 8
-"""Beats before the first and after the last note of a chart without columns that are scored: elsewhere nobody wrote."""
+"""Beats before the first and after the last note of a chart without columns that are scored: the chart's author left the rest unwritten."""
 OF_WINDOW = ("mel", "slot_frame", "beat_ms", "quarter", "beat_in_bar", "bar", "song_edges", "usable")
 """Arrays that charts of one window share (mapper.tokens.window.cell_arrays)."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The human's rows of a stretch, each to be guessed from the state after the last row that was read before it."""
+    """The human's rows of a window, each predicted from the state after the last row read before it."""
 
     state: Tensor  # [batch, target], int64, index of that row in `RowTokens`
     slot: Tensor  # [batch, target], int64
@@ -50,11 +50,11 @@ class Targets:
 
 @dataclass(frozen=True)
 class Batch:
-    """Everything the loss needs. `previous_row`, `target` and `scored` are per slot: hazard supervision."""
+    """A training batch. `previous_row`, `target` and `scored` are per slot: hazard supervision."""
 
     cells: Cells  # of every window
-    window: Tensor  # [batch], int64, which of the windows is the chart's
-    weight: Tensor  # [batch], how much its rows count
+    window: Tensor  # [batch], int64, index of the chart's window
+    weight: Tensor  # [batch], weight of its rows
     controls: Tensor  # [batch, CONTROL_FEATURES], `mapper.tokens.conditioning_vector.Controls.features`
     rows: RowTokens
     targets: Targets
@@ -66,7 +66,7 @@ class Batch:
 
     @property
     def weighted_rows(self) -> Tensor:
-        """How many rows there are to learn from, as much as each counts."""
+        """Number of target rows, weighted."""
         return (self.targets.valid * self.weight[:, None]).sum()
 
     def to(self, device: torch.device) -> Batch:
@@ -82,7 +82,7 @@ def _moved(value: Any, device: torch.device) -> Any:
 
 @dataclass(frozen=True)
 class PreparedChart:
-    """A chart of the corpus with what is derived from its rows."""
+    """A chart of the corpus with arrays derived from its rows."""
 
     grid: Grid
     rows: Rows
@@ -91,7 +91,7 @@ class PreparedChart:
 
 
 class WindowSampler:
-    """Cuts stretches out of a corpus; keeps the prepared charts it has seen."""
+    """Cuts windows out of a corpus; caches prepared charts."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -106,10 +106,10 @@ class WindowSampler:
         return PreparedChart(grid, Rows(rows.slot[begins], rows.code[begins]), np.zeros(begins.sum(), np.int64), scored)
 
     def playable_cells(self, chart: int) -> tuple[int, int]:
-        """First and last cell that a stretch should cover.
+        """First and last cell that windows should cover.
 
-        Of a chart with its song all of them, for people's choice to write nothing in an intro is learnt, too; of an
-        excerpt, and without the song, from a bar before the first row to a bar after the last.
+        With audio: the whole song, so that empty intros are learnt. Of an excerpt, and without audio: from one bar before
+        the first row to one after the last.
         """
         prepared = self.prepared(chart)
         song = self.corpus.songs[self.corpus.charts[chart].song]
@@ -119,18 +119,18 @@ class WindowSampler:
         return max(int(first) - 16, 0), min(int(last) + 16, prepared.grid.cells)
 
     def cover(self, chart: int) -> list[int]:
-        """First cells of stretches that together cover the chart."""
+        """First cells of windows that together cover the chart."""
         first, last = self.playable_cells(chart)
         return list(range(first, max(last - 8, first + 1), CELLS))
 
     def stretch(self, chart: int, first_cell: int, augment: np.random.Generator | None = None) -> dict[str, Any]:
-        """One stretch as arrays; see `collate`. With `augment` it is changed as `mapper.data.augment` tells."""
+        """One window as arrays; see `collate`. With `augment` changed by `mapper.data.augment`."""
         return self.window([chart], first_cell, augment)[0]
 
     def window(
         self, charts: Sequence[int], first_cell: int, augment: np.random.Generator | None = None
     ) -> list[dict[str, Any]]:
-        """A stretch of each of these charts, which share a song and red lines; they hold the same cells and audio."""
+        """The window of each of these charts, which share a song and red lines, hence cells and audio."""
         grid, song = self.prepared(charts[0]).grid, self.corpus.songs[self.corpus.charts[charts[0]].song]
         cells = slice(first_cell, min(first_cell + CELLS, grid.cells))
         shared = cell_arrays(grid, cells, self.corpus.features(charts[0]) if song.has_audio else None, song.lag_ms)
@@ -159,7 +159,7 @@ class WindowSampler:
 
 
 def scored_slots(rows: Rows, grid: Grid, song: SongEntry) -> NDArray[np.bool_]:
-    """[slot]: where a chart without columns says whether a 4K chart would have a row; not far from its notes."""
+    """[slot]: true where a chart without columns is evidence for or against a row: near its notes."""
     scored = grid.usable.copy()
     scored[rows.slot[rows.code == NOT_SCORED]] = False
     first_ms, last_ms = grid.slot_ms[rows.slot[rows.code == BEGINS][[0, -1]]]
@@ -169,7 +169,7 @@ def scored_slots(rows: Rows, grid: Grid, song: SongEntry) -> NDArray[np.bool_]:
 
 
 def _row_arrays(prepared: PreparedChart, cells: slice, noise: np.random.Generator | None) -> dict[str, Any]:
-    """Decoder input, row targets and hazard supervision of a stretch; with `noise` the rows read are not the human's."""
+    """Decoder input, row targets and hazard supervision of a window; with `noise` the rows read are not the human's."""
     grid, rows = prepared.grid, prepared.rows
     first_slot, end_slot = cells.start * SLOTS_PER_CELL, cells.stop * SLOTS_PER_CELL
     first, last = np.searchsorted(rows.slot, [first_slot, end_slot])
@@ -209,19 +209,19 @@ def _row_arrays(prepared: PreparedChart, cells: slice, noise: np.random.Generato
 
 
 def collate(stretches: Sequence[dict[str, Any]]) -> Batch:
-    """Pad stretches, each of a window of its own, to a common size: [batch, …] tensors of one `Batch`."""
+    """Pad windows of one chart each to a common size: [batch, …] tensors of one `Batch`."""
     return collate_windows([[stretch] for stretch in stretches])
 
 
 def collate_windows(windows: Sequence[Sequence[dict[str, Any]]]) -> Batch:
-    """As `collate`, of windows (`WindowSampler.window`), whose cells and audio are there once."""
+    """As `collate`, of windows of several charts (`WindowSampler.window`), whose cells and audio are stored once."""
     stretches = [stretch for window in windows for stretch in window]
     firsts = [window[0] for window in windows]
     cells_valid = stacked([np.ones(first["quarter"].size, bool) for first in firsts])
     own = {name: stacked([stretch[name] for stretch in stretches]) for name in stretches[0] if name not in OF_WINDOW}
     padded = own | {name: stacked([first[name] for first in firsts]) for name in OF_WINDOW}
     padded["beat_ms"] = torch.where(cells_valid, padded["beat_ms"], 400.0)
-    values = padded["controls"].numpy()  # [batch, control], as `Stretches.stretch` has them
+    values = padded["controls"].numpy()  # [batch, control], in the order of `Controls`
     controls = Controls(
         values[:, 0], values[:, 1], values[:, 2], values[:, 3], values[:, 4:], padded["mirrored"].numpy()
     )

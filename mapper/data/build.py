@@ -1,4 +1,4 @@
-"""Songs as training arrays: their audio's features, and each of their charts as rows on the beat grid."""
+"""Training arrays of songs: features of the audio, and each chart as rows on the beat grid."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ MAX_PATTERN_STARS = 10.0
 
 
 def song_arrays(path: Path, timing: str = "map", machine_made: bool = False) -> tuple[dict[str, Any], list[str]]:
-    """A part of a dataset from a map with audio, and what was skipped in it, one line each.
+    """A part of a dataset from a map with audio, and one line for each item skipped in it.
 
     Charts that are tagged as machine-made are left out unless `machine_made`.
-    `timing` "map" keeps the charts' own red lines; "ear" lays the notes on the beats that the Ear hears.
+    `timing` "map" keeps the charts' own red lines; "ear" lays the notes on the grid that the Ear finds.
     The part: `features` uint8 [frame, channel], `rows` int32 [row, 2], and `meta`, the JSON of a list of (song's entry, its
     charts' entries), whose frames and rows count from the part's first.
     Raises ChartFileError or AudioFileError when nothing is left of the song.
@@ -114,7 +114,7 @@ def rhythm_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _rhythm_entry(name: str, style: int, heads_per_s: float, song: RhythmSong) -> ChartEntry:
-    """What is known of a chart without columns; stars, holds and patterns are not."""
+    """Entry of a chart without columns; stars, holds and patterns are unknown."""
     return ChartEntry(
         song=0,
         name=name,
@@ -208,7 +208,7 @@ def _chart_arrays(chart: Chart, duration_ms: float, lag_ms: float) -> tuple[str,
 
 
 def _lag_ms(audio: Audio, charts: Sequence[Chart]) -> float:
-    """How long the song's sound comes after its notes as written, over all charts; 0 where it cannot be told."""
+    """Lag of the song's sound after its notes as written, ms, over all charts; 0 where it cannot be measured."""
     strength = onset_strength(audio.samples, audio.sample_rate)
     notes_ms = np.unique(np.concatenate([chart.time_ms for chart in charts]))
     near = estimate_lag_ms(strength, notes_ms)

@@ -1,4 +1,4 @@
-"""Checks of a built dataset: arrays that are shorter than their index, and values that no build writes, are refused."""
+"""Checks of a built dataset: arrays that are shorter than their index, and impossible values are refused."""
 
 from __future__ import annotations
 

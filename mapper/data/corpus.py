@@ -2,7 +2,7 @@
 
 Layout of a dataset folder (written by `mapper.dataset`):
 
-    index.json   songs and charts, with split, timing, stars, lag and where their rows and frames lie
+    index.json   songs and charts, with split, timing, stars, lag and the ranges of their rows and frames
     features.npy uint8 [frame, channel], all songs one after another (mapper.tokens.song_features)
     rows.npy     int32 [row, 2], slot and code of every row of all charts (mapper.tokens.row_codes)
 """

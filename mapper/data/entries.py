@@ -15,13 +15,13 @@ class SongEntry:
     split: str  # "train" or "val"
     frames: tuple[int, int]  # its rows of features.npy
     duration_ms: float
-    lag_ms: float  # how long the sound comes after the notes as written
+    lag_ms: float  # lag of the sound after the notes as written
     source: str = ""  # the map's file when the dataset was built
-    excerpt: bool = False  # cut with a fade: where its sound ends, the song does not
+    excerpt: bool = False  # cut with a fade: the song goes on after its end
 
     @property
     def has_audio(self) -> bool:
-        """Whether there is anything to hear; songs of pattern collections have none."""
+        """Whether the song has audio; songs of pattern collections have none."""
         return self.frames[1] > self.frames[0]
 
 
@@ -41,4 +41,4 @@ class ChartEntry:
     patterns: tuple[float, ...]  # share of rows by chart.analysis.pattern_mix.FAMILIES
     snap_error_ms: float = 0.0  # mean distance of its notes from the grid's slots
     has_columns: bool = True  # else of another game or mode: its rows are `mapper.data.rhythm_collection` codes
-    weight: float = 1.0  # 0–1, how far its times are to be believed
+    weight: float = 1.0  # 0–1, reliability of its times

@@ -14,9 +14,9 @@ from chart.model import Chart
 from runtime.errors import ChartFileError, OtherGameError
 
 OTHER_GAME = "other mode or number of keys: "
-"""Begins the line of every chart that is passed over for that; such lines are counted, not shown."""
+"""First words of the line of every chart skipped for that; such lines are counted, not shown."""
 MACHINE_MADE = frozenset({"mania4k", "machine-made", "ai-generated"})
-"""Tags of maps that no human made; learning from them would teach their faults."""
+"""Tags of machine-made maps; training on them would teach their faults."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SongToRead:
 
 
 def read_song(path: Path, machine_made: bool = False) -> SongToRead:
-    """The 4K charts of the first song of an archive or folder; machine-made ones only where they are wanted.
+    """The 4K charts of the first song of an archive or folder; machine-made ones only on request.
 
     Raises ChartFileError for archives that cannot be read and songs that are not there.
     """
@@ -46,7 +46,7 @@ def read_song(path: Path, machine_made: bool = False) -> SongToRead:
 
 
 def is_machine_made(chart: Chart) -> bool:
-    """Whether its tags say so."""
+    """Whether the tags mark the chart as machine-made."""
     return not MACHINE_MADE.isdisjoint(tag.casefold() for tag in chart.metadata.tags)
 
 
@@ -74,5 +74,5 @@ def _of_folder(folder: Path) -> tuple[list[Chart], list[str]]:
 
 
 def only_other_games(lines: Sequence[str]) -> bool:
-    """Whether all that was left out is sound charts of other games."""
+    """Whether every chart left out is a sound chart of another game."""
     return bool(lines) and all(line.startswith(OTHER_GAME) for line in lines)

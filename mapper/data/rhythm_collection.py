@@ -1,7 +1,7 @@
-"""Reads songs with charts of other games and modes: times without 4K columns, from which the encoder learns where notes fall.
+"""Reads songs with charts of other games and modes: times without 4K columns, from which the encoder learns onsets.
 
-A collection is a folder with `rhythm.json`, a JSON list of its songs (`file`, `title`, `artist`, `sync_lag_ms`: how long
-the sound comes after the times as written, `lag_confidence`, `share_within_30ms` of the notes near an onset or null, and
+A collection is a folder with `rhythm.json`, a JSON list of its songs (`file`, `title`, `artist`, `sync_lag_ms`: lag
+of the sound after the times as written, `lag_confidence`, `share_within_30ms` of the notes near an onset or null, and
 `share_shifted`, the same of notes moved by a part of a beat), and beside each song's audio a `.json` of the same name:
 `timing_points` [time_ms, beat_length_ms, metre] and `charts` of {mode, difficulty, times_ms, kinds}.
 """
@@ -24,7 +24,7 @@ from runtime.errors import ChartFileError
 
 INDEX = "rhythm.json"
 ENDS = frozenset({"slider_end", "hold_end", "spinner_end", "repeat", "slur", "spinner"})
-"""Kinds of events at which nothing begins: whether a 4K chart would have a row there is not known."""
+"""Kinds of events at which no note begins: they are no evidence for or against a row of a 4K chart."""
 MIN_HEADS = 30
 """Charts with fewer notes are sketches."""
 SNAP_MS = 8.0
@@ -39,7 +39,7 @@ STYLE_BY_MODE = (
     *(("7k", "keyboard"), ("5k", "keyboard"), ("bms", "keyboard"), ("standard", "standard"), ("catch", "catch")),
     *(("taiko", "taiko"), ("osu!", "standard")),
 )
-"""The first of these that a chart's mode (or, for drums, its difficulty) names says its style."""
+"""Style by the first of these words in a chart's mode (or, for drums, its difficulty)."""
 NOT_SCORED, BEGINS = 0, 1
 """Codes of `mapper.data.corpus` for charts without columns."""
 
@@ -51,8 +51,8 @@ class RhythmSong:
     audio: Path
     title: str
     artist: str
-    lag_ms: float  # how long the sound comes after the times as written
-    weight: float  # 0–1: how far its times are to be believed
+    lag_ms: float  # lag of the sound after the times as written
+    weight: float  # 0–1: reliability of its times
     red_lines: tuple[tuple[float, float, int], ...]  # (time_ms, beat_length_ms, meter)
     charts: tuple[dict[str, Any], ...]  # as in the file
 

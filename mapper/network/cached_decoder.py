@@ -1,4 +1,4 @@
-"""The decoder, row by row, for many charts at once: compiled loops with a key-value cache a chart.
+"""The decoder with a key-value cache a chart: compiled loops that read rows one by one for many charts at once.
 
 The same network as `mapper.network.model`, several times faster where one row a chart is read at a time: torch's overhead a
 call is larger than the work. Charts may be of different songs and at different lengths.
@@ -18,11 +18,11 @@ from mapper.tokens.row_codes import SYMBOLS
 from mapper.tokens.vocabulary import LONGEST_PERIOD_LOG2, MOTIF_LAGS, SYMBOLS_PER_COLUMN, TIME_GAP_BINS, ModelConfig
 
 LONGEST_EXACT_TICKS = 48
-"""Up to a beat each number of ticks has its bucket."""
+"""Number of ticks with a bucket of their own: one beat."""
 
 
 def _elapsed_buckets() -> Ints:
-    """[ticks] → bucket, up to where the last one begins; equals `mapper.network.model.time_gap_bin`."""
+    """[ticks] → bucket, up to the first tick of the last bucket; equals `mapper.network.model.time_gap_bin`."""
     ticks = np.arange(LONGEST_EXACT_TICKS * 2 ** (TIME_GAP_BINS / 10), dtype=np.float32)
     coarse = np.ceil(np.log2(np.maximum(ticks, LONGEST_EXACT_TICKS) / LONGEST_EXACT_TICKS) * np.float32(3.5))
     bucket = np.minimum(ticks, LONGEST_EXACT_TICKS) + coarse
@@ -64,7 +64,7 @@ class Block(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The parts of the network that write. Tables are looked up by their first index."""
+    """Weights of the decoder. Tables are looked up by their first index."""
 
     code: Floats  # [code, width]
     held: Floats  # [held state, width]
@@ -89,7 +89,7 @@ class Weights(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """What charts have read; positions are rows in the order in which they were read."""
+    """Key-value cache; positions are rows in the order in which they were read."""
 
     keys: Floats  # [layer, chart, head, head width, position]
     values: Floats  # [layer, chart, head, position, head width]
@@ -151,7 +151,7 @@ def _block_of(arrays: dict[str, Floats], name: str) -> Block:
 
 
 def weights_of(model: Network) -> Weights:
-    """What writes, laid out for the loops below."""
+    """The decoder's weights, laid out for the loops below."""
     arrays = model.arrays()
     table = lambda name: np.ascontiguousarray(arrays[f"{name}.weight"])  # noqa: E731
     matrix = lambda name: np.ascontiguousarray(arrays[f"{name}.weight"].T)  # noqa: E731
@@ -188,7 +188,7 @@ def weights_of(model: Network) -> Weights:
 
 
 def empty_cache(config: ModelConfig, charts: int, capacity: int) -> Cache:
-    """Nothing read yet; `capacity` rows fit."""
+    """An empty cache for `capacity` rows a chart."""
     layers, heads, width = config.decoder_layers, config.heads, config.width // config.heads
     return Cache(
         np.zeros((layers, charts, heads, width, capacity), np.float32),
@@ -200,7 +200,7 @@ def empty_cache(config: ModelConfig, charts: int, capacity: int) -> Cache:
 
 @njit(cache=True, nogil=True)
 def affine(layer: Linear, x: Floats) -> Floats:
-    """x [item, in] through the layer."""
+    """[item, out]: the layer applied to x [item, in]."""
     out = np.empty((x.shape[0], layer.bias.size), np.float32)
     out[:] = layer.bias
     multiply_add(x, layer.weight, out)
@@ -209,7 +209,7 @@ def affine(layer: Linear, x: Floats) -> Floats:
 
 @njit(cache=True, nogil=True)
 def add_affine(layer: Linear, x: Floats, out: Floats) -> None:
-    """Add what `affine` gives to `out`."""
+    """Add the result of `affine` to `out`."""
     out += layer.bias
     multiply_add(x, layer.weight, out)
 
@@ -258,7 +258,7 @@ def read(weights: Weights, cache: Cache, rows: DecoderInput) -> None:
 
 @njit(cache=True, nogil=True)
 def row_logits(weights: Weights, state: Floats, slot: Floats, cell: Floats, tables: Floats) -> Floats:
-    """[chart, 256] logits of row codes; `tables` [chart, width] is what was looked up for them."""
+    """[chart, 256] logits of row codes; `tables` [chart, width] is the sum of their embeddings."""
     add_affine(weights.next_from_state, state, tables)
     add_affine(weights.next_from_slot, slot, tables)
     add_affine(weights.next_from_cell, cell, tables)

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 4
 MAX_CHECKPOINT_BYTES = 1 << 30
 MAX_WIDTH, MAX_LAYERS = 4096, 64
-"""Bounds on what a stranger's checkpoint may make us allocate."""
+"""Bounds on the memory that a foreign checkpoint can claim."""
 BUNDLED = Path(__file__).parents[1] / "weights" / "mapper.safetensors"
 """The checkpoint that ships with the package, refined by play; docs/mapper.md is its model card."""
 PRETRAINED = Path(__file__).parents[1] / "weights" / "pretrained.safetensors"
-"""What it was refined from. In the repository only: players do not need it."""
+"""The checkpoint before refinement. In the repository only: players do not need it."""
 
 
 def checkpoint_named(name: str) -> Path:
@@ -51,7 +51,7 @@ def save_mapper(model: Mapper, path: Path, weights: dict[str, Tensor] | None = N
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds, without torch."""
+    """Config and arrays of a checkpoint, without torch."""
 
     config: ModelConfig
     arrays: dict[str, Floats]  # by name, float32, of the shapes of `mapper.tokens.vocabulary.shapes_of`

@@ -1,7 +1,7 @@
 """The row decoder: a causal transformer over rows that have notes, and the two heads that read its state.
 
-The *hazard* head says, for each later slot in turn, whether the next row falls on it; the *row* head which of the legal
-rows it is. Together they are an exact likelihood of the chart. Shapes use: batch, slot (of a window), row.
+The *hazard* head gives, for each later slot in turn, the probability that the next row falls on it; the *row* head the
+distribution over legal rows. Together they are an exact likelihood of the chart. Shapes use: batch, slot (of a window), row.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from mapper.tokens.vocabulary import SYMBOLS_PER_COLUMN, TIME_GAP_BINS, ModelCon
 
 @dataclass(frozen=True)
 class RowTokens:
-    """Rows as the decoder reads them. The first row of a stretch is a start token with code 0."""
+    """Input tokens of the decoder. The first row of a window is a start token with code 0."""
 
     code: Tensor  # [batch, row], int64
     held: Tensor  # [batch, row], int64, held state after the row
-    slot: Tensor  # [batch, row], int64, slot within the stretch
+    slot: Tensor  # [batch, row], int64, slot within the window
     elapsed: Tensor  # [batch, row], int64, `time_gap_bin` of the ticks since the row before
     beat: Tensor  # [batch, row], float, position in beats, for the rotation
     index: Tensor  # [batch, row], float, number of the row, for the rotation
@@ -33,16 +33,16 @@ class RowTokens:
 
 @dataclass(frozen=True)
 class HazardTerms:
-    """A state's side of the hazard head."""
+    """Terms of the hazard head that depend on the decoder's state alone."""
 
     query: Tensor  # [batch, row, hazard width]
     by_elapsed: Tensor  # [batch, row, elapsed bucket], logits
 
     def rhythm(self, row: Tensor, encoding_slot: Tensor, elapsed: Tensor) -> Tensor:
-        """[batch, slot], logits: what the rows up to row `row` [batch, slot] say for the next one on each slot.
+        """[batch, slot], logits of the next row on each slot, given the rows up to number `row` [batch, slot].
 
         `encoding_slot` [batch, slot, hazard width]; `elapsed` [batch, slot] bucket of the ticks since that row. With
-        the encoder's onset logit added: that the next row falls there, none having fallen since.
+        the encoder's onset logit added it is the logit of the hazard: that the next row falls there, none having fallen since.
         """
         batch = torch.arange(row.shape[0], device=row.device)[:, None]
         match = (self.query[batch, row] * encoding_slot).sum(-1)
@@ -110,7 +110,7 @@ class CausalDecoder(nn.Module):
         return [block for block in self.decoder if isinstance(block, Block)]
 
     def decode(self, rows: RowTokens, encoding: Encoding, control: Tensor) -> Tensor:
-        """[batch, row, width]: the state after each row, seeing no later one."""
+        """[batch, row, width]: the state after each row (causal)."""
         x = self.embed_rows(rows, encoding, control)
         rotation = self.row_rotation(rows)
         for block in self.decoder:
@@ -118,13 +118,13 @@ class CausalDecoder(nn.Module):
         return self.decoder_norm(x)
 
     def hazard_terms(self, state: Tensor) -> HazardTerms:
-        """What each state [batch, row, width] expects of the slots after it."""
+        """The state's terms of the hazard for the slots after it; states are [batch, row, width]."""
         return HazardTerms(self.hazard_query(state) / self.config.hazard_width**0.5, self.hazard_elapsed(state))
 
     def row_logits(
         self, state: Tensor, slot: Tensor, cell: Tensor, elapsed: Tensor, held: Tensor, motif: Tensor | None = None
     ) -> Tensor:
-        """[…, 256]: which row falls on the slot; illegal rows are not masked here. `motif` is `Motif.row_vector`."""
+        """[…, 256]: logits of the row on the slot; illegal rows are not masked here. `motif` is `Motif.row_vector`."""
         x = self.next_from_state(state) + self.next_from_slot(slot) + self.next_from_cell(cell)
         if motif is not None:
             x = x + motif

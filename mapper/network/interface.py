@@ -1,4 +1,4 @@
-"""What generation needs of a network, whatever runs it: torch (mapper.network.model) or onnxruntime (mapper.network.onnx_model)."""
+"""Interface of a network for generation, implemented by torch (mapper.network.model) or onnxruntime (mapper.network.onnx_model)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class EncodedWindow:
-    """What the encoder hears in a stretch, for each chart's controls."""
+    """Encoding of a window for each chart's controls."""
 
     cell: Floats  # [chart, cell, width]
     slot: Floats  # [chart, slot, hazard width]
-    onset_logit: Floats  # [chart, slot], that a row falls here, the rows before it unseen
-    decoder_control: Floats  # [chart, width], what the decoder is told
+    onset_logit: Floats  # [chart, slot], log-odds of a row here, from audio and controls alone
+    decoder_control: Floats  # [chart, width], the decoder's conditioning vector
 
 
 class DecoderInput(NamedTuple):
@@ -32,8 +32,8 @@ class DecoderInput(NamedTuple):
     held: Ints  # held state after the row
     elapsed: Ints  # bucket
     beat: Floats  # position in beats
-    cell: Floats  # [row, width], what is heard in the row's cell
-    slot: Floats  # [row, hazard width], and on its slot
+    cell: Floats  # [row, width], encoding of the row's cell
+    slot: Floats  # [row, hazard width], encoding of its slot
     control: Floats  # [row, width], the chart's `decoder_control`
 
 
@@ -42,14 +42,14 @@ class Network(Protocol):
 
     @property
     def config(self) -> ModelConfig:
-        """Its sizes."""
+        """Sizes of the network."""
 
     @property
     def runs_on(self) -> str:
         """Back end and device in words."""
 
     def encode_window(self, controls: Floats, stretch: dict[str, Any]) -> EncodedWindow:
-        """Encode one stretch (`mapper.tokens.window.cell_arrays`) for all `controls` [chart, CONTROL_FEATURES]."""
+        """Encode one window (`mapper.tokens.window.cell_arrays`) for all `controls` [chart, CONTROL_FEATURES]."""
 
     def arrays(self) -> dict[str, Floats]:
         """Every array of its checkpoint by name, float32; `mapper.tokens.vocabulary.shapes_of` has their shapes."""

@@ -76,7 +76,7 @@ def _add_rows(x: Floats, weight: Floats, k: int, out: Floats) -> None:
 
 @njit(cache=True, fastmath=True, nogil=True)
 def _add_last_rows(x: Floats, weight: Floats, out: Floats) -> None:
-    """What `_add_rows` leaves where the size is no multiple of `STEP`."""
+    """The remainder of `_add_rows` where the size is no multiple of `STEP`."""
     size = x.shape[1]
     for item in range(x.shape[0]):
         for k in range(size - size % STEP, size):
@@ -116,7 +116,7 @@ def layer_norm(x: Floats, weight: Floats, bias: Floats) -> Floats:
 
 @njit(cache=True, fastmath=True, nogil=True)
 def gelu(x: Floats) -> None:
-    """The GELU of every value, in place, within 1e-6: the normal distribution's function is read off a table."""
+    """The GELU of every value, in place, within 1e-6: the normal distribution function is looked up in a table."""
     flat = x.reshape(-1)
     last = NORMAL_CDF.size - 2
     for k in range(flat.size):

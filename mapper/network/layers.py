@@ -54,7 +54,7 @@ class Block(nn.Module):
 
 
 def drop_channels(x: Tensor, share: float) -> Tensor:
-    """[batch, step, channel] without this share of the channels, each in all steps: a random number a step is dear on CPUs."""
+    """[batch, step, channel] with this share of the channels dropped in all steps: random numbers for each step are slow on CPUs."""
     if not share:
         return x
     kept = torch.rand(x.shape[0], 1, x.shape[2], device=x.device) >= share
@@ -80,7 +80,7 @@ def rotation_of(*positions: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
 
 
 class Stem(nn.Module):
-    """Convolutions over log-mel frames, read off at each slot's time, and so are the other channels of the features."""
+    """Convolutions over log-mel frames; their output and the side channels are interpolated at each slot's time."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Stem(nn.Module):
 
 
 def read_off(frames: Tensor, slot_frame: Tensor) -> Tensor:
-    """[batch, slot, value] between the two frames [batch, frame, value] that are nearest to each slot's time."""
+    """[batch, slot, value]: linear interpolation of frames [batch, frame, value] at each slot's time."""
     position = slot_frame.clamp(0, frames.shape[1] - 1.001)
     before = position.long()
     share = (position - before)[..., None].to(frames.dtype)
@@ -111,10 +111,10 @@ def read_off(frames: Tensor, slot_frame: Tensor) -> Tensor:
 
 
 class Motif(nn.Module):
-    """Motif memory: what was written some beats or bars before a slot, as far as the song sounds as it did there.
+    """Motif memory: look-up of the rows some beats or bars before a slot, weighted by the similarity of the song there.
 
-    The decoder's state follows the last row and cannot know which slot the next one takes; this looks up, for any slot,
-    the rows at the same place of the beats and bars before.
+    The decoder's state follows the last row and does not depend on the slot of the next; this looks up, for any slot, the
+    rows at the same place of earlier beats and bars.
     """
 
     def __init__(self, width: int) -> None:
@@ -127,7 +127,7 @@ class Motif(nn.Module):
         self.rhythm = nn.Parameter(torch.zeros(lags, 2))  # log-odds of a row where there was none, and where one was
 
     def alike(self, cell: Tensor) -> Tensor:
-        """[batch, cell, lag], 0–1: how much each cell sounds like the one a lag before; 0 where there is none."""
+        """[batch, cell, lag], 0–1: similarity of each cell to the one a lag before; 0 where there is none."""
         key = functional.normalize(self.key(cell), dim=-1)
         found = []
         for number, lag in enumerate(MOTIF_LAGS):
@@ -144,16 +144,16 @@ class Motif(nn.Module):
         return torch.stack([functional.pad(code_at, (min(lag, slots), 0))[:, :slots] for lag in MOTIF_LAGS], -1)
 
     def rhythm_logit(self, earlier: Tensor, alike: Tensor) -> Tensor:
-        """[…], log-odds for a row, from [… , lag] codes and likenesses."""
+        """[…], log-odds for a row, from codes and similarities [… , lag]."""
         return (alike * torch.where(earlier > 0, self.rhythm[:, 1], self.rhythm[:, 0])).sum(-1)
 
     def table(self, symbols_of_code: Tensor) -> Tensor:
-        """[lag, code, width]: what each earlier row says for the next one."""
+        """[lag, code, width]: embedding of each earlier row."""
         lags = torch.arange(len(MOTIF_LAGS), device=symbols_of_code.device)
         symbols = symbols_of_code + (lags * KEYS * SYMBOLS_PER_COLUMN)[:, None, None]
         return self.symbol(symbols).sum(-2)
 
     def row_vector(self, earlier: Tensor, alike: Tensor, symbols_of_code: Tensor) -> Tensor:
-        """[…, width] for the row head, from [… , lag] codes and likenesses."""
+        """[…, width] for the row head, from codes and similarities [… , lag]."""
         lags = torch.arange(len(MOTIF_LAGS), device=earlier.device)
         return (self.table(symbols_of_code)[lags, earlier] * alike[..., None]).sum(-2)

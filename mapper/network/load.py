@@ -1,4 +1,4 @@
-"""Opens the mapper in the library and on the device that were asked for."""
+"""Opens the mapper with the requested library and device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.onnx.backend import choose_library
 
 @dataclass(frozen=True)
 class OpenedNetwork:
-    """A network ready to generate, and a line for the user where it runs elsewhere than was asked; else empty."""
+    """A network ready to generate, and a line for the user if it does not run on the requested device; else empty."""
 
     network: Network
     notice: str = ""

@@ -1,8 +1,8 @@
 """The mapper's network: an audio encoder over grid cells and a causal decoder over rows.
 
 The encoder reads the song around each cell (a quarter beat) and attends both ways; the decoder advances only on rows
-that have notes. Two heads answer, from the decoder's state after the last row: the *hazard* head, for each later slot
-in turn, whether the next row falls on it; the *row* head, which of the legal rows it is. Together they are an exact
+that have notes. Two heads read the decoder's state after the last row: the *hazard* head gives, for each later slot
+in turn, the probability that the next row falls on it; the *row* head the distribution over legal rows. Together they are an exact
 likelihood of the chart. Shapes use: batch, cell, slot (6 a cell), sub (slot within its cell), frame, row.
 """
 
@@ -57,7 +57,7 @@ class Mapper(AudioEncoder, CausalDecoder):
             parameter.requires_grad_((name.split(".")[0] in ENCODER_PARTS) == (part == "hearing"))
 
     def set_dropout(self, share: float) -> None:
-        """Drop this share of what each block adds while training."""
+        """Set the dropout of each block's residual branch, 0–1; used while training."""
         for block in (*self.encoder, *self.decoder):
             block.dropout = share
 

@@ -1,6 +1,6 @@
 """The encoder as an ONNX graph, made from a checkpoint's arrays; rows are written by `mapper.network.cached_decoder`.
 
-The same network as `mapper.network.encoder` (its docstrings say what each part is for), written with ONNX's operators.
+The same network as `mapper.network.encoder` (see its docstrings), written with ONNX's operators.
 Shapes use: chart, cell, slot, frame, head.
 """
 
@@ -52,7 +52,7 @@ def encoder_graph(checkpoint: Checkpoint) -> Graph:
 
 
 def _encoded_slots(net: Layers, config: ModelConfig) -> str:
-    """[slot, stem width]: the convolutions and the other channels, read off at each slot's time."""
+    """[slot, stem width]: the convolutions and the other channels, interpolated at each slot's time."""
     graph = net.graph
     features = graph.input("mel", "float32", ["frames", config.bands + config.side_channels])
     ends = (graph.constant([end]) for end in (0, config.bands, config.bands + config.side_channels))
@@ -79,7 +79,7 @@ def _encoded_slots(net: Layers, config: ModelConfig) -> str:
 
 
 def _place(net: Layers) -> str:
-    """[cell, width]: where in beat, bar, phrase and song each cell is, and how fast."""
+    """[cell, width]: embedding of each cell's place in beat, bar, phrase and song, and of its tempo."""
     graph = net.graph
     quarter = net.look_up("quarter", graph.input("quarter", "int64", ["cells"]))
     of_bar = graph.input("beat_in_bar", "int64", ["cells"])
@@ -93,7 +93,7 @@ def _place(net: Layers) -> str:
 
 
 def _frequencies(net: Layers, config: ModelConfig, positions: int) -> str:
-    """[pair]: those of each of so many positions that share a head's width, in radians a beat (or a row)."""
+    """[pair]: rotary frequencies where so many positions share a head's width, radians a beat (or a row)."""
     pairs = _head_width(config) // 2 // positions
     return net.graph.constant(2 * np.pi / 2 ** (np.arange(pairs) * (LONGEST_PERIOD_LOG2 / pairs)))
 
@@ -122,4 +122,4 @@ def _encoder_block(net: Layers, config: ModelConfig, name: str, x: str, turns: t
 
 
 GRAPHS = {"encoder": encoder_graph}
-"""Name of the file that `mania4k export` writes → what makes it."""
+"""Name of a file of `mania4k export` → function that builds its graph."""

@@ -56,7 +56,7 @@ class OnnxMapper:
 
     @property
     def notice(self) -> str:
-        """What the user should know of the device, or nothing."""
+        """Notice for the user about the device; empty if there is none."""
         return self.encoder.notice
 
     def encode_window(self, controls: Floats, stretch: dict[str, Any]) -> EncodedWindow:

@@ -1,4 +1,4 @@
-"""What the network is told about the chart it shall write, as numbers."""
+"""Conditioning vector of the network: the requested properties of a chart as numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mapper.tokens.vocabulary import STYLES
 
 @dataclass(frozen=True)
 class Controls:
-    """What charts shall be like, one entry a chart; nan (or style 0) leaves the choice to the mapper."""
+    """Requested properties, one entry a chart; nan (or style 0): unconstrained."""
 
     stars: ArrayLike  # [chart], official star rating
     notes_per_s: ArrayLike  # [chart]
@@ -23,13 +23,11 @@ class Controls:
         None  # [chart, family] share of rows, 0–1, by chart.analysis.pattern_mix.FAMILIES; None: all nan
     )
 
-    mirrored: ArrayLike | None = (
-        None  # [chart, 2], whether columns stand in a mirror, hands are exchanged; None: neither
-    )
+    mirrored: ArrayLike | None = None  # [chart, 2], whether columns are mirrored, hands exchanged; None: neither
 
     @staticmethod
     def free(charts: int = 1) -> Controls:
-        """Nothing is asked of any chart."""
+        """Unconditional controls of one chart."""
         nothing = np.full(charts, np.nan)
         return Controls(nothing, nothing, nothing, np.zeros(charts, np.int64))
 

@@ -12,7 +12,7 @@ MS_PER_FRAME = 1000 / FRAMES_PER_SECOND
 QUANTUM = 1 / 32
 """Log-mel units a step of the stored bytes: the loudest frames reach about 7 units, 224 steps."""
 SCALE = 4.0
-"""Log-mel units that the network sees as 1."""
+"""Log-mel units that are 1 in the network's input."""
 
 
 def quantized(mel: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -21,7 +21,7 @@ def quantized(mel: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def log_mel_of(features: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """[frame, band] in log-mel units, of stored features [frame, channel] whose first channels it is."""
+    """[frame, band] in log-mel units: the first channels of stored features [frame, channel]."""
     return features[:, :BANDS].astype(np.float32) * np.float32(QUANTUM)
 
 

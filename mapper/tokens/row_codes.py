@@ -1,4 +1,4 @@
-"""Charts as the mapper reads and writes them: a sequence of rows on the beat grid.
+"""Row codes: a chart as a sequence of rows on the beat grid.
 
 A row is everything that happens in the four columns at one slot of `chart.grid.Grid`: per column nothing, a tap,
 the start of a hold or its end. A row code packs the four symbols in base 4, column 0 first (0–255).
@@ -52,7 +52,7 @@ class Rows:
 
     slot: NDArray[np.int64]  # [row], strictly increasing
     code: NDArray[np.int64]  # [row], 1–255
-    unsnapped: int = 0  # notes that lay on no slot and were left out
+    unsnapped: int = 0  # notes that were on no slot and left out
 
     def __len__(self) -> int:
         return int(self.slot.size)
@@ -114,8 +114,8 @@ def held_states(code: NDArray[np.int64]) -> NDArray[np.int64]:
 def legal_rows() -> NDArray[np.bool_]:
     """[held state, resting columns, late, code] → whether the row may be written.
 
-    Held and resting columns are 4-bit masks: a row fits the held columns and leaves alone those whose last event is less
-    than `MIN_COLUMN_GAP_MS` ago. When it is late (1), no hold begins.
+    Held and resting columns are 4-bit masks: a legal row fits the held columns and has no event in columns whose last event
+    is less than `MIN_COLUMN_GAP_MS` ago. When `late` is 1, no hold begins.
     """
     resting = (np.arange(HELD_STATES)[:, None] >> np.arange(KEYS) & 1).astype(bool)
     disturbs = ((SYMBOLS != NOTHING)[None] & resting[:, None]).any(-1)  # [resting, code]

@@ -1,4 +1,4 @@
-"""Audio as the encoder reads it: [frame, channel] bytes, 100 frames a second, computed here for training and generation.
+"""Audio features of the encoder: uint8 [frame, channel], 100 frames a second, the same for training and generation.
 
 The first `BANDS` channels are the log-mel spectrogram (`mapper.tokens.log_mel`); the others are read off at each slot:
 
@@ -33,19 +33,19 @@ FRONT_END = Path(__file__).parents[1] / "weights" / "front_end.safetensors"
 """The mapper's own beat network."""
 
 ZERO, STEPS_PER_UNIT = 128, 128.0
-"""Stored byte of a side channel that the network reads as 0, and steps for 1; outside the audio all channels are 0."""
+"""Stored byte of a side channel that is 0 in the network's input, and steps for 1; outside the audio all bytes are 0."""
 
 LOG_ODDS_MIDDLE, LOG_ODDS_RANGE = -2.0, 10.0
 ONSET_RANGE = 6.4
-"""Natural logarithm of 1 + the onset strength that is read as 1."""
+"""Natural logarithm of 1 + the onset strength that is 1 in the network's input."""
 STATE_RANGES = (8.0, 11.0, 1.2)
-"""Absolute values of the hidden states of each depth that are read as 1: about four standard deviations."""
+"""Absolute values of the hidden states of each depth that are 1 in the network's input: about four standard deviations."""
 LOUDNESS_FRAMES, DENSITY_FRAMES = (50, 250), 200
 """Frames before and after that are averaged."""
 
 
 def song_features(audio: Audio, mel: NDArray[np.float32] | None = None) -> NDArray[np.uint8]:
-    """[frame, channel] of the whole song; frame k is centred at k · 10 ms. `mel` where `log_mel` is known already."""
+    """[frame, channel] of the whole song; frame k is centred at k · 10 ms. `mel`: the log-mel bytes, if known already."""
     mel = log_mel(audio.samples, audio.sample_rate) if mel is None else mel
     strength = onset_strength(audio.samples, audio.sample_rate).strength
     return joined_features(quantized(mel), strength, _front_end()(audio))
@@ -77,12 +77,12 @@ def joined_features(mel: NDArray[np.uint8], strength: NDArray[np.float32], state
 
 
 def features_of_mel(mel: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Features of a log-mel spectrogram alone, of a made-up song: the other channels are 0 to the network."""
+    """Features of a log-mel spectrogram alone, for synthetic songs: the other channels are 0 in the network's input."""
     return np.concatenate((mel, np.full((len(mel), SIDE_CHANNELS), ZERO, np.uint8)), 1)
 
 
 def as_network_input(features: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Stored bytes → what `Cells.mel` holds."""
+    """Stored bytes → `Cells.mel`, float32."""
     side = (features[:, BANDS:].astype(np.float32) - ZERO) / np.float32(STEPS_PER_UNIT)
     return np.concatenate((as_network_mel(features[:, :BANDS]), side), 1)
 
@@ -93,7 +93,7 @@ def _front_end() -> Callable[[Audio], HiddenStates]:
 
 
 def _at_frames(values: NDArray[np.float32], per_s: float, frames: int) -> NDArray[np.float32]:
-    """[frame, value] of values [frame of the beat network, value], in straight lines between their frames."""
+    """[frame, value] of values [frame of the beat network, value], interpolated linearly between their frames."""
     position = np.clip(np.arange(frames) * (per_s / FRAMES_PER_SECOND), 0, len(values) - 1.001)
     before = position.astype(np.int64)
     share = (position - before)[:, None].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The network's sizes and vocabularies, shared by all that runs it: torch (mapper.network.model), numpy (mapper.network.cached_decoder), ONNX.
+"""The network's sizes and vocabularies, shared by torch (mapper.network.model), the compiled decoder (mapper.network.cached_decoder) and ONNX.
 
 Shapes are those of the checkpoint's arrays, by the names that torch gives them; linear layers are [out, in].
 """
@@ -17,7 +17,7 @@ STYLES = (
     *("unknown", "keyboard", "pad"),
     *("standard", "taiko", "catch", "guitar", "drums", "saber", "arcaea", "syllables", "other"),
 )
-"""Of 4K charts, and the games and modes of charts without columns, from which the encoder learns where notes fall."""
+"""Styles of 4K charts, and games and modes of charts without columns, from which the encoder learns onsets."""
 BEAT_STATES = 3 * 96
 """Hidden states of the mapper's own beat network (mapper.tokens.song_features)."""
 SIDE_CHANNELS = 4 + 5 + 5 + 3 + BEAT_STATES
@@ -28,9 +28,9 @@ MAX_BEATS_OF_BAR = 8
 LONGEST_PERIOD_LOG2 = 8
 SYMBOLS_PER_COLUMN = 4
 EDGE_SECONDS = (4.0, 16.0, 64.0)
-"""Time constants at which the network is told how far the song's begin and end are."""
+"""Time constants, s, of the features for the distance to the song's beginning and end."""
 MOTIF_LAGS = (24, 48, 96, 192, 384, 768)
-"""Slots back to a motif's earlier place: 1 and 2 beats; 1, 2, 4 and 8 bars of four beats."""
+"""Lags of the motif memory, slots: 1 and 2 beats; 1, 2, 4 and 8 bars of four beats."""
 MOTIF_KEY_WIDTH = 32
 ENCODER_PARTS = (
     "controls",
@@ -49,7 +49,7 @@ ENCODER_PARTS = (
     "onset",
     "lean",
 )
-"""Parts of the network that hear; the others write."""
+"""Modules of the encoder; the others are the decoder's."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ class ModelConfig:
     width: int = 192
     heads: int = 6
     encoder_layers: int = 4
-    shared_layers: int = 2  # of them, the first: they do not know the controls, so that charts of a song share them
+    shared_layers: int = (
+        2  # the first of them, computed before the controls are added and shared by all charts of a song
+    )
     decoder_layers: int = 3
     hazard_width: int = 64
     dropout: float = 0.1

@@ -1,4 +1,4 @@
-"""A stretch of a song as the network reads it: consecutive cells of the beat grid with their audio, as arrays."""
+"""Windows: consecutive cells of the beat grid with their audio, as input arrays of the network."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mapper.tokens.song_features import as_network_input
 from mapper.tokens.vocabulary import EDGE_SECONDS, SIDE_CHANNELS
 
 CELLS = 320
-"""Cells of a stretch: 80 beats, half a minute at 160 BPM."""
+"""Cells of a window: 80 beats, half a minute at 160 BPM."""
 MAX_ROWS = 256
-"""Rows of a stretch, its start token included."""
+"""Rows of a window, its start token included."""
 MARGIN_FRAMES = 16
 """Frames of audio beyond the first and last slot: the reach of the network's convolutions."""
 LONG_AGO_TICKS = 10_000
-"""Stands for "no row yet" where ticks since the last row are asked for."""
+"""Ticks since the last row where there is none yet."""
 
 
 def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8] | None, lag_ms: float) -> dict[str, Any]:
-    """The fields of `mapper.network.model.Cells`, unpadded; without `features` there are no frames: nothing is heard."""
+    """The fields of `mapper.network.model.Cells`, unpadded; without `features` there are no frames, hence no audio."""
     slots = slice(cells.start * SLOTS_PER_CELL, cells.stop * SLOTS_PER_CELL)
     frame = (grid.slot_ms[slots] + lag_ms) / MS_PER_FRAME
     first = int(np.floor(frame[0])) - MARGIN_FRAMES
@@ -41,9 +41,9 @@ def cell_arrays(grid: Grid, cells: slice, features: NDArray[np.uint8] | None, la
 
 
 def _song_edges(frame: NDArray[np.float64], features: NDArray[np.uint8] | None) -> NDArray[np.float32]:
-    """[cell, edge feature] 1 at the song's begin (its end, in the second half), falling with distance; 0: far, or no song.
+    """[cell, edge feature] 1 at the song's beginning (in the second half: end), decaying with distance; 0: far, or no song.
 
-    People leave begins and ends of songs empty that sound like other parts.
+    Human charts leave beginnings and ends empty even where they sound like other parts.
     """
     if features is None:
         return np.zeros((frame.size, 2 * len(EDGE_SECONDS)), np.float32)

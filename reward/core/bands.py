@@ -1,4 +1,4 @@
-"""What a term is: a measure with a unit, and the band of values in which charts made by people lie.
+"""Terms of the reward: a measure with a unit, and the band in which its values lie for human charts.
 
 A measure gives a number per section and per chart (nan where there is nothing to measure). `Band` turns it into a score
 in 0–1: 1 inside the band, falling smoothly and saturating outside. The bands depend on the target's stars, since what
@@ -75,7 +75,7 @@ class Term:
     side: str  # "high": too high is bad; "low": too low is bad; "both"
     measure: Callable[[View, Inputs], Measured]
     source: str  # where the idea or number comes from
-    least_soft: float  # smallest softness of the band: differences below it do not matter to anybody
+    least_soft: float  # smallest softness of the band: smaller differences are not noticeable
     needs: str = ""  # "", "songs" or "plays"
 
 
@@ -95,5 +95,5 @@ def _divide(part: NDArray, whole: NDArray, least: float) -> NDArray[np.float64]:
 
 
 def mean_of_sections(view: View, section: NDArray[np.float64], weight: NDArray | None = None) -> Measured:
-    """A measure that is one of sections only: the chart's value is the mean, weighted with rows."""
+    """A measure of sections alone; the chart's value is their mean, weighted with rows."""
     return Measured(section, view.per_chart(section, weight))

@@ -1,4 +1,4 @@
-"""One or more charts laid out as flat arrays: what every term and rule reads, computed once.
+"""One or more charts as flat arrays with derived values, computed once and read by every term and rule.
 
 Charts stand one behind another. `flat_ms` is the chart's own time plus an offset that keeps charts apart, so that one
 sorted array and one vectorised pass serve a whole batch; intervals that would reach into another chart are infinite.

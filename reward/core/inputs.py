@@ -1,4 +1,4 @@
-"""What terms may look at besides the notes: the target, the songs and the simulated plays."""
+"""Inputs of terms besides the notes: target stars, songs and simulated plays."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from reward.core.song import Song
 
 @dataclass(frozen=True)
 class Inputs:
-    """Per chart of the batch."""
+    """Inputs of a batch, one entry a chart."""
 
-    stars: NDArray[np.float64]  # [chart], the official star rating asked for
+    stars: NDArray[np.float64]  # [chart], requested star rating
     songs: Sequence[Song | None] = ()  # [chart], empty = none known
     plays: Sequence[Any] = ()  # [chart], `agents.Plays`, empty = none
     lost: Any = None  # `fairness.Lost` of these plays, once computed; terms compute it where absent

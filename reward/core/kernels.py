@@ -8,7 +8,7 @@ from numba import njit
 
 @njit(cache=True)
 def add_losses(grade, tail_grade, section, loss_of_grade, by_player):  # type: ignore[no-untyped-def]
-    """Sum what each player lost in each section.
+    """Sum the accuracy that each player lost in each section.
 
     grade, tail_grade [player, note] (tail −1 = judged with its head); section [note],
     from 0; loss_of_grade [6]; results are added to by_player [player, section].

@@ -20,13 +20,13 @@ BEATS_PER_BAR = 4
 TICKS_PER_BAR = TICKS_PER_BEAT * BEATS_PER_BAR
 BARS_PER_SECTION = SECTION_BEATS // BEATS_PER_BAR
 RECURRENCE_LAGS = (1, 2, 4, 8)
-"""Bars back at which a rhythm may have stood: the lengths at which music repeats."""
+"""Distances, in bars, at which a rhythm counts as repeated: those at which music repeats."""
 WINDOW_ROWS = 16
 """Rows over which one column's share is taken: a bar of 1/4."""
 WINDOW_MS = 8_000.0
 """Density is compared between windows of this length: about a phrase at 120 BPM."""
 ALTERNATION_MS = 500.0
-"""Interval of rows up to which two rows in turn are felt as a trill."""
+"""Interval of rows up to which two alternating rows are felt as a trill."""
 CHORD_OF_THREE = 3
 _ZOBRIST = np.random.default_rng(2026).integers(1, 1 << 63, TICKS_PER_BAR, np.uint64)
 """[tick] random keys; the sum over a bar's rows identifies its rhythm (collisions: about 1 in 10^15 pairs)."""
@@ -41,7 +41,7 @@ class Bars:
     chart: NDArray[np.int64]  # [bar]
     key: NDArray[np.uint64]  # [bar], equal keys = equal rhythms
     even: NDArray[np.bool_]  # [bar], two rows or more, all at one interval
-    recurs: NDArray[np.bool_]  # [bar], its rhythm stood 1, 2, 4 or 8 bars before
+    recurs: NDArray[np.bool_]  # [bar], the bar 1, 2, 4 or 8 before has the same rhythm
 
 
 def row_ticks(view: View) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What the reward hears of a song: onset strength, loudness and repetition, as plain arrays.
+"""Features of a song for the reward: onset strength, loudness and sustain, as plain arrays.
 
 Built from a log-mel spectrogram (`ear.audio.spectrogram.log_mel`) or given directly; the reward itself decodes nothing.
 """
@@ -16,7 +16,7 @@ from chart.model import Chart
 FLUX_FRAMES_MS = 20.0
 """Rise of a band is taken over this time: half an analysis window, short against any playable interval."""
 LOUDNESS_SMOOTH_MS = 500.0
-"""Loudness is a matter of half seconds: longer than a beat's decay, shorter than a section."""
+"""Loudness is averaged over half a second: longer than a beat's decay, shorter than a section."""
 LOCAL_MS = 3_000.0
 """Onset strength is judged against its surroundings of about two bars."""
 SILENCE_DROP = 0.5
@@ -24,7 +24,7 @@ SILENCE_DROP = 0.5
 LAG_RANGE_MS = (-40, 60)
 """Where sync lags of real maps lie (osu!mania +20…+25, StepMania −5…0), plus the bias of a windowed onset."""
 PEAK_APART_MS = 60.0
-"""Onsets closer than this are one for the ear and for hands (flams smear from 50 ms down)."""
+"""Onsets closer than this are perceived and played as one (flams smear from 50 ms down)."""
 PEAK_RISE = 0.1
 """A peak stands out from what lies beside it by this share; ripples on a held note do not count."""
 SUSTAIN_MS = (30.0, 40.0, 250.0)
@@ -41,7 +41,7 @@ class Song:
     onset: NDArray[np.float32]  # [frame, band], ≥ 0, rise of the log-mel spectrogram
     loudness: NDArray[np.float32]  # [frame], ≥ 0, smoothed mean log-mel
     hop_ms: float
-    lag_ms: float = 0.0  # the sound comes this much after a note that is meant for it
+    lag_ms: float = 0.0  # delay of a sound after the note that belongs to it
     sustain: NDArray[np.float32] | None = None  # [frame], 0–1, share of the rise at the frame that lasts 250 ms
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class Song:
 
     @cached_property
     def silent(self) -> NDArray[np.bool_]:
-        """[frame] true where nothing is to be heard, against the song's own median."""
+        """[frame] true where the loudness is below a share of the song's own median."""
         return self.loudness < SILENCE_DROP * max(float(np.median(self.loudness)), 1e-6)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The ranking criteria and Mapset Verifier's mania checks as named rules: what fires, where, what to tell the mapper.
+"""The ranking criteria and Mapset Verifier's mania checks as named rules that give findings with place and advice.
 
 `check(chart)` lists findings; `count(view, levels)` counts them for a batch. A rule is a pure function from a `View` to
 `Hits`. Tables: `rules_general` (every level), `rules_settings` (HP, OD, scroll speed, drain) and `rules_levels`.
@@ -23,7 +23,7 @@ from reward.rules.levels import LEVEL_RULES
 from reward.rules.settings import SETTING_RULES
 
 MAX_FINDINGS = 10_000
-"""Findings `check` lists at most; a chart with more is beyond review."""
+"""Most findings that `check` lists."""
 
 
 @dataclass(frozen=True)

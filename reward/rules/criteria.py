@@ -1,4 +1,4 @@
-"""What a rule is, the difficulty levels, and how the criteria's snaps and run lengths scale with tempo.
+"""Types of rules, the difficulty levels, and the scaling of the criteria's snaps and run lengths with tempo.
 
 The criteria are written for songs of about 180 BPM. `snap_scale` and `leniency` carry them to other tempos:
 
@@ -56,11 +56,11 @@ class Hits:
     start_ms: NDArray[np.float64]  # [hit], flat time
     end_ms: NDArray[np.float64]  # [hit], flat time
     columns: NDArray[np.int64]  # [hit], bit c set = column c is concerned
-    amount: NDArray[np.float64]  # [hit], the number the text quotes
+    amount: NDArray[np.float64]  # [hit], the number in the rule's text
 
 
 Find = Callable[[View], Hits]
-"""What looks for a rule's breaches."""
+"""Detector of a rule's breaches."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class Rule:
     """One row of the criteria."""
 
     name: str
-    severity: str  # "problem" (must be mended) or "warning" (a guideline: needs a reason)
+    severity: str  # "problem" (must be fixed) or "warning" (a guideline: needs a reason)
     levels: frozenset[Level]
     text: str  # for the mapper; {amount} is filled in
     find: Find
 
 
 def snap_scale(beat_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By how much a snap counts at this beat length: 1 from 120 to 240 BPM, 2 at 90, ½ above 240."""
+    """Factor on a snap at this beat length: 1 from 120 to 240 BPM, 2 at 90, ½ above 240."""
     bpm = 60_000.0 / beat_ms
     slow = np.interp(bpm, [HALF_SPEED_BPM / 2, SLOW_BPM / 2, HALF_SPEED_BPM, SLOW_BPM], [4.0, 2.0, 2.0, 1.0])
     return np.where(bpm > FAST_BPM, 0.5, slow)

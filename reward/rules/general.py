@@ -1,4 +1,4 @@
-"""Rules for every difficulty level: what the game needs, and Mapset Verifier's mania checks."""
+"""Rules for every difficulty level: requirements of the game, and Mapset Verifier's mania checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about what stands around the notes: HP and OD, scroll speed, and whether the set needs an easier difficulty."""
+"""Rules about settings: HP and OD, scroll speed, and whether the set needs an easier difficulty."""
 
 from __future__ import annotations
 

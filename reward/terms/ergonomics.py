@@ -1,6 +1,6 @@
-"""Ergonomics: does the chart suit two hands of two fingers?
+"""Ergonomics for two hands of two fingers.
 
-hands        notes of the left hand against the right          |L − R| / (L + R), less what chance explains
+hands        notes of the left hand against the right          |L − R| / (L + R), less the expectation by chance
 columns      unevenness of the four columns                    χ² a degree of freedom; 1 = random columns
 repeats      columns pressed twice running                     over the number random columns would give
 anchors      notes in long anchors (5 and more)                share of rows in runs at 1/4 and finer

@@ -1,14 +1,14 @@
-"""Fairness: is the chart as hard as it says, for everybody who plays it, and evenly so?
+"""Fairness: whether the chart has the difficulty that it claims, for all skill levels and evenly over its length.
 
-A ladder of simulated all-round players from two levels below the target to two above plays the chart. Within a section
-the logarithm of lost accuracy falls about linearly with level; the line through the ladder gives
+A grid of simulated all-round players from two levels below the target to two above plays the chart. Within a section
+the logarithm of lost accuracy falls about linearly with level; the regression line over the grid gives
 
     level       where players lose 4 %, less the target                          levels   0 = as promised
-    spikes      a section's level above the chart's, less what loudness excuses  levels
+    spikes      a section's level above the chart's, less an allowance for loudness  levels
     slope       how fast the loss falls as level rises                           1/level  0 = flat, large = a wall
     fails       players within a level of the target who fail               share
 
-Source: design, The reward; REFERENCES §3 (accuracy of ranked players by stars), agents (what a level is).
+Source: design, The reward; REFERENCES §3 (accuracy of ranked players by stars), agents (definition of a level).
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from reward.core.kernels import add_losses
 from runtime.errors import Mania4KError
 
 PLAYERS = 64
-LADDER = 2.0
-"""Levels below and above the target that the ladder reaches: about one step of a difficulty spread."""
+SKILL_REACH = 2.0
+"""Levels below and above the target that the skill grid reaches: about one step of a difficulty spread."""
 TARGET_LOSS = 0.04
 """Loss that defines a level: its players reach 96 % (agents.difficulty_curve)."""
 NEAR_LEVELS = 1.0
 LOSS_FLOOR = 0.002
-"""Added to losses before the logarithm: two tenths of a percent are as good as none, and a log needs a floor."""
+"""Added to losses before the logarithm: two tenths of a percent count as none, and the logarithm needs a floor."""
 MAX_OFF = 4.0
-"""Levels are read no further from the target than this: beyond, the ladder says only "far"."""
+"""Levels are read no further from the target than this: beyond, the grid is uninformative."""
 MIN_SLOPE = 0.05
 PRIOR_SLOPE, PRIOR_WEIGHT = 0.55, 1.0
-"""Slope of human charts, and how much it counts against the ladder's own when a level is read: few losses make a noisy
-slope, and reading a level beyond the ladder multiplies its noise."""
+"""Slope of human charts, and its weight against the grid's own slope when a level is read: few losses make a noisy
+slope, and extrapolating beyond the grid multiplies its noise."""
 EXCUSE_LEVELS = 0.5
 """A section that is one standard deviation louder than the song may be this much harder."""
 MIN_NOTES = 8
 
 
-def ladder(stars: float, count: int = PLAYERS) -> Population:
-    """All-round players evenly spaced from `LADDER` levels below `stars` to as many above."""
-    levels = np.clip(stars + np.linspace(-LADDER, LADDER, count), MIN_LEVEL, MAX_LEVEL)
+def skill_grid(stars: float, count: int = PLAYERS) -> Population:
+    """All-round players evenly spaced from `SKILL_REACH` levels below `stars` to as many above."""
+    levels = np.clip(stars + np.linspace(-SKILL_REACH, SKILL_REACH, count), MIN_LEVEL, MAX_LEVEL)
     skills = np.zeros((count, 9))
     skills[:, :6] = levels[:, None]
     skills[:, 6], skills[:, 8] = 1.0, BEST_SCROLL_MS
@@ -58,18 +58,18 @@ def ladder(stars: float, count: int = PLAYERS) -> Population:
 
 
 def playtest(chart: Chart, stars: float, seed: int = 0, count: int = PLAYERS) -> Plays | None:
-    """The ladder's plays; None for a chart that is empty or that cannot be played."""
+    """Plays of the skill grid; None for a chart that is empty or that cannot be played."""
     if not len(chart):
         return None
     try:
-        return play(chart, ladder(stars, count), seed)
+        return play(chart, skill_grid(stars, count), seed)
     except Mania4KError:
         return None
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What the ladder lost, by section and chart: lines through log loss over level, and who failed."""
+    """Losses of the skill grid by section and chart: lines through log loss over level, and the share that failed."""
 
     section_level: NDArray[np.float64]  # [section], level that loses 4 %, less the target; nan = too few notes
     section_slope: NDArray[np.float64]  # [section], fall of log loss per level
@@ -127,7 +127,7 @@ def slope(view: View, inputs: Inputs) -> Measured:
 
 
 def spikes(view: View, inputs: Inputs) -> Measured:
-    """Level of a section above the chart's, less the excuse of loudness; the chart's value is its highest section's."""
+    """Level of a section above the chart's, less the allowance for loudness; the chart's value is its highest section's."""
     lost = _lost(view, inputs)
     above = lost.section_level - lost.chart_level[view.section_chart]
     excuse = np.zeros(view.n_sections)

@@ -1,11 +1,11 @@
-"""Does the chart follow the same sounds all the way? Charts of one song may follow its drums, its bass or its singer.
+"""Consistency of the followed instrument: charts of one song may follow its drums, its bass or its singer.
 
-Which sounds a chart follows is fitted to its own phrases: a linear prediction of which quarter beats it takes, from the
-onset strength of three bands and the loudness there and up to half a beat around. Each phrase is predicted by what was
-fitted to the others, so that only what the chart does throughout counts. A chart that does not belong to its song
+A linear prediction of the quarter beats with rows is fitted to the chart's own phrases, from the onset strength of three
+bands and the loudness there and up to half a beat around. Each phrase is predicted by the fit to the others (cross-
+validation), so that only consistent behaviour counts. A chart that does not belong to its song
 follows nothing, or something else in every phrase.
 
-`musicality/choice` asks for the strongest sounds whatever they are; this term lets the chart choose its own.
+`musicality/choice` rewards the strongest sounds whatever they are; this term lets the chart choose its own.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from reward.terms.musicality import MAX_STRENGTH, per_chart, rows_of
 
 SLOTS = SECTION_BEATS * SLOTS_PER_BEAT
 LAGS = (0, 1, -1, 2, -2)
-"""Quarter beats around a slot: a note may stand for what begins with it, comes before or follows."""
+"""Lags of the features, in quarter beats around a slot."""
 FOLDS = 4
 """Every fourth phrase is predicted from the other three quarters."""
 EXPECTED = (0.2, 0.2, 0.05, 0.05, 0.0)
-"""What any chart is expected to follow at lag 0, before its own phrases say more: onsets, mostly low ones (kicks)."""
+"""Prior weights at lag 0: onsets, mostly low ones (kicks)."""
 CERTAINTY = 200.0
-"""As many slots as the expectation counts for; short charts hardly leave it."""
+"""Weight of the prior, in slots; short charts stay near it."""
 LEAST_SPREAD = 0.05
-"""Spread of what is taken, beyond its place in the beat, below which the chart takes all or nothing."""
+"""Standard deviation of the choice of slots, beyond their place in the beat, below which the chart takes all or none."""
 
 
 @per_chart
 def voice(view: View, index: int, song: Song) -> Measured:
     """Correlation over quarter-beat slots of having a row and the prediction from the chart's other phrases.
 
-    What all slots at one place in the beat share, and all slots of a phrase, is taken away first, as in
-    `musicality/choice`. A chart of one phrase has nothing to learn from.
+    The means of slots at one place in the beat, and of each phrase, are removed first, as in `musicality/choice`. Charts of
+    one phrase have no other phrase to fit.
     """
     rows, begin, count = rows_of(view, index)
     section = view.row_section[rows] - begin
@@ -82,7 +82,7 @@ def _sounds_at(song: Song, note_ms: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _around(sounds: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[section, slot, sound · lag] what sounds at and around every slot."""
+    """[section, slot, sound · lag] features at and around every slot."""
     flat, reach = sounds.reshape(-1, sounds.shape[-1]), max(LAGS)
     padded = np.pad(flat, ((reach, reach), (0, 0)))
     around = [padded[reach - lag : reach - lag + len(flat)] for lag in LAGS]
@@ -90,7 +90,7 @@ def _around(sounds: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _predicted(sounds: NDArray[np.float32], goal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[section, slot] the goal as ridge regression on the other folds' sections foresees it."""
+    """[section, slot] prediction of the goal by ridge regression on the other folds' sections."""
     features = sounds.shape[-1]
     expected = np.zeros(features)
     expected[: len(EXPECTED)] = EXPECTED
@@ -108,7 +108,7 @@ def _predicted(sounds: NDArray[np.float32], goal: NDArray[np.float32]) -> NDArra
 def _centred(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """[section, slot, item] z-scores of values less the mean of their place in the beat, then section; 0 outside.
 
-    The second part is [item] what the spread was.
+    The second part is the standard deviation, [item].
     """
     mask = inside[..., None].astype(np.float32)
     by_place = (values * mask).reshape(-1, SLOTS_PER_BEAT, values.shape[-1])

@@ -1,9 +1,9 @@
-"""Does the chart follow the song from moment to moment, as the ear does: half bar by half bar and slot by slot?
+"""Local musicality: whether the chart follows the song half bar by half bar and slot by slot.
 
     swells      density follows loudness, half bar by half bar, from the first row to the last    correlation
     choice      of moments at the same place in the beat, the stronger ones have rows            correlation
 
-`musicality.energy` and `onsets` ask the same of whole phrases; a phrase may be right on average and wrong within.
+`musicality.energy` and `onsets` measure the same over whole phrases; a phrase may be right on average and wrong within.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SPANS = SECTION_BEATS // SPAN_BEATS
 MIN_SPANS = 16
 """A correlation over fewer half bars says little."""
 EVEN = 0.4
-"""Spread of the root of notes that is no swell yet: as of two and five notes a half bar in turn."""
+"""Standard deviation of the root of notes below which there is no swell: that of two and five notes a half bar in turn."""
 
 
 @per_chart
 def swells(view: View, index: int, song: Song) -> Measured:
     """Correlation over charted half bars of the root of their notes and the rank of their loudness.
 
-    Ranks, because one loud chorus would else decide alone; between the first row and the last, because what lies
-    outside is `presence`'s affair. A chart of even density has nothing to follow with and stays near 0. A section's
+    Ranks, because one loud chorus would else decide alone; between the first row and the last, because
+    `presence` measures the rest. A chart of even density stays near 0. A section's
     value is the mean of its half bars' products.
     """
     rows, begin, count = rows_of(view, index)
@@ -67,8 +67,8 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def choice(view: View, index: int, song: Song) -> Measured:
     """Correlation over quarter-beat slots of having a row and onset strength, each about its place and phrase.
 
-    What all slots at one place in the beat share, and all slots of one section, is taken away from both: what is left
-    is which of the moments that the metre offers the chart takes. Charts that take all or none have 0.
+    The means of slots at one place in the beat, and of each section, are removed from both, so that the measure is of the
+    choice among metrically equal slots. Charts that take all or none have 0.
     """
     rows, begin, count = rows_of(view, index)
     section = view.row_section[rows] - begin

@@ -1,4 +1,4 @@
-"""Musicality anchors: is the chart about this song?
+"""Musicality: agreement of the chart with the song's onsets, loudness and repetition.
 
     onsets      strength of the onsets that rows fall on            over the strongest as many onsets of the section
     support     rows that no onset of the song supports             share
@@ -29,14 +29,14 @@ MIN_ROWS = 4
 MAX_STRENGTH = 4.0
 """Strengths are capped at four times their surroundings, lest one cymbal outweigh a bar."""
 WEAK_SHARE = 0.2
-"""An onset this much weaker than the song's typical one is hardly heard."""
+"""An onset weaker than this share of the song's typical one is hardly audible."""
 COVER_MS = 30.0
-"""A row covers an onset this near; beyond it a listener hears two events."""
+"""A row covers an onset this near; beyond it two events are perceived."""
 BEATS_PER_BAR = 4
 BARS_PER_SECTION = SECTION_BEATS // BEATS_PER_BAR
 SLOTS_PER_BAR = 48
 MAX_BARS = 400
-"""Bars compared with one another; a similarity table of more would be slow and say no more."""
+"""Most bars compared with one another; the similarity table grows with their square."""
 
 
 def per_chart(measure: Callable[[View, int, Song], Measured]) -> Callable[[View, Inputs], Measured]:
@@ -115,7 +115,7 @@ def onsets(view: View, index: int, song: Song) -> Measured:
 
 @per_chart
 def support(view: View, index: int, song: Song) -> Measured:
-    """Share of rows that nothing in the song supports: onset strength under a fifth of the song's own onsets."""
+    """Share of rows that no onset of the song supports: onset strength under a fifth of the song's own onsets."""
     rows, begin, count = rows_of(view, index)
     frames = song.frames(view.row_ms[rows] - view.offset_ms[index])
     strength = np.interp(frames, np.arange(song.strength.size), song.near_onset, 0.0, 0.0)
@@ -148,7 +148,7 @@ def emphasis(view: View, index: int, song: Song) -> Measured:
     section = view.row_section[rows] - begin
     many = np.bincount(section, minlength=count)
     product = standard(size) * standard(_row_strength(view, index, song))
-    if size.size < MIN_ROWS or size.std() < 0.1:  # no chords to speak of: nothing to emphasise with
+    if size.size < MIN_ROWS or size.std() < 0.1:  # hardly any chords
         return Measured(np.full(count, np.nan), np.array([np.nan]))
     return Measured(
         np.where(many >= MIN_ROWS, np.bincount(section, product, minlength=count) / np.maximum(many, 1), np.nan),
@@ -238,7 +238,7 @@ def _pair_correlation(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDA
 
 
 def _bar_vectors(view: View, index: int, bars: int) -> NDArray[np.float32]:
-    """[bar, slot · (columns + 1)] what is pressed in each bar: every column, and whether anything is."""
+    """[bar, slot · (columns + 1)] presses in each bar: by column, and whether there are any."""
     rows, begin, _ = rows_of(view, index)
     section = view.row_section[rows]
     bar_ms = view.section_beat_ms[section] * BEATS_PER_BAR

@@ -1,4 +1,4 @@
-"""Readability: can eyes that see about half a second ahead follow the chart?
+"""Readability for players who see about half a second ahead.
 
 density     rows in the half second ahead of each row          rows      lower is easier; banded by stars
 rhythm      intervals that the last bar did not prepare        share     0 = always prepared, 1 = never
@@ -31,7 +31,7 @@ AMBIGUOUS_BEATS = 0.25
 BITS_PRIOR = 1.0
 """Weight of the coarser context in the adaptive model, in observations."""
 MIN_ROWS = 4.0
-"""Sections with fewer rows say nothing about patterns."""
+"""Sections with fewer rows have no measure of patterns."""
 
 
 def density(view: View, inputs: Inputs) -> Measured:
@@ -55,7 +55,7 @@ def _ticks(view: View) -> NDArray[np.int64]:
 def rhythm(view: View, inputs: Inputs) -> Measured:
     """Share of intervals that neither are simple nor occurred within the last rows; odd ones count in full."""
     ticks = _ticks(view)
-    own = ticks + view.row_chart * CHART_TICKS  # intervals of another chart prepare nothing
+    own = ticks + view.row_chart * CHART_TICKS  # no interval is prepared by another chart
     seen = np.zeros(ticks.size, bool)
     for back in range(1, PREPARED_ROWS + 1):
         seen |= own == previous(own, back)
@@ -98,7 +98,7 @@ def column_bits(view: View) -> NDArray[np.float64]:
 
 
 def surprise(view: View, inputs: Inputs) -> Measured:
-    """Bits for the columns over the bits of random columns; nothing but quads is no surprise at all."""
+    """Bits for the columns over the bits of random columns; charts of quads alone have 0."""
     uniform = np.log2(CHOICES[view.rows.size])
     found = ratio(view, np.where(uniform > 0, column_bits(view), 0.0), np.maximum(uniform, 1e-6), 0.0)
     return Measured(

@@ -1,14 +1,14 @@
-"""Rhythm, dynamics and patterns over more than a moment: does the chart say something, as people's charts do?
+"""Rhythm, dynamics and patterns over bars and phrases, against the ranges of human charts.
 
 rhythm/even            bars whose rows are evenly spaced                        share of bars
-rhythm/recurrence      bars whose rhythm stood 1, 2, 4 or 8 bars before         share of bars
+rhythm/recurrence      bars whose rhythm is that of the bar 1, 2, 4 or 8 before share of bars
 rhythm/intervals       variety of the intervals between rows                    bits
 rhythm/even_run        longest run of rows at one interval                      octaves (log2 of rows)
 rhythm/dynamics        density over windows of 8 s: deviation over mean         ratio
 ergonomics/alternation rows that equal the row two before, with a chord of three    share of rows
 ergonomics/dominance   busiest column's share of 16 rows                        share of presses
 
-People's charts lie in bands on both sides: an easy chart is no metronome, a hard one does not forget its rhythm.
+Bands are two-sided: neither a metronome nor a random rhythm is human.
 The measures themselves are in `reward.core.rhythm`.
 """
 
@@ -55,12 +55,12 @@ def intervals(view: View, inputs: Inputs) -> Measured:
 
 
 def even_run(view: View, inputs: Inputs) -> Measured:
-    """log2 of the rows of the chart's longest run at one interval; a chart's affair, not a section's."""
+    """log2 of the rows of the chart's longest run at one interval; of whole charts only."""
     return Measured(np.full(view.n_sections, np.nan), np.log2(rhythm.longest_even_run(view)))
 
 
 def dynamics(view: View, inputs: Inputs) -> Measured:
-    """Deviation of notes a second over windows of 8 s, over their mean; a chart's affair, not a section's."""
+    """Deviation of notes a second over windows of 8 s, over their mean; of whole charts only."""
     return Measured(np.full(view.n_sections, np.nan), rhythm.density_variation(view))
 
 

@@ -1,4 +1,4 @@
-"""Which library runs a network: torch, or onnxruntime, which starts faster and is all that a small installation has."""
+"""Choice between torch and onnxruntime, which starts faster and is the only one in a small installation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def choose_library(backend: str = "auto", device: str = "auto") -> Library:
 
 
 def _onnx_serves(device: str) -> bool:
-    """Whether onnxruntime is to be used when nobody chose: it knows the device, or there is no torch that might."""
+    """Whether onnxruntime is the default: it supports the device, or torch is not installed."""
     if not is_installed("torch"):
         return True
     if not is_installed("onnxruntime"):

@@ -23,7 +23,7 @@ class Layers:
         self.graph, self.arrays = Graph(name), arrays
 
     def add(self, *values: str) -> str:
-        """Their sum."""
+        """Sum of the values."""
         total, *rest = values
         for value in rest:
             total = self.graph.op("Add", total, value)
@@ -57,27 +57,27 @@ class Layers:
         return self.times(self.graph.op("Mul", x, self.add(erf, self.graph.constant(1.0))), 0.5)
 
     def reshape(self, x: str, *shape: int) -> str:
-        """0 keeps a size, -1 is what is left."""
+        """Reshape; 0 keeps a size, -1 is inferred."""
         return self.graph.op("Reshape", x, self.graph.constant(shape))
 
     def transpose(self, x: str, *axes: int) -> str:
-        """The axes in this order."""
+        """Transpose to this order of axes."""
         return self.graph.op("Transpose", x, perm=axes)
 
     def unsqueeze(self, x: str, axis: int) -> str:
-        """A further axis of size 1."""
+        """Insert an axis of size 1."""
         return self.graph.op("Unsqueeze", x, self.graph.constant([axis]))
 
     def squeeze(self, x: str, axis: int) -> str:
-        """Without an axis of size 1."""
+        """Remove an axis of size 1."""
         return self.graph.op("Squeeze", x, self.graph.constant([axis]))
 
     def size(self, x: str, axis: int) -> str:
-        """The size of an axis, a number."""
+        """Size of an axis, a scalar."""
         return self.squeeze(self.graph.op("Shape", x, start=axis, end=axis + 1), 0)
 
     def count(self, size: str) -> str:
-        """[size], whole numbers from 0."""
+        """[size], int64: 0, 1, 2, …"""
         zero, one = (self.graph.constant(np.array(number), f"number_{number}") for number in (0, 1))
         return self.graph.op("Range", zero, size, one)
 
@@ -103,7 +103,7 @@ class Layers:
         return self.graph.op("Concat", turned_left, turned_right, axis=-1)
 
     def match(self, query: str, key: str, leading: int, head_width: int) -> str:
-        """[…, head, step, step] of […, head, step, head width]: what the softmax is taken of."""
+        """[…, head, step, step] of […, head, step, head width]: attention scores before the softmax."""
         last = leading + 2
         turned = self.transpose(key, *range(leading + 1), last, last - 1)
         return self.graph.op("MatMul", self.times(query, head_width**-0.5), turned)

@@ -1,4 +1,4 @@
-"""onnxruntime on the device that was asked for: CPU, CUDA, ROCm or DirectML."""
+"""onnxruntime on the requested device: CPU, CUDA, ROCm or DirectML."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES = {"cuda": "onnxruntime-gpu", "rocm": "onnxruntime-migraphx", "dml": "o
 
 @dataclass(frozen=True)
 class Provider:
-    """How onnxruntime names a device."""
+    """Execution provider of a device."""
 
     device: str  # as in `--device`, with its number where one was given
     name: str
@@ -34,14 +34,14 @@ class Provider:
 
 @dataclass(frozen=True)
 class Session:
-    """An open network and where it really runs."""
+    """An open network and the device on which it runs."""
 
     session: onnxruntime.InferenceSession
     device: str
     notice: str = ""  # one line where the device that was chosen did not start, and the CPU took its place
 
     def run(self, outputs: list[str], inputs: dict[str, Any]) -> list[Any]:
-        """The named outputs."""
+        """The named outputs for these inputs."""
         return list(self.session.run(outputs, inputs))
 
 
@@ -68,7 +68,7 @@ def usable_devices() -> dict[str, str]:
 
 
 def open_session(content: bytes, device: str, name: str) -> Session:
-    """Open the network `content` on `device`; `name` is told where it cannot be opened.
+    """Open the network `content` on `device`; `name` stands in errors.
 
     Raises ConfigError for a device that this build cannot use, CheckpointError for a network that it cannot read. A
     device that the build has but that does not start (no driver, no such card) is replaced by the CPU, with a notice.

@@ -1,6 +1,6 @@
-"""Training on several processes or hosts under `torchrun`: who takes which share, and how gradients come together.
+"""Training on several processes or hosts under `torchrun`: shares of the work and sums of gradients.
 
-A step takes the same stretches however many processes share it, so a run's curves do not depend on their number.
+A step takes the same windows however many processes share it, so a run's curves do not depend on their number.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ProcessGroup:
         return work[self.rank :: self.size]
 
     def total(self, value: Tensor) -> Tensor:
-        """The sum of a value over the team."""
+        """The sum of a value over all processes."""
         value = value.clone()
         if self.size > 1:
             distributed.all_reduce(value)
@@ -51,19 +51,19 @@ class ProcessGroup:
         for parameter, summed in zip(used, flat.split([one.numel() for one in used]), strict=True):
             parameter.grad = summed.view_as(parameter)
 
-    def any_on_main(self, leaders_word: bool, device: torch.device) -> bool:
-        """What the leading process says, on every process."""
-        return bool(self.total(torch.tensor(float(leaders_word and self.is_main), device=device)) > 0)
+    def any_on_main(self, flag: bool, device: torch.device) -> bool:
+        """The main process's `flag`, on every process."""
+        return bool(self.total(torch.tensor(float(flag and self.is_main), device=device)) > 0)
 
     def leave(self) -> None:
-        """End the team's communication, all at once: who is still connected to one that has gone is aborted."""
+        """Barrier, then destroy the process group: a process that leaves early would abort the others."""
         if self.size > 1:
             distributed.barrier()
             distributed.destroy_process_group()
 
 
 def join_process_group(device: torch.device) -> ProcessGroup:
-    """The team that `torchrun` started, or a team of one. NCCL joins GPUs, gloo anything else."""
+    """The process group that `torchrun` started, or a group of one; NCCL for GPUs, gloo otherwise."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return ProcessGroup()

@@ -1,4 +1,4 @@
-"""An exponential average of weights while they are trained: steadier than the last step's, and what is shipped."""
+"""Exponential moving average of the weights: less noisy than the last step's, and stored in checkpoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def init_ema(network: torch.nn.Module) -> dict[str, Tensor]:
-    """The network's weights by name, to begin an average with."""
+    """A copy of the network's weights by name, the average's first value."""
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 

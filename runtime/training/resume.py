@@ -1,4 +1,4 @@
-"""The state of a training run on disk, to go on from after a crash."""
+"""State of a training run on disk, from which it resumes after a crash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATE = "state.pt"
 
 
 def save_state(out: Path, state: dict[str, Any]) -> None:
-    """Write the state so that a crash at any moment leaves a whole one."""
+    """Write the state atomically: a crash at any moment leaves a whole one."""
     with replacing(out / STATE) as file:
         torch.save(state, file)
 
@@ -24,7 +24,7 @@ def save_state(out: Path, state: dict[str, Any]) -> None:
 def load_state(
     out: Path, device: torch.device | str, needed: Collection[str], kind: str = "training run"
 ) -> dict[str, Any] | None:
-    """The state to go on from, None for a fresh run; CheckpointError when it is damaged or lacks what is `needed`."""
+    """The saved state, None for a fresh run; CheckpointError when it is damaged or lacks what is `needed`."""
     path = out / STATE
     if not path.is_file():
         return None
@@ -42,7 +42,7 @@ def load_state(
 
 @contextmanager
 def checkpoint_errors(out: Path) -> Iterator[None]:
-    """Around taking over a loaded state: what does not fit is told as a CheckpointError."""
+    """Context manager that re-raises errors of restoring a state as CheckpointError."""
     try:
         yield
     except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError, OverflowError) as error:

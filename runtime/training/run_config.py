@@ -1,4 +1,4 @@
-"""Settings of a training run: checked, and written down with the versions that they ran with."""
+"""Settings of a training run: checks, and the config file with library versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def require_positive(config: Any, names: Collection[str]) -> None:
 
 
 def save_config(out: Path, config: Any, **resolved: Any) -> None:
-    """Write the settings of a run (a dataclass), with what was `resolved` since and the versions that it runs with."""
+    """Write the settings of a run (a dataclass), with `resolved` values and library versions."""
     out.mkdir(parents=True, exist_ok=True)
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     text = json.dumps(asdict(config) | resolved | {"versions": versions}, indent=1, default=str)

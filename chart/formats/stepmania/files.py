@@ -164,7 +164,7 @@ def _chart(steps: Steps, where: str) -> Chart:
 
 
 def _playable(notes: StepNotes, timeline: Timeline, steps: Steps, where: str) -> StepNotes:
-    """The notes that can be hit: outside of warps and of regions of fakes. What is left out is said in the log."""
+    """The notes that can be hit: outside warps and fake regions; the others are counted in the log."""
     tick = np.array(notes.tick, dtype=np.float64)
     fake = np.zeros(tick.size, bool)
     for start, length in read_regions(steps.tags.get("FAKES", ""), "fake region", where).items():

@@ -1,7 +1,7 @@
 """Note data of a StepMania chart: measures of rows, read as StepMania reads them.
 
-A tail without a head is nothing, a hold that is never ended or has a note inside is left out and the note stays, a row that is too
-short lacks notes. What is left out is counted.
+A tail without a head is ignored. A hold that never ends or contains a note is skipped, and the note is kept. A row that is too
+short has no notes in its last columns. Skipped items are counted.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class StepNotes:
     tick: list[float] = field(default_factory=list)
     column: list[int] = field(default_factory=list)
     end: list[float] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)  # what is left out, by its plural
+    ignored: Counter[str] = field(default_factory=Counter)  # skipped items, by plural name
 
     def without(self, gone: set[int]) -> StepNotes:
-        """The notes but those of these numbers."""
+        """The notes without those at these indices."""
         kept = [at for at in range(len(self.tick)) if at not in gone]
         return StepNotes(
             [self.tick[at] for at in kept],

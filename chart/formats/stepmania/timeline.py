@@ -1,7 +1,7 @@
 """StepMania's clock: BPM changes, stops, delays and warps, in beats, turned into milliseconds and red lines.
 
-Beats are counted in ticks of 1/48, StepMania's own grid. A warp passes over beats in no time. Negative BPMs and stops take time
-back, which StepMania plays as a warp up to the beat at which the lost time is made up for; so are tempos no one can play.
+Beats are counted in ticks of 1/48, StepMania's own grid. A warp skips beats in no time. Negative BPMs and stops move time
+back, which StepMania plays as a warp up to the beat at which the lost time is made up; unplayably fast tempos are warps, too.
 Source: StepMania's `TimingData.cpp`, `NotesLoaderSM.cpp` and the `.sm` page of its wiki.
 """
 
@@ -125,14 +125,14 @@ class _Walk:
         )
 
     def _spend(self, pause_ms: float) -> bool:
-        """Let a pause pass, or time run back; whether any time is left of it for the music."""
+        """Pay the debt with a pause (a negative one adds to it) and let the rest pass; returns whether any rest was left."""
         paid = min(max(pause_ms, 0.0), self.debt_ms)
         self.debt_ms += max(-pause_ms, 0.0) - paid
         self.now_ms += max(pause_ms, 0.0) - paid
         return pause_ms > paid
 
     def _run(self, tick: float, following: float, tempo: float) -> None:
-        """Let the beats up to the next event pass; those that make up for lost time are a warp that ends on its own."""
+        """Advance to the next event; beats that make up for lost time form a warp that ends on its own."""
         ticks = following - tick
         if tempo <= 0 or self.debt_ms:
             self._set_tempo(0.0)
