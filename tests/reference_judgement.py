@@ -24,61 +24,79 @@ def one_grade(error: int, windows: list[int]) -> int:
 
 
 class StableColumn:
-    """A column under stable's ScoreV1: the game's update loop, asked once a millisecond."""
+    """A column under stable's ScoreV1: the game's update loop, run once a millisecond."""
 
     def __init__(self, notes: list[tuple[int, int | None]], windows: list[int]) -> None:
         self.notes: list[dict[str, Any]] = [
             {"start": start, "end": end, "grade": None, "error": None, "tail": None, "when": None,
+             "tail_grade": None, "over": False,
              "down": False, "pressed_at": None, "released_at": None, "missing": False, "broken": False}
             for start, end in notes
         ]  # fmt: skip
         self.windows = windows
-        self.first = 0  # the earliest note without a grade
+        self.first = 0  # the earliest note that is not over
 
     def moments(self) -> set[int]:
         """Every millisecond at which something may happen by itself."""
-        _, _, _, ok, meh, miss = self.windows
+        ok, miss = self.windows[3], self.windows[5]
         found: set[int] = set()
         for note in self.notes:
             start, end = note["start"], note["end"]
-            found.update([start + ok] if end is None else range(start - miss, end + meh + 2))
+            found.update([start + ok] if end is None else range(start - miss, end + 2 * miss))
         return found
 
+    def last_ms(self, note: dict[str, Any]) -> float:
+        return (note["start"] if note["end"] is None else note["end"]) + self.windows[3]
+
     def update(self, now: float, held: bool, rising: bool) -> None:
-        ok, miss = self.windows[3], self.windows[5]
-        while self.first < len(self.notes) and self.notes[self.first]["grade"] is not None:
+        miss = self.windows[5]
+        while self.first < len(self.notes) and self.notes[self.first]["over"]:
             self.first += 1
         taken = self.first > 0 and now < self.notes[self.first - 1]["start"]
         for note in self.notes[self.first :]:
             if taken or note["start"] - miss > now:
                 return
-            if note["grade"] is not None:
+            if note["over"]:
                 taken = note["start"] > now
-            elif now >= (note["start"] if note["end"] is None else note["end"]) + ok:
-                self.ask(note, now)
+                continue
+            self.wait(note, now)
+            if now >= self.last_ms(note):
+                self.check(note, now)
             elif rising and not note["down"]:
                 note["down"], note["pressed_at"], taken = True, now, True
-                error = now - note["start"]
-                if note["end"] is None:
-                    note["error"] = error
-                    self.ask(note, now)
-                elif abs(error) <= self.windows[4]:
-                    note["error"] = error
+                self.strike(note, now)
             elif held:
                 taken = note["down"]
             elif note["end"] is not None:
                 if note["down"]:
                     note["down"], note["released_at"] = False, now
-                    self.ask(note, now)
+                    self.check(note, now)
                 elif not note["missing"]:
-                    self.ask(note, now)
+                    self.check(note, now)
 
-    def ask(self, note: dict[str, Any], now: float) -> None:
+    def wait(self, note: dict[str, Any], now: float) -> None:
+        """Time passes over a note that is not over."""
+
+    def strike(self, note: dict[str, Any], now: float) -> None:
+        """A press that this note takes."""
+        error = now - note["start"]
+        if note["end"] is None:
+            note["error"] = error
+            self.check(note, now)
+        elif abs(error) <= self.windows[4]:
+            note["error"] = error
+
+    def tap(self, note: dict[str, Any], now: float) -> None:
+        note["grade"], note["when"], note["over"] = 5, now, True
+        if note["pressed_at"] is not None:
+            note["grade"] = one_grade(note["pressed_at"] - note["start"], self.windows)
+
+    def check(self, note: dict[str, Any], now: float) -> None:
         """Is the note over, and how good was it?"""
         perfect, great, good, ok, meh, _ = self.windows
         start, end, pressed = note["start"], note["end"], note["pressed_at"]
         if end is None:
-            note["grade"], note["when"] = 5 if pressed is None else one_grade(pressed - start, self.windows), now
+            self.tap(note, now)
             return
         note["missing"] = not note["down"] and now > start + meh
         if now < start + meh and pressed is None:
@@ -88,7 +106,7 @@ class StableColumn:
             return
         if note["down"] and now < end + meh:
             return
-        note["when"], note["grade"] = now, 5
+        note["when"], note["grade"], note["over"] = now, 5, True
         released = now if note["down"] else note["released_at"]
         if pressed is None or released is None or abs(released - end) > meh:
             return
@@ -163,61 +181,46 @@ class LazerColumn:
             note["tail_grade"] = grade
 
 
-class ScoreV2Column:
-    """A column under stable's ScoreV2: the first note not yet over is asked before each press and after each release."""
+class ScoreV2Column(StableColumn):
+    """A column under stable's ScoreV2: the same loop, but heads are judged when they are hit and tails by wider windows."""
 
-    def __init__(self, notes: list[tuple[int, int | None]], windows: list[int]) -> None:
-        self.notes: list[dict[str, Any]] = [
-            {"start": start, "end": end, "grade": None, "error": None, "tail": None, "tail_grade": None,
-             "broken": False} for start, end in notes
-        ]  # fmt: skip
-        self.windows = windows
-        self.first = 0
-        self.up_since = -math.inf
+    def last_ms(self, note: dict[str, Any]) -> float:
+        return super().last_ms(note) if note["end"] is None else note["end"] + math.floor(1.5 * self.windows[3])
 
-    def pass_time(self, now: float) -> None:
-        ok, meh = self.windows[3:5]
-        while self.first < len(self.notes):
-            note = self.notes[self.first]
-            if note["grade"] is None:
-                if now < note["start"] + ok:
-                    return
-                note["grade"] = 5
-            if note["end"] is not None:
-                missed = math.floor(note["end"] + 1.5 * ok) + 1
-                if note["grade"] == 5:
-                    checked = max(note["start"] + ok, self.up_since, math.ceil(note["end"] - 1.5 * meh))
-                    missed = min(missed, checked)
-                if now < missed:
-                    return
-                note["tail_grade"] = 5
-            self.first += 1
+    def wait(self, note: dict[str, Any], now: float) -> None:
+        if note["end"] is not None and note["grade"] is None and now >= note["start"] + self.windows[3]:
+            note["grade"] = 5
 
-    def press(self, now: int, until: int) -> None:
-        self.pass_time(now)
-        if self.first >= len(self.notes):
-            return
-        self.up_since = until
-        note = self.notes[self.first]
-        error = now - note["start"]
-        if error < -self.windows[5] or (self.first and now < self.notes[self.first - 1]["start"]):
-            return
-        if note["grade"] is None:
-            note["grade"], note["error"] = one_grade(error, self.windows), error
+    def strike(self, note: dict[str, Any], now: float) -> None:
         if note["end"] is None:
-            self.first += 1
+            super().strike(note, now)
+        elif note["grade"] is None:
+            note["error"] = now - note["start"]
+            note["grade"] = one_grade(note["error"], self.windows)
+
+    def check(self, note: dict[str, Any], now: float) -> None:
+        ok, meh = self.windows[3:5]
+        start, end, pressed = note["start"], note["end"], note["pressed_at"]
+        if end is None:
+            self.tap(note, now)
             return
-        tail = until - note["end"]
-        if tail / 1.5 < -self.windows[4]:
-            note["broken"] = True
+        note["missing"] = not note["down"] and now >= start + ok
+        if now < start + meh and pressed is None:
             return
-        self.first += 1
-        if tail > 1.5 * self.windows[3]:
-            note["tail_grade"] = 5
+        if now < end - meh:
+            note["broken"] = note["broken"] or not note["down"]
             return
-        note["tail"] = tail
-        grade = next((grade for grade in range(5) if abs(tail) <= 1.5 * self.windows[grade]), 5)
-        note["tail_grade"] = max(grade, 4) if note["broken"] or note["grade"] == 5 else grade
+        note["over"], note["tail_grade"] = True, 5
+        if note["grade"] is None:
+            note["grade"] = 5
+        released = now if note["down"] else note["released_at"]
+        if pressed is None or released < end - meh:
+            return
+        if not note["down"]:
+            note["tail"] = released - end
+        note["tail_grade"] = next(grade for grade in range(5) if abs(released - end) <= 1.5 * self.windows[grade])
+        if note["broken"] or note["grade"] == 5:
+            note["tail_grade"] = 5 if pressed > end else max(note["tail_grade"], 4)
 
 
 def judge_slowly(
@@ -229,12 +232,14 @@ def judge_slowly(
     """Notes (start, end) and presses (down, up) by column; the judged notes by column."""
     judged = []
     for notes, keys in zip(columns, presses, strict=True):
-        judged.append({"stable": _stable, "scorev2": _scorev2, "lazer": _lazer}[rules](notes, keys, windows))
+        if rules == "lazer":
+            judged.append(_lazer(notes, keys, windows))
+        else:
+            judged.append(_stable((ScoreV2Column if rules == "scorev2" else StableColumn)(notes, windows), keys))
     return judged
 
 
-def _stable(notes: list[tuple[int, int | None]], keys: list[tuple[int, int]], windows: list[int]) -> list:
-    column = StableColumn(notes, windows)
+def _stable(column: StableColumn, keys: list[tuple[int, int]]) -> list:
     changes = [(down, 1, True) for down, _ in keys] + [(up, 0, False) for _, up in keys]
     held = False
     # a release comes before a press of the same millisecond, and the clock ticks after neither
@@ -250,13 +255,5 @@ def _lazer(notes: list[tuple[int, int | None]], keys: list[tuple[int, int]], win
     for down, up in keys:
         column.press(down)
         column.release(up)
-    column.pass_time(math.inf)
-    return column.notes
-
-
-def _scorev2(notes: list[tuple[int, int | None]], keys: list[tuple[int, int]], windows: list[int]) -> list:
-    column = ScoreV2Column(notes, windows)
-    for down, up in keys:
-        column.press(down, up)
     column.pass_time(math.inf)
     return column.notes

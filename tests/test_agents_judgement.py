@@ -19,7 +19,7 @@ from tests.reference_judgement import judge_slowly, windows_of
 
 KNOWN_OFF = {
     ("05f0366dd3", "stable"): [0, 0, 4, -4, 0, 0],
-    ("fc7ec551f8", "scorev2"): [7, 9, 0, 1, -2, -15],
+    ("fc7ec551f8", "scorev2"): [0, 0, 0, 1, -1, 0],
 }
 """Judgements of real plays that come out otherwise than in the game, by map; docs/agents.md says what is known of them."""
 OD8 = Difficulty(hp=8.0, od=8.0)  # windows 16, 40, 73, 103, 127, 164
@@ -164,14 +164,35 @@ def test_scorev2_judges_head_and_tail_apart_with_stables_lock() -> None:
     assert both((1000, 1525)) == (0, 1)
     assert both((1041, 1500)) == (2, 0)  # the head's windows are not widened
     assert both((1000, 1654)) == (0, 3)  # 1.5 · W100 = 154.5 late
-    assert both((1000, 1655)) == (0, 5)  # and no later: there is no late 50
+    assert both((1000, 2000)) == (0, 3)  # held on: as if let go then
+    assert both((1000, 1373)) == (0, 3)  # 127 early is 84.7 of 1.5
+    assert both((1000, 1372)) == (0, 5)  # the window in which a hold may end is not widened: let go, and not held again
     assert both((1000, 1200), (1300, 1500)) == (0, 4)  # let go and held again: a 50 at best
+    assert both((1000, 1200), (1501, 1560)) == (0, 5)  # by its end at the latest
     assert both((1000, 1200)) == (0, 5)
     assert both((1120, 1500)) == (5, 4)  # 103 late is a miss, but the tail can be caught
+    assert both((1120, 1700)) == (5, 4)
     assert both() == (5, 5)
     two = chart_of((1000, 0, None), (1100, 0, None))
     assert grades(two, (0, 1050, 1060), rules="scorev2") == [2, 5]
     assert grades(two, (0, 950, 960), (0, 990, 995), (0, 1100, 1120), rules="scorev2") == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("let_go", "pressed", "expected"),
+    [
+        (1110, 1290, [(5, 5), (5, 5)]),  # up while its head's 50 window was open: it stays open and takes the press
+        (1150, 1290, [(5, 5), (0, 0)]),  # up later, inside the tail's window: over at once
+        (1110, 1355, [(5, 5), (1, 0)]),  # 1.5 · W100 after its end it is over in any case
+    ],
+)
+def test_scorev2_a_hold_with_a_missed_head_takes_the_next_press_while_it_is_open(
+    let_go: int, pressed: int, expected: list[tuple[int, int]]
+) -> None:
+    second = 1290 if pressed == 1290 else 1335
+    chart = chart_of((900, 0, None), (1000, 0, 1200), (second, 0, second + 300))
+    judged = judge(chart, keys((0, 900, let_go), (0, pressed, second + 300)), rules="scorev2")
+    assert list(zip(judged.grade[0, 1:].tolist(), judged.tail_grade[0, 1:].tolist(), strict=True)) == expected
 
 
 def test_a_perfect_play_scores_a_million_and_full_combo() -> None:
@@ -246,6 +267,7 @@ def _laid_out(notes: list, presses: list) -> tuple[list, list]:
 )
 @example([(400, 0, 200)], [(85, 0, 20), (60, 0, 150)], 8.4, "", "stable")
 @example([(400, 0, 68), (136, 0, 137)], [(385, 0, 260), (20, 0, 90)], 7.0, "", "scorev2")
+@example([(400, 0, 60)], [(340, 0, 30), (115, 0, 20)], 7.0, "", "scorev2")
 def test_kernels_equal_the_slow_twin(notes: list, presses: list, od: float, mods: str, rules: str) -> None:
     columns, taps = _laid_out(notes, presses)
     chart = chart_of(*[(start, c, end) for c in range(4) for start, end in columns[c]], od=od)

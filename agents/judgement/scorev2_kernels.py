@@ -34,25 +34,58 @@ def set_tail(note, got, when, notes, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def expire(note, now, notes, windows, up, out):  # type: ignore[no-untyped-def]
-    """Miss what is due before the press at `now`; returns the first note with something to come. up: since when the key has been up."""
+def let_go_at(moment, number, keys):  # type: ignore[no-untyped-def]
+    """The first time from `moment` on at which the key is up; no press after that number is looked at."""
+    press, release = keys
+    last = min(number, press.size - 1)
+    while last >= 0 and press[last] > moment:
+        last -= 1
+    if last < 0 or (
+        last > 0 and press[last] == moment == release[last - 1]
+    ):  # up between two presses of one millisecond
+        return moment
+    return max(moment, np.int64(release[last]))
+
+
+@njit(cache=True, nogil=True)
+def hold_over(begin, finish, number, keys, windows, broken):  # type: ignore[no-untyped-def]
+    """When a hold that nobody holds is over, unless the press of that number comes before and takes it."""
+    missed, opens, due = begin + windows[3], finish - windows[4], finish + (3 * windows[3]) // 2
+    if broken:  # checked all the time until its head could be hit no more
+        now = np.int64(keys[0][number]) if number < keys[0].size else FAR_MS
+        return opens if opens <= missed and opens < now else due
+    checked = let_go_at(missed, number, keys)  # checked once; where that is in vain it stays open
+    return checked if checked >= max(begin + windows[4], opens) else due
+
+
+@njit(cache=True, nogil=True)
+def expire(note, number, notes, keys, windows, broken, out):  # type: ignore[no-untyped-def]
+    """Miss what is due before the press of that number; returns the first note with something to come."""
     start, end, order, _ = notes
+    now = np.int64(keys[0][number]) if number < keys[0].size else FAR_MS
     while note < start.size:
-        begin, finish, late_head = np.int64(start[note]), np.int64(end[note]), np.int64(start[note]) + windows[3]
-        to = order[note]
-        if out[0][to] < 0:
-            if now < late_head:
-                break
-            set_head(note, 5, late_head, notes, out)
+        begin, finish = np.int64(start[note]), np.int64(end[note])
+        if now < begin + windows[3] and not broken:
+            break
+        if out[0][order[note]] < 0:
+            set_head(note, 5, begin + windows[3], notes, out)
         if end[note] != TAP:
-            due = finish + (3 * windows[3]) // 2 + 1
-            if out[0][to] == 5:  # nobody holds it: over as soon as its tail could be judged
-                due = min(due, max(max(begin + windows[3], up), finish - (3 * windows[4]) // 2))
+            due = min(hold_over(begin, finish, number, keys, windows, broken), finish + (3 * windows[3]) // 2)
             if now < due:
                 break
             set_tail(note, 5, due, notes, out)
-        note += 1
+        note, broken = note + 1, False
     return note
+
+
+@njit(cache=True, nogil=True, inline="always")
+def tail_of(tail, now, finish, windows, spoilt):  # type: ignore[no-untyped-def]
+    """(grade, ms after its end at which it falls) of a hold let go `tail` ms after its end, whose last press was at `now`."""
+    tail = min(tail, (3 * windows[3]) // 2)  # held on: as if let go where it is over
+    got = grade_of((4 * abs(tail) + 2) // 3, windows)
+    if spoilt:  # its head was missed or it was let go: it had to be held again by its end
+        got = max(got, 4) if now <= finish else 5
+    return got, tail
 
 
 @njit(cache=True, nogil=True)
@@ -61,11 +94,11 @@ def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-
     start, end, order, (head_place, tail_place) = notes
     press, release = keys
     (head_error, tail_error), (grade, tail_grade, events) = errors, out
-    note, broken, breaks, up, size = 0, False, 0, -FAR_MS, start.size
+    note, broken, breaks, size = 0, False, 0, start.size
     for number in range(press.size + 1):
         now = np.int64(press[number]) if number < press.size else FAR_MS
-        if note < size and now >= start[note] + windows[3]:  # calls cost more than all else here
-            before, note = note, expire(note, now, notes, windows, up, out)
+        if note < size and (broken or now >= start[note] + windows[3]):  # calls cost more than all else here
+            before, note = note, expire(note, number, notes, keys, windows, broken, out)
             broken = broken and note == before
         if note >= size or number == press.size:
             break
@@ -77,17 +110,13 @@ def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-
             grade[to], head_error[to], events[head_place[note]] = got, error, now * 8 + got
         if end[note] != TAP:
             tail = up - end[note]
-            if 2 * tail < -3 * windows[4]:
+            if tail < -windows[4]:
                 broken, breaks = True, breaks + 1
                 continue
-            got, when = grade_of((4 * abs(tail) + 2) // 3, windows), up
-            if 2 * tail > 3 * windows[3]:  # held on too long
-                got, when = 5, np.int64(end[note]) + (3 * windows[3]) // 2 + 1
-            else:
+            got, after = tail_of(tail, now, np.int64(end[note]), windows, broken or grade[to] == 5)
+            if tail == after:
                 tail_error[to] = tail
-            if broken or grade[to] == 5:
-                got = max(got, 4)
-            tail_grade[to], events[tail_place[note]] = got, when * 8 + got
+            tail_grade[to], events[tail_place[note]] = got, (end[note] + after) * 8 + got
         note, broken = note + 1, False
     return breaks
 
