@@ -9,7 +9,8 @@ import numpy as np
 
 from chart.model import TimingPoint
 from ear.audio.decode import Audio
-from ear.audio.onset import FRAME_MS, onset_strength
+from ear.audio.onset import FRAME_MS
+from ear.audio.shared import onset_of
 from ear.timing.grid.phase import beat_phases
 from ear.timing.grid.tempo import locally_normalized
 from ear.timing.model import DOUBTFUL, Timing
@@ -73,7 +74,7 @@ def _moved(timing: Timing, offset_ms: float) -> Timing:
 
 def _at_tempo(timing: Timing, audio: Audio, beat_ms: float) -> TimingPoint:
     """One red line of this tempo where the song's onsets have its beat; its bar is that of the found timing where it fits."""
-    strength = locally_normalized(onset_strength(audio.samples, audio.sample_rate, frame_ms=FRAME_MS))
+    strength = locally_normalized(onset_of(audio))
     found = max(beat_phases(strength, FRAME_MS, beat_ms), key=lambda phase: phase.chance, default=None)
     offset_ms = found.offset_ms if found is not None else timing.offset_ms % beat_ms
     meter, ratio = timing.meter, timing.main.beat_length_ms / beat_ms

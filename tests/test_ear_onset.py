@@ -1,5 +1,6 @@
 """Onset strength peaks when an instrument starts to sound; the lag of notes is found to a fraction of a millisecond."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ear.audio.clock import measure_lag
-from ear.audio.decode import SAMPLE_RATE
+from ear.audio.decode import SAMPLE_RATE, Audio
 from ear.audio.onset import BAND_EDGES_HZ, estimate_lag_ms, onset_strength, parabola_offset
+from ear.audio.shared import onset_of
 from tests.ear_signals import AT_ONCE_MS, hits_at
 
 DURATION_S = 12.0
@@ -78,3 +80,16 @@ def test_lags_agree_with_those_measured_independently(shared_data: Path) -> None
     apart = [measure_lag(read_osz(shared_data / "songs" / song["file"])).lag_ms - song["sync_lag_ms"] for song in some]
     assert len(apart) == 6
     assert np.median(np.abs(apart)) < 4
+
+
+def test_the_onset_strength_of_a_song_is_computed_once_while_its_audio_lives() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
+    audio, other = Audio(samples), Audio(samples)
+    found = onset_of(audio)
+    assert onset_of(audio) is found is not onset_of(other)
+    np.testing.assert_array_equal(found.strength, onset_strength(samples, SAMPLE_RATE).strength)
+    with pytest.raises(ValueError, match="read-only"):
+        found.strength[:] = 0  # others read it too
+    gone = weakref.ref(found.strength)
+    del audio, found
+    assert gone() is None

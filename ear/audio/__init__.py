@@ -7,5 +7,6 @@ __all__ = [
     "encode",
     "onset",
     "reader",
+    "shared",
     "spectrogram",
 ]

@@ -49,7 +49,7 @@ FOREIGN_SUFFIXES = frozenset(
 """File name endings libsndfile cannot decode, so that the message can say so by name."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Audio:
     """A decoded song: finite float32 samples in about -1…1, at least `MIN_AUDIO_S` and at most `MAX_AUDIO_S` long."""
 

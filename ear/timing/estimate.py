@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from chart.model import TimingPoint
 from ear.audio.decode import Audio
-from ear.audio.onset import FRAME_MS, OnsetStrength, onset_strength
+from ear.audio.onset import FRAME_MS, OnsetStrength
+from ear.audio.shared import onset_of
 from ear.timing.confidence import Evidence, calibrated
 from ear.timing.cuts import find_cuts
 from ear.timing.grid.tempo import locally_normalized
@@ -89,7 +90,7 @@ def find_timing(audio: Audio, activations: BeatActivations | None = None, profil
 
     `activations` are a beat network's (`ear.tracker.tracker`); without them the onsets alone decide.
     """
-    onset = onset_strength(audio.samples, audio.sample_rate, frame_ms=FRAME_MS)
+    onset = onset_of(audio)
     if count_onsets(onset) < MIN_ONSETS:
         return _fallback(onset, audio.duration_ms)
     strength = locally_normalized(onset)
@@ -120,7 +121,7 @@ def _steady_or_rubato(
 
 def steady_evidence(audio: Audio, activations: BeatActivations) -> tuple[Timing, Evidence | None]:
     """The steady timing of a song and the evidence for it (`ear.fitting.fit_confidence`); None without peaks."""
-    strength = locally_normalized(onset_strength(audio.samples, audio.sample_rate, frame_ms=FRAME_MS))
+    strength = locally_normalized(onset_of(audio))
     return _steady_and_tracked(audio, strength, activations, activation_peaks(activations), always=False)[:2]
 
 

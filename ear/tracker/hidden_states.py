@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.decode import Audio
-from ear.audio.spectrogram import BEAT_THIS_FRAMES_PER_SECOND, beat_this_mel
+from ear.audio.shared import network_mel_of
+from ear.audio.spectrogram import BEAT_THIS_FRAMES_PER_SECOND
 from ear.tracker.checkpoint import read_checkpoint, window_frames_of
 from ear.tracker.onnx_graph import HIDDEN, INPUT, OUTPUT, beat_graph
-from ear.tracker.tracker import BORDER_FRAMES, at_network_rate, windows
+from ear.tracker.tracker import BORDER_FRAMES, windows
 from runtime.onnx.session import open_session
 
 
@@ -36,7 +37,7 @@ def load_hidden_states(checkpoint: Path) -> Callable[[Audio], HiddenStates]:
     session, length = open_session(graph.file(), "cpu", str(checkpoint)), window_frames_of(checkpoint)
 
     def states_of(audio: Audio) -> HiddenStates:
-        mel = beat_this_mel(at_network_rate(audio))
+        mel = network_mel_of(audio)
         found: list[NDArray[np.float32]] = []
         for window in windows(len(mel), length):
             padded = np.pad(mel[window.first : window.last], ((window.left, window.right), (0, 0)))

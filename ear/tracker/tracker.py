@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.audio.decode import SAMPLE_RATE, Audio
-from ear.audio.spectrogram import beat_this_mel
+from ear.audio.decode import Audio
+from ear.audio.shared import network_mel_of
 from ear.tracker.checkpoint import find_checkpoint
 from ear.tracker.interface import (
     BORDER_FRAMES,
@@ -45,8 +45,7 @@ class BeatTracker:
 
     def __call__(self, audio: Audio) -> BeatActivations:
         """Activations of a whole song; audio at another rate than 22,050 Hz is resampled."""
-        mel = beat_this_mel(at_network_rate(audio))
-        return activations_of(mel, self.network.run_window, self.network.window_frames)
+        return activations_of(network_mel_of(audio), self.network.run_window, self.network.window_frames)
 
 
 def load_beat_tracker(checkpoint: str = "bundled", backend: str = "auto", device: str = "auto") -> BeatTracker:
@@ -98,13 +97,3 @@ def windows(frames: int, length: int = DEFAULT_WINDOW_FRAMES) -> Iterator[Window
     for start in map(int, starts):
         end = start + length
         yield Window(max(start, 0), min(end, frames), max(-start, 0), max(0, min(BORDER_FRAMES, end - frames)))
-
-
-def at_network_rate(audio: Audio) -> NDArray[np.float32]:
-    """The samples at 22,050 Hz."""
-    if audio.sample_rate == SAMPLE_RATE:
-        return audio.samples
-    import soxr
-
-    resampled: NDArray[np.float32] = soxr.resample(audio.samples, audio.sample_rate, SAMPLE_RATE, quality="HQ")
-    return resampled

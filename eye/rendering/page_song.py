@@ -15,7 +15,8 @@ from chart.formats.read import audio_beside
 from chart.model import Chart
 from ear.audio.clock import MIN_CONFIDENCE, SOURCE_LAG_MS
 from ear.audio.decode import Audio, load_audio
-from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.audio.onset import estimate_lag_ms
+from ear.audio.shared import onset_of
 from ear.audio.spectrogram import FRAMES_PER_SECOND, log_mel
 from eye.rendering.sound_marks import sound_marks
 from reward.core import song as reward_song
@@ -74,7 +75,7 @@ def analyse_song(file: SongFile | None, chart: Chart, usual_ms: float) -> PageSo
         logger.warning("reviewed without the song: %s", error)
         return PageSong(None, usual_ms)
     song = song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
-    lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), np.unique(chart.time_ms))
+    lag = estimate_lag_ms(onset_of(audio), np.unique(chart.time_ms))
     return page_song_of(audio, song, chart, lag.lag_ms if lag.confidence >= MIN_CONFIDENCE else usual_ms)
 
 

@@ -12,7 +12,8 @@ from chart.formats.read import audio_beside, read_charts, read_timing_charts
 from chart.model import MACHINE_MADE_TAGS, Chart, Metadata
 from ear.audio.clock import OSU_CLOCK_MS, from_osu_clock, to_osu_clock
 from ear.audio.decode import Audio, load_audio, read_tags
-from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.audio.onset import estimate_lag_ms
+from ear.audio.shared import onset_of
 from ear.given_timing import GivenTiming, doubt_of
 from ear.song_timing import time_song
 from mapper.request.names import metadata_of, title_and_artist
@@ -89,7 +90,7 @@ def _of_map(
     first = charts[0]
     lag_ms = -OSU_CLOCK_MS
     if len(first):
-        lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), first.time_ms)
+        lag = estimate_lag_ms(onset_of(audio), first.time_ms)
         lag_ms = lag.lag_ms if lag.confidence >= SURE_LAG else lag_ms
     names = metadata_of(
         config.title or first.metadata.title_unicode or first.metadata.title,

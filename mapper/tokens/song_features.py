@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.decode import Audio
-from ear.audio.onset import onset_strength
+from ear.audio.shared import onset_of
 from ear.audio.spectrogram import log_mel
 from ear.tracker.hidden_states import HiddenStates, load_hidden_states
 from mapper.tokens.log_mel import BANDS, FRAMES_PER_SECOND, MS_PER_FRAME, as_network_mel, quantized
@@ -47,8 +47,7 @@ LOUDNESS_FRAMES, DENSITY_FRAMES = (50, 250), 200
 def song_features(audio: Audio, mel: NDArray[np.float32] | None = None) -> NDArray[np.uint8]:
     """[frame, channel] of the whole song; frame k is centred at k · 10 ms. `mel`: the log-mel bytes, if known already."""
     mel = log_mel(audio.samples, audio.sample_rate) if mel is None else mel
-    strength = onset_strength(audio.samples, audio.sample_rate).strength
-    return joined_features(quantized(mel), strength, _front_end()(audio))
+    return joined_features(quantized(mel), onset_of(audio).strength, _front_end()(audio))
 
 
 def joined_features(mel: NDArray[np.uint8], strength: NDArray[np.float32], states: HiddenStates) -> NDArray[np.uint8]:
@@ -60,20 +59,25 @@ def joined_features(mel: NDArray[np.uint8], strength: NDArray[np.float32], state
     level = mel.mean(1, dtype=np.float64)
     loudness = [_rank(_moving_mean(level, reach)) for reach in LOUDNESS_FRAMES]
     density = _rank(_moving_mean(onset[:, -1].astype(np.float64), DENSITY_FRAMES))
-    hidden = _at_frames(states.hidden, states.frames_per_s, frames)
-    side = np.concatenate(
-        (
-            (np.concatenate((log_odds, greatest), 1) - LOG_ODDS_MIDDLE) / LOG_ODDS_RANGE,
-            onset / ONSET_RANGE,
-            2 * np.stack([_rank(band) for band in onset.T], -1) - 1,
-            2 * np.stack((*loudness, density), -1) - 1,
-            hidden / np.repeat(STATE_RANGES, hidden.shape[1] // len(STATE_RANGES)),
-        ),
-        1,
+    side = (
+        (np.concatenate((log_odds, greatest), 1) - LOG_ODDS_MIDDLE) / LOG_ODDS_RANGE,
+        onset / ONSET_RANGE,
+        2 * np.stack([_rank(band) for band in onset.T], -1) - 1,
+        2 * np.stack((*loudness, density), -1) - 1,
     )
-    stored = np.clip(np.round(side * STEPS_PER_UNIT) + ZERO, 0, 255).astype(np.uint8)
-    assert stored.shape[1] == SIDE_CHANNELS, "SIDE_CHANNELS says how many there are"
-    return np.concatenate((mel, stored), 1)
+    depths = np.split(states.hidden, len(STATE_RANGES), 1)
+    hidden = (
+        np.divide(_at_frames(one, states.frames_per_s, frames), reach, dtype=np.float64)
+        for one, reach in zip(depths, STATE_RANGES, strict=True)
+    )
+    features = np.concatenate((mel, *map(_stored, side), *map(_stored, hidden)), 1)  # part by part: states are large
+    assert features.shape[1] == BANDS + SIDE_CHANNELS, "SIDE_CHANNELS says how many there are"
+    return features
+
+
+def _stored(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Side channels as bytes."""
+    return np.clip(np.round(values * STEPS_PER_UNIT) + ZERO, 0, 255).astype(np.uint8)
 
 
 def features_of_mel(mel: NDArray[np.uint8]) -> NDArray[np.uint8]:

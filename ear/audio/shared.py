@@ -1,0 +1,43 @@
+"""Measures of a song that several parts read, computed once while its `Audio` lives; their arrays are read-only."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ear.audio.decode import SAMPLE_RATE, Audio
+from ear.audio.onset import OnsetStrength, onset_strength
+from ear.audio.spectrogram import beat_this_mel
+
+_ONSETS: WeakKeyDictionary[Audio, OnsetStrength] = WeakKeyDictionary()
+_MELS: WeakKeyDictionary[Audio, NDArray[np.float32]] = WeakKeyDictionary()
+
+
+def onset_of(audio: Audio) -> OnsetStrength:
+    """`ear.audio.onset.onset_strength` of the song, a frame a millisecond."""
+    if audio not in _ONSETS:
+        onset = onset_strength(audio.samples, audio.sample_rate)
+        onset.strength.flags.writeable = False
+        _ONSETS[audio] = onset
+    return _ONSETS[audio]
+
+
+def network_mel_of(audio: Audio) -> NDArray[np.float32]:
+    """[frame, 128] input of a beat network; audio at another rate than 22,050 Hz is resampled."""
+    if audio not in _MELS:
+        mel = beat_this_mel(at_network_rate(audio))
+        mel.flags.writeable = False
+        _MELS[audio] = mel
+    return _MELS[audio]
+
+
+def at_network_rate(audio: Audio) -> NDArray[np.float32]:
+    """The samples at 22,050 Hz."""
+    if audio.sample_rate == SAMPLE_RATE:
+        return audio.samples
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(audio.samples, audio.sample_rate, SAMPLE_RATE, quality="HQ")
+    return resampled
