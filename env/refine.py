@@ -20,9 +20,10 @@ from typing import Any
 
 import click
 
-from env.run_config import CONTEXTS, ROLLOUTS, RefineConfig
+from env.run_config import CONTEXTS, REFINED, ROLLOUTS, RefineConfig
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
+from runtime.progress import training_bar, waiting
 from runtime.training.run_config import save_config
 
 HELD_OUT_EVERY = 8
@@ -37,17 +38,19 @@ def refine(config: RefineConfig) -> dict[str, float]:
     from runtime.training.resume import checkpoint_errors, load_state
 
     out = Path(config.out)
-    ppo, heldout = prepare(config)
+    with waiting("Reading songs and players"):
+        ppo, heldout = prepare(config)
+        callback = RefinementCallback(config, heldout, out)
     save_config(out, config)
     ppo.set_logger(configure(str(out), ["tensorboard"]))
-    callback = RefinementCallback(config, heldout, out)
     saved = load_state(out, ppo.device, {**ppo.state(), **callback.state()}, "refinement run")
     if saved is not None:
         with checkpoint_errors(out):
             ppo.restore(saved)
             callback.restore(saved)
     if ppo.updates < config.updates:
-        ppo.learn(1 << 60, callback=callback, reset_num_timesteps=False, tb_log_name="")
+        with training_bar("refining", config.updates, ppo.updates) as callback.report:
+            ppo.learn(1 << 60, callback=callback, reset_num_timesteps=False, tb_log_name="")
     return callback.last
 
 
@@ -66,11 +69,15 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
     from mapper.network.checkpoint import checkpoint_named, load_mapper
     from runtime.training.device import pick_device
 
-    mapper = load_mapper(checkpoint_named(config.init)).to(pick_device(config.device))
     corpus = open_corpus(Path(config.songs))
     train, held = split_songs(corpus, config.max_songs)
     if not train or not held:
-        raise ConfigError(f"{config.songs}: refinement needs at least {HELD_OUT_EVERY} songs in the train split")
+        songs = len({corpus.charts[chart].song for chart in train + held})
+        raise ConfigError(
+            f"{config.songs}: {songs} song{'s' * (songs != 1)} in the train split; refinement learns on some and is "
+            "measured on others, so it needs two or more: build a dataset of more maps"
+        )
+    mapper = load_mapper(checkpoint_named(config.init)).to(pick_device(config.device))
     episodes = EpisodeConfig(phrases=config.phrases, context=CONTEXTS[config.rollout])
     scoring, (count, versions, sections) = ScoringConfig(players=config.players), config.environments
     env = ChartVecEnv(
@@ -148,9 +155,21 @@ def split_songs(corpus: Any, max_songs: int = 0) -> tuple[list[int], list[int]]:
 @click.option("--device", default=RefineConfig.device, show_default=True, help="auto, cpu, cuda, …")
 def main(**options: Any) -> None:
     use_utf8()
-    figures = refine(RefineConfig(**options))
+    config = RefineConfig(**options)
+    with waiting("Starting"):
+        from mapper.network.checkpoint import checkpoint_named, origin_of
+
+        origin = origin_of(checkpoint_named(config.init))
+    click.echo(f"refining {origin.line}", err=True)
+    if origin.warning:
+        click.echo(f"warning: {origin.warning}", err=True)
+    figures = refine(config)
     for name, value in figures.items():
         click.echo(f"{name:42} {value:.4f}")
+    refined = Path(config.out) / REFINED
+    if refined.is_file():
+        click.echo(f"\n{refined}: {origin_of(refined).notes}")
+        click.echo(f"\nnext: mania4k generate SONG --checkpoint {refined}", err=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from runtime.errors import ConfigError
 from runtime.training.run_config import require_positive
 
+REFINED = "refined.safetensors"
+"""The best mapper of a run, in its folder."""
 ROLLOUTS = ("charts", "density", "sections", "edits")
 CONTEXTS = {"charts": "draft", "density": "draft", "sections": "open", "edits": "chart"}
 """--rollout → context of the episodes (`env.task.episodes.EpisodeConfig`)."""

@@ -37,6 +37,7 @@ class PageConfig:
     audio: Path | None = None  # None: the one in the set, or beside the chart
     audio_beside: bool = False
     seed: int = 0
+    doubt: str = ""  # why the timing should be checked, shown above the chart
 
     def __post_init__(self) -> None:
         if self.out.suffix.lower() not in (".html", ".htm"):
@@ -55,10 +56,11 @@ def write_page(
     page_song: PageSong | None = None,
     audio_beside: bool = False,
     seed: int = 0,
+    doubt: str = "",
 ) -> Path:
     """Write the page of a set, all or nothing; `reviews` (and `levels`, if given) are one a chart.
 
-    page_song: analysis of the song; by default a note's sound is as late as in ranked osu! maps.
+    page_song: analysis of the song; by default a note's sound is as late as in ranked osu! maps. doubt: of the timing.
     Raises ConfigError for what is too large and OutputError where nothing can be written.
     """
     from ear.audio.clock import OSU_CLOCK_MS
@@ -85,7 +87,9 @@ def write_page(
         beside = out.with_suffix(suffix if suffix in AUDIO_SUFFIXES else ".mp3").name
         save_bytes(out.with_name(beside), song.data)
     embedded = song.data if song is not None and not beside else None
-    save_bytes(out, html_page(_names(items, left_out), data, embedded, song.name if song else "", beside))
+    save_bytes(
+        out, html_page(_names(items, left_out) | {"doubt": doubt}, data, embedded, song.name if song else "", beside)
+    )
     return out
 
 
@@ -173,7 +177,14 @@ def page_of(
         for chart, name in zip(charts, names, strict=True)
     ]
     return write_page(
-        charts, reviews, file, config.out, page_song=page_song, audio_beside=config.audio_beside, seed=config.seed
+        charts,
+        reviews,
+        file,
+        config.out,
+        page_song=page_song,
+        audio_beside=config.audio_beside,
+        seed=config.seed,
+        doubt=config.doubt,
     )
 
 

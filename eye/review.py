@@ -120,10 +120,10 @@ def _sections(measures: Measures, song: Song | None, reasons: ModelReasons | Non
 def chart_of(path: Path, difficulty: str | None = None) -> Chart:
     """The chart of that name, in any case, or the hardest."""
     from chart.analysis.star_rating import stars
-    from chart.formats.read import read_charts
+    from chart.formats.read import chart_named, read_charts
 
     charts = read_charts(path)
-    return max(charts, key=stars) if difficulty is None else _chosen(path, charts, difficulty)
+    return max(charts, key=stars) if difficulty is None else chart_named(charts, difficulty, str(path))
 
 
 def song_of(path: Path, chart: Chart) -> Song | None:
@@ -143,14 +143,6 @@ def song_of(path: Path, chart: Chart) -> Song | None:
         click.echo(f"without the song: {error}", err=True)
         return None
     return replace(song, lag_ms=estimate_lag_ms(chart, song))
-
-
-def _chosen(path: Path, charts: list[Chart], difficulty: str) -> Chart:
-    for chart in charts:
-        if chart.metadata.version.casefold() == difficulty.casefold():
-            return chart
-    names = ", ".join(f"“{chart.metadata.version}”" for chart in charts)
-    raise ConfigError(f"{path}: no difficulty “{difficulty}” (there are: {names})")
 
 
 @click.command(cls=Command)

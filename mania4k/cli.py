@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from runtime.command import is_optional, missing_package
+from runtime.progress import waiting
 
 VERBS = {
     "studio": ("mania4k.studio.command", "Make a set in the browser: drop a song, hear, compare and mend."),
@@ -21,6 +22,7 @@ VERBS = {
     "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
     "train": ("mapper.train", "Pretrain the mapper on a dataset."),
     "refine": ("env.refine", "Refine the mapper by letting simulated players play what it writes."),
+    "tensorboard": ("mania4k.board", "Show the curves of training and refinement runs in the browser."),
     "export": ("mapper.export", "Write the networks as ONNX graphs, checked against torch."),
     "doctor": ("mania4k.doctor", "Show versions, devices, codecs and checkpoints, and what is wrong with them."),
 }
@@ -37,7 +39,8 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         try:
-            return importlib.import_module(VERBS[cmd_name][0]).main
+            with waiting("Starting"):
+                return importlib.import_module(VERBS[cmd_name][0]).main
         except ModuleNotFoundError as error:
             if not is_optional(error):
                 raise

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mapper.output.tables import print_folder
 from runtime.atomic_write import check_writable, save_bytes
 from runtime.errors import AudioFileError, ConfigError, Mania4KError, OutputError
 from runtime.progress import progress
@@ -51,6 +52,8 @@ def generate_folder(
         click.echo(f"error: {outcome.error}" if outcome.error else outcome.out, err=bool(outcome.error))
     if report_path is not None:
         save_bytes(report_path, (json_text([vars(one) for one in outcomes], indent=2) + "\n").encode())
+    if outcomes:
+        print_folder([(str(Path(one.song).relative_to(folder)), one.report) for one in outcomes])
     failed = [one for one in outcomes if one.error]
     if failed:
         raise AudioFileError(f"{len(failed)} of {len(todo)} songs could not be mapped (named above)")

@@ -9,7 +9,7 @@ import click
 
 from mapper.request.arguments import Ratio, check_song, effort_of
 from runtime.command import ChoicesOption, Command, NumbersOption, OutputFile, use_utf8
-from runtime.progress import stages
+from runtime.progress import stages, waiting
 
 PATH = click.Path(path_type=Path)
 LEVELS = ("easy", "normal", "hard", "insane", "expert", "expert+")
@@ -94,9 +94,11 @@ def main(song: Path | None, report_path: Path | None, no_page: bool, workers: in
 
 
 def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
-    from mapper.output.report import print_table, warnings_of
-    from mapper.pipeline import default_out, run
-    from runtime.atomic_write import check_writable
+    with waiting("Starting"):
+        from mapper.output.report import warnings_of
+        from mapper.output.tables import print_set
+        from mapper.pipeline import default_out, run
+        from runtime.atomic_write import check_writable
 
     if report_path is not None:
         check_writable(report_path)
@@ -104,7 +106,7 @@ def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
     with stages({"hear": "Analysing the song", "write": "Writing charts", "pack": "Packing"}) as progress:
         result = run(config, progress, page=page)
     assert result.report is not None, "run always reports"
-    print_table(result.report)
+    print_set(result.report, result.path)
     for line in warnings_of(result.report):
         click.echo(f"warning: {line}", err=True)
     if report_path is not None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ import numpy as np
 
 from mapper.data.build import collection_arrays, rhythm_arrays, song_arrays
 from mapper.data.check_corpus import is_whole_part
-from mapper.data.corpus import FORMAT_VERSION, SongEntry
+from mapper.data.corpus import FORMAT_VERSION, SongEntry, array_files
 from mapper.data.read_song import OTHER_GAME, only_other_games
-from mapper.data.rhythm_collection import is_rhythm_song, song_files
+from mapper.data.rhythm_collection import is_rhythm_song
+from mapper.data.sources import MIN_SONGS_TO_VALIDATE, Source, find_sources, for_validation, read_splits
 from mapper.tokens.log_mel import BANDS
 from mapper.tokens.vocabulary import SIDE_CHANNELS
 from runtime.atomic_write import replacing, save_bytes
@@ -33,18 +35,6 @@ from runtime.errors import ConfigError, Mania4KError, OtherGameError, OutputErro
 from runtime.lock import locked
 from runtime.text import json_text
 from runtime.workers import Workers, all_results, worker_options
-
-VAL_HASHES_OF_256 = 26
-"""Without a given split, songs whose name hashes below this (about a tenth) are for validation."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One song to build: an archive, or a folder of `.osu` files with their audio."""
-
-    path: str
-    split: str
-    machine_made: bool = False  # whether charts that are tagged so are learnt from, too
 
 
 @dataclass(frozen=True)
@@ -87,34 +77,10 @@ def build(
         return _join(all_results(_build_part, jobs, workers or Workers(), "songs"), out)
 
 
-def find_sources(folders: Sequence[Path], splits: dict[str, str] | None) -> list[Source]:
-    """Every song under the folders, sorted by path so that a dataset does not depend on the file system's order."""
-    found: set[Path] = set()
-    for folder in folders:
-        if not folder.exists():
-            raise ConfigError(f"{folder}: no such file or folder")
-        if folder.is_file():
-            found.add(folder)
-            continue
-        found.update(folder.rglob("*.osz"))
-        found.update(folder.rglob("*.npz"))
-        found.update(song_files(folder))
-        found.update(path.parent for path in folder.rglob("*.osu"))
-    if not found:
-        raise ConfigError(f"no .osz, .osu or .npz files under {', '.join(map(str, folders))}")
-    return [Source(str(path), _split_of(path.name, splits)) for path in sorted(found)]
-
-
-def _split_of(name: str, splits: dict[str, str] | None) -> str:
-    if splits is not None or name.endswith((".npz", ".json")):
-        return (splits or {}).get(name, "train")
-    return "val" if hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[0] < VAL_HASHES_OF_256 else "train"
-
-
 def _build_part(job: tuple[Source, str, str]) -> Part:
     source, folder, timing = job
     path = Path(source.path)
-    stamp = f"{FORMAT_VERSION} {path.resolve()} {path.stat().st_mtime_ns} {path.stat().st_size} {timing} {source.machine_made}"
+    stamp = f"{FORMAT_VERSION} {source.stamp} {timing} {source.machine_made}"
     file = Path(folder) / f"{hashlib.sha256(stamp.encode('utf-8', 'surrogateescape')).hexdigest()[:24]}.npz"
     if is_whole_part(file):
         with np.load(file, allow_pickle=False) as saved:
@@ -141,6 +107,8 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
     skipped = [line for part in parts for line in part.skipped]
     failed = sum(part.failed for part in parts)
     parts = [part for part in parts if part.file]
+    chosen = for_validation([part.source for part in parts])
+    parts = [replace(part, source=replace(chosen, split="val")) if part.source is chosen else part for part in parts]
     if not parts:
         raise ConfigError(f"no song could be used: {'; '.join(skipped[:5])}")
     songs: list[dict] = []
@@ -149,7 +117,9 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
     seen: dict[bytes, str] = {}
     frames = row_count = 0
     shape = (sum(map(_part_frames, parts)), BANDS + SIDE_CHANNELS)
-    features = np.lib.format.open_memmap(out / "features.tmp.npy", "w+", np.uint8, shape)
+    build = secrets.token_hex(8)
+    features_file, rows_file = array_files(out, build)
+    features = np.lib.format.open_memmap(features_file, "w+", np.uint8, shape)
     for part in sorted(parts, key=lambda part: part.source.split != "val"):  # val first: it keeps what both hold
         with np.load(part.file, allow_pickle=False) as saved:
             part_songs, part_rows, part_frames = json.loads(str(saved["meta"])), saved["rows"], saved["features"]
@@ -168,14 +138,21 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
         frames += len(part_frames)
     features.flush()
     del features
-    np.save(out / "rows.tmp.npy", np.concatenate(rows))
+    np.save(rows_file, np.concatenate(rows))
     report = _report(songs, charts, skipped) | {"failed": failed}
     _write_json(out / "report.json", report)
-    (out / "index.json").unlink(missing_ok=True)  # never an index beside the arrays of another one
-    os.replace(out / "features.tmp.npy", out / "features.npy")
-    os.replace(out / "rows.tmp.npy", out / "rows.npy")
-    _write_json(out / "index.json", {"format_version": FORMAT_VERSION, "songs": songs, "charts": charts})
+    index = {"format_version": FORMAT_VERSION, "arrays": build, "songs": songs, "charts": charts}
+    _write_json(out / "index.json", index)
+    _remove_arrays(out, kept=(features_file, rows_file))
     return report
+
+
+def _remove_arrays(out: Path, kept: Sequence[Path]) -> None:
+    """Remove the arrays of earlier builds, and of those that were stopped; a training run may still read some (Windows)."""
+    for file in out.glob("*.npy"):
+        if file not in kept:
+            with suppress(OSError):
+                file.unlink()
 
 
 def _later(bounds: Sequence[int], by: int) -> tuple[int, int]:
@@ -218,14 +195,6 @@ def _write_json(path: Path, value: object) -> None:
     save_bytes(path, json_text(value).encode("utf-8"))
 
 
-def read_splits(path: Path) -> dict[str, str]:
-    """File name → split, from a JSON list of objects with `file` and `split`."""
-    try:
-        return {song["file"]: song["split"] for song in json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path}: not a JSON list of objects with file and split ({error})") from error
-
-
 @click.command(cls=Command, help="Build training arrays from folders of .osz maps, or of osu!'s Songs folder.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Dataset folder.")
@@ -263,9 +232,12 @@ def main(
         f"{report['charts']} charts, {report['hours']:.1f} hours, notes {report['snap_error_ms']['median']:.1f} ms from "
         f"the grid (median over charts); {len(report['skipped'])} skipped (report.json)"
     )
+    if not report["songs"]["val"] and splits is None:
+        click.echo(f"no song is for validation: fewer than {MIN_SONGS_TO_VALIDATE} songs are all trained on", err=True)
     if report["failed"]:
         click.echo(f"error: {report['failed']} songs could not be used at all; they are named above", err=True)
         context.exit(1)
+    click.echo(f"\nnext: mania4k train {out} -o runs/{out.name}", err=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import click
 from runtime.atomic_write import save_bytes
 from runtime.command import Command, use_utf8
 from runtime.errors import OutputError
+from runtime.progress import waiting
 
 if TYPE_CHECKING:
     from mapper.sampling.song_analysis import SongAnalysis
@@ -45,10 +46,19 @@ def export(
     `ear` is a beat network as in ear.tracker.tracker, or "none"; `song` is what parity is measured on, by default a made-up
     one. Raises CheckpointError or OutputError.
     """
+    with waiting("Writing the graphs"):
+        path = _write_all(out, checkpoint, ear, int8)
+    with waiting("Comparing the graphs with torch"):
+        report = _report(out, path, int8, song)
+    save_bytes(out / "report.json", (json.dumps(report, indent=2) + "\n").encode())
+    return report
+
+
+def _write_all(out: Path, checkpoint: Path | None, ear: str, int8: bool) -> Path:
+    """Write the graphs and the weights; returns the checkpoint that they are of."""
     from mapper.network.checkpoint import BUNDLED, read_checkpoint
     from mapper.network.onnx_graphs import GRAPHS
     from mapper.network.onnx_model import WEIGHTS_FILE
-    from mapper.onnx_parity import pulse_song
 
     path = checkpoint or BUNDLED
     opened = read_checkpoint(path)
@@ -61,9 +71,7 @@ def export(
             _write(out / "int8", {name: _int8(graph) for name, graph in graphs.items()}, path, WEIGHTS_FILE)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from error
-    report = _report(out, path, int8, song or pulse_song())
-    save_bytes(out / "report.json", (json.dumps(report, indent=2) + "\n").encode())
-    return report
+    return path
 
 
 def _write(folder: Path, graphs: dict[str, bytes], checkpoint: Path, weights_file: str) -> None:
@@ -100,13 +108,14 @@ def _int8(graph: bytes) -> bytes:
         return path.read_bytes()
 
 
-def _report(out: Path, checkpoint: Path, int8: bool, song: SongAnalysis) -> dict[str, Any]:
+def _report(out: Path, checkpoint: Path, int8: bool, song: SongAnalysis | None) -> dict[str, Any]:
     from importlib.metadata import version
 
     from mapper.network.checkpoint import load_mapper
     from mapper.network.onnx_model import OnnxMapper
-    from mapper.onnx_parity import compare
+    from mapper.onnx_parity import compare, pulse_song
 
+    song = song or pulse_song()
     model = load_mapper(checkpoint)
     folders = [out, *([out / "int8"] if int8 else [])]
     parity = {one.name if one != out else "fp32": compare(model, OnnxMapper(one, "cpu"), song) for one in folders}

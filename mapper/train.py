@@ -1,12 +1,13 @@
-"""Pretrain the mapper on human charts: `python -m mapper.train DATA -o RUN`.
+"""Train the mapper on human charts: `python -m mapper.train DATA -o RUN`.
 
 Minimises the negative log-likelihood of human charts, in nats a row: the hazard head says when the next row falls,
 the row head which it is (mapper.pretraining.loss). Each step takes stretches of songs, and of charts without audio if the dataset has
 any: those teach patterns to the parts that write. Left out here: refinement by play (env.refine).
 
     python -m mapper.dataset Songs -o data/songs
-    python -m mapper.train data/songs -o runs/first
-    tensorboard --logdir runs
+    python -m mapper.train data/songs -o runs/mine                  # from the shipped weights, for own maps
+    python -m mapper.train data/songs -o runs/first --init none     # from random ones
+    mania4k tensorboard runs
 
 On several processes or hosts: `torchrun --nproc-per-node 2 -m mapper.train …`; they share each step's stretches.
 
@@ -18,68 +19,30 @@ stopped. TensorBoard tags: docs/mapper.md.
 from __future__ import annotations
 
 import math
+import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
-from torch import Tensor
 
 from mapper.data.batches import Batch, WindowSampler
 from mapper.data.corpus import Corpus, open_corpus
-from mapper.network.checkpoint import load_mapper, parameter_count, save_mapper
-from mapper.network.model import Mapper
-from mapper.pretraining.config import TrainConfig
+from mapper.network.checkpoint import checkpoint_named, origin_of, parameter_count
+from mapper.pretraining.config import FROM_TRAINED, RANDOM, TrainConfig
 from mapper.pretraining.evaluate import Validation, validate
 from mapper.pretraining.loss import encoder_losses, losses
+from mapper.pretraining.run import BEST, Run, State, start_or_resume
 from mapper.pretraining.tensorboard import Log
 from mapper.pretraining.windows import WindowDraw, random_batches
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
+from runtime.progress import training_bar, waiting
 from runtime.training.device import pick_device
 from runtime.training.distributed import ProcessGroup, join_process_group
-from runtime.training.ema import init_ema, update_ema
-from runtime.training.muon import muon_and_adamw
-from runtime.training.resume import checkpoint_errors, load_state, save_state
-
-LEFT_TO_ADAMW = (
-    *("quarter", "beat_in_bar", "bar_of_phrase", "code", "symbol", "held", "elapsed", "next_elapsed", "next_held"),
-    *("motif", "unheard", "onset", "next_code", "next_symbol", "hazard_elapsed"),
-)
-"""Beginnings of the names of embeddings and output heads; matrices of the other layers are trained by Muon."""
-
-
-@dataclass
-class State:
-    """What a run must remember to go on: saved as `state.pt`."""
-
-    model: Mapper
-    average: dict[str, Tensor]
-    optimizers: list[torch.optim.Optimizer]
-    step: int = 0
-    best: float = math.inf
-    since_best: int = 0
-
-    def saved(self) -> dict[str, Any]:
-        """As plain data and tensors."""
-        return {
-            "model": self.model.state_dict(),
-            "average": self.average,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "step": self.step,
-            "best": self.best,
-            "since_best": self.since_best,
-        }
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from what `saved` gave."""
-        self.model.load_state_dict(saved["model"])
-        for optimizer, content in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(content)
-        self.average, self.step = saved["average"], saved["step"]
-        self.best, self.since_best = saved["best"], saved["since_best"]
+from runtime.training.ema import update_ema
+from runtime.training.resume import save_state
 
 
 def train(config: TrainConfig) -> Validation:
@@ -94,33 +57,63 @@ def train(config: TrainConfig) -> Validation:
     team = join_process_group(device)
     if config.batch < team.size:
         raise ConfigError(f"--batch {config.batch} is too small to share among {team.size} processes")
-    state = start_or_resume(config, out, device)
-    stretches = WindowSampler(corpus)
-    log = Log(out, config, state.step) if team.is_main else None
+    run = Run(config, out, start_or_resume(config, out, device), WindowSampler(corpus), corpus.split("val"), team)
+    run.log = Log(out, config, run.state.step) if team.is_main else None
     sizes = "{} charts, {} without audio, {} without columns".format(*map(len, charts.values()))
     process = f"{device}, process {team.rank + 1} of {team.size}"
-    print(f"{parameter_count(state.model):,} parameters, {sizes}, from step {state.step}, {process}")
-    validation, val = Validation.unknown(), corpus.split("val")
-    steps = range(state.step, config.steps)
-    flows = [random_batches(stretches, charts[part], draw, steps, team) for part, draw in draws_of(config).items()]
-    for drawn in zip(*flows, strict=True):
-        parts = {kind: part.to(device) for kind, part in zip(charts, drawn, strict=True) if part is not None}
-        figures = take_step(state, parts, config, team)
-        if log:
-            log.step(figures, state.step)
-        if log and state.step % config.save_every == 0:
-            save_state(out, state.saved())
-        if state.step % config.validate_every == 0 or state.step == config.steps:
-            if log:
-                validation = check_validation(state, stretches, val, out, log, config.tune == "hearing")
-                print(f"step {state.step}: train {figures['loss/total']:.3f} {validation.line()}", flush=True)
-            if team.any_on_main(state.since_best >= config.patience, device):
-                print(f"stopped early: no better validation for {config.patience} rounds")
-                break
-    if log:
-        save_state(out, state.saved())
-        log.close()
+    print(
+        f"{parameter_count(run.state.model):,} parameters, {sizes}, from step {run.state.step}, {process}", flush=True
+    )
+    if run.log:
+        announce_start(run)
+    validation = take_steps(run, charts, device)
+    if run.log:
+        save_state(out, run.state.saved())
+        run.log.close()
     team.leave()
+    return validation
+
+
+def announce_start(run: Run) -> None:
+    """Say what a run begins with; a fresh one on trained weights is validated first, so that it never ends with worse ones."""
+    config, state = run.config, run.state
+    if not run.val:
+        print("no song to validate on: every step is run, and the last weights are kept (a dataset of 3 songs has one)")
+    if state.step:
+        return
+    origin = None if config.init in RANDOM else origin_of(checkpoint_named(config.init))
+    print(f"starting from {origin.line if origin else 'random weights'}", flush=True)
+    if origin and origin.warning:
+        print(f"warning: {origin.warning}", file=sys.stderr)
+    if origin and run.val:
+        with waiting("Validating"):
+            found = validate(run.averaged(), run.stretches, run.val, encoder_only=config.tune == "hearing")
+        run.keep(found)
+        print(f"step 0: {found.line()}", flush=True)
+
+
+def take_steps(run: Run, charts: dict[str, list[int]], device: torch.device) -> Validation:
+    """Every step that is left, with validations; returns the last one."""
+    config, state, team, validation = run.config, run.state, run.team, Validation.unknown()
+    steps = range(state.step, config.steps)
+    flows = [random_batches(run.stretches, charts[part], draw, steps, team) for part, draw in draws_of(config).items()]
+    with training_bar("training", config.steps, state.step, visible=team.is_main) as bar:
+        for drawn in zip(*flows, strict=True):
+            parts = {kind: part.to(device) for kind, part in zip(charts, drawn, strict=True) if part is not None}
+            figures = take_step(state, parts, config, team)
+            if run.log:
+                run.log.step(figures, state.step)
+            if run.log and state.step % config.save_every == 0:
+                save_state(run.out, state.saved())
+            if state.step % config.validate_every == 0 or state.step == config.steps:
+                bar(state.step, "validating")
+                if run.log:
+                    validation = check_validation(run, run.log)
+                    print(f"step {state.step}: train {figures['loss/total']:.3f} {validation.line()}", flush=True)
+                if team.any_on_main(state.since_best >= config.patience, device):
+                    print(f"stopped early: no better validation for {config.patience} rounds")
+                    break
+            bar(state.step, "")
     return validation
 
 
@@ -140,28 +133,11 @@ def draws_of(config: TrainConfig) -> dict[str, WindowDraw]:
     }
 
 
-def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> State:
-    """A fresh state, or the one in `out/state.pt`."""
-    torch.manual_seed(config.seed)
-    model = (load_mapper(Path(config.init)) if config.init else Mapper(config.model)).to(device)
-    if config.dropout is not None:
-        model.set_dropout(config.dropout)
-    if config.tune != "all":
-        model.train_only(config.tune)
-    trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    optimizers = muon_and_adamw(trained, LEFT_TO_ADAMW, config.learning_rate, config.weight_decay, config.bf16)
-    state = State(model, init_ema(model), optimizers)
-    saved = load_state(out, device, state.saved())
-    if saved is not None:
-        with checkpoint_errors(out):
-            state.restore(saved)
-    return state
-
-
 def take_step(state: State, parts: dict[str, Batch], config: TrainConfig, team: ProcessGroup) -> dict[str, float]:
     """One optimizer step of the team on all parts (of `charts_by_part`) together; returns the scalars to log, by part."""
     began = time.perf_counter()
     state.model.train()
+    torch.manual_seed(config.seed + state.step)  # dropout is then the same in a run that was stopped and resumed
     rate = learning_rate(config, state.step)
     for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
         group["lr"] = rate
@@ -194,28 +170,37 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
 
 
-def check_validation(
-    state: State, stretches: WindowSampler, charts: list[int], out: Path, log: Log, encoder_only: bool
-) -> Validation:
+def check_validation(run: Run, log: Log) -> Validation:
     """Validate the averaged weights, log, and keep them when they are the best so far."""
-    averaged = Mapper(state.model.config).to(next(state.model.parameters()).device)
-    averaged.load_state_dict(state.average)
-    averaged.eval()
-    validation = validate(averaged, stretches, charts, encoder_only=encoder_only)
-    log.validation(validation, averaged, stretches, charts, state.step)
-    if not charts or validation.loss < state.best:
-        state.best, state.since_best = validation.loss, 0
-        save_mapper(averaged, out / "best.safetensors", notes=f"step {state.step}, {validation.line()}")
-    else:
-        state.since_best += 1
+    averaged = run.averaged()
+    validation = validate(averaged, run.stretches, run.val, encoder_only=run.config.tune == "hearing")
+    log.validation(validation, averaged, run.stretches, run.val, run.state.step)
+    run.keep(validation)
     return validation
 
 
-@click.command(cls=Command, help="Pretrain the mapper on the dataset DATA. Run again to go on where it stopped.")
+def next_commands(config: TrainConfig) -> str:
+    """How the run ended and what to do with it, for the user."""
+    best = Path(config.out) / BEST
+    notes = origin_of(best).notes
+    worse = "; no step was better on the validation songs than the first weights" if notes.startswith("step 0,") else ""
+    return (
+        f"{best}: {notes}{worse}\n\nnext: mania4k generate SONG --checkpoint {best}\n"
+        f"  or: mania4k refine --songs {config.data} -o {config.out}-refined --init {best}\n"
+        f"  or: mania4k tensorboard {config.out}"
+    )
+
+
+def _with_defaults(text: str, name: str) -> str:
+    own = TrainConfig.__dataclass_fields__[name].default
+    return f"{text}; default: {FROM_TRAINED[name]:g} from trained weights, {own:g} from random ones."
+
+
+@click.command(cls=Command, help="Train the mapper on the dataset DATA. Run again to go on where it stopped.")
 @click.argument("data", type=click.Path(file_okay=False))
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder for the run.")
-@click.option("--steps", default=TrainConfig.steps, show_default=True, help="Optimizer steps.")
-@click.option("--batch", default=TrainConfig.batch, show_default=True, help="Windows of half a minute a step.")
+@click.option("--steps", type=int, help=_with_defaults("Optimizer steps", "steps"))
+@click.option("--batch", type=int, help=_with_defaults("Windows of half a minute a step", "batch"))
 @click.option(
     "--charts-a-window", default=TrainConfig.charts_a_window, show_default=True, help="Charts learnt from in each."
 )
@@ -225,13 +210,18 @@ def check_validation(
 @click.option(
     "--silent-batch", default=TrainConfig.silent_batch, show_default=True, help="Stretches without audio a step."
 )
-@click.option("--learning-rate", default=TrainConfig.learning_rate, show_default=True)
-@click.option("--warmup", default=TrainConfig.warmup, show_default=True, help="Steps until the full rate.")
-@click.option("--validate-every", default=TrainConfig.validate_every, show_default=True, help="Steps.")
+@click.option("--learning-rate", type=float, help=_with_defaults("Its peak", "learning_rate"))
+@click.option("--warmup", type=int, help=_with_defaults("Steps until the full rate", "warmup"))
+@click.option("--validate-every", type=int, help=_with_defaults("Steps between validations", "validate_every"))
 @click.option(
     "--patience", default=TrainConfig.patience, show_default=True, help="Validations without gain to stop after."
 )
-@click.option("--init", default=TrainConfig.init, help="Checkpoint to start from; default: random weights.")
+@click.option(
+    "--init",
+    default="pretrained",
+    show_default=True,
+    help="Weights to start from: pretrained (before play), bundled (refined by play), a file, or none (random).",
+)
 @click.option(
     "--tune", type=click.Choice(["all", "writing", "hearing"]), default="all", show_default=True, help="What to train."
 )
@@ -247,7 +237,9 @@ def check_validation(
 )
 def main(**options: Any) -> None:
     use_utf8()
-    train(TrainConfig(**options))
+    config = TrainConfig.of_options(options)
+    train(config)
+    click.echo(next_commands(config))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Score a chart and list its rule findings.
 
     python -m reward.score map.osu --stars 3.5 --audio song.ogg
+    python -m reward.score set.osz --difficulty Hard
 
 Prints a table of terms (score 0–1, measure and unit), the auditors and the findings of the ranking criteria with their
 places. `--json` ends with one line that holds the same.
@@ -10,12 +11,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runtime.command import Command, make_callable, use_utf8
 from runtime.errors import ConfigError
+from runtime.progress import waiting
 from runtime.text import json_text
+
+if TYPE_CHECKING:
+    from chart.model import Chart
+    from reward.core.song import Song
 
 MAX_STARS = 15.0
 FINDINGS_SHOWN = 30
@@ -27,24 +34,25 @@ def timestamp(time_ms: float) -> str:
     return f"{total // 60_000:02d}:{total // 1000 % 60:02d}:{total % 1000:03d}"
 
 
-def score_file(path: Path, audio: Path | None = None, stars: float | None = None, seed: int = 0) -> dict[str, object]:
-    """Everything the command prints, as plain data; `stars` defaults to the chart's own official stars."""
+def score_file(
+    path: Path, audio: Path | None = None, stars: float | None = None, seed: int = 0, difficulty: str | None = None
+) -> dict[str, object]:
+    """Everything the command prints, as plain data.
+
+    `stars` defaults to the chart's own official stars, `difficulty` of a set to the hardest, `audio` to that of a set.
+    """
     from chart.analysis.star_rating import stars as stars_of
-    from chart.formats.osu_read import read_osu
+    from chart.formats.read import chart_named, read_charts
     from reward.auditors import audit
-    from reward.core.song import estimate_lag_ms
-    from reward.human_charts import read_song
     from reward.rules.check import check
     from reward.rules.criteria import level_of
     from reward.total import score
 
     if stars is not None and not 0 < stars <= MAX_STARS:
         raise ConfigError(f"--stars {stars:g}: give a star rating above 0 and up to {MAX_STARS:g}")
-    chart = read_osu(path)
-    song = None
-    if audio is not None:
-        song = read_song(audio, audio.name)
-        song = replace(song, lag_ms=estimate_lag_ms(chart, song))
+    charts = read_charts(path)
+    chart = max(charts, key=stars_of) if difficulty is None else chart_named(charts, difficulty, str(path))
+    song = _song_of(path, audio, chart)
     aim = stars if stars is not None else (stars_of(chart) if len(chart) else 0.0)
     level = level_of(aim)
     findings = [
@@ -52,7 +60,28 @@ def score_file(path: Path, audio: Path | None = None, stars: float | None = None
         for f in check(chart, level)
     ]
     terms = score(chart, aim, song, seed=seed).flat()
-    return {"stars": aim, "level": level.name, "terms": terms, "audit": audit(chart, song), "findings": findings}
+    return {
+        "difficulty": chart.metadata.version,
+        "charts": len(charts),
+        "stars": aim,
+        "level": level.name,
+        "terms": terms,
+        "audit": audit(chart, song),
+        "findings": findings,
+    }
+
+
+def _song_of(path: Path, audio: Path | None, chart: Chart) -> Song | None:
+    """The song given, or that of a set, with the chart's lag; None where there is neither."""
+    from chart.formats.osz import read_osz_audio
+    from reward.core.song import estimate_lag_ms
+    from reward.human_charts import read_song
+
+    if audio is None and path.suffix.lower() != ".osz":
+        return None
+    source = read_osz_audio(path, chart.audio_filename) if audio is None else audio
+    song = read_song(source, chart.audio_filename if audio is None else audio.name)
+    return replace(song, lag_ms=estimate_lag_ms(chart, song))
 
 
 def show(result: dict[str, object]) -> None:
@@ -60,7 +89,8 @@ def show(result: dict[str, object]) -> None:
     from reward.total import TERMS
 
     terms: dict[str, float] = result["terms"]  # type: ignore[assignment]
-    click.echo(f"target {result['stars']:.2f} stars ({result['level']})   total {terms['total']:.3f}\n")
+    which = f"“{result['difficulty']}”, " if result["difficulty"] else ""
+    click.echo(f"{which}target {result['stars']:.2f} stars ({result['level']})   total {terms['total']:.3f}\n")
     click.echo(f"{'term':26}{'score':>7}  measure")
     has_song = any(name.startswith("musicality") for name in terms)
     for term in TERMS:
@@ -85,14 +115,16 @@ def show(result: dict[str, object]) -> None:
 
 @click.command(cls=Command)
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--audio", type=click.Path(path_type=Path), help="The song, for the musicality terms.")
+@click.option("--difficulty", help="Name of the difficulty to score (default: the hardest).")
+@click.option("--audio", type=click.Path(path_type=Path), help="The song, for the musicality terms; default: a set's.")
 @click.option("--stars", type=float, help="Stars the chart aims at (default: its own official stars).")
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulated players.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
-def main(path: Path, audio: Path | None, stars: float | None, seed: int, as_json: bool) -> None:
-    """Score the chart PATH (.osu): terms, auditors and rule findings."""
+def main(path: Path, difficulty: str | None, audio: Path | None, stars: float | None, seed: int, as_json: bool) -> None:
+    """Score a difficulty of PATH (.osu .osz .qua .sm .ssc): terms, auditors and rule findings."""
     use_utf8()
-    result = score_file(path, audio, stars, seed)
+    with waiting("Scoring"):
+        result = score_file(path, audio, stars, seed, difficulty)
     show(result)
     if as_json:
         click.echo(json_text(result))

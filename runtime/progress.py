@@ -66,7 +66,11 @@ def training_bar(name: str, total: int, done: int = 0, visible: bool = True) -> 
     now = TextColumn("{task.fields[now]}", markup=False)
     with _bars(*columns, now, speed_estimate_period=SLOW_STEPS_S, disable=not visible) as bar:
         task = bar.add_task(name, total=total, completed=done, now="")
-        yield lambda steps, doing="": bar.update(task, completed=steps, now=doing)
+
+        def report(steps: int, doing: str) -> None:
+            bar.update(task, completed=steps, now=doing)
+
+        yield report
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from chart.model import KEYS, Chart, Difficulty, Metadata, TimingPoint
 from chart.problems import MAX_BEAT_MS, MAX_METER, MAX_TIME_MS, MIN_BEAT_MS, MIN_TIME_MS
 from runtime.errors import ChartFileError
 
-__all__ = ["format_osu", "parse_osu", "parse_timing", "read_osu", "write_osu"]
+__all__ = ["format_osu", "is_note", "parse_osu", "parse_timing", "read_osu", "write_osu"]
 
 MODES = {0: "osu!standard", 1: "osu!taiko", 2: "osu!catch", 3: "osu!mania"}
 MANIA = 3
@@ -223,6 +223,15 @@ def _notes(sections: Sections) -> tuple[list[float], list[int], list[float]]:
     if lines and not notes and sections.left_out.first is not None:
         raise sections.left_out.first
     return _within_the_song(notes, sections.offset_ms)
+
+
+def is_note(text: str) -> bool:
+    """Whether a line under [HitObjects] is read as a note."""
+    try:
+        _note(Line(0, text.strip()), "")
+    except ChartFileError:
+        return False
+    return True
 
 
 def _within_the_song(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from chart.formats.find_file import find_on_disk, key_of
@@ -13,7 +14,7 @@ from chart.formats.quaver import read_quaver
 from chart.formats.safe_zip import escapes
 from chart.formats.stepmania import read_stepmania
 from chart.model import Chart
-from runtime.errors import ChartFileError
+from runtime.errors import ChartFileError, ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,15 @@ def read_charts(path: Path) -> list[Chart]:
     if suffix == ".osu":
         return [read_osu(path)]
     raise ChartFileError(f"{path}: not a chart file by its name (known: {' '.join(CHART_SUFFIXES)})")
+
+
+def chart_named(charts: Sequence[Chart], difficulty: str, where: str) -> Chart:
+    """The chart of this name, in any case; raises ConfigError with the names that there are, `where` before it."""
+    for chart in charts:
+        if chart.metadata.version.casefold() == difficulty.casefold():
+            return chart
+    names = ", ".join(f"“{shown(chart.metadata.version)}”" for chart in charts)
+    raise ConfigError(f"{where}: no difficulty “{difficulty}” (there are: {names})")
 
 
 def audio_beside(path: Path, chart: Chart) -> Path:

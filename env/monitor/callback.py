@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import TensorBoardOutputFormat
 
@@ -17,14 +16,13 @@ from env.monitor.evaluate import SKILL_WEIGHT, EvaluationSet, evaluate_charts, e
 from env.monitor.reward_hacking import degraded_metrics, holds_kept
 from env.ppo.ppo import SectionPPO, frozen_copy
 from env.returns.section_return import TERM_NAMES, ScoringConfig
-from env.run_config import RefineConfig
+from env.run_config import REFINED, RefineConfig
 from env.task.episodes import PHRASE_BARS, EpisodeConfig
-from mapper.network.checkpoint import save_mapper
+from mapper.network.checkpoint import checkpoint_named, origin_of, save_mapper
 from mapper.pretraining.piano_roll import piano_roll
 from mapper.pretraining.sonify import with_clicks
 from runtime.training.resume import save_state
 
-REFINED = "refined.safetensors"
 PICTURE_MS = 20_000.0
 CHARTS_SEED = 1000
 SAMPLE_RATE = 16_000
@@ -48,6 +46,7 @@ class RefinementCallback(BaseCallback):
         self.infos: list[dict[str, Any]] = []  # of the rollout's paid bars, in order of steps
         self.ended: dict[int, dict[str, Any]] = {}  # environment → its last info of the rollout
         self.steps = 0  # before the rollout: those after which the policy is evaluated
+        self.report: Callable[[int, str], None] = lambda updates, now: None  # of runtime.progress.training_bar
 
     def state(self) -> dict[str, Any]:
         """Plain data from which `restore` resumes."""
@@ -64,25 +63,11 @@ class RefinementCallback(BaseCallback):
         self.before, self.best, self.alarms = dict(saved["before"]), float(saved["best"]), int(saved["alarms"])
         self.evaluated, self.last = int(saved["evaluated"]), dict(saved["last"])
 
-    def _on_training_start(self) -> None:
-        columns = (
-            TextColumn("refining"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(),
-        )
-        self.bar = Progress(*columns, console=Console(stderr=True))
-        self.task = self.bar.add_task("", total=self.config.updates, completed=self.ppo.updates)
-        self.bar.start()
-
     def _on_training_end(self) -> None:
         """Evaluate the last policy, whole charts included."""
         self.steps = self.ppo.num_timesteps
         if self.ppo.updates >= self.config.updates and self.ppo.updates != self.evaluated:
             self._evaluate(self.ppo.updates, whole=True)
-        self.bar.update(self.task, completed=self.ppo.updates)
-        self.bar.stop()
 
     @property
     def ppo(self) -> SectionPPO:
@@ -92,6 +77,7 @@ class RefinementCallback(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self.infos, self.ended, self.steps = [], {}, self.ppo.num_timesteps
+        self.report(self.ppo.updates, "writing and playing")
 
     def _on_step(self) -> bool:
         for env, info in enumerate(self.locals.get("infos", ())):
@@ -110,10 +96,9 @@ class RefinementCallback(BaseCallback):
             self._save()
         self._log_rollout()
         if self.alarms >= ALARMS_TO_STOP:
-            self.bar.console.print("stopped: the reward rises while the auditors get worse")
+            _say("stopped: the reward rises while the auditors get worse")
             self.ppo.finished = True
-        shown = f"held-out reward {self.last.get('held_out/reward', np.nan):.4f}"
-        self.bar.update(self.task, completed=updates, description=shown)
+        self.report(updates, "learning")
 
     def _log_rollout(self) -> None:
         """Record the rollout's rewards, terms and holds; the logger writes them with the algorithm's own."""
@@ -141,6 +126,7 @@ class RefinementCallback(BaseCallback):
                 self.logger.record(f"terms/{name.replace('/', '_')}", float(np.mean(values)))
 
     def _evaluate(self, updates: int, whole: bool = False) -> None:
+        self.report(updates, "evaluating")
         figures = evaluate_sections(self.ppo.policy, self.sections)
         if whole or updates % self.config.charts_every == 0:
             model = frozen_copy(self.ppo.policy.mapper).cpu()
@@ -155,7 +141,7 @@ class RefinementCallback(BaseCallback):
         if not self.before:
             self.before = dict(figures)
         self.last, self.evaluated = self.last | figures, updates
-        self.bar.console.print(_line(updates, figures, self.ppo.adaptive_kl.coefficient), highlight=False)
+        _say(_line(updates, figures, self.ppo.adaptive_kl.coefficient))
         self._save()
 
     def _keep_best(self, figures: Mapping[str, float], updates: int) -> None:
@@ -164,7 +150,8 @@ class RefinementCallback(BaseCallback):
         if figures["charts/value"] > self.best and holds_kept(self.before, figures):
             self.best = figures["charts/value"]
             notes = f"refined by play, update {updates}, held-out charts {total:.4f}, {off:.3f} levels off"
-            save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes)
+            random_steps = origin_of(checkpoint_named(self.config.init)).random_steps
+            save_mapper(self.ppo.policy.mapper, self.out / REFINED, notes=notes, random_steps=random_steps)
 
     def _check_auditors(self, figures: Mapping[str, float]) -> None:
         if self.before:
@@ -172,7 +159,7 @@ class RefinementCallback(BaseCallback):
             self.alarms = self.alarms + 1 if bad else 0
             self.logger.record("auditors/alarm", float(len(bad)))
             if bad:
-                self.bar.console.print(f"alarm: {'; '.join(bad)}", highlight=False)
+                _say(f"alarm: {'; '.join(bad)}")
 
     def _save(self) -> None:
         save_state(self.out, self.ppo.state() | self.state())
@@ -186,6 +173,10 @@ class RefinementCallback(BaseCallback):
                     output.writer.add_image(f"charts/{number}", roll, self.steps, dataformats="HWC")
                     sound = with_clicks(chart, start, start + PICTURE_MS, SAMPLE_RATE)
                     output.writer.add_audio(f"charts/{number}", sound[None], self.steps, SAMPLE_RATE)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _line(updates: int, figures: Mapping[str, float], leash: float) -> str:

@@ -2,14 +2,17 @@
 
 Layout of a dataset folder (written by `mapper.dataset`):
 
-    index.json   songs and charts, with split, timing, stars, lag and the ranges of their rows and frames
-    features.npy uint8 [frame, channel], all songs one after another (mapper.tokens.song_features)
-    rows.npy     int32 [row, 2], slot and code of every row of all charts (mapper.tokens.row_codes)
+    index.json      songs and charts, with split, timing, stars, lag and the ranges of their rows and frames; names the arrays
+    features-*.npy  uint8 [frame, channel], all songs one after another (mapper.tokens.song_features)
+    rows-*.npy      int32 [row, 2], slot and code of every row of all charts (mapper.tokens.row_codes)
+
+A build writes new arrays beside the old ones, then the index, in one piece: whoever opens it finds one build or the other.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +69,17 @@ def grid_of_song(red_lines: Iterable[Sequence[float]], duration_ms: float, lag_m
     return make_grid(points, -lag_ms, duration_ms - lag_ms)
 
 
+def array_files(folder: Path, build: str) -> tuple[Path, Path]:
+    """The features and rows of the build of this name; those of datasets of before December 2026 have none.
+
+    Raises ValueError for a name that no build has.
+    """
+    if build and not re.fullmatch(r"[0-9a-f]{1,32}", build):
+        raise ValueError(f"its arrays are named {build!r}")
+    ending = f"-{build}.npy" if build else ".npy"
+    return folder / f"features{ending}", folder / f"rows{ending}"
+
+
 def open_corpus(folder: Path) -> Corpus:
     """Open a folder that `build` wrote; raises ConfigError when it is not one."""
     try:
@@ -86,8 +100,9 @@ def open_corpus(folder: Path) -> Corpus:
             )
             for chart in index["charts"]
         )
-        frames = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
-        rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
+        frames, rows = (
+            np.load(path, mmap_mode="r", allow_pickle=False) for path in array_files(folder, index.get("arrays", ""))
+        )
         check_bounds(songs, charts, frames, rows)
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(

@@ -6,6 +6,8 @@ A released checkpoint is float16; a training run's own state (float32 weights, o
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,16 +37,62 @@ PRETRAINED = Path(__file__).parents[1] / "weights" / "pretrained.safetensors"
 """The checkpoint before refinement. In the repository only: players do not need it."""
 
 
+MIN_STEPS = 500
+"""Steps from random weights before a mapper writes what can be played; half a run of the shipped one is 600."""
+
+
 def checkpoint_named(name: str) -> Path:
-    """The checkpoint called `bundled` or `pretrained`, or else the file of that name."""
-    return {"bundled": BUNDLED, "pretrained": PRETRAINED}.get(name, Path(name))
+    """The checkpoint called `bundled` or `pretrained`, or else the file of that name.
+
+    Installations without the repository have the bundled one alone, and take it for both.
+    """
+    pretrained = PRETRAINED if PRETRAINED.is_file() else BUNDLED
+    return {"bundled": BUNDLED, "pretrained": pretrained}.get(name, Path(name))
 
 
-def save_mapper(model: Mapper, path: Path, weights: dict[str, Tensor] | None = None, notes: str = "") -> None:
-    """Write `weights` (default: the model's own) as float16 with the config, all or nothing."""
+@dataclass(frozen=True)
+class Origin:
+    """Where a checkpoint's weights come from."""
+
+    path: Path
+    notes: str  # of whoever saved it, such as "step 420, val 2.117"
+    random_steps: int | None  # steps since random weights; None where they began with a released mapper's
+
+    @property
+    def line(self) -> str:
+        """For the user: which weights these are."""
+        known = {BUNDLED: "the bundled mapper", PRETRAINED: "the pretrained mapper"}
+        return f"{known.get(self.path, self.path)}{f' ({self.notes})' if self.notes else ''}"
+
+    @property
+    def warning(self) -> str:
+        """What the user should know before charts are written with it; empty for trained weights."""
+        if self.random_steps is None or self.random_steps >= MIN_STEPS:
+            return ""
+        return f"{self.path}: is hardly trained ({self.random_steps} steps from random weights); its charts are noise"
+
+
+def origin_of(path: Path) -> Origin:
+    """Read a checkpoint's header; raises CheckpointError as `read_checkpoint`."""
+    with _reading(path), safe_open(path, framework="np") as file:
+        header = file.metadata() or {}
+    steps = header.get("random_steps", "")
+    return Origin(path, header.get("notes", ""), int(steps[:9]) if steps.isdecimal() else None)
+
+
+def save_mapper(
+    model: Mapper,
+    path: Path,
+    weights: dict[str, Tensor] | None = None,
+    notes: str = "",
+    random_steps: int | None = None,
+) -> None:
+    """Write `weights` (default: the model's own) as float16 with config and `Origin`, all or nothing."""
     tensors = weights or model.state_dict()
     arrays = {name: np.ascontiguousarray(tensor.detach().half().cpu().numpy()) for name, tensor in tensors.items()}
     header = {"format_version": str(FORMAT_VERSION), "config": json.dumps(asdict(model.config)), "notes": notes}
+    if random_steps is not None:
+        header["random_steps"] = str(random_steps)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_bytes(path, save(arrays, metadata=header))
 
@@ -63,7 +111,7 @@ def read_checkpoint(path: Path | None = None) -> Checkpoint:
     Raises CheckpointError when it is missing, damaged, of another format version or does not fit its own config.
     """
     path = path or BUNDLED
-    try:
+    with _reading(path):
         if path.stat().st_size > MAX_CHECKPOINT_BYTES:
             raise CheckpointError(
                 f"{path}: larger than {MAX_CHECKPOINT_BYTES >> 20} MB, so not a mapper of this project"
@@ -71,18 +119,25 @@ def read_checkpoint(path: Path | None = None) -> Checkpoint:
         with safe_open(path, framework="np") as file:
             config = _config(file.metadata() or {}, path)
             arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: no checkpoint can be read there ({error.strerror or error}); train one with `mania4k train`"
-        ) from error
-    except (SafetensorError, TypeError) as error:  # TypeError: numbers that numpy does not know
-        raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
     if {name: array.shape for name, array in arrays.items()} != shapes_of(config):
         raise CheckpointError(f"{path}: the weights do not fit their own config; the file is damaged or from a fork")
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise CheckpointError(f"{path}: {name} holds values that are no numbers; train it again or take another")
     return Checkpoint(config, arrays)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Around reading a checkpoint: what goes wrong is told as a CheckpointError."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: no checkpoint can be read there ({error.strerror or error}); train one with `mania4k train`"
+        ) from error
+    except (SafetensorError, TypeError) as error:  # TypeError: numbers that numpy does not know
+        raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
 
 
 def load_mapper(path: Path | None = None) -> Mapper:

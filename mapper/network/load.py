@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mapper.network.checkpoint import origin_of
 from mapper.network.interface import Network
 from runtime.errors import ConfigError
 from runtime.onnx.backend import choose_library
@@ -24,11 +25,17 @@ def open_network(checkpoint: Path | None = None, backend: str = "auto", device: 
     `backend` and `device` as in `runtime.onnx.backend.choose_library`. Raises CheckpointError or ConfigError.
     """
     if choose_library(backend, device) == "torch":
-        return OpenedNetwork(_on_torch(checkpoint, device))
-    from mapper.network.onnx_model import OnnxMapper
+        return OpenedNetwork(_on_torch(checkpoint, device), _untrained(checkpoint))
+    from mapper.network.onnx_model import WEIGHTS_FILE, OnnxMapper
 
     mapper = OnnxMapper(checkpoint, device)
-    return OpenedNetwork(mapper, mapper.notice)
+    weights = checkpoint / WEIGHTS_FILE if checkpoint is not None and checkpoint.is_dir() else checkpoint
+    return OpenedNetwork(mapper, "; ".join(filter(None, (mapper.notice, _untrained(weights)))))
+
+
+def _untrained(checkpoint: Path | None) -> str:
+    """The warning of weights that have hardly been trained; empty for others."""
+    return "" if checkpoint is None else origin_of(checkpoint).warning
 
 
 def _on_torch(checkpoint: Path | None, device: str) -> Network:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from chart.formats.osu_read import format_osu, parse_osu
+from chart.formats.osu_read import format_osu, is_note, parse_osu
+from chart.formats.osu_sections import cut_sections
 from chart.formats.osz import chart_file_names, entry_of
 from chart.formats.parsing import decode_as_the_game, shown, split_lines
 from chart.formats.safe_zip import open_archive, read_member
@@ -92,10 +93,13 @@ def _with_notes_of(data: bytes, changed: dict[str, Chart], where: str) -> bytes:
     text = decode_as_the_game(data) if is_utf16 else data.decode("utf-8-sig", "surrogateescape")  # bad bytes are kept
     head, *parts = _NOTES.split(text)
     lines = [line for line in split_lines("".join(parts)) if line.strip() and not line.strip().startswith("//")]
-    if len(parts) != 1 or len(lines) != len(old):
+    unread = [line for line in lines if not is_note(line)]  # the game passes over them; they are kept behind the notes
+    lines = [line for line in lines if is_note(line)]
+    if len(parts) != 1 or len(lines) != len(old) or any(line.strip().startswith("[") for line in unread):
         raise ChartFileError(f"{where}: [HitObjects] is not its last section; save it in the osu! editor first")
     known = dict(zip(_keys(old), _lines_by_note(lines), strict=True))
-    notes = [known.get(key, line) for key, line in zip(_keys(chart), format_notes(chart), strict=True)]
+    new = format_notes(chart.shifted(-cut_sections(text, where).offset_ms))
+    notes = [known.get(key, line) for key, line in zip(_keys(chart), new, strict=True)] + unread
     tagged = _TAGS.sub(_with_our_tags, head, count=1)
     return "\r\n".join([*split_lines(tagged.removesuffix("\n").removesuffix("\r")), "[HitObjects]", *notes, ""]).encode(
         "utf-8", "surrogateescape"

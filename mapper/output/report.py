@@ -18,8 +18,6 @@ from reward.chart_metrics import ChartMetrics
 from runtime.atomic_write import save_bytes
 from runtime.text import json_text
 
-SHOWN_LEVELS = (2.0, 4.0, 6.0)
-"""Players whose expected accuracy the table shows; the report has all levels from 1 to 10."""
 PEAK_WINDOW_MS = 2000.0
 
 
@@ -42,6 +40,7 @@ class DifficultyReport:
     problems: int  # findings that must be fixed
     takes: int  # candidates written for it
     missed: tuple[str, ...]  # unmet constraints; empty when all are met
+    section: str = ""  # which part of it was written anew, where only a part was
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,13 @@ class SetReport:
     def met(self) -> bool:
         """Whether every request is met."""
         return not any(one.missed for one in self.difficulties)
+
+    @property
+    def timing_advice(self) -> str:
+        """What is doubtful about the timing and what to do, in a line; empty where it is sure."""
+        if not self.timing_doubt:
+            return ""
+        return f"{self.timing_doubt}: check the timing by ear before playing, or give --bpm, --offset or --tempo"
 
     def as_json(self) -> str:
         """Everything, for other programs."""
@@ -92,6 +98,7 @@ def report_difficulty(chart: Chart, metrics: ChartMetrics, written: SearchResult
         problems=sum(one.severity == "problem" for one in found),
         takes=written.takes,
         missed=tuple(unmet_constraints(written.target, metrics, written, tolerance)),
+        section=written.section,
     )
 
 
@@ -101,45 +108,11 @@ def peak_density(chart: Chart) -> float:
     return float((until - np.arange(len(chart))).max() / (PEAK_WINDOW_MS / 1000))
 
 
-def print_table(report: SetReport) -> None:
-    """A table of the difficulties on stdout."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{report.bpm:.2f} BPM, timing confidence {report.timing_confidence:.0%}")
-    players = " ".join(f"{level:g}*" for level in SHOWN_LEVELS)
-    for heading in ("difficulty", "asked", "stars", "notes", "holds", "peak/s", f"acc. {players}", "rules"):
-        table.add_column(heading, justify="left" if heading == "difficulty" else "right")
-    for one in report.difficulties:
-        accuracy = " ".join(f"{one.accuracy[f'{level:g}']:.0%}" for level in SHOWN_LEVELS)
-        table.add_row(
-            one.name,
-            f"{one.asked_stars:.2f}",
-            f"{one.stars:.2f}",
-            f"{one.notes}",
-            f"{one.holds:.0%}",
-            f"{one.peak_notes_per_s:.0f}",
-            accuracy,
-            rules_in_short(one),
-        )
-    Console().print(table)
-
-
-def rules_in_short(one: DifficultyReport) -> str:
-    """Findings in a few characters: none, or their number and the number of problems."""
-    count = sum(one.findings.values())
-    if one.problems:
-        return f"{count} ({one.problems} bad)"
-    return f"{count}" if count else "ok"
-
-
 def warnings_of(report: SetReport) -> Sequence[str]:
     """Warnings for the user, one line each."""
     lines = [line for line in (report.audio_notice, report.notice) if line]
-    if report.timing_doubt:
-        lines.append(
-            f"{report.timing_doubt}: check the timing by ear before playing, or give --bpm, --offset or --tempo"
-        )
+    if report.timing_advice:
+        lines.append(report.timing_advice)
     for one in report.difficulties:
         lines += [f"{one.name}: {text}; the nearest that this song and effort gave" for text in one.missed]
     return lines

@@ -146,6 +146,10 @@ class GenerateConfig:
             raise ConfigError("no song: name an audio file, or a map with --from")
         if self.section is not None and self.from_map is None:
             raise ConfigError("--section needs --from with the map whose section shall be written anew")
+        if self.names and self.section is not None:
+            raise ConfigError(
+                "--set names new difficulties; name the chart whose --section is written with --difficulty"
+            )
         if self.difficulty and self.section is None:
             raise ConfigError("--difficulty says in which chart a --section is written anew; give --section too")
         if self.timing is not None and self.from_map is not None:

@@ -92,6 +92,7 @@ class SearchResult:
     density_miss: float  # share of notes that lie in other bars than is usual
     takes: int  # that were written for it
     metrics: ChartMetrics | None = field(default=None, repr=False, compare=False)  # kept, so that others share them
+    section: str = ""  # for the user: the part that was written anew, where the rest is as it was
 
     @staticmethod
     def of(target: Objective, best: Spliced, takes: int) -> SearchResult:

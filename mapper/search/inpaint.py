@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chart.analysis.rows import ROW_TOLERANCE_MS
 from chart.analysis.star_rating import stars
+from chart.formats.read import chart_named
 from chart.grid import SLOTS_PER_CELL, Grid, make_grid
 from chart.model import KEYS, Chart
 from mapper.network.interface import Network
@@ -49,6 +50,17 @@ class RegeneratedSection:
         end = self.span.end_slot
         return float(slot_ms[self.span.first_slot]), float(slot_ms[end]) if end < slot_ms.size else np.inf
 
+    def described(self, chart: Chart) -> str:
+        """The section for the user, with its notes in `chart`, which has it written anew."""
+        start, end = (f"{int(ms // 60_000)}:{ms / 1000 % 60:04.1f}" for ms in self._shown_ms)
+        kept = len(self.kept)
+        return f"{start}–{end} written anew, {len(chart) - kept} notes for {len(self.chart) - kept}; the rest is kept"
+
+    @property
+    def _shown_ms(self) -> tuple[float, float]:
+        start, end = self.bounds_ms
+        return max(start, 0.0), min(end, float(self.grid.slot_ms[-1]))
+
     def whole(self, inside: Rows) -> Rows:
         """The rows of the whole chart that are on the grid, with these inside the section."""
         parts = (self.span.before, inside, self.after)
@@ -75,12 +87,14 @@ def regenerate(
 ) -> list[SearchResult]:
     """The map's charts, or the one named, with the section regenerated; stars are kept unless others are requested."""
     assert config.section is not None, "checked by the caller"
-    charts = [chart for chart in source.map_charts if config.difficulty in ("", chart.metadata.version)]
-    if not charts:
-        names = ", ".join(f"“{chart.metadata.version}”" for chart in source.map_charts)
-        raise ConfigError(f"--difficulty {config.difficulty}: not in the map; it has {names}")
+    charts = list(source.map_charts)
+    if config.difficulty:
+        charts = [chart_named(charts, config.difficulty, f"--difficulty: {config.from_map}")]
     if config.stars and len(config.stars) != len(charts):
-        raise ConfigError(f"--stars: give one for each of the {len(charts)} charts whose section is written anew")
+        raise ConfigError(
+            f"--stars: give one for each of the {len(charts)} charts whose section is written anew, "
+            "or name one of them with --difficulty"
+        )
     written = []
     for number, chart in enumerate(charts):
         song = replace(source.song, grid=_grid_of(chart, source.song), timing_points=chart.timing_points)
@@ -175,7 +189,7 @@ def _rewritten(
         if is_met(target, best, aim.tolerance) or time.perf_counter() > aim.deadline_s:
             break
     report(1.0)
-    return SearchResult.of(target, best, len(rows))
+    return replace(SearchResult.of(target, best, len(rows)), section=section.described(best.chart))
 
 
 def _outside_breaks(encoding: SongEncoding, section: RegeneratedSection) -> SongEncoding:
