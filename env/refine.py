@@ -7,7 +7,7 @@ charts from their targets trains the density bias (`env.ppo.density_bias`). Ever
 (`env.monitor.evaluate`); `val` is not touched.
 
     python -m env.refine --songs data/songs -o runs/refined
-    tensorboard --logdir runs
+    mania4k tensorboard runs
 
 RUN holds `config.json`, `state.pt` (run the same command again to resume), `refined.safetensors` (best held-out charts so
 far with the hold ratio kept; `mania4k generate --checkpoint` takes it) and the TensorBoard log. Tags: docs/env.md.

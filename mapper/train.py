@@ -213,6 +213,7 @@ def _with_defaults(text: str, name: str) -> str:
 @click.option("--learning-rate", type=float, help=_with_defaults("Its peak", "learning_rate"))
 @click.option("--warmup", type=int, help=_with_defaults("Steps until the full rate", "warmup"))
 @click.option("--validate-every", type=int, help=_with_defaults("Steps between validations", "validate_every"))
+@click.option("--save-every", default=TrainConfig.save_every, show_default=True, help="Steps between saved states.")
 @click.option(
     "--patience", default=TrainConfig.patience, show_default=True, help="Validations without gain to stop after."
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.kill import JOBS, Job, Tally, digests, make_inputs, try_job
+from bench.kill import JOBS, Job, Tally, broken, digests, make_inputs, try_job
+from mapper.network.checkpoint import BUNDLED
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 ROOT = Path(__file__).parents[1]
@@ -60,5 +61,12 @@ def test_a_killed_command_gives_the_same_result_when_run_again() -> None:
 def test_jobs_name_their_results(tmp_path: Path) -> None:
     make_inputs(tmp_path / "a")
     assert sorted(path.name for path in (tmp_path / "a" / "songs").iterdir()) == ["0.wav", "1.wav"]
-    assert digests(tmp_path / "a", Job("x", (), ("songs/0.wav", "none"))).keys() == {"songs/0.wav"}
+    assert digests(tmp_path / "a", ("songs/0.wav", "none")).keys() == {"songs/0.wav"}
+    assert {job.name for job in JOBS} >= {"generate", "folder", "dataset", "train", "refine", "export", "studio"}
+
+
+def test_a_checkpoint_that_is_cut_off_is_found(tmp_path: Path) -> None:
+    (tmp_path / "best").write_bytes(BUNDLED.read_bytes()[:1000])
+    job = Job("x", (), (), grows=("best", "not there"))
+    assert any("damaged" in line for line in broken(tmp_path, job, {}))
     assert Tally().wrong == []

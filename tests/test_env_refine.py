@@ -133,8 +133,9 @@ def test_held_out_songs_are_never_trained_on_and_val_is_not_touched() -> None:
 
 def test_too_few_songs_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("mapper.data.corpus.open_corpus", lambda folder: corpus_of(2))
-    with pytest.raises(ConfigError, match="refinement needs at least 8 songs"):
+    with pytest.raises(ConfigError, match=r"few: 1 song in the train split; .* it needs two or more"):
         refine(RefineConfig(songs="few", out=str(tmp_path)))
+    assert all(split_songs(corpus_of(3))), "two are enough"
 
 
 def test_whole_charts_are_measured_on_every_side() -> None:

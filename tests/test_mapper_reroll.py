@@ -1,5 +1,6 @@
 """A section cut out of a chart: its ends, what is kept, and the set that it is written back to."""
 
+import dataclasses
 import zipfile
 
 import numpy as np
@@ -120,6 +121,28 @@ def test_a_section_written_back_leaves_every_other_line(made, tmp_path):
     tags = next(line for line in lines if line.startswith("Tags:"))
     assert [line for line in lines if line != tags] == [line for line in expected if not line.startswith("Tags:")]
     assert set(MACHINE_MADE_TAGS) | {"jazz"} == set(tags.removeprefix("Tags:").split())
+
+
+@pytest.mark.parametrize("version", [3, 4, 14])
+def test_new_notes_of_an_old_format_are_played_where_they_were_written(made, tmp_path, version):
+    """The game has the times of formats below 5 by 24 ms later, those of new notes in such a file, too."""
+    _, text = made
+    path = tmp_path / "old.osz"
+    text = text.replace("file format v14", f"file format v{version}")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hard.osu", f"{text}this is no note\n")
+    (chart,) = read_osz(path).charts
+    assert chart.time_ms[0] == (24.0 if version < 5 else 0.0)
+    moved = chart.time_ms[10] + 7.0
+    time_ms = np.where(np.arange(len(chart)) == 10, moved, chart.time_ms)
+    add_to_osz(path, [dataclasses.replace(chart, time_ms=time_ms)], (2000.0, 9000.0), tmp_path / "out.osz")
+    (again,) = read_osz(tmp_path / "out.osz").charts
+    assert np.array_equal(again.time_ms, time_ms)
+    with zipfile.ZipFile(tmp_path / "out.osz") as archive:
+        lines = archive.read("hard.osu").decode().splitlines()
+    kept = [line for line in text.splitlines() if f",{chart.time_ms[10] - chart.time_ms[0]:.0f}," not in line]
+    assert {line for line in kept if not line.startswith("Tags:")} <= set(lines)
+    assert lines[-1] == "this is no note", "lines that the game passes over are kept"
 
 
 def test_notes_that_are_not_last_in_the_file_are_refused(made, tmp_path):

@@ -16,12 +16,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from chart.formats.osu_read import write_osu
 from mapper.data.corpus import open_corpus
 from mapper.dataset import build
-from mapper.network.checkpoint import load_mapper, save_mapper
+from mapper.network.checkpoint import BUNDLED, checkpoint_named, load_mapper, origin_of, save_mapper
+from mapper.network.load import open_network
 from mapper.network.model import Mapper
+from mapper.pretraining.config import FROM_TRAINED
 from mapper.pretraining.tensorboard import Log
 from mapper.recipe import STAGES, follow_recipe
 from mapper.tokens.vocabulary import ENCODER_PARTS, ModelConfig
-from mapper.train import TrainConfig, train
+from mapper.train import TrainConfig, next_commands, train
 from runtime.errors import CheckpointError, ConfigError
 from runtime.training.distributed import ProcessGroup
 from runtime.workers import Workers
@@ -147,6 +149,44 @@ def test_tuning_one_half_leaves_the_other_as_it_is(data, tmp_path, monkeypatch, 
     assert stays <= same
     assert same >= (encoder_names if tune == "writing" else set(start) - encoder_names)
     assert learns.isdisjoint(same)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_trained_weights_are_never_exchanged_for_worse_ones(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Log, "_excerpt", lambda *arguments: None)
+    init = tmp_path / "init.safetensors"
+    save_mapper(Mapper(SMALL), init, random_steps=3)
+    worse = config(data, tmp_path / "worse", init=str(init), steps=1, warmup=0, learning_rate=30.0, average=0.0)
+    train(worse)
+    best = tmp_path / "worse" / "best.safetensors"
+    assert origin_of(best).notes.startswith("step 0, val ")
+    start, kept = (load_mapper(path).state_dict() for path in (init, best))
+    assert all(torch.equal(start[name], kept[name]) for name in start)
+    said = capsys.readouterr()
+    assert f"starting from {init}" in said.out
+    assert "hardly trained (3 steps from random weights)" in said.err
+    assert "no step was better" in next_commands(worse)
+    assert f"next: mania4k generate SONG --checkpoint {best}" in next_commands(worse)
+
+
+def test_own_maps_are_trained_on_top_of_the_shipped_weights_unless_none_are_wanted():
+    given = {"data": "d", "out": "o", "steps": None, "batch": 2, "learning_rate": None}
+    own = TrainConfig.of_options(given | {"init": "pretrained"})
+    assert (own.steps, own.batch, own.learning_rate) == (FROM_TRAINED["steps"], 2, FROM_TRAINED["learning_rate"])
+    new = TrainConfig.of_options(given | {"init": "none"})
+    assert (new.steps, new.batch, new.learning_rate) == (TrainConfig.steps, 2, TrainConfig.learning_rate)
+
+
+def test_a_checkpoint_that_has_hardly_been_trained_says_so(tmp_path, monkeypatch):
+    save_mapper(Mapper(SMALL), tmp_path / "raw", random_steps=20)
+    assert "raw: is hardly trained (20 steps from random weights)" in origin_of(tmp_path / "raw").warning
+    assert "hardly trained" in open_network(tmp_path / "raw").notice
+    save_mapper(Mapper(SMALL), tmp_path / "long", random_steps=4000)
+    save_mapper(Mapper(SMALL), tmp_path / "tuned")
+    assert not origin_of(tmp_path / "long").warning
+    assert not origin_of(tmp_path / "tuned").warning
+    monkeypatch.setattr("mapper.network.checkpoint.PRETRAINED", tmp_path / "not here")
+    assert checkpoint_named("pretrained") == BUNDLED, "installations have the bundled weights alone"
 
 
 TEAM_SCRIPT = """
