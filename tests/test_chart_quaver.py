@@ -102,7 +102,7 @@ def test_what_cannot_be_read_gives_one_line(text: str, message: str) -> None:
         (("Signature: Triple", "Signature: Waltz"), 2, 1, "Signature is “Waltz”"),
         (("Signature: Triple", "Signature: 0"), 2, 2, ""),
         (("SongPreviewTime: 4000", "SongPreviewTime: soon"), 2, 2, "SongPreviewTime is “soon”"),
-        (("  Lane: 4", "  Type: Mine\n  Lane: 4"), 1, 2, "left out 1 mines"),
+        (("  Lane: 4", "  Type: Mine\n  Lane: 4"), 1, 2, "left out 1 mine"),
         (("Title: 2001", "Title: \udcff2001"), 2, 2, ""),
     ],
 )

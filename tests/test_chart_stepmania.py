@@ -79,7 +79,7 @@ def test_mines_and_lifts_are_left_out_and_counted_in_the_log(caplog: pytest.LogC
         chart = one(sm("1M0L\n00M0"))
 
     assert len(chart) == 1
-    assert caplog.messages == ["song.sm: Hard 9: left out 1 lifts, 2 mines"]
+    assert caplog.messages == ["song.sm: Hard 9: left out 1 lift, 2 mines"]
 
 
 def test_key_sounds_in_brackets_and_comments_are_skipped() -> None:
@@ -137,13 +137,13 @@ def test_old_files_in_a_western_code_page_are_read(tmp_path) -> None:
 
 
 ODD = [
-    ("3000\n1000", [2], "1 tails without a head"),
-    ("2000\n0100", [2], "1 holds without an end"),
-    ("2000\n1000\n3000\n0001", [1, 3], "1 holds without an end, 1 tails without a head"),
-    ("2000\n2000\n3000\n0001", [1, 3], "1 holds without an end"),
-    ("10\n0001", [0, 2], "1 odd rows"),
+    ("3000\n1000", [2], "1 tail without a head"),
+    ("2000\n0100", [2], "1 hold without an end"),
+    ("2000\n1000\n3000\n0001", [1, 3], "1 hold without an end, 1 tail without a head"),
+    ("2000\n2000\n3000\n0001", [1, 3], "1 hold without an end"),
+    ("10\n0001", [0, 2], "1 odd row"),
     ("10000\n00011", [0, 2], "2 odd rows"),
-    ("1000\n0X01", [0, 2], "1 unknown notes"),
+    ("1000\n0X01", [0, 2], "1 unknown note"),
 ]
 
 

@@ -28,6 +28,7 @@ MAX_LINES = 500_000
 _SHOWN_CHARACTERS = 60
 _NUMBER_CHARACTERS = 400  # the longest float64 written out in full has fewer
 _PLAIN_DIGITS = 16  # whole numbers with fewer digits are exact in float64
+_PLURAL = re.compile(r"(?<=\w)s\b")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 
 
@@ -90,6 +91,11 @@ class LeftOut:
         if self.first is not None:
             more = f" (and {self.count - 1} more {what})" if self.count > 1 else ""
             logger.warning("left out: %s%s", self.first, more)
+
+
+def counted(count: int, things: str) -> str:
+    """`1 tail without a head`, `2 tails without a head`: the count with its noun, the first plural among `things`."""
+    return f"{count} {things if count != 1 else _PLURAL.sub('', things, count=1)}"
 
 
 def split_lines(text: str) -> list[str]:

@@ -18,6 +18,7 @@ from chart.formats.parsing import (
     MAX_NOTES,
     MAX_TIMING_POINTS,
     LeftOut,
+    counted,
     decode_as_the_game,
     failure,
     finite,
@@ -106,7 +107,7 @@ def parse_quaver(text: str, where: str) -> Chart:
     if left_out.first is not None and not (points and (notes or not played)):
         raise left_out.first
     if any(mines):
-        logger.warning("%s: left out %d mines", where, sum(mines))
+        logger.warning("%s: left out %s", where, counted(sum(mines), "mines"))
     time, column, end = zip(*notes, strict=True) if notes else ((), (), ())
     chart = Chart.from_notes(
         time,

@@ -20,6 +20,7 @@ import numpy as np
 from chart.formats.parsing import (
     BYTE_ORDER_MARKS,
     LeftOut,
+    counted,
     decode_as_the_game,
     failure,
     finite,
@@ -172,7 +173,7 @@ def _playable(notes: StepNotes, timeline: Timeline, steps: Steps, where: str) ->
     warped = ~timeline.is_hittable(tick) & ~fake
     notes.ignored[IGNORED["F"]] += int(fake.sum())
     notes.ignored["notes within warps"] += int(warped.sum())
-    counts = ", ".join(f"{count} {what}" for what, count in sorted(notes.ignored.items()) if count)
+    counts = ", ".join(counted(count, what) for what, count in sorted(notes.ignored.items()) if count)
     if counts:
         logger.warning("%s: left out %s", where, counts)
     return notes.without(set(np.flatnonzero(fake | warped).tolist()))
