@@ -226,7 +226,7 @@ def main(
         if not line.startswith(OTHER_GAME):
             click.echo(f"skipped {line}", err=True)
     if others := sum(line.startswith(OTHER_GAME) for line in report["skipped"]):
-        click.echo(f"passed over {others} charts of other modes and numbers of keys (report.json)", err=True)
+        click.echo(f"passed over {others} chart{'s' * (others != 1)} of other modes and numbers of keys (report.json)", err=True)
     click.echo(
         f"{out}: {report['songs']['train']} songs to train on, {report['songs']['val']} to validate, "
         f"{report['charts']} charts, {report['hours']:.1f} hours, notes {report['snap_error_ms']['median']:.1f} ms from "

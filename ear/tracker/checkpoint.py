@@ -59,6 +59,8 @@ def find_checkpoint(name: str) -> Path:
     else:
         path = Path(name)
         if path.suffix.lower() not in SUFFIXES:
+            if path.is_file():
+                raise CheckpointError(f"{name}: not a beat network by its name (known: {' '.join(SUFFIXES)})")
             raise CheckpointError(
                 f"{name}: no checkpoint of that name; give bundled, {', '.join(PRETRAINED_NAMES)} "
                 f"or a file ({', '.join(SUFFIXES)})"
