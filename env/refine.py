@@ -72,10 +72,9 @@ def prepare(config: RefineConfig) -> tuple[Any, Any]:
     corpus = open_corpus(Path(config.songs))
     train, held = split_songs(corpus, config.max_songs)
     if not train or not held:
-        songs = len({corpus.charts[chart].song for chart in train + held})
         raise ConfigError(
-            f"{config.songs}: {songs} song{'s' * (songs != 1)} in the train split; refinement learns on some and is "
-            "measured on others, so it needs two or more: build a dataset of more maps"
+            f"{config.songs}: fewer than two songs in the train split; refinement learns on some and is measured on "
+            "others: build a dataset of more maps"
         )
     mapper = load_mapper(checkpoint_named(config.init)).to(pick_device(config.device))
     episodes = EpisodeConfig(phrases=config.phrases, context=CONTEXTS[config.rollout])

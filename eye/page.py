@@ -37,7 +37,6 @@ class PageConfig:
     audio: Path | None = None  # None: the one in the set, or beside the chart
     audio_beside: bool = False
     seed: int = 0
-    doubt: str = ""  # why the timing should be checked, shown above the chart
 
     def __post_init__(self) -> None:
         if self.out.suffix.lower() not in (".html", ".htm"):
@@ -56,11 +55,10 @@ def write_page(
     page_song: PageSong | None = None,
     audio_beside: bool = False,
     seed: int = 0,
-    doubt: str = "",
 ) -> Path:
     """Write the page of a set, all or nothing; `reviews` (and `levels`, if given) are one a chart.
 
-    page_song: analysis of the song; by default a note's sound is as late as in ranked osu! maps. doubt: of the timing.
+    page_song: analysis of the song; by default a note's sound is as late as in ranked osu! maps.
     Raises ConfigError for what is too large and OutputError where nothing can be written.
     """
     from ear.audio.clock import OSU_CLOCK_MS
@@ -79,7 +77,7 @@ def write_page(
         check_size(chart)
     page_song = page_song or PageSong(None, -OSU_CLOCK_MS)
     items = _page_charts(charts, reviews, levels, seed)
-    left_out = len(charts) - len(items)
+    names = _names(items, len(charts) - len(items), page_song.doubt)
     data = pack(page_data(items, page_song.lag_ms, page_song.marks, page_song.duration_ms))
     beside = ""
     if song is not None and audio_beside:
@@ -87,9 +85,7 @@ def write_page(
         beside = out.with_suffix(suffix if suffix in AUDIO_SUFFIXES else ".mp3").name
         save_bytes(out.with_name(beside), song.data)
     embedded = song.data if song is not None and not beside else None
-    save_bytes(
-        out, html_page(_names(items, left_out) | {"doubt": doubt}, data, embedded, song.name if song else "", beside)
-    )
+    save_bytes(out, html_page(names, data, embedded, song.name if song else "", beside))
     return out
 
 
@@ -113,7 +109,7 @@ def _required(review: Review) -> float:
     return review.required_skill or review.stars
 
 
-def _names(items: Sequence[Any], left_out: int) -> dict[str, Any]:
+def _names(items: Sequence[Any], left_out: int, doubt: str) -> dict[str, Any]:
     """What the template itself shows, so that the page has its title before any script runs."""
     from eye.rendering.page_data import artist_of, language_of, title_of
 
@@ -128,6 +124,7 @@ def _names(items: Sequence[Any], left_out: int) -> dict[str, Any]:
         "romanised": romanised if (metadata.title, metadata.artist) != (title, artist) else "",
         "creator": metadata.creator,
         "left_out": left_out,
+        "doubt": doubt,
         "difficulties": [
             {
                 "name": item.chart.metadata.version or "Unnamed",
@@ -177,14 +174,7 @@ def page_of(
         for chart, name in zip(charts, names, strict=True)
     ]
     return write_page(
-        charts,
-        reviews,
-        file,
-        config.out,
-        page_song=page_song,
-        audio_beside=config.audio_beside,
-        seed=config.seed,
-        doubt=config.doubt,
+        charts, reviews, file, config.out, page_song=page_song, audio_beside=config.audio_beside, seed=config.seed
     )
 
 

@@ -106,9 +106,7 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
     """Write the dataset's arrays from its parts, one part in memory at a time."""
     skipped = [line for part in parts for line in part.skipped]
     failed = sum(part.failed for part in parts)
-    parts = [part for part in parts if part.file]
-    chosen = for_validation([part.source for part in parts])
-    parts = [replace(part, source=replace(chosen, split="val")) if part.source is chosen else part for part in parts]
+    parts = _with_validation([part for part in parts if part.file])
     if not parts:
         raise ConfigError(f"no song could be used: {'; '.join(skipped[:5])}")
     songs: list[dict] = []
@@ -137,7 +135,6 @@ def _join(parts: list[Part], out: Path) -> dict[str, Any]:
         row_count += len(part_rows)
         frames += len(part_frames)
     features.flush()
-    del features
     np.save(rows_file, np.concatenate(rows))
     report = _report(songs, charts, skipped) | {"failed": failed}
     _write_json(out / "report.json", report)
@@ -153,6 +150,12 @@ def _remove_arrays(out: Path, kept: Sequence[Path]) -> None:
         if file not in kept:
             with suppress(OSError):
                 file.unlink()
+
+
+def _with_validation(parts: list[Part]) -> list[Part]:
+    """The parts, one of them moved to validation where chance gave none."""
+    chosen = for_validation([part.source for part in parts])
+    return [replace(part, source=replace(chosen, split="val")) if part.source is chosen else part for part in parts]
 
 
 def _later(bounds: Sequence[int], by: int) -> tuple[int, int]:
@@ -226,7 +229,10 @@ def main(
         if not line.startswith(OTHER_GAME):
             click.echo(f"skipped {line}", err=True)
     if others := sum(line.startswith(OTHER_GAME) for line in report["skipped"]):
-        click.echo(f"passed over {others} chart{'s' * (others != 1)} of other modes and numbers of keys (report.json)", err=True)
+        click.echo(
+            f"passed over {others} chart{'s' * (others != 1)} of other modes and numbers of keys (report.json)",
+            err=True,
+        )
     click.echo(
         f"{out}: {report['songs']['train']} songs to train on, {report['songs']['val']} to validate, "
         f"{report['charts']} charts, {report['hours']:.1f} hours, notes {report['snap_error_ms']['median']:.1f} ms from "

@@ -95,7 +95,7 @@ def _run(config: GenerateConfig, out: Path, report: Progress, model: Network | N
         )
         problem = ""
         if page is not None:
-            to_page = PageConfig(out, page, seed=config.seed, doubt=measures.timing_advice)
+            to_page = PageConfig(out, page, seed=config.seed)
             problem = _write_page(model, source, charts, written, audio.path, to_page, config.overwrite)
     report("pack", 1.0)
     return GeneratedSet(out, tuple(charts), report=measures, page=None if problem else page, page_problem=problem)

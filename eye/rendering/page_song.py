@@ -47,6 +47,7 @@ class PageSong:
     lag_ms: float  # how much later than a note its sound comes
     marks: tuple[dict[str, Any], ...] = ()  # of eye.rendering.sound_marks
     duration_ms: float = np.inf
+    doubt: str = ""  # why the timing should be checked and how, shown above the chart
 
 
 def song_of(path: Path, chart: Chart, audio: Path | None = None) -> SongFile | None:

@@ -10,4 +10,5 @@ __all__ = [
     "pattern_collection",
     "read_song",
     "rhythm_collection",
+    "sources",
 ]

@@ -7,4 +7,5 @@ __all__ = [
     "package",
     "page",
     "report",
+    "tables",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from chart.model import Chart
@@ -29,6 +30,10 @@ def write_set_page(
     assert song.audio is not None, "analysed from audio"
     assert song.sound is not None, "analysed from audio"
     page_song = page_song_of(song.audio, song.sound, max(everything, key=len), song.lag_ms)
+    if source.doubt:
+        page_song = replace(
+            page_song, doubt=f"The timing is doubtful ({source.doubt}): check it by ear before you play"
+        )
     names = [chart.metadata.version for chart in charts]
     targets = {name: one.target.stars for name, one in zip(names, written, strict=True)}
     file = SongFile(audio.name, audio.read_bytes())

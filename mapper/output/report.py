@@ -62,13 +62,6 @@ class SetReport:
         """Whether every request is met."""
         return not any(one.missed for one in self.difficulties)
 
-    @property
-    def timing_advice(self) -> str:
-        """What is doubtful about the timing and what to do, in a line; empty where it is sure."""
-        if not self.timing_doubt:
-            return ""
-        return f"{self.timing_doubt}: check the timing by ear before playing, or give --bpm, --offset or --tempo"
-
     def as_json(self) -> str:
         """Everything, for other programs."""
         return json_text({"met": self.met, **asdict(self)}, indent=2) + "\n"
@@ -111,8 +104,10 @@ def peak_density(chart: Chart) -> float:
 def warnings_of(report: SetReport) -> Sequence[str]:
     """Warnings for the user, one line each."""
     lines = [line for line in (report.audio_notice, report.notice) if line]
-    if report.timing_advice:
-        lines.append(report.timing_advice)
+    if report.timing_doubt:
+        lines.append(
+            f"{report.timing_doubt}: check the timing by ear before playing, or give --bpm, --offset or --tempo"
+        )
     for one in report.difficulties:
         lines += [f"{one.name}: {text}; the nearest that this song and effort gave" for text in one.missed]
     return lines

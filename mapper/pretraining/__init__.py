@@ -5,6 +5,7 @@ __all__ = [
     "evaluate",
     "loss",
     "piano_roll",
+    "run",
     "sonify",
     "tensorboard",
     "windows",
