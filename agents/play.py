@@ -13,6 +13,7 @@ import click
 
 from runtime.command import Command, OutputFile, make_callable, use_utf8
 from runtime.errors import ChartFileError, ConfigError
+from runtime.progress import waiting
 from runtime.text import json_text
 from runtime.workers import Workers, worker_options
 
@@ -101,7 +102,8 @@ def main(
 
     chosen = PlayOptions(**options)
     if len(paths) == 1 and paths[0].suffix.lower() == ".osu" and not paths[0].is_dir():
-        text, data = run(paths[0], chosen, replay, plots)
+        with waiting("Playing"):
+            text, data = run(paths[0], chosen, replay, plots)
         click.echo(text)
         if as_json:
             click.echo(json_text(data))

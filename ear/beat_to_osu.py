@@ -17,7 +17,7 @@ import click
 
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
-from runtime.progress import stages
+from runtime.progress import stages, waiting
 
 if TYPE_CHECKING:
     from ear.audio.decode import Audio
@@ -53,16 +53,18 @@ class Config:
 
 def run(config: Config) -> TimedSong:
     """Time the song and write the files requested, with progress on stderr."""
-    from chart.formats.written import require_replaceable
-    from ear.audio.decode import load_audio
-    from ear.song_timing import time_song
-    from runtime.atomic_write import check_writable
+    with waiting("Starting"):
+        from chart.formats.written import require_replaceable
+        from ear.audio.decode import load_audio
+        from ear.song_timing import time_song
+        from runtime.atomic_write import check_writable
 
     for path in (config.output, config.plot):
         if path is not None:
             require_replaceable(path, config.overwrite)
             check_writable(path)
-    audio = load_audio(config.song)
+    with waiting("Decoding"):
+        audio = load_audio(config.song)
     if audio.notice:
         click.echo(f"warning: {audio.notice}", err=True)
     with stages(STAGES) as report:

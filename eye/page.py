@@ -18,6 +18,7 @@ import click
 from chart.formats.written import require_replaceable
 from runtime.command import Command, OutputFile, use_utf8
 from runtime.errors import ConfigError
+from runtime.progress import waiting
 
 if TYPE_CHECKING:
     from chart.model import Chart
@@ -190,7 +191,9 @@ def main(path: Path, out: Path | None, overwrite: bool, **options: Any) -> None:
     use_utf8()
     out = out or path.with_suffix(".html")
     require_replaceable(out, overwrite)
-    click.echo(page_of_file(PageConfig(path=path, out=out, **options)))
+    with waiting("Writing the page"):
+        page = page_of_file(PageConfig(path=path, out=out, **options))
+    click.echo(page)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import click
 from eye.critique.types import Finding, Review, Section
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError
+from runtime.progress import waiting
 from runtime.text import json_text
 
 if TYPE_CHECKING:
@@ -156,8 +157,9 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
     use_utf8()
     if target is not None and not 0 < target <= MAX_STARS:
         raise ConfigError(f"--target {target:g}: give a star rating above 0 and up to {MAX_STARS:g}")
-    chart = chart_of(path, difficulty)
-    review = review_chart(chart, song_of(path, chart), target=target, seed=seed)
+    with waiting("Reviewing"):
+        chart = chart_of(path, difficulty)
+        review = review_chart(chart, song_of(path, chart), target=target, seed=seed)
     if as_json:
         click.echo(json_text(review.to_json()))
     else:

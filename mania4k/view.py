@@ -10,6 +10,7 @@ import click
 from chart.formats.written import require_replaceable
 from runtime.command import Command, OutputFile, use_utf8
 from runtime.errors import ConfigError
+from runtime.progress import waiting
 
 PAGES = (".html", ".htm")
 
@@ -37,7 +38,8 @@ def page_for(path: Path, out: Path | None = None, overwrite: bool = False) -> Pa
 def main(path: Path, out: Path | None, overwrite: bool, no_open: bool) -> None:
     """Watch, read about and play the chart PATH (.osz, .osu, .sm, .ssc, .qua, or a page in .html) in the browser."""
     use_utf8()
-    page = page_for(path, out, overwrite)
+    with waiting("Writing the page"):
+        page = page_for(path, out, overwrite)
     if not no_open and not webbrowser.open(page.resolve().as_uri()):
         click.echo("no browser was found; open the page yourself:", err=True)
     click.echo(page)

@@ -75,12 +75,25 @@ def training_bar(name: str, total: int, done: int = 0, visible: bool = True) -> 
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A line on a terminal while the block takes longer than a second; removed at its end. Imports nothing but Python."""
-    shown = threading.Event()
+    """A line on a terminal while the block takes longer than a second; removed at its end. Other lines appear above it.
+
+    Nothing is imported or drawn for shorter waits, so that imports themselves can be waited for.
+    """
+    drawn: list[Any] = []
 
     def show() -> None:
-        shown.set()
-        print(f"\r{text} …", end="", file=sys.stderr, flush=True)
+        from rich.console import Console
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        live = Live(
+            Spinner("line", text),
+            console=Console(file=sys.stderr),
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        live.start()
+        drawn.append(live)
 
     timer = threading.Timer(SHORT_WAIT_S, show)
     timer.daemon = True
@@ -92,8 +105,8 @@ def waiting(text: str) -> Iterator[None]:
         timer.cancel()
         if timer.is_alive():
             timer.join()
-        if shown.is_set():
-            print(f"\r{' ' * (len(text) + 2)}\r", end="", file=sys.stderr, flush=True)
+        for live in drawn:
+            live.stop()
 
 
 def _bars(*columns: Any, **options: Any) -> Any:

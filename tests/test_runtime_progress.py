@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import time
 from types import SimpleNamespace
 
@@ -10,6 +11,8 @@ import pytest
 
 from runtime import progress
 from runtime.progress import training_bar, waiting
+
+ERASE_LINE = "\x1b[2K"
 
 
 class Terminal(io.StringIO):
@@ -22,15 +25,22 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     file = Terminal()
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=file))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=file, stdout=io.StringIO()))
     return file
 
 
 def test_a_long_wait_shows_a_line_and_removes_it(terminal, monkeypatch):
     monkeypatch.setattr(progress, "SHORT_WAIT_S", 0.0)
     with waiting("reading"):
-        time.sleep(0.2)
-    assert terminal.getvalue() == "\rreading …" + "\r" + " " * 9 + "\r"
+        until = time.monotonic() + 20
+        while "reading" not in terminal.getvalue() and time.monotonic() < until:
+            time.sleep(0.05)
+        print("a warning", file=sys.stderr)
+    shown = terminal.getvalue()
+    assert "reading" in shown
+    assert "a warning" in shown.rpartition("reading")[0], "other lines stand above it"
+    assert shown.endswith(ERASE_LINE), "and it is gone at the end"
 
 
 def test_a_short_wait_shows_nothing(terminal):
