@@ -31,6 +31,7 @@ EFFORT_HELP = {
 @click.option("--style", type=click.Choice(["keyboard", "pad"]), help="Default: that of --like, else keyboard.")
 @click.option("--holds", type=Ratio(), help="Ratio of holds among the notes, such as 0.2; default: 0.1, as usual.")
 @click.option("--patterns", help="Ratio of rows in each: jumpstream=.5,chordjack=.1")
+@click.option("--density", type=float, help="Notes a second against people's charts of these stars: 0.5 to 1.6.")
 @click.option("--like", type=PATH, help="Follow a map's style, holds, patterns and density.")
 @click.option("--from", "from_map", type=PATH, help="Keep a map's timing, song and names; add difficulties to it.")
 @click.option("--section", help="With --from: regenerate only 1:05-1:20 of its charts.")

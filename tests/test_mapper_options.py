@@ -40,6 +40,12 @@ SONG, MAP = Path("song.ogg"), Path("map.osz")
         ({"effort": "heroic"}, "effort heroic: must be one of fast normal best"),
         ({"candidates": 0}, "--candidates 0: must be 1 to 32"),
         ({"guidance": 3.5}, r"--guidance 3.5: must be 0 to 3 \(1 is normal\)"),
+        ({"density": 0.4}, r"--density 0.4: must be 0.5 to 1.6 \(1 is as people's charts\)"),
+        ({"density": float("nan")}, "--density nan"),
+        (
+            {"names": ("easy",), "from_map": MAP, "section": (0.0, 1.0)},
+            "name the chart whose --section is written with",
+        ),
         ({"time_budget": 0.0}, "--time-budget 0: must be more than 0 seconds"),
         ({"seed": -1}, "--seed -1"),
         ({"audio_start": float("inf")}, "--audio-start inf"),
@@ -127,3 +133,8 @@ def test_the_bias_favours_missing_patterns():
     assert LogitBias().corrected(jacks, none).repeats > 0
     assert LogitBias().corrected(jacks, none + 0.6).repeats < 0
     assert LogitBias().corrected(StyleConditioning(), none) == LogitBias()
+
+
+def test_a_density_is_that_of_the_request_before_that_of_the_reference():
+    assert conditioning_of(GenerateConfig(song=SONG, density=0.7))[0].density == 0.7
+    assert conditioning_of(GenerateConfig(song=SONG))[0].density == 1.0

@@ -16,6 +16,7 @@ from mania4k.studio.sets.project import FILE, Project, StaleError
 from mania4k.studio.sets.shelf import difficulty_of, materialise
 from mania4k.studio.work.packing import write_set
 from mania4k.studio.work.worker import timing_text
+from mapper.request import options
 from mapper.request.timing_file import read_timing
 from runtime.errors import ConfigError
 from tests.eye_pages import busy_chart, song_file
@@ -388,6 +389,7 @@ def test_broken_requests_get_a_line(opened, name, body):
         ({"stars": 3, "style": "../x"}, "style"),
         ({"stars": 3, "effort": "max"}, "effort"),
         ({"stars": 3, "holds": 2}, "holds"),
+        ({"stars": 3, "density": 1.7}, "density: must be 0.5 to 1.6"),
         ({"stars": 3, "name": "x" * 81}, "longer than 80"),
         ({"stars": 3, "seed": -1}, "seed"),
         ({"stars": True}, "stars"),
@@ -400,13 +402,16 @@ def test_orders_are_checked(values, words):
 
 def test_an_order_is_the_commands_request(tmp_path):
     checked = order.checked_order(
-        {"stars": 3.5, "holds": 0.2, "patterns": {"stream": 0.4}, "seed": 7, "effort": "normal"}
+        {"stars": 3.5, "holds": 0.2, "density": 1.2, "patterns": {"stream": 0.4}, "seed": 7, "effort": "normal"}
     )
     config = order.config_of(checked, tmp_path / "s.ogg", tmp_path / "o.osz")
     assert (config.stars, config.holds, config.seed, config.effort) == ((3.5,), 0.2, 7, "normal")
+    assert config.density == 1.2
+    assert order.DENSITY_RANGE == options.DENSITY_RANGE
     words = order.command_of(checked, "s.ogg")
     assert (
-        words == 'mania4k generate "s.ogg" --timing timing.txt --stars 3.5 --seed 7 --holds 0.2 --patterns stream=0.4'
+        words == 'mania4k generate "s.ogg" --timing timing.txt --stars 3.5 --seed 7 --holds 0.2 --density 1.2 '
+        "--patterns stream=0.4"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapper.output.report import DifficultyReport, SetReport
+from runtime.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -87,10 +88,10 @@ def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
 
 
 def _plain(text: str) -> Any:
-    """The text as it is, whatever it holds that looks like markup."""
+    """The text as it is, whatever it holds that looks like markup or is no character."""
     from rich.text import Text
 
-    return Text(text)
+    return Text(printable(text))
 
 
 def _quoted(path: Path) -> str:

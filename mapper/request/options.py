@@ -24,6 +24,8 @@ MAX_CANDIDATES = 32
 MAX_GUIDANCE = 3.0
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_DYNAMICS = 1.5
+DENSITY_RANGE = (0.5, 1.6)
+"""Allowed density against human charts of the same stars; the training data ends there."""
 STYLES = ("keyboard", "pad")
 
 
@@ -51,6 +53,9 @@ class GenerateConfig:
     style: str = ""  # empty: as in `like`, else keyboard
     holds: float | None = None  # share of notes
     patterns: dict[str, float] = field(default_factory=dict)  # family → share of rows
+    density: float | None = (
+        None  # notes a second against people's charts of the same stars; None: that of `like`, else 1
+    )
     like: Path | None = None
     from_map: Path | None = None
     difficulty: str = ""  # of `from_map`, for `section`; empty: all
@@ -131,6 +136,9 @@ class GenerateConfig:
             raise ConfigError(f"--style {self.style}: must be one of {' '.join(STYLES)}")
         if self.holds is not None and not 0 <= self.holds <= MAX_HOLDS:
             raise ConfigError(f"--holds {self.holds:g}: must be a share from 0 to {MAX_HOLDS:g}")
+        low, high = DENSITY_RANGE
+        if self.density is not None and not low <= self.density <= high:
+            raise ConfigError(f"--density {self.density:g}: must be {low:g} to {high:g} (1 is as people's charts)")
         for name, share in self.patterns.items():
             if name not in FAMILIES:
                 raise ConfigError(f"--patterns {name}: unknown; there are {' '.join(FAMILIES)}")

@@ -1,4 +1,4 @@
-"""Style conditioning from the options `--like map.osz`, `--holds`, `--patterns` and `--style`."""
+"""Style conditioning from the options `--like map.osz`, `--holds`, `--patterns`, `--density` and `--style`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from chart.analysis.star_rating import stars
 from chart.formats.read import read_charts
 from chart.model import Chart
 from mapper.data.build import PAD_SOURCES
-from mapper.request.options import MAX_HOLDS, GenerateConfig
+from mapper.request.options import DENSITY_RANGE, MAX_HOLDS, GenerateConfig
 from mapper.sampling.conditioning import DENSITY, MIN_NOTES_PER_S, StyleConditioning
 from runtime.errors import ChartFileError
 
 MIN_NOTES = 30
 """Charts with fewer notes are no style reference."""
-DENSITY_RANGE = (0.5, 1.6)
-"""Allowed density against human charts of the same stars; the training data ends there."""
 
 
 def conditioning_of(config: GenerateConfig) -> tuple[StyleConditioning, ...]:
@@ -31,6 +29,7 @@ def conditioning_of(config: GenerateConfig) -> tuple[StyleConditioning, ...]:
             one,
             style=config.style or one.style,
             hold_share=one.hold_share if config.holds is None else config.holds,
+            density=one.density if config.density is None else config.density,
             patterns=tuple(np.where(np.isnan(requested), one.patterns, requested).tolist()),
         )
         for one in followed

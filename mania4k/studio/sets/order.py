@@ -14,6 +14,8 @@ MAX_TEXT = 200
 MAX_TAGS = 1_000
 MAX_SEED = 2**31 - 1
 EFFORTS = ("fast", "normal", "best")
+DENSITY_RANGE = (0.5, 1.6)
+"""As mapper.request.options has it, which takes long to import; a test keeps them equal."""
 TEXTS = ("title", "title_unicode", "artist", "artist_unicode", "creator", "source", "tags")
 PRESETS: dict[str, dict[str, Any]] = {
     "A set for everyone": {"stars": [1.5, 2.2, 3.3]},
@@ -41,6 +43,8 @@ def checked_order(values: Any) -> dict[str, Any]:
         raise ConfigError(f"effort: must be one of {', '.join(EFFORTS)}")
     if values.get("holds") is not None:
         order["holds"] = number_of(values, "holds", 0.0, 0.9)
+    if values.get("density") is not None:
+        order["density"] = number_of(values, "density", *DENSITY_RANGE)
     patterns = values.get("patterns", {})
     if not isinstance(patterns, dict) or len(patterns) > 20:
         raise ConfigError("patterns: not a form")
@@ -66,6 +70,7 @@ def config_of(order: Mapping[str, Any], song: Path, out: Path, timing: Path | No
         style=order["style"],
         holds=order.get("holds"),
         patterns=dict(order["patterns"]),
+        density=order.get("density"),
     )
 
 
@@ -76,6 +81,7 @@ def command_of(order: Mapping[str, Any], song: str) -> str:
     words += [f"--{order['effort']}"] * (order["effort"] != "normal")
     words += ["--style", order["style"]] * bool(order["style"])
     words += ["--holds", f"{order['holds']:g}"] if "holds" in order else []
+    words += ["--density", f"{order['density']:g}"] if "density" in order else []
     if order["patterns"]:
         words += ["--patterns", ",".join(f"{name}={share:g}" for name, share in order["patterns"].items())]
     return " ".join(words)

@@ -20,6 +20,7 @@ function addRow({ stars = 3, holds = "", pattern = "", share = "" } = {}, patter
   const row = make("tr", {},
     cell("stars", { type: "number", min: 0.5, max: 10, step: 0.1, value: stars }),
     cell("holds", { type: "number", min: 0, max: 90, step: 1, value: holds, placeholder: "usual" }),
+    cell("density", { type: "number", min: 50, max: 160, step: 1, placeholder: "usual" }),
     cell("pattern", {}, patterns),
     cell("share", { type: "number", min: 0, max: 100, step: 1, value: share }),
     cell("style", {}, ["", "keyboard", "pad"]),
@@ -40,7 +41,7 @@ function ordersOf() {
     const number = (name, scale = 1) => (text(name) === "" ? null : Number(text(name)) / scale);
     const patterns = text("pattern") ? { [text("pattern")]: number("share", 100) ?? 0.3 } : {};
     return {
-      stars: number("stars"), holds: number("holds", 100), patterns, style: text("style"), effort: text("effort"),
+      stars: number("stars"), holds: number("holds", 100), density: number("density", 100), patterns, style: text("style"), effort: text("effort"),
       seed: number("seed") ?? 0, name: text("name"), hp: number("hp"), od: number("od"),
     };
   });
