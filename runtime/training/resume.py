@@ -31,7 +31,10 @@ def load_state(
     try:
         saved: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises pickle.UnpicklingError, RuntimeError, EOFError, … on damaged files
-        raise CheckpointError(f"{path}: damaged ({first_line(error)}); remove it to start anew") from error
+        reason = first_line(error)
+        if "eights only load" in reason:  # torch goes on to advise loading it all the same, which would run its code
+            reason = "it holds more than tensors and plain values"
+        raise CheckpointError(f"{path}: damaged ({reason}); remove it to start anew") from error
     if not isinstance(saved, dict):
         raise _another_run(out, f"it holds a {type(saved).__name__}, no {kind}'s state")
     missing = set(needed) - set(saved)
