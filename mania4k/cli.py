@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
@@ -53,10 +52,18 @@ class Verbs(click.Group):
 
 def project_version() -> str:
     """The installed version, or "unknown" where the project runs without being installed."""
+    from importlib.metadata import PackageNotFoundError, version  # a third of the time that help takes
+
     try:
         return version("mania4k")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"mania4k, version {project_version()}")
+        ctx.exit()
 
 
 @click.group(
@@ -64,6 +71,13 @@ def project_version() -> str:
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An osu!mania 4K mapper: give it a song, get an .osz.\n\nTry: mania4k generate song.mp3 --stars 2 3.5 5",
 )
-@click.version_option(project_version(), prog_name="mania4k")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     pass
