@@ -103,6 +103,7 @@ def test_other_dances_are_passed_over() -> None:
     [
         ("", r"^song\.sm: not a StepMania file \(no #TAG:value; in it\)$"),
         ("#" * 100_001, r"^song\.sm: more than 100,000 tags and separators"),
+        ("/\n" * 100_001, r"^song\.sm: more than 100,000 tags and separators"),
         (sm("0000\n,\n" * 50_000), "Hard 9: more than 50,000 measures"),
         (sm("1000\n" * 200_001), "Hard 9: more than 200,000 notes"),
         (sm("1000").replace("Song;", "Song;#NOTES:dance-single:a:b:1:0:1000;" * 100), "101 charts, more than 100"),

@@ -40,7 +40,7 @@ MAX_CHARTS = 100
 """Most charts of one file; StepMania has six difficulties and any number of edits."""
 
 MAX_MARKS = 100_000
-"""Most of the characters that structure a file (`#:;` and the like); the parser takes some 10 µs for each."""
+"""Most of the characters that structure a file (`#:;` and the like) or might (`/`); the parser takes some 10 µs for each."""
 
 TIMING_TAGS = ("BPMS", "STOPS", "FREEZES", "DELAYS", "WARPS")
 
@@ -118,7 +118,7 @@ def cut_steps(text: str, where: str) -> list[Steps]:
 
 
 def _parameters(text: str, where: str) -> list[tuple[str, ...]]:
-    if sum(text.count(mark) for mark in ("#", ":", ";", "\\", "//")) > MAX_MARKS:
+    if sum(text.count(mark) for mark in ("#", ":", ";", "\\", "/")) > MAX_MARKS:
         raise failure(where, None, f"more than {MAX_MARKS:,} tags and separators", "is it a StepMania file?")
     try:
         found = [tuple(item.components) for item in msdparser.parse_msd(string=text, ignore_stray_text=True)]
