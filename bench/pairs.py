@@ -13,7 +13,7 @@ from chart.model import Chart, TimingPoint
 from mapper.data.corpus import Corpus
 from mapper.network.interface import Network
 from mapper.request.options import MAX_STARS, MIN_STARS
-from mapper.sampling.conditioning import StyleConditioning
+from mapper.sampling.conditioning import ChartTarget
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.closed_loop import SearchConfig, write_charts
 from mapper.tokens.log_mel import FRAMES_PER_SECOND, log_mel_of
@@ -67,13 +67,10 @@ def write_pairs(
     pairs = []
     for number, group in enumerate(progress(list(groups), "writing")):
         song, features = mapper_song(corpus, group[0]), reward_song(corpus, group[0])
-        stars = [corpus.charts[chart].stars for chart in group]
-        steering = config.steering
-        if own_style:
-            styles = [STYLES[corpus.charts[chart].style] for chart in group]
-            steering = tuple(StyleConditioning(style, stars=one) for style, one in zip(styles, stars, strict=True))
-        targets = np.clip(stars, MIN_STARS, MAX_STARS).tolist()
-        settings = replace(config, seed=config.seed + number, steering=steering)
+        styles = [STYLES[corpus.charts[chart].style] if own_style else STYLES[1] for chart in group]
+        stars = np.clip([corpus.charts[chart].stars for chart in group], MIN_STARS, MAX_STARS).tolist()
+        targets = [ChartTarget(one, style) for one, style in zip(stars, styles, strict=True)]
+        settings = replace(config, seed=config.seed + number)
         for chart, result in zip(group, write_charts(model, song, targets, settings), strict=True):
             person = song.chart_of(corpus.chart_rows(chart))
             entry = corpus.charts[chart]

@@ -30,7 +30,7 @@ from mapper.output.page import write_set_page
 from mapper.output.report import SetReport, report_difficulty
 from mapper.request.options import GenerateConfig
 from mapper.request.song import GenerationInput, open_input
-from mapper.request.style_reference import conditioning_of
+from mapper.request.style_reference import targets_of
 from mapper.search.closed_loop import SearchConfig, SearchResult, write_charts
 from mapper.search.inpaint import regenerate
 from reward.chart_metrics import metrics_of
@@ -159,12 +159,12 @@ def _charts(
     config: GenerateConfig, source: GenerationInput, model: Network, deadline_s: float, report: Callable[[float], None]
 ) -> tuple[list[Chart], list[SearchResult]]:
     """The charts of the set as they are packed, and what was written for each."""
-    steering, effort = conditioning_of(config), (config.takes, config.rounds)
-    aim = SearchConfig(config.seed, steering, config.tolerance, *effort, config.guidance, config.dynamics, deadline_s)
+    effort = config.takes, config.rounds
+    aim = SearchConfig(config.seed, config.tolerance, *effort, config.guidance, config.dynamics, deadline_s)
     if config.section is not None:
         written = regenerate(model, source, config, aim, report)
         return [one.chart for one in written], written
-    written = write_charts(model, source.song, config.asked_stars, aim, report)
+    written = write_charts(model, source.song, targets_of(config), aim, report)
     return _finished(config, source, written), written
 
 

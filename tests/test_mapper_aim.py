@@ -8,10 +8,10 @@ import pytest
 
 from chart.analysis.pattern_mix import FAMILIES
 from chart.model import Chart, TimingPoint
-from mapper.sampling.conditioning import LogitBias, StyleConditioning
+from mapper.request.style_reference import target_at
+from mapper.sampling.conditioning import ChartTarget, LogitBias
 from mapper.search.candidate_measures import Spliced
 from mapper.search.closed_loop import MAX_BIAS, MAX_STAR_OFFSET, Candidate, SearchConfig, _next_takes
-from mapper.search.objective import Objective
 from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import metrics_of
@@ -35,20 +35,20 @@ def pushes(takes: list[Candidate]) -> list[float]:
 
 
 def test_the_first_takes_lie_on_both_sides():
-    first = _next_takes(0, Objective.of(3.0), [], None, SearchConfig())
+    first = _next_takes(0, ChartTarget(3.0), [], None, SearchConfig())
     assert pushes(first) == [-0.5, 0.0, 0.5]
     assert len({one.logit_bias.chords for one in first}) == 3, "takes differ in chords too"
     assert len({one.logit_bias.repeats for one in first}) == 1
-    requested = SearchConfig(steering=(StyleConditioning(patterns=(0.3,) * len(FAMILIES)),))
-    assert len({one.logit_bias.repeats for one in _next_takes(0, requested.target(3.0), [], None, requested)}) == 3
+    requested = ChartTarget(3.0, patterns=(0.3,) * len(FAMILIES))
+    assert len({one.logit_bias.repeats for one in _next_takes(0, requested, [], None, SearchConfig())}) == 3
 
 
 def test_later_takes_are_conditioned_on_what_the_first_lacked():
     tried = [take(-0.5, 2.0), take(0.0, 2.5), take(0.5, 3.0)]
-    later = _next_takes(0, Objective.of(3.3), tried, spliced(3.0), SearchConfig())
+    later = _next_takes(0, ChartTarget(3.3), tried, spliced(3.0), SearchConfig())
     assert np.mean(pushes(later)) == pytest.approx(0.8)
     assert all(one.bias == 0 for one in later)
-    far = _next_takes(0, Objective.of(9.0), tried, spliced(3.0), SearchConfig())
+    far = _next_takes(0, ChartTarget(9.0), tried, spliced(3.0), SearchConfig())
     assert max(pushes(far)) == MAX_STAR_OFFSET
     assert far[0].bias == MAX_BIAS
 
@@ -56,16 +56,15 @@ def test_later_takes_are_conditioned_on_what_the_first_lacked():
 def test_broken_rules_make_fewer_chords():
     tried = [take(-0.5, 2.0), take(0.0, 2.5), take(0.5, 3.0)]
     clean, broken = (
-        _next_takes(0, Objective.of(2.5), tried, spliced(2.5, findings), SearchConfig()) for findings in (0.0, 400.0)
+        _next_takes(0, ChartTarget(2.5), tried, spliced(2.5, findings), SearchConfig()) for findings in (0.0, 400.0)
     )
     assert np.mean([one.logit_bias.chords for one in broken]) < np.mean([one.logit_bias.chords for one in clean])
 
 
 def test_each_chart_follows_the_map_s_chart_with_the_nearest_stars():
-    config = SearchConfig(
-        steering=(StyleConditioning(hold_share=0.1, stars=2.0), StyleConditioning(hold_share=0.5, stars=5.0))
-    )
-    assert (config.target(2.4).hold_share, config.target(4.4).hold_share) == (0.1, 0.5)
+    references = (ChartTarget(2.0, hold_share=0.1), ChartTarget(5.0, hold_share=0.5))
+    assert target_at(references, 2.4) == ChartTarget(2.4, hold_share=0.1)
+    assert target_at(references, 4.4).hold_share == 0.5
 
 
 @dataclass(frozen=True)
@@ -79,15 +78,15 @@ class Known:
 @pytest.mark.parametrize(
     ("target", "known", "words"),
     [
-        (Objective.of(3.0), Known(), []),
-        (Objective.of(3.04), Known(), []),
-        (Objective.of(3.1), Known(), ["3.00 stars instead of 3.10"]),
-        (Objective.of(3.0), Known(findings=99), [f"(people: {FINDINGS_ALLOWED[Level.HARD]:g})"]),
-        (Objective.of(3.0), Known(player_level=1.0), ["plays like 1.0 stars, far from 3.00"]),
-        (Objective.of(3.0), Known(density_miss=0.25), ["25% of the notes in other bars"]),
-        (Objective.of(3.0, hold_share=0.5), Known(), ["0% holds instead of 50%"]),
+        (ChartTarget(3.0), Known(), []),
+        (ChartTarget(3.04), Known(), []),
+        (ChartTarget(3.1), Known(), ["3.00 stars instead of 3.10"]),
+        (ChartTarget(3.0), Known(findings=99), [f"(people: {FINDINGS_ALLOWED[Level.HARD]:g})"]),
+        (ChartTarget(3.0), Known(player_level=1.0), ["plays like 1.0 stars, far from 3.00"]),
+        (ChartTarget(3.0), Known(density_miss=0.25), ["25% of the notes in other bars"]),
+        (ChartTarget(3.0, hold_share=0.5), Known(), ["0% holds instead of 50%"]),
         (
-            Objective.of(3.0, patterns=tuple(0.5 if name == "jack" else np.nan for name in FAMILIES)),
+            ChartTarget(3.0, patterns=tuple(0.5 if name == "jack" else np.nan for name in FAMILIES)),
             Known(),
             ["0% jack instead of 50%"],
         ),

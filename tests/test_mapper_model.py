@@ -13,7 +13,7 @@ from mapper.network.kernels import gelu, multiply_add, soften
 from mapper.network.layers import drop_channels
 from mapper.network.model import Mapper, time_gap_bin
 from mapper.pretraining.loss import EVENED, _evened, codes_at, losses
-from mapper.sampling.conditioning import CachedEncoder, StyleConditioning, controls_of
+from mapper.sampling.conditioning import CachedEncoder, ChartTarget, controls_of
 from mapper.sampling.encode_song import SongEncoding, alike, encode_song
 from mapper.sampling.kernels import SamplerState, SlotEncoding, SlotGrid, find_slots
 from mapper.sampling.sampler import CACHE_ROWS, Sampling, Span, write_rows
@@ -463,17 +463,16 @@ def test_encodings_between_two_star_ratings_are_interpolated(model, corpus):
         model.controls[layer].weight.mul_(10)  # an untaught network hardly minds what it is told
     grid = WindowSampler(corpus).prepared(0).grid
     song = SongAnalysis(grid, (), corpus.features(0), LAG_MS)
-    encoder, steering = CachedEncoder(model, song, 10**7), StyleConditioning()
-    encodings = encoder.encode([(value, steering) for value in (3.0, 3.25, 4.0, 0.1, 12.0)])
-    exact = encode_song(
-        model, grid, song.features, LAG_MS, controls_of([(value, steering) for value in (3.0, 4.0, 0.5, 9.0)])
-    )
+    encoder = CachedEncoder(model, song, 10**7)
+    encodings = encoder.encode([ChartTarget(stars) for stars in (3.0, 3.25, 4.0, 0.1, 12.0)])
+    ends = controls_of([ChartTarget(stars) for stars in (3.0, 4.0, 0.5, 9.0)])
+    exact = encode_song(model, grid, song.features, LAG_MS, ends)
     for name in ("cell", "slot", "onset_logit", "alike", "decoder_control"):
         got, wanted = getattr(encodings, name), getattr(exact, name)
         np.testing.assert_allclose(got[[0, 2, 3, 4]], wanted, atol=1e-4)
         np.testing.assert_allclose(got[1], 0.75 * wanted[0] + 0.25 * wanted[1], atol=1e-4)
     assert np.abs(encodings.cell[0] - encodings.cell[2]).max() > 0.01
-    guided = encoder.encode([(3.0, steering)], guidance=2.0)
+    guided = encoder.encode([ChartTarget(3.0)], guidance=2.0)
     unconditional = encode_song(model, grid, song.features, LAG_MS, Controls.free())
     np.testing.assert_allclose(guided.onset_logit, [encodings.onset_logit[0], unconditional.onset_logit[0]], atol=1e-4)
 

@@ -10,9 +10,9 @@ from chart.formats.osu_read import format_osu
 from chart.model import Chart, TimingPoint
 from mapper.request.levels import names_of, stars_of_names
 from mapper.request.options import EFFORTS, GenerateConfig, parse_patterns, parse_section
-from mapper.request.style_reference import conditioning_like, conditioning_of
+from mapper.request.style_reference import references_in, references_of
 from mapper.request.timing_file import read_timing
-from mapper.sampling.conditioning import LogitBias, StyleConditioning
+from mapper.sampling.conditioning import ChartTarget, LogitBias
 from runtime.errors import ChartFileError, ConfigError
 from tests.builders import ChartBuilder
 
@@ -58,8 +58,8 @@ def test_options_out_of_range_are_named(options, words):
 
 
 def test_options_say_what_to_write():
-    assert GenerateConfig(SONG).asked_stars == (2.0, 3.5, 5.0)
-    assert GenerateConfig(SONG, names=("Hard", "easy")).asked_stars == stars_of_names(["hard", "easy"])
+    assert GenerateConfig(SONG).target_stars == (2.0, 3.5, 5.0)
+    assert GenerateConfig(SONG, names=("Hard", "easy")).target_stars == stars_of_names(["hard", "easy"])
     assert GenerateConfig(SONG, effort="best").takes == EFFORTS["best"].takes
     assert GenerateConfig(SONG, effort="best", candidates=2).takes == 2
 
@@ -108,33 +108,33 @@ def test_like_takes_what_a_map_is_like_and_options_go_before(tmp_path):
         builder.hold(400 * beat + 200, 400 * beat + 300, (beat + 2) % 4)
     path = tmp_path / "like.osu"
     path.write_text(format_osu(builder.build()), encoding="utf-8")
-    (like,) = conditioning_like(path)
+    (like,) = references_in(path)
     assert like.hold_share == pytest.approx(1 / 3)
     assert like.style == "keyboard"
     assert np.isfinite(like.patterns).all()
-    (requested,) = conditioning_of(GenerateConfig(SONG, like=path, holds=0.1, style="pad", patterns={"jack": 0.4}))
+    (requested,) = references_of(GenerateConfig(SONG, like=path, holds=0.1, style="pad", patterns={"jack": 0.4}))
     assert (requested.hold_share, requested.style) == (0.1, "pad")
     jack = list(FAMILIES).index("jack")
     assert requested.patterns[jack] == 0.4
     assert requested.patterns[:jack] == like.patterns[:jack]
     path.write_text(format_osu(Chart.from_notes([0], [0], timing_points=(TimingPoint(0, 500),))), encoding="utf-8")
     with pytest.raises(ChartFileError, match="nothing to follow"):
-        conditioning_like(path)
+        references_in(path)
 
 
 def test_the_bias_favours_missing_patterns():
     families = list(FAMILIES)
     none = np.zeros(len(families))
-    requested = StyleConditioning(patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
+    requested = ChartTarget(3.0, patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
     bias = LogitBias().corrected(requested, none)
     assert bias.chords > 0
     assert bias.repeats < 0, "columns that repeat break streams"
-    jacks = StyleConditioning(patterns=tuple(0.3 if name == "jack" else np.nan for name in families))
+    jacks = ChartTarget(3.0, patterns=tuple(0.3 if name == "jack" else np.nan for name in families))
     assert LogitBias().corrected(jacks, none).repeats > 0
     assert LogitBias().corrected(jacks, none + 0.6).repeats < 0
-    assert LogitBias().corrected(StyleConditioning(), none) == LogitBias()
+    assert LogitBias().corrected(ChartTarget(3.0), none) == LogitBias()
 
 
 def test_a_density_is_that_of_the_request_before_that_of_the_reference():
-    assert conditioning_of(GenerateConfig(song=SONG, density=0.7))[0].density == 0.7
-    assert conditioning_of(GenerateConfig(song=SONG))[0].density == 1.0
+    assert references_of(GenerateConfig(song=SONG, density=0.7))[0].density == 0.7
+    assert references_of(GenerateConfig(song=SONG))[0].density == 1.0

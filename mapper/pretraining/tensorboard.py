@@ -19,7 +19,7 @@ from mapper.network.model import Mapper
 from mapper.pretraining.evaluate import Validation
 from mapper.pretraining.piano_roll import piano_roll, stacked
 from mapper.pretraining.sonify import with_clicks
-from mapper.sampling.conditioning import StyleConditioning
+from mapper.sampling.conditioning import ChartTarget
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.closed_loop import SearchConfig, write_charts
 from mapper.tokens.row_codes import notes_of
@@ -64,9 +64,9 @@ class Log:
         song_entry = stretches.corpus.songs[entry.song]
         points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
         song = SongAnalysis(prepared.grid, points, stretches.corpus.features(number), song_entry.lag_ms)
-        config = SearchConfig(seed=step, steering=(StyleConditioning(STYLES[entry.style]),), rounds=1)
+        target, config = ChartTarget(entry.stars, STYLES[entry.style]), SearchConfig(seed=step, rounds=1)
         try:
-            written = write_charts(model.cpu(), song, [entry.stars], config)[0].chart
+            written = write_charts(model.cpu(), song, [target], config)[0].chart
         except Mania4KError:  # a network that has hardly learnt may write nothing
             return
         human = Chart.from_notes(*notes_of(prepared.rows, prepared.grid), timing_points=points)

@@ -167,7 +167,7 @@ class GenerateConfig:
             raise ConfigError(f"--{given[0]} changes the timing that is found; --timing and --from have their own")
 
     @property
-    def asked_stars(self) -> tuple[float, ...]:
+    def target_stars(self) -> tuple[float, ...]:
         """The stars to write, from stars, names or the default."""
         return self.stars or stars_of_names(self.names) or DEFAULT_STARS
 

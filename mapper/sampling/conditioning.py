@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,8 @@ from mapper.sampling.sampler import Sampling
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.vocabulary import STYLES
+from reward.chart_metrics import ChartMetrics
+from reward.rules.criteria import Level, level_of
 
 ENCODED_STARS = (0.5, 1.0, 1.5, *map(float, range(2, 10)))
 """Star ratings that are encoded; encodings of others are interpolated (RMS error .02 to .2 in onset log-odds on `train`
@@ -35,54 +37,74 @@ LOGIT_BIAS_PER_RATIO = 4.0
 
 
 @dataclass(frozen=True)
-class StyleConditioning:
-    """Style requested of a chart besides its stars."""
+class ChartTarget:
+    """All requested properties of one chart."""
 
+    stars: float
     style: str = "keyboard"
-    hold_share: float | None = (
-        None  # None: `natural_holds`; how many the network writes by itself is chance (docs/LOG.md)
-    )
+    hold_share: float | None = None  # holds / notes; None: unconstrained, and `natural_holds` are written
     patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], share of rows, nan: unconstrained
-    density: float = 1.0  # notes a second, against human charts of the same stars
-    stars: float = 0.0  # of the chart that it was read from
-    natural_holds: float = HOLD_SHARE  # holds / notes where none are requested (`mapper.structure.holds.hold_share`)
+    density: float = 1.0  # notes a second over those of human charts of the same stars
+    natural_holds: float = (
+        HOLD_SHARE  # the song's (`mapper.structure.holds`); the network's own vary at random (docs/LOG.md)
+    )
+
+    @property
+    def level(self) -> Level:
+        """Difficulty level of the ranking criteria."""
+        return level_of(self.stars)
 
     @property
     def kept_holds(self) -> float:
         """Holds / notes that the network is conditioned on and that the sampler keeps to."""
         return self.natural_holds if self.hold_share is None else self.hold_share
 
+    @property
+    def is_free(self) -> bool:
+        """Whether no pattern mix is requested."""
+        return not np.isfinite(self.patterns).any()
+
+    @property
+    def notes_per_s(self) -> float:
+        """Density that the network is conditioned on."""
+        return max(float(np.polyval(DENSITY[self.style], self.stars)), MIN_NOTES_PER_S) * self.density
+
+    def mix_of(self, metrics: ChartMetrics) -> NDArray[np.float64]:
+        """[family], the pattern mix of a measured chart; not measured where none is requested."""
+        return np.array(self.patterns) if self.is_free else metrics.pattern_mix
+
 
 class CachedEncoder:
-    """Encoder of one song with a cache: encoding costs as much as decoding."""
+    """Encoder of one song with a cache by target: encoding costs as much as decoding."""
 
     def __init__(self, model: Network, song: SongAnalysis, most_slots: int) -> None:
         self.model, self.song, self.most_slots = model, song, most_slots
-        self.known: dict[
-            tuple[float, StyleConditioning], SongEncoding
-        ] = {}  # (stars, style) → encoding, one chart each
+        self.known: dict[ChartTarget, SongEncoding] = {}  # one chart each
 
-    def encode(self, wanted: Sequence[tuple[float, StyleConditioning]], guidance: float = 1.0) -> SongEncoding:
-        """Encodings for these (stars, style), in order; with guidance, then as many unconditional ones."""
-        value = np.clip([value for value, _ in wanted], ENCODED_STARS[0], ENCODED_STARS[-1])
-        low = np.clip(np.searchsorted(ENCODED_STARS, value, side="right") - 1, 0, len(ENCODED_STARS) - 2)
+    def encode(self, targets: Sequence[ChartTarget], guidance: float = 1.0) -> SongEncoding:
+        """Encodings for these targets, in order; with guidance, then as many unconditional ones."""
+        stars = np.clip([one.stars for one in targets], ENCODED_STARS[0], ENCODED_STARS[-1])
+        low = np.clip(np.searchsorted(ENCODED_STARS, stars, side="right") - 1, 0, len(ENCODED_STARS) - 2)
         start, end = np.take(ENCODED_STARS, low), np.take(ENCODED_STARS, low + 1)
-        share = (value - start) / (end - start)
-        ends = [((float(a), one), (float(b), one)) for a, b, (_, one) in zip(start, end, wanted, strict=True)]
+        share = (stars - start) / (end - start)
+        ends = [
+            (replace(one, stars=float(a)), replace(one, stars=float(b)))
+            for a, b, one in zip(start, end, targets, strict=True)
+        ]
         self._encode_missing([one for pair, way in zip(ends, share, strict=True) for one in pair[: 1 + (way > 0)]])
         encodings = [
             self.known[first].towards(self.known[last], float(way)) if way > 0 else self.known[first]
             for (first, last), way in zip(ends, share, strict=True)
         ]
         if guidance != 1:
-            encodings.append(self._unconditional.repeated([0] * len(wanted)))
+            encodings.append(self._unconditional.repeated([0] * len(targets)))
         return SongEncoding.joined(encodings)
 
-    def _encode_missing(self, conditions: Sequence[tuple[float, StyleConditioning]]) -> None:
-        """Encode for the conditions that are not in the cache."""
+    def _encode_missing(self, targets: Sequence[ChartTarget]) -> None:
+        """Encode for the targets that are not in the cache."""
         if len(self.known) * self.song.grid.slot_ms.size > self.most_slots:
             self.known = {}
-        new = [one for one in dict.fromkeys(conditions) if one not in self.known]
+        new = [one for one in dict.fromkeys(targets) if one not in self.known]
         if new:
             encoded = self._encoded(controls_of(new))
             self.known |= {one: encoded.repeated([number]) for number, one in enumerate(new)}
@@ -104,9 +126,9 @@ class LogitBias:
     chords: float = 0.0  # for each note of a row beyond its first
     repeats: float = 0.0  # for each column pressed again within half a beat
 
-    def corrected(self, steering: StyleConditioning, mix: NDArray[np.float64]) -> LogitBias:
+    def corrected(self, target: ChartTarget, mix: NDArray[np.float64]) -> LogitBias:
         """The bias for the next candidates, when candidates with this one had such a pattern mix [family]."""
-        requested = dict(zip(FAMILIES, steering.patterns, strict=True))
+        requested = dict(zip(FAMILIES, target.patterns, strict=True))
         short = {
             name: 0.0 if np.isnan(requested[name]) else requested[name] - got
             for name, got in zip(FAMILIES, mix, strict=True)
@@ -128,28 +150,24 @@ def _log_odds(share: float) -> float:
 def sampling_of(
     seed: int,
     rate_bias: NDArray[np.float64],
-    steering: Sequence[StyleConditioning],
+    targets: Sequence[ChartTarget],
     biases: Sequence[LogitBias],
-    uniforms: NDArray[np.float32] | None = None,
     guidance: float = 1.0,
 ) -> Sampling:
-    """Sampling of charts with these hazard biases, styles and row biases, one of each a chart."""
+    """Sampling of charts with these hazard biases, targets and row biases, one of each a chart."""
     chords = np.array([one.chords for one in biases])[:, None]
     row_bias = chords * np.maximum(NOTES_BEGUN - 1, 0)
-    shares = np.array([one.kept_holds for one in steering])
+    shares = np.array([one.kept_holds for one in targets])
     repeats = np.array([one.repeats for one in biases])
-    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, uniforms=uniforms, guidance=guidance)
+    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, guidance=guidance)
 
 
-def controls_of(conditions: Sequence[tuple[float, StyleConditioning]]) -> Controls:
-    """Controls of charts with these (stars, style): requested values, the rest as in human charts of as many stars."""
-    density = [
-        max(float(np.polyval(DENSITY[one.style], value)), MIN_NOTES_PER_S) * one.density for value, one in conditions
-    ]
+def controls_of(targets: Sequence[ChartTarget]) -> Controls:
+    """Controls for these targets: requested values, the rest as in human charts of the same stars."""
     return Controls(
-        stars=[value for value, _ in conditions],
-        notes_per_s=density,
-        hold_share=[one.kept_holds for _, one in conditions],
-        style=[STYLES.index(one.style) for _, one in conditions],
-        patterns=[one.patterns for _, one in conditions],
+        stars=[one.stars for one in targets],
+        notes_per_s=[one.notes_per_s for one in targets],
+        hold_share=[one.kept_holds for one in targets],
+        style=[STYLES.index(one.style) for one in targets],
+        patterns=[one.patterns for one in targets],
     )

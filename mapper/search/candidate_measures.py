@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from chart.analysis.pattern_mix import FAMILIES
 from chart.analysis.rows import row_starts
 from chart.model import Chart
+from mapper.sampling.conditioning import ChartTarget
 from mapper.search.candidates import CandidateSet
-from mapper.search.objective import PLAYTEST_UNIT, Objective, cost_of, playtest_miss
+from mapper.search.objective import PLAYTEST_UNIT, cost_of, playtest_miss
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import ChartMetrics, metrics_of
 from reward.rules.criteria import Level
@@ -34,7 +35,7 @@ class Spliced:
     metrics: ChartMetrics | None = field(default=None, repr=False, compare=False)
     beside: tuple[float, float] = (0.0, 0.0)  # costs of bars that are far from the stars, and of joins
 
-    def with_cost(self, target: Objective) -> Spliced:
+    def with_cost(self, target: ChartTarget) -> Spliced:
         """The same with its cost, from its measures and the target."""
         assert self.metrics is not None, "a measured chart"
         measured = (np.array(self.stars), np.array(self.findings), np.array(self.metrics.hold_ratio))

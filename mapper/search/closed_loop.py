@@ -17,13 +17,12 @@ import numpy as np
 from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from mapper.network.interface import Network
-from mapper.sampling.conditioning import CachedEncoder, LogitBias, StyleConditioning
+from mapper.sampling.conditioning import CachedEncoder, ChartTarget, LogitBias
 from mapper.sampling.sampler import write_rows
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.candidate_measures import Spliced
 from mapper.search.candidates import CandidateSet
-from mapper.search.objective import Objective
-from mapper.search.planned_sampling import PlannedCandidate, planned_sampling, usual_bias
+from mapper.search.planned_sampling import planned_sampling, usual_bias
 from mapper.search.splice import CandidateSplicer
 from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
 from mapper.structure.plan import StructurePlan
@@ -56,12 +55,9 @@ MAX_BATCH_SLOTS = 700_000
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """Requests common to all charts of a set, and the effort."""
+    """Settings common to all charts of a set."""
 
     seed: int = 0
-    steering: tuple[StyleConditioning, ...] = (
-        StyleConditioning(),
-    )  # each chart follows the one with the nearest stars
     tolerance: float = 0.05  # stars
     takes: int = 3  # of each difficulty and round
     rounds: int = 4
@@ -69,21 +65,12 @@ class SearchConfig:
     dynamics: float = 1.0  # as in mapper.structure.plan.StructurePlan
     deadline_s: float = np.inf  # of `time.perf_counter`; no round but the first begins after it
 
-    def steering_for(self, value: float) -> StyleConditioning:
-        """The style of a chart of so many stars."""
-        return min(self.steering, key=lambda one: abs(one.stars - value))
-
-    def target(self, value: float) -> Objective:
-        """The measured targets of a difficulty of so many stars."""
-        steering = self.steering_for(value)
-        return Objective.of(value, hold_share=steering.hold_share, patterns=steering.patterns)
-
 
 @dataclass(frozen=True)
 class SearchResult:
     """The chart of one difficulty and how it came about."""
 
-    target: Objective
+    target: ChartTarget
     chart: Chart
     rows: Rows
     stars: float
@@ -95,7 +82,7 @@ class SearchResult:
     section: str = ""  # for the user: the part that was written anew, where the rest is as it was
 
     @staticmethod
-    def of(target: Objective, best: Spliced, takes: int) -> SearchResult:
+    def of(target: ChartTarget, best: Spliced, takes: int) -> SearchResult:
         """The result for a target, after so many takes."""
         measured = (best.stars, best.findings, best.player_level, best.density_miss)
         return SearchResult(target, best.chart, best.rows, *measured, takes, best.metrics)
@@ -122,21 +109,20 @@ class Candidate:
 def write_charts(
     model: Network,
     song: SongAnalysis,
-    stars: Sequence[float],
+    targets: Sequence[ChartTarget],
     config: SearchConfig,
     report: Callable[[float], None] = lambda share: None,
 ) -> list[SearchResult]:
-    """One chart for each of the target `stars`, easiest first; the k-th easiest belongs to the k-th lowest target.
+    """One chart for each target, easiest first; the k-th easiest belongs to the target with the k-th fewest stars.
 
     A target that the song does not allow gets the nearest chart that was found. `report` is called with the share done, 0–1.
     """
-    targets = [config.target(value) for value in sorted(stars)]
+    plan = StructurePlan(song.grid, song.features, song.lag_ms, config.seed, config.dynamics)
+    targets = sorted((replace(one, natural_holds=plan.hold_share) for one in targets), key=lambda one: one.stars)
     takes: list[Candidate] = []
     found: list[Spliced | None] = [None] * len(targets)
     given_up: set[int] = set()
     encoder = CachedEncoder(model, song, MAX_BATCH_SLOTS)
-    plan = StructurePlan(song.grid, song.features, song.lag_ms, config.seed, config.dynamics)
-    config = replace(config, steering=tuple(replace(one, natural_holds=plan.hold_share) for one in config.steering))
     for number, seed in enumerate(np.random.SeedSequence(config.seed).generate_state(config.rounds)):
         unmet = [index for index, best in enumerate(found) if not is_met(targets[index], best, config.tolerance)]
         unmet_targets = [index for index in unmet if index not in given_up]
@@ -169,7 +155,7 @@ def _is_stalled(before: Spliced | None, best: Spliced | None) -> bool:
     return before is not None and best is not None and best.whole_cost > STALLED_RATIO * before.whole_cost
 
 
-def is_met(target: Objective, best: Spliced | None, tolerance: float) -> bool:
+def is_met(target: ChartTarget, best: Spliced | None, tolerance: float) -> bool:
     """Whether a chart meets its target."""
     return (
         best is not None
@@ -184,16 +170,16 @@ def is_whole(chart: Chart) -> bool:
 
 
 def _next_takes(
-    index: int, target: Objective, takes: Sequence[Candidate], best: Spliced | None, config: SearchConfig
+    index: int, target: ChartTarget, takes: Sequence[Candidate], best: Spliced | None, config: SearchConfig
 ) -> list[Candidate]:
     """The takes to write next, after all those that were tried for the difficulty."""
     tried = [take for take in takes if take.index == index]
-    count, free = config.takes, not np.isfinite(target.patterns).any()
+    count, free = config.takes, target.is_free
     offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
     logit_bias, centre, bias, spread = usual_bias(target.stars) if free else LogitBias(), 0.0, 0.0, SPREAD
     if tried:
         centre, bias = _settings(target, tried, count)
-        logit_bias, spread = _logit_bias(config.steering_for(target.stars), tried[-count:]), SPREAD / 2
+        logit_bias, spread = _logit_bias(target, tried[-count:]), SPREAD / 2
     if free and best is not None and best.findings > FINDINGS_ALLOWED[target.level]:
         logit_bias = replace(logit_bias, chords=max(logit_bias.chords - CHORD_STEP, -MAX_CHORD_BIAS))
     push = np.clip(centre + spread * offsets, -MAX_STAR_OFFSET, MAX_STAR_OFFSET)
@@ -212,7 +198,7 @@ def _next_takes(
     ]
 
 
-def _settings(target: Objective, tried: Sequence[Candidate], count: int) -> tuple[float, float]:
+def _settings(target: ChartTarget, tried: Sequence[Candidate], count: int) -> tuple[float, float]:
     """(push, bias) at which the stars should be right, by a line through the takes that were tried."""
     push = np.array([take.push for take in tried])
     got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried])
@@ -223,20 +209,20 @@ def _settings(target: Objective, tried: Sequence[Candidate], count: int) -> tupl
     return centre, float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
 
 
-def _logit_bias(steering: StyleConditioning, last: Sequence[Candidate]) -> LogitBias:
+def _logit_bias(target: ChartTarget, last: Sequence[Candidate]) -> LogitBias:
     """The mean logit bias of the last takes, corrected by how far they were from the requested pattern mix."""
     middle = LogitBias(
         *(float(np.mean([getattr(take.logit_bias, field.name) for take in last])) for field in fields(LogitBias))
     )
     mixes = [take.metrics.pattern_mix for take in last if take.metrics is not None]
-    return middle.corrected(steering, np.mean(mixes, axis=0))
+    return middle.corrected(target, np.mean(mixes, axis=0))
 
 
 def _record(
     encoder: CachedEncoder,
     plan: StructurePlan,
     config: SearchConfig,
-    targets: Sequence[Objective],
+    targets: Sequence[ChartTarget],
     wanted: Sequence[Candidate],
     seed: int,
     report: Callable[[float], None],
@@ -246,14 +232,11 @@ def _record(
     size = max(MAX_BATCH_SLOTS // song.grid.slot_ms.size, 1)
     for first in range(0, len(wanted), size):
         some = wanted[first : first + size]
-        steering = [config.steering_for(targets[take.index].stars) for take in some]
-        conditioned_stars = [targets[take.index].stars + take.push for take in some]
-        encoding = encoder.encode(list(zip(conditioned_stars, steering, strict=True)), config.guidance)
-        planned = [
-            PlannedCandidate(targets[take.index].stars, take.bias, take.logit_bias, one)
-            for take, one in zip(some, steering, strict=True)
-        ]
-        sampling = planned_sampling(plan, encoding, planned, seed + first, config.guidance)
+        own = [targets[take.index] for take in some]
+        conditioned = [replace(one, stars=one.stars + take.push) for one, take in zip(own, some, strict=True)]
+        encoding = encoder.encode(conditioned, config.guidance)
+        biases = [take.bias for take in some], [take.logit_bias for take in some]
+        sampling = planned_sampling(plan, encoding, own, *biases, seed + first, config.guidance)
         share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
         rows = write_rows(encoder.model, encoding, sampling, share)
         measured = [metrics_of(song.chart_of(one)) for one in rows]
@@ -266,7 +249,7 @@ def _record(
 
 
 def _best(
-    song: SongAnalysis, targets: Sequence[Objective], index: int, takes: Sequence[Candidate], before: Spliced | None
+    song: SongAnalysis, targets: Sequence[ChartTarget], index: int, takes: Sequence[Candidate], before: Spliced | None
 ) -> Spliced | None:
     """The best chart for the difficulty from its own takes and those of others that are near."""
     target = targets[index]
@@ -286,7 +269,7 @@ def _best(
 
 
 def _in_order(
-    targets: Sequence[Objective], found: Sequence[Spliced | None], takes: Sequence[Candidate]
+    targets: Sequence[ChartTarget], found: Sequence[Spliced | None], takes: Sequence[Candidate]
 ) -> list[SearchResult]:
     """The charts handed out so that harder targets never get easier charts."""
     whole = [best for best in found if best is not None and is_whole(best.chart)]

@@ -21,13 +21,13 @@ from chart.model import KEYS, Chart
 from mapper.network.interface import Network
 from mapper.request.options import GenerateConfig
 from mapper.request.song import GenerationInput
-from mapper.sampling.conditioning import CachedEncoder, LogitBias, sampling_of
+from mapper.request.style_reference import references_of, target_at
+from mapper.sampling.conditioning import CachedEncoder, ChartTarget, LogitBias, sampling_of
 from mapper.sampling.encode_song import SongEncoding
 from mapper.sampling.sampler import Span, write_rows
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.candidates import CandidateSet
 from mapper.search.closed_loop import MAX_BATCH_SLOTS, SPREAD, SearchConfig, SearchResult, is_met
-from mapper.search.objective import Objective
 from mapper.search.splice import CandidateSplicer
 from mapper.tokens.row_codes import Rows, notes_of, rows_of
 from runtime.errors import ConfigError
@@ -95,11 +95,11 @@ def regenerate(
             f"--stars: give one for each of the {len(charts)} charts whose section is written anew, "
             "or name one of them with --difficulty"
         )
-    written = []
+    written, references = [], references_of(config)
     for number, chart in enumerate(charts):
         song = replace(source.song, grid=_grid_of(chart, source.song), timing_points=chart.timing_points)
         section = cut_out(chart, song.grid, *config.section)
-        target = aim.target(config.stars[number] if config.stars else stars(chart))
+        target = target_at(references, config.stars[number] if config.stars else stars(chart))
         share = lambda done, number=number: report((number + done) / len(charts))  # noqa: E731
         written.append(_rewritten(model, song, section, target, replace(aim, seed=aim.seed + number), share))
     return written
@@ -167,22 +167,20 @@ def _rewritten(
     model: Network,
     song: SongAnalysis,
     section: RegeneratedSection,
-    target: Objective,
+    target: ChartTarget,
     aim: SearchConfig,
     report: Callable[[float], None],
 ) -> SearchResult:
     """Rounds of candidates of the section until the chart meets its objective."""
-    encoder, steering = CachedEncoder(model, song, MAX_BATCH_SLOTS), aim.steering_for(target.stars)
+    encoder = CachedEncoder(model, song, MAX_BATCH_SLOTS)
     rows: list[Rows] = []
     for number, seed in enumerate(np.random.SeedSequence([aim.seed, 1]).generate_state(aim.rounds)):
         spread = SPREAD * (1 + number) if aim.takes > 1 else 0.0
-        conditioned_stars = target.stars + np.linspace(-spread, spread, aim.takes)
-        encoding = _outside_breaks(
-            encoder.encode([(float(value), steering) for value in conditioned_stars], aim.guidance), section
-        )
-        sampling = sampling_of(
-            int(seed), np.zeros(aim.takes), [steering] * aim.takes, [LogitBias()] * aim.takes, guidance=aim.guidance
-        )
+        stars_of_takes = target.stars + np.linspace(-spread, spread, aim.takes)
+        conditioned = [replace(target, stars=float(value)) for value in stars_of_takes]
+        encoding = _outside_breaks(encoder.encode(conditioned, aim.guidance), section)
+        biases = np.zeros(aim.takes), [target] * aim.takes, [LogitBias()] * aim.takes
+        sampling = sampling_of(int(seed), *biases, guidance=aim.guidance)
         rows += [section.whole(one) for one in write_rows(model, encoding, sampling, span=section.span)]
         best = CandidateSplicer(CandidateSet(song.grid, rows), section.chart_of).splice(target)
         report((number + 1) / aim.rounds)

@@ -1,15 +1,11 @@
-"""The target of a difficulty as an objective: the cost of every deviation of a chart from it."""
+"""The objective of the search: the cost of every deviation of a chart from its target."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.analysis.pattern_mix import FAMILIES
-from reward.chart_metrics import ChartMetrics
-from reward.rules.criteria import Level, level_of
+from mapper.sampling.conditioning import ChartTarget
 
 STAR_SLACK, STAR_UNIT = 0.01, 0.02
 """Deviation in stars that is free, and that costs 1 beyond; the tolerance is ±.05."""
@@ -24,25 +20,6 @@ songs (`python -m bench.player_levels`)."""
 PLAYTEST_UNIT = 0.1  # levels outside that range that cost 1
 
 
-@dataclass(frozen=True)
-class Objective:
-    """The target of one difficulty."""
-
-    stars: float
-    level: Level
-    hold_share: float | None = None
-    patterns: tuple[float, ...] = (np.nan,) * len(FAMILIES)  # [family], ratio of rows, nan = unconstrained
-
-    @staticmethod
-    def of(value: float, **requested: object) -> Objective:
-        """The objective for a star rating, at the difficulty level it belongs to."""
-        return Objective(value, level_of(value), **requested)  # type: ignore[arg-type]
-
-    def mix_of(self, metrics: ChartMetrics) -> NDArray[np.float64]:
-        """[family], the chart's pattern mix; not measured where none is requested."""
-        return metrics.pattern_mix if np.isfinite(self.patterns).any() else np.array(self.patterns)
-
-
 def playtest_miss(player_level: float, rating: float) -> float:
     """Distance of `player_level` from the human 5–95 % range at this star rating, in levels; 0 inside."""
     low, high = PLAYTEST_BAND
@@ -50,9 +27,9 @@ def playtest_miss(player_level: float, rating: float) -> float:
 
 
 def cost_of(
-    target: Objective, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray
+    target: ChartTarget, rating: NDArray, findings: NDArray, hold_share: NDArray, mix: NDArray
 ) -> NDArray[np.float64]:
-    """Cost of one chart or of [move] charts: deviations from the objective in their units; `mix` is […, family]."""
+    """Cost of one chart or of [move] charts: deviations from the target in their units; `mix` is […, family]."""
     cost = np.maximum(np.abs(rating - target.stars) - STAR_SLACK, 0) / STAR_UNIT + findings / FINDING_UNIT
     off_holds = np.maximum(hold_share - MANY_HOLDS, 0)
     if target.hold_share is not None:

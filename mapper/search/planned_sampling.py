@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from mapper.sampling.conditioning import LogitBias, StyleConditioning, sampling_of
+from mapper.sampling.conditioning import ChartTarget, LogitBias, sampling_of
 from mapper.sampling.encode_song import SongEncoding
 from mapper.sampling.sampler import Sampling
 from mapper.structure.plan import Marginals, StructurePlan
@@ -21,34 +21,31 @@ CHORD_STARS, CHORD_BIAS = (2.5, 4.8), (0.0, 0.5)
 bigger chords than the network's."""
 
 
-@dataclass(frozen=True)
-class PlannedCandidate:
-    """A chart to sample."""
-
-    stars: float  # requested, whatever the network is conditioned on
-    onset_bias: float
-    logit_bias: LogitBias
-    style: StyleConditioning
-
-
 def usual_bias(stars: float) -> LogitBias:
     """Logit biases of a difficulty's first candidates where no patterns are requested."""
     return LogitBias(chords=float(np.interp(stars, CHORD_STARS, CHORD_BIAS)))
 
 
 def planned_sampling(
-    plan: StructurePlan, encoding: SongEncoding, candidates: Sequence[PlannedCandidate], seed: int, guidance: float
+    plan: StructurePlan,
+    encoding: SongEncoding,
+    targets: Sequence[ChartTarget],
+    onset_biases: Sequence[float],
+    logit_biases: Sequence[LogitBias],
+    seed: int,
+    guidance: float,
 ) -> Sampling:
-    """Sampling of these candidates, one a chart of `encoding`: places of rows planned, holds and alternations biased."""
-    stars, biases = [one.stars for one in candidates], [one.onset_bias for one in candidates]
-    styles = [one.style for one in candidates]
-    plain = sampling_of(seed, np.array(biases), styles, [one.logit_bias for one in candidates], guidance=guidance)
+    """Sampling of candidates, one a chart of `encoding`: places of rows planned, holds and alternations biased.
+
+    `targets` are the requested ones, whatever the network is conditioned on.
+    """
+    plain = sampling_of(seed, np.array(onset_biases), targets, logit_biases, guidance)
     marginals = Marginals(plain.onset_weight, plain.hazard_temperature, guidance)
     hold_begin, hold_end = plan.hold_odds
-    free = np.array([not np.isfinite(one.patterns).any() for one in styles])
+    free = np.array([one.is_free for one in targets])
     return replace(
         plain,
-        uniforms=plan.uniforms(encoding, stars, biases, marginals),
+        uniforms=plan.uniforms(encoding, [one.stars for one in targets], onset_biases, marginals),
         hold_begin=hold_begin,
         hold_end=hold_end,
         alternation=ALTERNATION_PENALTY * free,

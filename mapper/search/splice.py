@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from chart.model import Chart
 from mapper.request.levels import SETTINGS
+from mapper.sampling.conditioning import ChartTarget
 from mapper.search.candidate_measures import CandidateMeasures, Spliced
 from mapper.search.candidates import CandidateSet
-from mapper.search.objective import FINDING_UNIT, Objective, cost_of
+from mapper.search.objective import FINDING_UNIT, cost_of
 from mapper.search.splice_kernels import exchanged_stars
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import ChartMetrics, measure_breaches, metrics_of
@@ -49,7 +50,7 @@ class CandidateSplicer:
     ) -> None:
         self.measures = CandidateMeasures(candidates, chart_of, metrics)
 
-    def splice(self, target: Objective, usable: Sequence[int] | None = None) -> Spliced:
+    def splice(self, target: ChartTarget, usable: Sequence[int] | None = None) -> Spliced:
         """The best chart found for the target, from all candidates or the usable ones."""
         chosen = list(range(len(self.measures.candidates)) if usable is None else usable)
         chosen = [candidate for candidate in chosen if len(self.measures.charts[candidate])]
@@ -74,7 +75,7 @@ def exchanged(choice: NDArray[np.int64], exchange: tuple[int, int, int]) -> NDAr
 class _Search:
     """The search for one target; a choice is [bar], the candidate of each bar."""
 
-    def __init__(self, measures: CandidateMeasures, target: Objective, usable: NDArray[np.int64]) -> None:
+    def __init__(self, measures: CandidateMeasures, target: ChartTarget, usable: NDArray[np.int64]) -> None:
         self.measures, self.target, self.usable = measures, target, usable
         counts, off = measures.counts, np.abs(measures.stars - target.stars)
         near = np.exp(-off[usable] / NEAR_STARS)[:, None]

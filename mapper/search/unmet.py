@@ -1,11 +1,12 @@
-"""Constraints of an objective that a chart leaves unmet: their bounds, and one line of text for each."""
+"""Constraints of a target that a chart leaves unmet: their bounds, and one line of text for each."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from chart.analysis.pattern_mix import FAMILIES
-from mapper.search.objective import Objective, playtest_miss
+from mapper.sampling.conditioning import ChartTarget
+from mapper.search.objective import playtest_miss
 from reward.chart_metrics import ChartMetrics
 from reward.rules.criteria import Level
 
@@ -47,8 +48,8 @@ class Measured(Protocol):
         """Ratio of notes in other bars than usual."""
 
 
-def unmet_constraints(target: Objective, metrics: ChartMetrics, best: Measured, tolerance: float) -> list[str]:
-    """One line of text for each unmet constraint; empty when the objective is met."""
+def unmet_constraints(target: ChartTarget, metrics: ChartMetrics, best: Measured, tolerance: float) -> list[str]:
+    """One line of text for each unmet constraint; empty when the target is met."""
     missing = []
     if abs(best.stars - target.stars) > tolerance:
         missing.append(f"{best.stars:.2f} stars instead of {target.stars:.2f}")
