@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.fuzz import Target, chart_targets, mutated, replay_targets, run_round, sound_targets, try_one
+from bench.fuzz import mutated, run_round, try_one
+from bench.fuzz_targets import Target, chart_targets, replay_targets, sound_targets
 from runtime.errors import ChartFileError
 
 
