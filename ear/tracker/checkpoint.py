@@ -2,7 +2,7 @@
 
 Finding one needs no torch: an `.onnx` file runs without it.
 
-bundled            ear/weights/beat_this.safetensors, trained by this project (docs/ear.md is its model card)
+bundled            ear/weights/beat_this.safetensors, trained by this project (docs/model-cards/beat-network.md)
 final0, small0 …   the pretrained ones of the Beat This authors, downloaded on first use to the user's cache
 a path             .safetensors (ours), .ckpt (Beat This's own, or `ear.finetune`'s), .onnx (`ear.finetune`'s)
 """

@@ -32,7 +32,7 @@ MAX_CHECKPOINT_BYTES = 1 << 30
 MAX_WIDTH, MAX_LAYERS = 4096, 64
 """Bounds on the memory that a foreign checkpoint can claim."""
 BUNDLED = Path(__file__).parents[1] / "weights" / "mapper.safetensors"
-"""The checkpoint that ships with the package, refined by play; docs/mapper.md is its model card."""
+"""The checkpoint that ships with the package, refined by play; docs/model-cards/mapper.md describes it."""
 PRETRAINED = Path(__file__).parents[1] / "weights" / "pretrained.safetensors"
 """The checkpoint before refinement. In the repository only: players do not need it."""
 
