@@ -17,7 +17,7 @@ from runtime.workers import Workers, all_results
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of one file; a set holds several charts."""
+    """Result of one file; a set holds several charts."""
 
     file: str
     rows: tuple[dict[str, Any], ...]  # a chart's playtest each, as `Playtest.as_dict`

@@ -23,7 +23,7 @@ MAX_PLAYS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PlayOptions:
-    """How a chart is played."""
+    """Settings of a playtest."""
 
     skill: float | None = None
     population: str | None = None

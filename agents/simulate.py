@@ -47,7 +47,7 @@ SPARE_PRESSES = 64
 
 @dataclass(frozen=True, eq=False)
 class Plays:
-    """What came of simulated plays. Errors are real ms (map ms / rate), + is late, nan = no press or release."""
+    """Results of simulated plays. Errors are real ms (map ms / rate), + is late, nan = no press or release."""
 
     population: Population
     grade: NDArray[
@@ -139,7 +139,7 @@ def play_with(
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """What all chunks of a call share."""
+    """Inputs that all chunks of a call share."""
 
     notes: Notes
     demand: Demand

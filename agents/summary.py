@@ -1,4 +1,4 @@
-"""What a playtest says of a chart: where plays fail, on which patterns, with which hand."""
+"""Summary of a playtest: places, patterns and hands at which plays fail."""
 
 from __future__ import annotations
 

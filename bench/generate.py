@@ -47,7 +47,7 @@ DEMO = Path(__file__).resolve().parent.parent / "examples" / "demo_song.ogg"
 
 @dataclass(frozen=True)
 class Result:
-    """One song's outcome."""
+    """Results of one song."""
 
     name: str
     faults: tuple[str, ...]

@@ -115,7 +115,7 @@ def _heads(rows: Rows) -> int:
 
 
 def _biases_for(tried: list[list[tuple[float, Rows]]], wanted: list[int]) -> NDArray[np.float64]:
-    """[chart] the bias at which a line through its tries has as many rows as wanted."""
+    """[chart] the bias at which a line through the chart's tries gives the wanted number of rows."""
     found = np.zeros(len(wanted))
     for chart, (tries, number) in enumerate(zip(tried, wanted, strict=True)):
         bias, count = np.array([one for one, _ in tries]), np.array([_heads(rows) for _, rows in tries])

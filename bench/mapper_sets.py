@@ -50,7 +50,7 @@ CODES = 256
 
 @dataclass(frozen=True)
 class Likeness:
-    """One written chart against the human's."""
+    """Comparison of a written chart with the human's."""
 
     density_ratios: NDArray[np.float64]  # [section] where the human has notes
     density_correlation: float

@@ -31,7 +31,7 @@ def no_sound(features: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def wrong_song(features: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[frame, channel] of another song, as long as this one; it begins anew where it ends."""
+    """[frame, channel] of another song, looped to the length of this one."""
     return other[np.arange(len(features)) % len(other)]
 
 

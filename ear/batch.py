@@ -45,7 +45,7 @@ RATIO_TOLERANCE = 2e-3
 
 @dataclass(frozen=True, slots=True)
 class BatchConfig:
-    """How a collection is timed."""
+    """Settings by which a collection is timed."""
 
     checkpoint: str = "bundled"  # `none`: onsets alone
     workers: Workers = field(default_factory=Workers)
@@ -194,7 +194,7 @@ def compare(timing: Timing, chart: Chart, lag_ms: float) -> tuple[str, float, fl
 
 
 def summary(lines: Sequence[SongReport]) -> str:
-    """How often each verdict was given, and every song that does not agree."""
+    """Print the count of each verdict, and every song that does not agree."""
     counts = Counter(line.verdict for line in lines)
     head = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     rows = [f"{len(lines)} songs: {head}"]

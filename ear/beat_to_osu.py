@@ -77,7 +77,7 @@ def run(config: Config) -> TimedSong:
 
 
 def _given(config: Config) -> GivenTiming:
-    """What the user says of the timing, on the audio's clock."""
+    """Timing values given by the user, on the audio's clock."""
     from ear.audio.clock import from_osu_clock
     from ear.given_timing import GivenTiming
 

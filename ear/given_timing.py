@@ -30,7 +30,7 @@ def doubt_of(timing: Timing) -> str:
 
 @dataclass(frozen=True, slots=True)
 class GivenTiming:
-    """What the user says about a song's timing; all defaults: nothing."""
+    """Timing values given by the user; defaults: none."""
 
     bpm: float | None = None
     offset_ms: float | None = None  # of the first downbeat, on the audio's clock

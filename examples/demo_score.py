@@ -270,7 +270,7 @@ def compose() -> tuple[Note, ...]:
 
 
 def truth(notes: tuple[Note, ...]) -> dict[str, object]:
-    """What is known about the song, times in ms on the audio's clock, rounded to a microsecond."""
+    """Ground truth about the song, times in ms on the audio's clock, rounded to a microsecond."""
     onsets: dict[str, list[float]] = {}
     for note in notes:
         onsets.setdefault(note.instrument, []).append(round(note.time_ms, 3))

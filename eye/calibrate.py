@@ -29,7 +29,7 @@ MIN_NOTES = 60
 LIKE_STARS = 0.8
 """Charts count for a star knot by a bell curve of this width: hard charts are too few to stand alone."""
 EVERYBODY = 0.1
-"""What a chart counts everywhere, however far its stars: tails need numbers."""
+"""Smallest weight of a chart at any distance in stars: tails need samples."""
 START = 1e-3
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageConfig:
-    """What to write; the field names are the options of the command."""
+    """Request of a page; the field names are the options of the command."""
 
     path: Path
     out: Path
@@ -111,7 +111,7 @@ def _required(review: Review) -> float:
 
 
 def _names(items: Sequence[Any], left_out: int, doubt: str) -> dict[str, Any]:
-    """What the template itself shows, so that the page has its title before any script runs."""
+    """Texts that the template shows before any script runs."""
     from eye.rendering.page_data import artist_of, language_of, title_of
 
     metadata = items[0].chart.metadata

@@ -19,7 +19,7 @@ PACKAGES = ("numpy", "numba", "soundfile", "soxr", "rosu-pp-py", "safetensors")
 RUNTIMES = ("torch", "onnxruntime", "onnxruntime-directml", "onnxruntime-gpu", "onnxruntime-migraphx")
 """Packages that run networks; one of them is enough to generate."""
 TRAINING = ("torch", "gymnasium", "stable-baselines3", "beat-this", "onnx", "tensorboard", "pillow")
-"""What training and refining need besides."""
+"""Packages that training and refinement need besides."""
 CODECS = {"WAV": "wav", "OGG": "ogg (Vorbis, Opus)", "FLAC": "flac", "MP3": "mp3"}
 """libsndfile's format names → what people call them."""
 
@@ -55,7 +55,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _runtimes() -> Iterator[Finding]:
-    """What can run networks, and on which devices."""
+    """Libraries that can run networks, and their devices."""
     found = [f"{name} {_version(name)}" for name in RUNTIMES if _version(name)]
     if not found:
         yield Finding("runtime", 'nothing runs networks: pip install "mania4k[infer]"', fine=False)

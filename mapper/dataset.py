@@ -39,7 +39,7 @@ from runtime.workers import Workers, all_results, worker_options
 
 @dataclass(frozen=True)
 class Part:
-    """What became of one source."""
+    """Result of reading one source."""
 
     source: Source
     file: str  # the part's .npz, empty when the song was skipped

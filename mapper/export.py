@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_LOGIT_DIFFERENCE = 1e-3
 MIN_SAME_ROWS = 0.99
-"""What the graphs must keep to, unless they are of whole numbers."""
+"""Parity required of float graphs; int8 graphs are exempt."""
 
 
 def export(

@@ -1,4 +1,4 @@
-"""How nearly the ONNX encoder is the one in torch: largest differences, and the ratio of equal rows sampled from both."""
+"""Parity of the ONNX encoder with torch: largest differences, and the ratio of equal rows sampled from both."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class _Audio:
 
     @property
     def path(self) -> Path:
-        """Where it is; raises what encoding it raised."""
+        """Path of the audio; re-raises an error of its encoding."""
         return self.ready.result()
 
     def background(self, config: GenerateConfig) -> Path | None:

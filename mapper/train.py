@@ -1,18 +1,18 @@
 """Train the mapper on human charts: `python -m mapper.train DATA -o RUN`.
 
 Minimises the negative log-likelihood of human charts, in nats a row: the hazard head says when the next row falls,
-the row head which it is (mapper.pretraining.loss). Each step takes stretches of songs, and of charts without audio if the dataset has
-any: those teach patterns to the parts that write. Left out here: refinement by play (env.refine).
+the row head which it is (mapper.pretraining.loss). Each step takes windows of songs, and of charts without audio if the dataset has
+any: those teach patterns to the decoder. Left out here: refinement by play (env.refine).
 
     python -m mapper.dataset Songs -o data/songs
     python -m mapper.train data/songs -o runs/mine                  # from the shipped weights, for own maps
     python -m mapper.train data/songs -o runs/first --init none     # from random ones
     mania4k tensorboard runs
 
-On several processes or hosts: `torchrun --nproc-per-node 2 -m mapper.train …`; they share each step's stretches.
+On several processes or hosts: `torchrun --nproc-per-node 2 -m mapper.train …`; they share each step's windows.
 
-RUN holds `config.json` (resolved settings, versions), `state.pt` (to go on from), `best.safetensors` (lowest
-validation loss, averaged weights, float16) and the TensorBoard log. Running the same command again goes on where it
+RUN holds `config.json` (resolved settings, versions), `state.pt` (to resume from), `best.safetensors` (lowest
+validation loss, averaged weights, float16) and the TensorBoard log. Running the same command again resumes where it
 stopped. TensorBoard tags: docs/mapper.md.
 """
 
@@ -118,14 +118,14 @@ def take_steps(run: Run, charts: dict[str, list[int]], device: torch.device) -> 
 
 
 def charts_by_part(corpus: Corpus, config: TrainConfig) -> dict[str, list[int]]:
-    """What a step learns from, by the TensorBoard tags of its losses: songs, charts without audio, charts of other games."""
+    """Charts of a step's parts, by the TensorBoard tags of their losses: songs, charts without audio, charts of other games."""
     silent = corpus.split("train", has_audio=False) if config.silent_batch else []
     rhythm = corpus.split("train", has_columns=False) if config.rhythm_batch and config.tune != "writing" else []
     return {"loss": corpus.split("train"), "loss_without_audio": silent, "loss_without_columns": rhythm}
 
 
 def draws_of(config: TrainConfig) -> dict[str, WindowDraw]:
-    """How many windows of each part a step takes, and of how many charts."""
+    """Number of windows of each part of a step, and of charts in each."""
     return {
         "loss": WindowDraw(config.batch, config.charts_a_window, config.seed),
         "loss_without_audio": WindowDraw(config.silent_batch, 1, config.seed),

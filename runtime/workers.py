@@ -44,7 +44,7 @@ PATIENCE_S = 5.0
 
 @dataclass(frozen=True)
 class Workers:
-    """Where jobs are done."""
+    """Where jobs run: this process, local processes or a cluster."""
 
     count: int = 0  # local processes; 0: one a core, 1: this process
     ray: str = ""  # address of a Ray cluster, HOST:PORT; empty: none
@@ -177,7 +177,7 @@ def _on_ray(function: Callable[[J], R], jobs: Sequence[J], address: str) -> Iter
 
 
 def _importable(function: Callable[[J], R]) -> Callable[[J], R]:
-    """The function under its module's own name: that of `python -m ear.batch` is of `__main__`, which nodes do not have."""
+    """The function under its module's importable name: nodes cannot import `__main__` of `python -m ear.batch`."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if function.__module__ != "__main__" or spec is None:
         return function

@@ -58,7 +58,7 @@ class Browser:
         self.requests()
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What the script returns; `arguments[0]` … are the arguments."""
+        """Result of the script; `arguments[0]` … are the arguments."""
         return self._ask("execute/sync", {"script": script, "args": list(arguments)})
 
     def wait(self, script: str, seconds: float = STEP_S) -> None:

@@ -85,7 +85,7 @@ def charts(min_notes: int = 0, max_notes: int = 40) -> st.SearchStrategy[Chart]:
 
 
 def assert_charts_or_one_line(read: Callable[[], list[Chart]]) -> None:
-    """What every reader promises for any input: valid charts, or a `ChartFileError` of one line and nothing else."""
+    """Assert the contract of every reader for any input: valid charts, or a `ChartFileError` of one line and nothing else."""
     refusal = ""
     try:
         found = read()

@@ -1,4 +1,4 @@
-"""What the page's tests share: charts, a song, reviews and key presses made up on the spot."""
+"""Fixtures of the page's tests: charts, a song, reviews and key presses made up on the spot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the studio's tests share: requests straight to its application, a real server, a short song."""
+"""Fixtures of the studio's tests: requests straight to its application, a real server, a short song."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ START_S = 120.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What the application answered."""
+    """Answer of the application."""
 
     status: int
     headers: dict[str, str]

@@ -1,4 +1,4 @@
-"""What a chart asks of hands: the kernels against their slow twin, and on charts whose demands are plain to see."""
+"""Demands of a chart on hands: the kernels against their slow twin, and on charts whose demands are plain to see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SIGKILL leaves: whole files or none. `python -m bench.kill` kills every command at 50 moments."""
+"""SIGKILL leaves whole files or none. `python -m bench.kill` kills every command at 50 moments."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What `ear` offers to other packages."""
+"""Public names of `ear`."""
 
 import subprocess
 import sys

@@ -15,7 +15,7 @@ from ear.training.batches import target
 def activations(
     beat_frame: NDArray[np.float64], downbeat_frame: NDArray[np.float64], frames: int = 500
 ) -> BeatActivations:
-    """What a perfect network would say."""
+    """Activations of a perfect network."""
     return BeatActivations(*(target(at, frames).clip(0.01, 0.99) for at in (beat_frame, downbeat_frame)))
 
 

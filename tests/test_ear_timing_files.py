@@ -1,4 +1,4 @@
-"""What is written from a timing: red lines, .osu, JSON, dump, picture; and grids placed by notes."""
+"""Files written from a timing: red lines, .osu, JSON, dump, picture; and grids placed by notes."""
 
 import json
 import sys

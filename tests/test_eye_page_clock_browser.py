@@ -102,7 +102,7 @@ def page_of(kind: str, folder):
 
 
 def evaluated(browser, script: str, *arguments):
-    """What an async function of the page resolves to."""
+    """The result of an async function of the page."""
     call = f"({script})({', '.join(json.dumps(one) for one in arguments)})"
     answer = browser.devtools("Runtime.evaluate", expression=call, awaitPromise=True, returnByValue=True)
     assert "exceptionDetails" not in answer, answer["exceptionDetails"]

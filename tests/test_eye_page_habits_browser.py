@@ -1,4 +1,4 @@
-"""What players of osu! have in their fingers, in the page: keys that go on working, accuracy, retry, small screens."""
+"""Habits of osu! players in the page: keys that keep working, accuracy, retry, small screens."""
 
 import pytest
 

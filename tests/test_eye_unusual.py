@@ -1,4 +1,4 @@
-"""How unusual a place is: surprisal, stretches and rarity, and the shipped table of human charts."""
+"""Rarity of a place: surprisal, stretches and rarity, and the shipped table of human charts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people write on the command line of `generate`, and the cure that each error names."""
+"""Command lines of `generate`, and the remedy that each error names."""
 
 from pathlib import Path
 

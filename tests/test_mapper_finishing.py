@@ -1,4 +1,4 @@
-"""What a chart carries besides its notes: settings, kiai, even scroll speed, breaks, the preview point."""
+"""Properties of a chart besides its notes: settings, kiai, even scroll speed, breaks, the preview point."""
 
 import numpy as np
 import pytest

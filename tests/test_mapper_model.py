@@ -1,4 +1,4 @@
-"""What the network promises: nothing leaks from the future, padding is inert, streaming equals batch, it learns."""
+"""Properties of the network: nothing leaks from the future, padding is inert, streaming equals batch, it learns."""
 
 from dataclasses import replace
 

@@ -130,7 +130,7 @@ def test_export_says_where_it_cannot_write(tmp_path):
 
 @pytest.mark.slow
 def test_songs_are_mapped_without_torch(tmp_path):
-    """What `pip install mania4k[infer]` leaves out is blocked; the demo song is mapped all the same."""
+    """The demo song is mapped without the packages that `pip install mania4k[infer]` leaves out."""
     code = WITHOUT_TORCH + (
         "import mania4k\n"
         f"made = mania4k.generate({str(ROOT / 'examples' / 'demo_song.ogg')!r}, stars=[3], candidates=1,"

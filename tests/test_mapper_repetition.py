@@ -1,4 +1,4 @@
-"""Where a chart repeats itself: which bars take an earlier bar's chance, and that equal chances write equal rows."""
+"""Motif noise: the bars that share an earlier bar's seeds, and that equal seeds write equal rows."""
 
 import numpy as np
 

@@ -16,7 +16,7 @@ ERASE_LINE = "\x1b[2K"
 
 
 class Terminal(io.StringIO):
-    """What stderr is in a terminal."""
+    """A stream that is a terminal, as stderr is."""
 
     def isatty(self) -> bool:
         return True

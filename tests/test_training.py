@@ -1,4 +1,4 @@
-"""What training runs share: devices, averaged weights, and the state that a crash leaves."""
+"""Helpers of training runs: devices, averaged weights, and the state that a crash leaves."""
 
 from __future__ import annotations
 

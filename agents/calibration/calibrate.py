@@ -35,7 +35,7 @@ STYLES = ("osu!mania", "Quaver 4K", "Malody 4K")
 
 @dataclass(frozen=True, slots=True)
 class CalibrateOptions:
-    """What the command was asked for."""
+    """Options of the command."""
 
     data: Path
     out: Path

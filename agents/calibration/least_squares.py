@@ -34,7 +34,7 @@ FITTED_SKILL = (
     "release_behind", "release_sd", "accuracy_sd", "speed_sd",
 )  # fmt: skip
 PRIOR_SD = 0.35
-"""How far, in log, a constant may stray from its published value at a cost of 1."""
+"""Deviation, in log, of a constant from its published value that costs 1."""
 POOL = 48
 """Simulated players a map, from whom those that match real plays in accuracy are chosen."""
 MATCHES = 2
@@ -48,7 +48,7 @@ WEIGHT_MAP = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What is compared with, prepared once."""
+    """Reference statistics, prepared once."""
 
     plays: Sequence[RealPlay]
     human: Sequence[dict[str, float]]  # statistics of each play
@@ -111,7 +111,7 @@ def nan_mean(values: Sequence[float]) -> float:
 
 
 def distance(name: str, human: float, simulated: float) -> float:
-    """How far apart two values of a statistic are, in units of the accepted 20 %."""
+    """Distance of two values of a statistic, in units of the accepted 20 %."""
     if np.isnan(human) or np.isnan(simulated):
         return 0.0
     if name.startswith(("mean", "release mean")):

@@ -44,7 +44,7 @@ class RealPlay:
 
 @dataclass(frozen=True, slots=True)
 class RankedMap:
-    """How some 4,000 ranked players do on a chart (MAX = 320 weights)."""
+    """Accuracy of some 4,000 ranked players on a chart (MAX = 320 weights)."""
 
     map_name: str
     chart: Chart

@@ -69,7 +69,7 @@ class ChartView:
 
 
 def view_of(chart: Chart, demand: Demand, rate: float = 1.0) -> ChartView:
-    """What `statistics` needs to know of a chart."""
+    """Inputs of `statistics` from a chart."""
     time, column = np.rint(chart.time_ms) / rate, demand.column
     gap, next_gap = np.full(len(chart), NEVER_MS), np.full(len(chart), NEVER_MS)
     repeat = np.zeros(len(chart), np.int64)

@@ -15,7 +15,7 @@ _IGNORED = 8 | 1024 | 1048576 | SCOREV2  # Hidden, Flashlight, Fade In: they lea
 
 @dataclass(frozen=True, slots=True)
 class Mods:
-    """What a set of modifiers does; build one with `mods_of`."""
+    """Effects of a set of modifiers; build one with `mods_of`."""
 
     bits: int = 0  # osu! bit mask
     rate: float = 1.0  # map ms per real ms

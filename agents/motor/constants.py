@@ -22,7 +22,7 @@ PATH = Path(__file__).with_name("constants.json")
 
 @dataclass(frozen=True, slots=True)
 class HandConstants:
-    """What all players share. "Fitted" means to real plays by `agents.calibration.calibrate`; the rest is from REFERENCES.md §3."""
+    """Constants shared by all players. "Fitted" means to real plays by `agents.calibration.calibrate`; the rest is from REFERENCES.md §3."""
 
     linear_load: float = 0.35  # spread per (hand rate / speed), a hand's rate in movements/s; fitted
     steep_load: float = 0.85  # spread per (hand rate / speed)⁴; fitted
@@ -106,7 +106,7 @@ class HandConstants:
 
 @dataclass(frozen=True, slots=True)
 class SkillConstants:
-    """How a level becomes a profile, and how players differ. Level: the stars of charts played at 96 %."""
+    """Mapping of skill levels to profiles, and variance between players. Level: the stars of charts played at 96 %."""
 
     speed_base: float = 3.0  # movements of one hand per second at level 0
     speed_per_level: float = 2.0

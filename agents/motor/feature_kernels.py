@@ -28,7 +28,7 @@ EVEN = 0.2
 
 @njit(cache=True, nogil=True)
 def fill_fingers(time, end, column, memory_ms, release, features):  # type: ignore[no-untyped-def]
-    """What each finger's own notes ask; `release`: (lag ms, near ms, pull), see `agents.motor.constants.HandConstants`."""
+    """Demands of each finger's own notes; `release`: (lag ms, near ms, pull), see `agents.motor.constants.HandConstants`."""
     lag_ms, near_ms, pull = release
     last = np.full(KEYS, -1)
     for note in range(time.size):
@@ -50,7 +50,7 @@ def fill_fingers(time, end, column, memory_ms, release, features):  # type: igno
 
 @njit(cache=True, nogil=True)
 def fill_neighbours(time, end, column, features):  # type: ignore[no-untyped-def]
-    """What the other finger of each note's hand does meanwhile."""
+    """Demands of the other finger of each note's hand."""
     for key in range(KEYS):
         beside = key ^ 1
         free, begun = 0, 0  # notes before t − SLIP_FREE_MS, before t − HELD_MARGIN_MS
@@ -99,7 +99,7 @@ def leaky_rate(time_ms, weight, tau_ms):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def fill_hands(time, end, column, memory_ms, tire_ms, flam, features):  # type: ignore[no-untyped-def]
-    """What each hand is asked; `tire_ms`: (short, long); `flam`: (longest gap ms, load of a chord's second note, pull)."""
+    """Demands on each hand; `tire_ms`: (short, long); `flam`: (longest gap ms, load of a chord's second note, pull)."""
     flam_ms, chord_load, pull = flam
     for hand in range(2):
         mine = np.flatnonzero(column >> 1 == hand)

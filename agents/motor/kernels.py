@@ -121,7 +121,7 @@ def wander(f, hand, key, coupling, constants, lanes):  # type: ignore[no-untyped
 
 @njit(cache=True, nogil=True)
 def strain(f, hand, constants, lanes):  # type: ignore[no-untyped-def]
-    """How hard this moment is for each player: TIRED, STRAIN (1 = easy), and JACK, shortest repeat / column gap."""
+    """Difficulty of this moment for each player: TIRED, STRAIN (1 = easy), and JACK, shortest repeat / column gap."""
     short, long = constants[columns.TIRE_SHORT], constants[columns.TIRE_LONG]
     linear, steep = constants[columns.LINEAR_LOAD], constants[columns.STEEP_LOAD]
     jack_load, read_load = constants[columns.JACK_LOAD], constants[columns.READ_LOAD]

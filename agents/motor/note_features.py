@@ -1,4 +1,4 @@
-"""What a chart asks of hands and eyes, note by note: the player-independent half of the hand model.
+"""Demands of a chart on hands and eyes, note by note: the player-independent half of the hand model.
 
 Computed once a chart; `agents.motor.columns.play_hands` combines it with each player's skill.
 """

@@ -1,4 +1,4 @@
-"""Which beat divisor each note sits on, read from the chart's own red lines.
+"""Beat divisor of each note, from the chart's own red lines.
 
 `.osu` files hold whole milliseconds, so a note is on a snap when it lies within `TOLERANCE_MS` of it. The coarsest
 fitting divisor wins: a note on the beat is 1, on the half beat 2, … and 0 means that no divisor fits (unsnapped).

@@ -42,7 +42,7 @@ class Sections:
         return EARLY_OFFSET_MS if self.version < EARLY_VERSION else 0.0
 
     def value(self, section: str, key: str) -> Line | None:
-        """The last non-empty value of `key`, as the game does."""
+        """The last non-empty value of `key`; the game takes the same."""
         found = None
         for line in self.lines.get(section, ()):
             name, colon, value = line.text.partition(":")

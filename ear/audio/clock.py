@@ -67,7 +67,7 @@ def from_osu_clock(osu_ms: Times) -> Times:
 
 
 def measure_lag(beatmapset: Beatmapset) -> Lag:
-    """How long the sound of a set's song comes after its notes, over all its charts."""
+    """Lag of the sound of a set's song after its notes, over all its charts."""
     audio = load_audio(beatmapset.read_audio(), name=beatmapset.path.name)
     note_ms = np.unique(np.concatenate([chart.time_ms for chart in beatmapset.charts] or [np.zeros(0)]))
     return estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), note_ms)

@@ -112,7 +112,7 @@ def _decoded(reader: SoundReader, sample_rate: int, label: str) -> NDArray[np.fl
 
 
 def _notice(reader: SoundReader, label: str) -> str:
-    """What could not be read, in one line; empty where all of it was."""
+    """One line about parts that could not be read; empty if all was read."""
     if not reader.lost_s:
         return ""
     declared, found = reader.declared_s, min(reader.read_s, reader.declared_s - reader.lost_s)

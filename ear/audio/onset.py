@@ -29,7 +29,7 @@ LOG_GAIN = 100.0
 """Gain before log1p, for magnitudes divided by sqrt(window): counts attacks under loud music, not noise in silence."""
 
 EARLY_MS = 0.7
-"""How much earlier than the onset the flux peaks. For sounds that are there at once it is 2.1–3.4 ms (synthesised kicks,
+"""Lead of the flux peak over the onset. For sounds that are there at once it is 2.1–3.4 ms (synthesised kicks,
 bells, tones, noise, clicks); instruments rise for a while, and with 24 pieces of rendered MIDI at a constant tempo it is
 0.1 ms (median; median deviation 0.8), their notes sounding 2 ms after their time. Set for instruments, a little
 towards the others: clicks come out 2 ms early."""
@@ -80,7 +80,7 @@ def _band_filters(sample_rate: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How long the sound comes after the notes as written (negative: before them)."""
+    """Lag of the sound after the notes as written (negative: before them)."""
 
     lag_ms: float
     confidence: float  # 0–1: how far the best lag stands out; below 0.5 it may be chance

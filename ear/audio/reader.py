@@ -24,7 +24,7 @@ from ear.audio.containers.wav import HEAD_BYTES, wav_contents
 T = TypeVar("T")
 
 DECODER_ERRORS = (soundfile.LibsndfileError, RuntimeError, OSError, ValueError)
-"""What a decoder raises for a damaged file."""
+"""Exceptions of decoders for damaged files."""
 BLOCK_SAMPLES = 1 << 18
 """Samples over all channels decoded at a time: 1 MB of float32."""
 STDERR = 2  # file descriptor

@@ -43,7 +43,7 @@ class TimeSignature:
 
 @dataclass(slots=True)
 class MidiTimes:
-    """What a file says about time; ticks are counted from its start."""
+    """Time information of a file; ticks are counted from its start."""
 
     ticks_per_quarter: int
     tempo: list[tuple[int, int]] = field(default_factory=list)  # (tick, µs a quarter)
@@ -83,7 +83,7 @@ def midi_beats(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 
 def last_note_ms(data: bytes) -> float:
-    """When the last note begins. Raises MidiError."""
+    """Onset of the last note. Raises MidiError."""
     times = read_midi_times(data)
     return float(times.to_ms(np.array([times.last_note], np.float64))[0])
 

@@ -1,4 +1,4 @@
-"""Which rows of a tracker module are beats and downbeats.
+"""Rows of a tracker module that are beats and downbeats.
 
 Formats leave it open. What tells: an instrument that plays on every second beat and hardly elsewhere (a snare); without
 one, the rows a beat that the format says, doubled or halved into one octave of tempi. Patterns are whole bars.

@@ -69,7 +69,7 @@ def opened_module(data: bytes) -> Iterator[c_void_p]:
 
 
 def module_seconds(module: c_void_p) -> float:
-    """How long it plays, once through."""
+    """Duration of one playthrough."""
     return float(_library().openmpt_module_get_duration_seconds(module))
 
 

@@ -118,7 +118,7 @@ def _add_all(sources: Sequence[MusicSource], add: Callable[[MusicSource], None],
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of the files given are rendered, and where to."""
+    """Selection of the files to render, and the folder of the results."""
 
     out: Path | None
     name: str

@@ -48,7 +48,7 @@ LEVELS = (0.2, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class RenderConfig:
-    """How pieces are rendered."""
+    """Settings of rendering pieces."""
 
     soundfonts: tuple[Path, ...]
     latency_ms: float = 2.0  # sound after the event: envelopes and blocks; pianos about 5

@@ -31,7 +31,7 @@ PEAKS = (0.3, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class ModuleConfig:
-    """How modules are rendered."""
+    """Settings of rendering modules."""
 
     max_seconds: float = 150.0  # longer pieces give one stretch of this length
     seed: int = 0

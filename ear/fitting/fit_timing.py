@@ -163,7 +163,7 @@ class FoundPhase:
 
 
 def phase_example(song: int, part: Part) -> FoundPhase | None:
-    """Which peak of the folded beat is the beat; None where no peak is near enough."""
+    """Example of the folded beat's peak that is nearest to the true beat; None where none is near enough."""
     beat_ms = 1000 / part.truth.beat_hz
     peaks, features = phase_features(part.strength, 1.0, beat_ms)
     error = (peaks - part.truth.beat_ms + beat_ms / 2) % beat_ms - beat_ms / 2

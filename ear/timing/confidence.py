@@ -26,7 +26,7 @@ and speech lie below it, and hardly any music."""
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the confidence of a steady timing is computed from."""
+    """Features of the confidence of a steady timing."""
 
     signal: float  # 0–1, share of the song that keeps to the grid, less the doubts about level and phase
     level: float  # 0–1, probability of the chosen metrical level

@@ -254,7 +254,7 @@ def _boundary(before: Segment, after: Segment, strength: NDArray[np.float32]) ->
 
 
 def _on_grid(segment: Segment, strength: NDArray[np.float32], frame: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How much the onsets at these frames [frame] fall where the segment's own beat has its onsets."""
+    """Agreement of the onsets at these frames [frame] with the segment's own beat."""
     own = strength[:, round(segment.start_ms / FRAME_MS) : round(segment.end_ms / FRAME_MS)].sum(axis=0)
     beat_ms = 1000 / segment.tempo.hz
     profile = smooth(fold(own[None], FRAME_MS, beat_ms)[0], 4.0 / FRAME_MS)

@@ -64,7 +64,7 @@ def pretrained_checkpoint(name: str, base_url: str = BASE_URL, cache: Path | Non
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: MANIA4K_CACHE, else the system's folder for caches."""
+    """Folder of downloads: MANIA4K_CACHE, else the system's folder for caches."""
     if chosen := os.environ.get("MANIA4K_CACHE"):
         return Path(chosen)
     if sys.platform == "win32":

@@ -20,7 +20,7 @@ from runtime.onnx.session import open_session
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HiddenStates:
-    """What a beat network computes; frame k is centred on k / frames_per_s seconds."""
+    """Hidden states of a beat network; frame k is centred on k / frames_per_s seconds."""
 
     log_odds: NDArray[np.float32] = field(repr=False)  # [frame, 2], of a beat and of a downbeat
     hidden: NDArray[np.float32] = field(repr=False)  # [frame, state], behind the convolutions, a layer, and all of them

@@ -30,7 +30,7 @@ GROUP_SHARES = {
 composed (bands, modules) is drawn more often than an hour made up by a program (accompaniments, electronic)."""
 
 STRETCH_CHANCE, MAX_STRETCH = 0.75, 0.25
-"""How often the tempo is changed, and by how much at most (as a logarithm)."""
+"""Probability of a change of tempo, and its largest size (as a logarithm)."""
 
 PITCH_CHANCE, MAX_PITCH_BANDS = 0.6, 7
 COLOUR_CHANCE, COLOUR_DB, COLOUR_KNOTS = 0.7, 8.0, 6
@@ -40,7 +40,7 @@ NOISE_CHANCE, NOISE_LEVELS = 0.3, (0.003, 0.1)
 
 MASK_CHANCE, MAX_MASK_BANDS = 0.4, 20
 GAP_CHANCE, MAX_GAPS, GAP_FRAMES = 0.3, 3, (5, 50)
-"""How often some frames are silent, how many gaps, and how long: a beat is also where nothing sounds."""
+"""Probability of silent gaps, their number and length: beats continue through silence."""
 
 LOG_GAIN = 1000.0
 

@@ -76,7 +76,7 @@ def controls_of(targets: Sequence[Target]) -> Controls:
 
 
 def draft_sampling(targets: Sequence[Target], seed: int | NDArray[np.int64]) -> Sampling:
-    """How whole charts are sampled, one for each target: with its hold ratio."""
+    """Sampling of whole charts, one for each target with its hold ratio."""
     return Sampling(seed, np.zeros(len(targets)), hold_share=np.array([one.hold_ratio for one in targets]))
 
 

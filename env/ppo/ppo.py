@@ -59,7 +59,7 @@ CERTAIN = 1e-6
 
 @dataclass(frozen=True)
 class Settings:
-    """What PPO on sections needs beside stable-baselines3's own arguments; versions are those of the environment."""
+    """Settings of PPO on sections beside stable-baselines3's own arguments; versions are those of the environment."""
 
     updates: int = 40
     density_only: bool = False  # learn the density alone, at the last update, from the drafts of all

@@ -34,7 +34,7 @@ LONG_IDLE_MS = 10_000.0
 
 
 class StateArrays(NamedTuple):
-    """What the compiled loops change."""
+    """Arrays that the compiled loops change."""
 
     numbers: NDArray[np.int64]  # [env, kernels.NUMBERS]
     rows: NDArray[np.int32]  # [env, MAX_ROWS + 1, 2]: code, slot of the song; one more for releases at the end

@@ -41,7 +41,7 @@ NO_ROWS = Rows(np.empty(0, np.int64), np.empty(0, np.int64))
 
 @dataclass(frozen=True)
 class Target:
-    """What is requested of the chart."""
+    """Requested properties of the chart."""
 
     stars: float
     notes_per_s: float
@@ -114,7 +114,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class EpisodeConfig:
-    """How episodes are drawn.
+    """Settings by which episodes are drawn.
 
     `context` is the chart around the section. "open": a person's rows up to the section in `human_ratio` of the
     episodes, nothing in the others. "chart": a person's chart on both sides. "draft": the mapper's own draft.

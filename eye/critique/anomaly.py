@@ -1,4 +1,4 @@
-"""How unusual is a place: within this chart, and for charts of its stars?
+"""Rarity of a place: within this chart, and among human charts of its stars.
 
 A measure gives every row an ordered class. The *surprisal* of a row is the bits it takes to see so high a class, given
 the chart's rows farther away and human charts of like stars: a style that a chart keeps up costs it nothing, a place that
@@ -67,7 +67,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Human:
-    """What human charts are like."""
+    """Statistics of human charts."""
 
     classes: dict[str, NDArray[np.float64]]  # measure → [knot, class], shares
     worst: dict[str, NDArray[np.float64]]  # measure → [knot, share of SHARES], log(1 + bits) of a chart's worst stretch

@@ -1,4 +1,4 @@
-"""What can be said of the chart as a whole: the reward's terms in words, the good and the bad.
+"""Remarks on the chart as a whole: the reward's terms in words, strengths and weaknesses.
 
 A term is praised when the chart is clearly on the better side of what half of human charts of its stars reach, and
 criticised when its score is low. Remarks about the whole never come before those about a place.
@@ -118,7 +118,7 @@ def _is_spoilt(name: str, result: Score) -> bool:
 
 
 def _distance(band: Band, value: float, target: float) -> float:
-    """How far the value is outside the band, in the softness of that side; 0 inside."""
+    """Distance of the value outside the band, in the softness of that side; 0 inside."""
     low, high, soft_low, soft_high = (
         float(np.interp(target, STAR_KNOTS, np.clip(side, -FAR, FAR)))
         for side in (band.low, band.high, band.soft_low, band.soft_high)
@@ -153,7 +153,7 @@ def _usual(band: Band, target: float) -> float:
 
 
 def _margin(band: Band, value: float, target: float) -> float:
-    """How far the value is on the better side of the human median, in the band's softness; two-sided bands have none."""
+    """Distance of the value on the better side of the human median, in the band's softness; two-sided bands have none."""
     low, high = (float(np.interp(target, STAR_KNOTS, side)) for side in (band.low, band.high))
     soft = float(np.interp(target, STAR_KNOTS, band.soft_low if np.isinf(high) else band.soft_high))
     if np.isinf(high) == np.isinf(low):

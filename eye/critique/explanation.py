@@ -1,4 +1,4 @@
-"""The model's own reasons, for charts that it wrote: what it heard, what it repeated, what it aimed at."""
+"""The model's own reasons, for charts that it wrote: onset evidence, repeated rows, target."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEAR_MS = 4_000.0
 
 @dataclass(frozen=True)
 class ModelReasons:
-    """Why the mapper wrote each note; arrays are [note] in the chart's order, nan = unknown."""
+    """Attribution of each note; arrays are [note] in the chart's order, nan = unknown."""
 
     onset: NDArray[np.float64]  # evidence of an onset at the note, 0–1
     repeats_ms: NDArray[np.float64]  # time of the note it repeats, nan = it repeats none

@@ -1,4 +1,4 @@
-"""Which pattern each row belongs to: one name a row, for section texts and for colours."""
+"""Pattern of each row: one name a row, for section texts and for colours."""
 
 from __future__ import annotations
 

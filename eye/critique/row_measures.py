@@ -1,4 +1,4 @@
-"""What can go wrong in a chart, measured row by row in ordered classes: 0 is harmless, higher is worse.
+"""Measures of possible faults, row by row in ordered classes: 0 is harmless, higher is worse.
 
     jack      presses of the busiest column within 0.6 s                   5 classes an octave
     repeat    rows running that press one column, within 0.3 s each        rows

@@ -57,7 +57,7 @@ LEVEL_ADVICE = {
 
 
 def rule_rarity(rule: str, count: int, table: Human) -> float:
-    """How rare `count` findings of this rule are, before all rules are taken together."""
+    """Rarity of `count` findings of this rule alone."""
     return -float(np.log10(max(table.rules.get(rule, UNKNOWN_SHARE), UNKNOWN_SHARE))) + MANY * float(np.log10(count))
 
 
@@ -110,7 +110,7 @@ def _thickest(found: list[Breach]) -> list[Breach]:
 
 
 def advice(rule: str) -> str:
-    """What a mapper would tell another to do about it."""
+    """Advice to the mapper for a breach of this rule."""
     if rule in ADVICE:
         return ADVICE[rule]
     return next((text for word, text in LEVEL_ADVICE.items() if word in rule), "Thin the rhythm out, or rest sooner.")

@@ -188,7 +188,7 @@ def _rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _intent(phrases: Phrases, spans: list[tuple[int, int]], index: int, with_song: bool) -> str:
-    """What the music does: how loud and how busy."""
+    """Text about the music: loudness and density."""
     if not with_song:
         return "no audio: cut by rhythm alone"
     a, b = spans[index]
@@ -206,7 +206,7 @@ def _intent(phrases: Phrases, spans: list[tuple[int, int]], index: int, with_son
 def _answer(
     measures: Measures, phrases: Phrases, span: tuple[int, int], family: NDArray[np.int64], density: float
 ) -> str:
-    """What the patterns do."""
+    """Text about the patterns."""
     rows = slice(phrases.rows[span[0]].start, phrases.rows[span[1] - 1].stop)
     if rows.stop == rows.start:
         return "nothing is charted"

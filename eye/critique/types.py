@@ -1,4 +1,4 @@
-"""What a review says, as plain data: findings with places and reasons, sections, curves. No thinking happens here.
+"""Contents of a review, as plain data: findings with places and reasons, sections, curves. No thinking happens here.
 
 Everything is JSON-able by `Review.to_json()`. Times are ms on the audio's clock (the chart's own times).
 """

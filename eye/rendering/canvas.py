@@ -20,7 +20,7 @@ SYSTEM_FONTS = (
 )
 """Fonts with Japanese letters, as Linux, Windows and macOS name them."""
 BASELINE = 0.78
-"""Where the baseline of text lies in its height."""
+"""Baseline of text as a share of its height."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the page knows, as plain data: charts, players and reviews, small enough to travel in one HTML file."""
+"""Data of the page: charts, players and reviews, packed small enough for one HTML file."""
 
 from __future__ import annotations
 

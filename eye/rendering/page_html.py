@@ -39,7 +39,7 @@ SCRIPTS = (
 )
 """The player, in the order in which its parts need each other."""
 START = "begin.js"
-"""What starts it in a page that holds everything."""
+"""Script that starts the player in a page that holds everything."""
 
 _ESCAPES = ((b"=", b"=}"), (b"\0", b"=@"), (b"\r", b"=M"), (b"<", b"=|"))  # "=" first; each is the byte + 64
 _TYPES = {".ogg": "audio/ogg", ".opus": "audio/ogg", ".mp3": "audio/mpeg", ".wav": "audio/wav", ".flac": "audio/flac"}

@@ -30,7 +30,7 @@ ROUND_TO = 0.5
 
 @dataclass(frozen=True, eq=False)
 class LevelPlays:
-    """What the players of one level did on one chart."""
+    """Plays of one skill level on one chart."""
 
     level: float
     accuracy: float  # mean over the crowd, 0–1, a MAX worth 320 of 320

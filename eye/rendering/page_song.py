@@ -90,5 +90,5 @@ def page_song_of(audio: Audio, song: Song, chart: Chart, lag_ms: float) -> PageS
 
 
 def usual_lag_ms(path: Path) -> float:
-    """How much later than a note its sound comes in files of this kind."""
+    """Lag of the sound after its note in files of this kind."""
     return SOURCE_LAG_MS[SOURCES.get(path.suffix.lower(), "osu")]

@@ -38,7 +38,7 @@ BACKGROUND, LANE, BAR, BEAT, INK, FAINT, STRAIN = (
 )
 MARKS = {"problem": "#ff5a5f", "warning": "#ffb454", "note": "#6cb6ff"}
 TAIL_MS = 250.0
-"""What is shown after the last note, so that it is seen."""
+"""Time shown after the last note, so that it is seen."""
 MAX_MARKED = 12
 
 

@@ -1,4 +1,4 @@
-"""What the page may change: each function is one request, with values as they came, and raises Mania4KError in one line."""
+"""Changes that the page may make: each function is one request, with values as they came, and raises Mania4KError in one line."""
 
 from __future__ import annotations
 

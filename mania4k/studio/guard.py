@@ -1,4 +1,4 @@
-"""Who may ask: only this computer's own page. A page of another origin can start no job and read no song.
+"""Access control: only this computer's own page. A page of another origin can start no job and read no song.
 
 The server listens on loopback. Its address holds a random token as the first part of the path; `Host` and `Origin` must be the
 server's own, which also stops names that were rebound to 127.0.0.1. Every answer forbids scripts, styles and

@@ -1,4 +1,4 @@
-"""What becomes of a job: its task goes to a worker, its result into the project."""
+"""Tasks and results of jobs: a task goes to a worker, its result into the project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page sends: bounded in size and time, written under names of our own, recognised by its contents."""
+"""Uploads of the page: bounded in size and time, stored under names of our own, recognised by contents."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ NAMES = ("time_ms", "column", "end_ms", "offset", "timing_points", "timing_offse
 
 
 def read_collection(path: Path) -> Iterator[Chart | str]:
-    """Each chart of the file, or why it was left out. Raises ChartFileError when the file is not such a collection."""
+    """Each chart of the file, or the reason why it is left out. Raises ChartFileError when the file is not such a collection."""
     try:
         with np.load(path, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in NAMES}

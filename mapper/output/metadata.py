@@ -1,4 +1,4 @@
-"""What a difficulty carries besides its notes: names, settings, preview point, breaks, kiai, tags."""
+"""Everything of a difficulty besides its notes: names, settings, preview point, breaks, kiai, tags."""
 
 from __future__ import annotations
 

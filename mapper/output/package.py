@@ -23,7 +23,7 @@ from runtime.atomic_write import replacing
 from runtime.errors import AudioFileError, ChartFileError, OutputError
 
 PLAYED_BY_OSU = frozenset({".mp3", ".ogg", ".wav"})
-"""What osu!stable plays; FLAC and Opus are for lazer alone."""
+"""Audio formats that osu!stable plays; FLAC and Opus are for lazer alone."""
 PLAYED_OGG = "VORBIS"
 MAX_MEMBER_BYTES = 500_000_000
 """Largest file that is copied from a set."""
@@ -49,7 +49,7 @@ def playable_audio(song: Path, folder: Path) -> Path:
 
 
 def _is_played(song: Path) -> bool:
-    """Whether osu!stable has a decoder for it, whatever its name says."""
+    """Whether osu!stable has a decoder for the file's contents, whatever its suffix."""
     with open_sound(song) as source:
         return bool(source.format != "OGG" or source.subtype == PLAYED_OGG)
 

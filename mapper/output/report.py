@@ -45,7 +45,7 @@ class DifficultyReport:
 
 @dataclass(frozen=True)
 class SetReport:
-    """A whole set."""
+    """Report of a whole set."""
 
     song: str
     bpm: float

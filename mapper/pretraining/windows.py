@@ -13,7 +13,7 @@ from runtime.training.distributed import ProcessGroup
 
 @dataclass(frozen=True)
 class WindowDraw:
-    """How windows are drawn: `windows` a step, each of up to `charts` charts that share a song and its red lines."""
+    """Draw of windows: `windows` a step, each of up to `charts` charts that share a song and its red lines."""
 
     windows: int
     charts: int

@@ -1,4 +1,4 @@
-"""What `generate` can be asked for: the options with their ranges, and how they are written on the command line."""
+"""Options of `generate` with their ranges, and their form on the command line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STYLES = ("keyboard", "pad")
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is written to meet what is asked."""
+    """Effort of a search: number of candidates and rounds."""
 
     takes: int  # of each difficulty and round
     rounds: int
@@ -42,7 +42,7 @@ EFFORTS = {"fast": Effort(2, 2), "normal": Effort(3, 4), "best": Effort(6, 6)}
 
 @dataclass(frozen=True)
 class GenerateConfig:
-    """What to generate; the field names are the options of the command."""
+    """Request of `generate`; the field names are the options of the command."""
 
     song: Path | None = None  # None: the audio of `from_map`
     out: Path | None = None  # None: the song's name

@@ -70,7 +70,7 @@ def read_rows(
 def read_last_rows(
     weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, state: SamplerState, sequence: int
 ) -> None:
-    """Fill the listener's cache with a start token and the last rows of its chart, as in training."""
+    """Fill the sequence's cache with a start token and the last rows of its chart, as in training."""
     chart = sequence % state.done.size
     code_at = state.code_at[chart]
     slots = np.flatnonzero(code_at)
@@ -117,7 +117,7 @@ def next_row_logits(
     state: SamplerState,
     sequence: Ints,
 ) -> Floats:
-    """[listener, code] for the slot that each one's chart has come to."""
+    """[sequence, code] for the slot that each one's chart has come to."""
     items, lags, charts = sequence.size, MOTIF_LAGS.size, state.done.size
     gap, held = np.empty(items, np.int64), np.empty(items, np.int64)
     earlier, alike = np.zeros((items, lags), np.int64), np.empty((items, lags), np.float32)
@@ -194,7 +194,7 @@ def read_new_rows(
 
 @njit(cache=True, nogil=True)
 def sequences_of(charts: Ints, cache: Cache, state: SamplerState) -> Ints:
-    """[listener]: the charts, and behind them their unconditional twins where there are any."""
+    """[sequence]: the charts, and behind them their unconditional twins where there are any."""
     if cache.length.size == state.done.size:
         return charts
     return np.concatenate((charts, charts + state.done.size))

@@ -57,7 +57,7 @@ _LAST_BUCKET = TIME_GAP_BIN.size - 1
 
 
 class SlotGrid(NamedTuple):
-    """Where rows may fall; the slots may be those of several songs, one song behind another."""
+    """Slots that are open for rows; they may be those of several songs, one song behind another."""
 
     slot_ms: Doubles  # [slot]
     slot_tick: Ints  # [slot]
@@ -78,7 +78,7 @@ class SlotEncoding(NamedTuple):
 
 
 class SamplerParams(NamedTuple):
-    """How charts are sampled, as in `mapper.sampling.sampler.Sampling`."""
+    """Parameters of the sampler, as in `mapper.sampling.sampler.Sampling`."""
 
     rate_bias: Doubles  # [chart]
     row_bias: Doubles  # [chart, code]
@@ -98,7 +98,7 @@ class SamplerParams(NamedTuple):
 
 
 class SamplerState(NamedTuple):
-    """How far charts are."""
+    """State of the charts being written."""
 
     done: Bools  # [chart]
     slot: Ints  # [chart], of the last row, or where to look on

@@ -1,4 +1,4 @@
-"""Where a chart repeats itself: some bars' rows are drawn by the same chance as those of an earlier bar that sounds alike.
+"""Motif noise: rows of some bars are drawn with the Gumbel seeds of an earlier bar with similar music.
 
 Where music comes again, people write some bars with the rows they had before, and the others with new ones.
 Sampling alone would hardly ever do so: the likeliest row of some tens has a chance of a third.

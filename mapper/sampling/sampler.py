@@ -36,7 +36,7 @@ CHARTS_A_THREAD = 3
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a batch is sampled; arrays are per chart. Biases are log-odds added before the temperature divides."""
+    """Sampling of a batch; arrays are per chart. Biases are log-odds added before the temperature divides."""
 
     seed: int | NDArray[np.int64]  # of the batch; or [chart], then a chart does not depend on its place in the batch
     rate_bias: NDArray[np.float64]  # [chart], to the hazard: more or fewer rows
@@ -226,7 +226,7 @@ class _Writing:
         return float(((self.state.slot[charts] - first) / np.maximum(end - first, 1)).min(initial=1.0))
 
     def rows(self) -> list[Rows]:
-        """The rows written for each chart; every hold ended where its span asks for it."""
+        """The rows written for each chart; holds are released at the end where the span requires it."""
         written = []
         for codes, span, last_slot in zip(self.state.code_at, self.spans, self.last_slot.tolist(), strict=True):
             slot = np.flatnonzero(codes)

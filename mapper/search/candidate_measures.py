@@ -36,7 +36,7 @@ class Spliced:
     beside: tuple[float, float] = (0.0, 0.0)  # costs of bars that are far from the stars, and of joins
 
     def with_cost(self, target: ChartTarget) -> Spliced:
-        """The same with its cost, from its measures and the target."""
+        """The chart with its cost for this target."""
         assert self.metrics is not None, "a measured chart"
         measured = (np.array(self.stars), np.array(self.findings), np.array(self.metrics.hold_ratio))
         cost = float(cost_of(target, *measured, target.mix_of(self.metrics)))

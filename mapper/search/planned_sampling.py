@@ -1,4 +1,4 @@
-"""How candidates are sampled once the structure of their song is planned (`mapper.structure.plan`)."""
+"""Sampling of candidates under the structure plan of their song (`mapper.structure.plan`)."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class BarGrid:
 
 @dataclass(frozen=True)
 class BarSound:
-    """What each bar sounds like; all arrays are [bar]."""
+    """Features of the song in each bar; all arrays are [bar]."""
 
     loudness: NDArray[np.float64]  # mean log-mel over the song's median bar
     flux: NDArray[np.float64]  # mean rise of the log-mel, over the song's median bar

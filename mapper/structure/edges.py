@@ -1,4 +1,4 @@
-"""Where people begin and end a chart: intros and outros that they leave empty, more of them below 2.5 stars.
+"""Begin and end of a chart: people leave intros and outros empty, more of them below 2.5 stars.
 
 A discrete-time hazard: the chance that a chart begins in a bar if it has not begun before, from the bar's loudness and
 onsets beside those before and after, the seconds gone by, and the stars; likewise backwards for its end.

@@ -1,4 +1,4 @@
-"""How many holds a song wants when none are requested, and at which slots holds begin and end.
+"""Share of holds for a song when none is requested, and the slots where holds begin and end.
 
 The share is a ridge regression of its root on the song's spectrum, onsets, sustain, tempo and length, fitted on people's
 charts. A regression alone would give every song nearly the same share; its rank among songs is therefore mapped to

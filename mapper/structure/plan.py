@@ -31,7 +31,7 @@ ROW, NO_ROW = -1.0, 2.0
 
 
 class Encoding(Protocol):
-    """What is read of `mapper.sampling.encode_song.SongEncoding`; with guidance, unconditional charts follow the others."""
+    """The fields of `mapper.sampling.encode_song.SongEncoding` that are read; with guidance, unconditional charts follow the others."""
 
     @property
     def onset_logit(self) -> NDArray[np.float32]:
@@ -48,7 +48,7 @@ class Encoding(Protocol):
 
 @dataclass(frozen=True)
 class Marginals:
-    """How slot-by-slot sampling would read the encoder's log-odds; sets how many rows a chart has."""
+    """Settings of slot-by-slot sampling, whose expectation sets the number of rows of a chart."""
 
     onset_weight: float
     temperature: float

@@ -1,12 +1,12 @@
-"""Where rows fall: the rhythm of whole bars, chosen from several candidates by likelihood, variety and recurrence.
+"""Places of rows: the rhythm of whole bars, chosen from several candidates by likelihood, variety and recurrence.
 
 Slot by slot from the encoder's marginals, easy charts become metronomes (the likeliest slots are the beats) and hard ones
 forget their rhythm (every bar draws its own noise). Here every bar has candidates: rhythms drawn from the encoder's
 log-odds with noise that is shared within a class of snaps, and the rhythms of the bars 1, 2, 4 and 8 before. The bar takes
 the candidate with the highest sum of
 
-- log-odds of its rows, as the encoder has them,
-- a score for standing 1, 2, 4 or 8 bars before, higher where the song sounds alike,
+- log-odds of its rows from the encoder,
+- a score for recurrence of the bar 1, 2, 4 or 8 before, higher where the song is similar,
 - scores against evenly spaced bars and for each different interval,
 - Gumbel noise.
 
@@ -55,7 +55,7 @@ _LAG_OF_RECURRENCE = [MOTIF_LAGS.index(bars * SLOTS_PER_BAR) for bars in RECURRE
 
 @dataclass(frozen=True)
 class RhythmSettings:
-    """How bar rhythms are chosen; all in natural log-odds."""
+    """Settings of the choice of bar rhythms; all in natural log-odds."""
 
     onset_weight: float  # of the encoder's log-odds
     slot_noise: float  # scale of the logistic noise of each slot and draw

@@ -22,7 +22,7 @@ LOCAL_MS = 3_000.0
 SILENCE_DROP = 0.5
 """A frame is silent when its loudness is below this share of the song's median loudness (log-mel units)."""
 LAG_RANGE_MS = (-40, 60)
-"""Where sync lags of real maps lie (osu!mania +20…+25, StepMania −5…0), plus the bias of a windowed onset."""
+"""Range of the sync lags of real maps (osu!mania +20…+25, StepMania −5…0), plus the bias of a windowed onset."""
 PEAK_APART_MS = 60.0
 """Onsets closer than this are perceived and played as one (flams smear from 50 ms down)."""
 PEAK_RISE = 0.1
@@ -95,7 +95,7 @@ class Song:
 
     @cached_property
     def span_ms(self) -> tuple[float, float]:
-        """Where the song sounds: first to last frame that is not silent, on the clock of notes."""
+        """Span of the song's sound: first to last frame that is not silent, on the clock of notes."""
         loud = np.flatnonzero(~self.silent)
         if not loud.size:
             return 0.0, 0.0
@@ -151,7 +151,7 @@ def estimate_lag_ms(chart: Chart, song: Song) -> float:
 
 
 def _smooth(values: NDArray, frames: float) -> NDArray[np.float32]:
-    """Moving average over about `frames` frames, ends held to what is there."""
+    """Moving average over about `frames` frames; at the ends over the frames that exist."""
     half = max(int(frames / 2), 1)
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     index = np.arange(values.size)

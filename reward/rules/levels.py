@@ -39,7 +39,7 @@ HARD, INSANE = frozenset({Level.HARD}), frozenset({Level.INSANE})
 
 
 def _runs(view: View, divisor: int) -> Runs:
-    """Runs of rows at 1/divisor or finer, scaled."""
+    """Runs of rows at 1/divisor or finer, in beats scaled by tempo."""
     return runs_where(within(scaled_rows(view), 1 / divisor))
 
 

@@ -53,7 +53,7 @@ def _ticks(view: View) -> NDArray[np.int64]:
 
 
 def rhythm(view: View, inputs: Inputs) -> Measured:
-    """Share of intervals that neither are simple nor occurred within the last rows; odd ones count in full."""
+    """Share of intervals that are neither simple nor among those of the last rows."""
     ticks = _ticks(view)
     own = ticks + view.row_chart * CHART_TICKS  # no interval is prepared by another chart
     seen = np.zeros(ticks.size, bool)

@@ -69,7 +69,7 @@ def sustain(view: View, index: int, song: Song) -> Measured:
 
 
 def release_rank(view: View, index: int, song: Song) -> float:
-    """Share of the quarter beats within holds at which the song's onset is weaker than at the hold's release; ½ = blind.
+    """Share of the quarter beats within holds at which the song's onset is weaker than at the hold's release; ½ = no relation.
 
     People release where something else begins or the sound ends. nan with fewer than 8 holds of half a beat and more.
     """

@@ -114,6 +114,6 @@ class Layers:
         return self.graph.op("MatMul", share, value)
 
     def out_of_heads(self, x: str, leading: int, width: int) -> str:
-        """[…, head, step, head width] → […, step, width]."""
+        """Join heads: […, head, step, head width] → […, step, width]."""
         parted = self.transpose(x, *range(leading), leading + 1, leading, leading + 2)
         return self.reshape(parted, *[0] * (leading + 1), width)

@@ -134,7 +134,7 @@ def _text(parameter: tuple[str, ...], index: int) -> str:
 
 
 def _ssc_steps(song: Mapping[str, str], own: Mapping[str, str], data: str) -> Steps:
-    """A chart with timing of its own does not use the song's."""
+    """The tags and notes of an .ssc chart; timing of its own replaces the song's."""
     song_tags = song
     if any(tag in own for tag in TIMING_TAGS):
         song_tags = {key: value for key, value in song.items() if key not in TIMING_TAGS}

@@ -29,7 +29,7 @@ _OMIT_BAR_LINE = 8  # effect bit of a red line
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """When each tick sounds, between events (BPM changes, pauses, ends of warps) in order of their tick; the first is at 0."""
+    """Time of each tick, between events (BPM changes, pauses, ends of warps) in order of their tick; the first is at 0."""
 
     tick: NDArray[np.float64]  # [event], increasing
     hit_ms: NDArray[np.float64]  # [event], time of a note on the event's tick

@@ -32,7 +32,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file holds and what it should hold."""
+    """Actual and declared contents of a file."""
 
     links: tuple[Link, ...]
     declared_s: float  # length by the file's own account, lost parts included

@@ -32,7 +32,7 @@ HAS_FRAMES, HAS_BYTES = 1, 2  # flags of a Xing or Info tag
 CONFIRMING_FRAMES = 3
 """Frames in a row that make sure of the first one: pictures in tags hold what looks like a header."""
 SEARCH_BYTES = 1 << 20
-"""How far behind the tags the first frame is looked for."""
+"""Bytes after the tags in which the first frame is searched."""
 WORTH_A_WORD = 0.05
 """Missing frames below which a file counts as whole."""
 TAIL_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")

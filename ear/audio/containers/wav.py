@@ -24,7 +24,7 @@ PLAIN_CODES = (1, 3, 0xFFFE)  # PCM, float and their extended form: the length f
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """Where the sound begins and how long the header says it is."""
+    """Begin of the samples and their length by the header."""
 
     data_at: int  # byte of the data chunk's name
     size: int  # bytes of sound

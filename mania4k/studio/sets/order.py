@@ -1,4 +1,4 @@
-"""What the page asks for: a difficulty to be written, the set's names and settings. All of it comes from outside."""
+"""Requests of the page: a difficulty to write, the set's names and settings. All values are untrusted."""
 
 from __future__ import annotations
 

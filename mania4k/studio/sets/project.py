@@ -91,7 +91,7 @@ class Project:
 
     @property
     def song_path(self) -> Path | None:
-        """Where the song is; None while there is none."""
+        """Path of the song; None while there is none."""
         song = self.state["song"]
         return self.folder / song["file"] if song else None
 

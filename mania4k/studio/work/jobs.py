@@ -19,7 +19,7 @@ Share = Callable[[float], None]
 
 
 class JobError(Mania4KError):
-    """What a worker could not do, in one line."""
+    """Error of a worker, in one line."""
 
 
 class WorkerProcess:

@@ -1,4 +1,4 @@
-"""The work, in a process of its own: hear a song, write a difficulty or a stretch of it, review, pack.
+"""The work, in a process of its own: analyse a song, write a difficulty or a stretch of it, review, pack.
 
 Each task takes and returns plain JSON; `report(share)` tells how far it is. What was decoded and loaded is kept for the
 next task. The process ends when its server does.
@@ -163,7 +163,7 @@ def rewrite(task: dict[str, Any], report: Report) -> dict[str, Any]:
 
 
 def page(task: dict[str, Any], report: Report) -> dict[str, Any]:
-    """What the page's player shows of some charts: notes, players, review."""
+    """Data of some charts for the page's player: notes, players, review."""
     from mania4k.studio.work.packing import page_of_texts
 
     return page_of_texts(task["song"], task["texts"], task["targets"], _page_song(task["song"]))
