@@ -15,11 +15,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.formats.osz import read_osz
 from ear.audio.decode import Audio, load_audio
-from ear.audio.onset import estimate_lag_ms, onset_strength
 from ear.fitting.annotated_audio import read_material
-from ear.fitting.fit_timing import MIN_LAG_CONFIDENCE, MIN_STEADY_SHARE, main_red_line, sources_and_output
+from ear.fitting.fit_timing import sources_and_output, steady_song
 from ear.fitting.softmax import FOLDS, Example, fit_softmax
 from ear.timing.confidence import RHYTHMIC, Evidence, calibration_error
 from ear.timing.estimate import steady_evidence
@@ -61,17 +59,8 @@ def judge(audio: Audio, tracker: BeatTracker, beat_ms: NDArray[np.float64], coll
 
 def judge_song(path: Path, tracker: BeatTracker) -> Judged | None:
     """The timing of a beatmap set whose chart keeps one tempo; None of another."""
-    beatmapset = read_osz(path)
-    if not beatmapset.charts or not beatmapset.charts[0].red_lines:
-        return None
-    line, end_ms, share = main_red_line(beatmapset.charts[0])
-    if share < MIN_STEADY_SHARE:
-        return None
-    audio = load_audio(beatmapset.read_audio(), name=path.name)
-    note_ms = np.unique(np.concatenate([chart.time_ms for chart in beatmapset.charts]))
-    lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), note_ms)
-    beat_ms = np.arange(max(line.time_ms, 0.0), end_ms, line.beat_length_ms) + lag.lag_ms
-    return judge(audio, tracker, beat_ms, "maps") if lag.confidence >= MIN_LAG_CONFIDENCE and beat_ms.size > 1 else None
+    song = steady_song(path)
+    return judge(song.audio, tracker, song.beat_ms, "maps") if song else None
 
 
 def fit(pieces: Sequence[Judged]) -> NDArray[np.float64]:

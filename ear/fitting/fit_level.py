@@ -18,18 +18,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.formats.osz import read_osz
 from ear.audio.decode import load_audio
-from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.audio.onset import onset_strength
 from ear.fitting.annotated_audio import TimedPiece, read_material
 from ear.fitting.fit_timing import (
     MAX_PHASE_ERROR_MS,
     MAX_TEMPO_ERROR,
-    MIN_LAG_CONFIDENCE,
-    MIN_STEADY_SHARE,
     STEADY_INTERVAL,
-    main_red_line,
     sources_and_output,
+    steady_song,
 )
 from ear.fitting.softmax import FOLDS, Example, fit_softmax
 from ear.timing.grid.metrical_level import MAX_PHASES, grid_features
@@ -199,19 +196,11 @@ def report_of(choices: list[Choice]) -> str:
 
 def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
     """The grids of a beatmap set whose chart keeps one tempo; None of another."""
-    beatmapset = read_osz(path)
-    if not beatmapset.charts or not beatmapset.charts[0].red_lines:
+    song = steady_song(path)
+    if song is None:
         return None
-    line, end_ms, share = main_red_line(beatmapset.charts[0])
-    if share < MIN_STEADY_SHARE:
-        return None
-    audio = load_audio(beatmapset.read_audio(), name=path.name)
-    onset = onset_strength(audio.samples, audio.sample_rate)
-    lag = estimate_lag_ms(onset, np.unique(np.concatenate([chart.time_ms for chart in beatmapset.charts])))
-    if lag.confidence < MIN_LAG_CONFIDENCE:
-        return None
-    beat_ms = np.arange(max(line.time_ms, 0.0), end_ms, line.beat_length_ms) + lag.lag_ms
-    return grids_of("maps", "maps", locally_normalized(onset), beat_ms, activation_peaks(tracker(audio)))
+    peaks = activation_peaks(tracker(song.audio))
+    return grids_of("maps", "maps", locally_normalized(song.onset), song.beat_ms, peaks)
 
 
 def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:

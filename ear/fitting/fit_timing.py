@@ -85,6 +85,30 @@ def main_red_line(chart: Chart) -> tuple[TimingPoint, float, float]:
     return line, end, spans[main] / max(sum(spans.values()), 1e-9)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SteadySong:
+    """A song whose chart keeps one tempo."""
+
+    audio: Audio
+    onset: NDArray[np.float32] = field(repr=False)  # of `ear.audio.onset.onset_strength`
+    beat_ms: NDArray[np.float64] = field(repr=False)  # [beat ≥ 2], in audio time
+
+
+def steady_song(path: Path) -> SteadySong | None:
+    """The song of a beatmap set; None where its chart keeps no tempo or its lag is not sure."""
+    beatmapset = read_osz(path)
+    if not beatmapset.charts or not beatmapset.charts[0].red_lines:
+        return None
+    line, end_ms, share = main_red_line(beatmapset.charts[0])
+    if share < MIN_STEADY_SHARE:
+        return None
+    audio = load_audio(beatmapset.read_audio(), name=path.name)
+    onset = onset_strength(audio.samples, audio.sample_rate)
+    lag = estimate_lag_ms(onset, np.unique(np.concatenate([chart.time_ms for chart in beatmapset.charts])))
+    beat_ms = np.arange(max(line.time_ms, 0.0), end_ms, line.beat_length_ms) + lag.lag_ms
+    return SteadySong(audio, onset, beat_ms) if lag.confidence >= MIN_LAG_CONFIDENCE and beat_ms.size > 1 else None
+
+
 def examples_of(song: int, audio: Audio, charts: tuple[Chart, ...]) -> Iterator[tuple[str, Example]]:
     """(weights' name, example) of each question that the song can answer."""
     line, end_ms, share = main_red_line(charts[0])

@@ -105,10 +105,6 @@ class CausalDecoder(nn.Module):
         """Half of each head turns with musical time, half with the count of rows."""
         return rotation_of(rows.beat, rows.index, head_width=self.config.width // self.config.heads)
 
-    def decoder_blocks(self) -> list[Block]:
-        """The decoder's layers, first to last."""
-        return [block for block in self.decoder if isinstance(block, Block)]
-
     def decode(self, rows: RowTokens, encoding: Encoding, control: Tensor) -> Tensor:
         """[batch, row, width]: the state after each row (causal)."""
         x = self.embed_rows(rows, encoding, control)

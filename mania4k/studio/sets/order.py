@@ -74,19 +74,6 @@ def config_of(order: Mapping[str, Any], song: Path, out: Path, timing: Path | No
     )
 
 
-def command_of(order: Mapping[str, Any], song: str) -> str:
-    """The command that writes the same notes, for the page to show."""
-    words = ["mania4k", "generate", f'"{song}"', "--timing", "timing.txt", "--stars", f"{order['stars']:g}"]
-    words += ["--seed", f"{order['seed']}"]
-    words += [f"--{order['effort']}"] * (order["effort"] != "normal")
-    words += ["--style", order["style"]] * bool(order["style"])
-    words += ["--holds", f"{order['holds']:g}"] if "holds" in order else []
-    words += ["--density", f"{order['density']:g}"] if "density" in order else []
-    if order["patterns"]:
-        words += ["--patterns", ",".join(f"{name}={share:g}" for name, share in order["patterns"].items())]
-    return " ".join(words)
-
-
 def checked_metadata(values: Any) -> dict[str, Any]:
     """Names and settings of the set, as plain JSON; only the fields that were given."""
     if not isinstance(values, dict):
