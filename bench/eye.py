@@ -75,7 +75,7 @@ def outcomes_of(job: tuple[HumanChart, int, int]) -> list[Outcome]:
 
 
 def unbacked(item: HumanChart) -> list[Finding]:
-    """Findings on the untouched chart that are called problems without a problem of the criteria at their place."""
+    """Findings of the untouched chart that are called problems where the criteria have none."""
     review = review_chart(item.chart, item.song)
     backing = [breach for breach in check(item.chart, level_of(item.stars)) if breach.severity == "problem"]
     return [

@@ -161,7 +161,7 @@ _mapper = lru_cache(maxsize=2)(load_mapper)
 
 
 def write_case(job: Job) -> list[dict[str, float]]:
-    """[version] figures."""
+    """Figures of each version of the case, [version]."""
     case, mapper = job.case, _mapper(job.checkpoint)
     charts = write_song(mapper, case.piece, [case.stars] * job.versions, job.seed, case.style)
     return [figures_of(chart, case, job.seed) for chart in charts]

@@ -65,7 +65,7 @@ def command_s(song: Path, stars: float, folder: Path) -> float:
 @click.argument("song", type=click.Path(path_type=Path, exists=True))
 @click.option("--stars", default=2.5)
 def main(song: Path, stars: float) -> None:
-    """Measure both on SONG."""
+    """Measure the cost of the studio and of the command on SONG."""
     worker.warm_up()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / f"song{song.suffix}"

@@ -85,7 +85,7 @@ class RunningSum:
         return (self._at(end) - self._at(start)) / np.maximum(end - start, 1e-6)[:, None]
 
     def change(self, time_ms: NDArray[np.float64], span_ms: float) -> NDArray[np.float64]:
-        """Mean after less mean before each time [time, band], over `span_ms` either side."""
+        """[time, band] mean over `span_ms` after each time minus the mean before it."""
         return self.mean(time_ms, time_ms + span_ms) - self.mean(time_ms - span_ms, time_ms)
 
     def _at(self, frame: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -213,7 +213,7 @@ def _with_bars(
 
 
 def _joined(parts: list[Segment], strength: NDArray[np.float32]) -> tuple[Segment, ...]:
-    """Neighbours that are the same beat made one, the others cut where the onsets change from one grid to the other."""
+    """Merge neighbouring segments of one beat; cut the others where the onsets change from one grid to the other."""
     done = [replace(parts[0], start_ms=0.0)]
     for part in parts[1:]:
         last = done[-1]

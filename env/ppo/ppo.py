@@ -226,7 +226,7 @@ class SectionPPO(PPO):
         return RATE_AT_ONCE if self.updates == self.settings.updates else 0.0, 1.0
 
     def _train_rows(self) -> dict[str, float]:
-        """PPO's epochs; returns what to log."""
+        """Run PPO's epochs; returns scalars by TensorBoard tag."""
         buffer, settings = self.rollout_buffer, self.settings
         assert isinstance(buffer, SectionBuffer)
         assert buffer.batch is not None

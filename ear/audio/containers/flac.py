@@ -96,7 +96,7 @@ def _frames(data: bytes, at: int, block: int) -> Iterator[_Frame]:
 
 
 def _silence(data: bytes, begin: int, end: int, block: int) -> Iterator[bytes]:
-    """Silent frames from a sample to another; `block` is the fixed length of frames, 0 where each says its own."""
+    """Silent frames from a sample to another; `block` is the fixed length of frames, 0 where each frame states its own."""
     channels, bits = (data[20] >> 1 & 7) + 1, ((data[20] & 1) << 4 | data[21] >> 4) + 1
     for first in range(begin, end, block or MAX_FRAME_SAMPLES):
         samples = min(block or MAX_FRAME_SAMPLES, end - first)
