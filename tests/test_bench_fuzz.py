@@ -34,7 +34,8 @@ def raises(error: Exception):
         (lambda path: np.sort(np.random.default_rng(0).random(40_000_000)), "took"),
     ],
 )
-def test_what_goes_wrong_is_found(tmp_path: Path, read, what: str | None) -> None:
+def test_what_goes_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read, what: str | None) -> None:
+    monkeypatch.setattr("bench.fuzz.MAX_S", 0.2)
     failure = try_one(Target(".x", (b"data",), read), "x", 0, tmp_path)
     assert failure is None if what is None else (failure is not None and what in failure.what)
 

@@ -407,6 +407,7 @@ def test_an_order_is_the_commands_request(tmp_path):
     config = order.config_of(checked, tmp_path / "s.ogg", tmp_path / "o.osz")
     assert (config.stars, config.holds, config.seed, config.effort) == ((3.5,), 0.2, 7, "normal")
     assert config.density == 1.2
+    assert order.DENSITY_RANGE == options.DENSITY_RANGE
 
 
 def test_a_background_must_be_a_picture(opened):
