@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,19 @@ import torch
 from mapper.data.batches import Batch, WindowSampler
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import checkpoint_named, origin_of, parameter_count
+from mapper.network.model import Mapper
 from mapper.pretraining.config import FROM_TRAINED, RANDOM, TrainConfig
 from mapper.pretraining.evaluate import Validation, validate
 from mapper.pretraining.loss import encoder_losses, losses
-from mapper.pretraining.run import BEST, Run, State, start_or_resume
+from mapper.pretraining.run import BEST, Run, start_or_resume
 from mapper.pretraining.tensorboard import Log
 from mapper.pretraining.windows import WindowDraw, random_batches
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
-from runtime.progress import training_bar, waiting
+from runtime.progress import waiting
 from runtime.training.device import pick_device
 from runtime.training.distributed import ProcessGroup, join_process_group
-from runtime.training.ema import update_ema
-from runtime.training.resume import save_state
+from runtime.training.loop import TrainingState, run_steps
 
 
 def train(config: TrainConfig) -> Validation:
@@ -62,14 +63,11 @@ def train(config: TrainConfig) -> Validation:
     sizes = "{} charts, {} without audio, {} without columns".format(*map(len, charts.values()))
     process = f"{device}, process {team.rank + 1} of {team.size}"
     print(
-        f"{parameter_count(run.state.model):,} parameters, {sizes}, from step {run.state.step}, {process}", flush=True
+        f"{parameter_count(run.state.network):,} parameters, {sizes}, from step {run.state.step}, {process}", flush=True
     )
     if run.log:
         announce_start(run)
     validation = take_steps(run, charts, device)
-    if run.log:
-        save_state(out, run.state.saved())
-        run.log.close()
     team.leave()
     return validation
 
@@ -97,23 +95,19 @@ def take_steps(run: Run, charts: dict[str, list[int]], device: torch.device) -> 
     config, state, team, validation = run.config, run.state, run.team, Validation.unknown()
     steps = range(state.step, config.steps)
     flows = [random_batches(run.stretches, charts[part], draw, steps, team) for part, draw in draws_of(config).items()]
-    with training_bar("training", config.steps, state.step, visible=team.is_main) as bar:
-        for drawn in zip(*flows, strict=True):
-            parts = {kind: part.to(device) for kind, part in zip(charts, drawn, strict=True) if part is not None}
-            figures = take_step(state, parts, config, team)
-            if run.log:
-                run.log.step(figures, state.step)
-            if run.log and state.step % config.save_every == 0:
-                save_state(run.out, state.saved())
-            if state.step % config.validate_every == 0 or state.step == config.steps:
-                bar(state.step, "validating")
-                if run.log:
-                    validation = check_validation(run, run.log)
-                    print(f"step {state.step}: train {figures['loss/total']:.3f} {validation.line()}", flush=True)
-                if team.any_on_main(state.since_best >= config.patience, device):
-                    print(f"stopped early: no better validation for {config.patience} rounds")
-                    break
-            bar(state.step, "")
+
+    def step(drawn: tuple[Batch | None, ...]) -> dict[str, float]:
+        parts = {kind: part.to(device) for kind, part in zip(charts, drawn, strict=True) if part is not None}
+        return take_step(state, parts, config, team)
+
+    def check() -> str:
+        nonlocal validation
+        assert run.log is not None, "the main process validates"
+        validation = check_validation(run, run.log)
+        return validation.line()
+
+    board, say = run.log.board if run.log else None, partial(print, flush=True)
+    run_steps(state, config, zip(*flows, strict=True), step, check, board, team, say)
     return validation
 
 
@@ -133,30 +127,26 @@ def draws_of(config: TrainConfig) -> dict[str, WindowDraw]:
     }
 
 
-def take_step(state: State, parts: dict[str, Batch], config: TrainConfig, team: ProcessGroup) -> dict[str, float]:
+def take_step(
+    state: TrainingState[Mapper], parts: dict[str, Batch], config: TrainConfig, team: ProcessGroup
+) -> dict[str, float]:
     """One optimizer step of the team on all parts (of `charts_by_part`) together; returns the scalars to log, by part."""
     began = time.perf_counter()
-    state.model.train()
+    state.network.train()
     torch.manual_seed(config.seed + state.step)  # dropout is then the same in a run that was stopped and resumed
     rate = learning_rate(config, state.step)
-    for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
-        group["lr"] = rate
-    state.model.zero_grad(set_to_none=True)
+    state.network.zero_grad(set_to_none=True)
     scored = {}
     total_rows = team.total(sum((part.weighted_rows for part in parts.values()), torch.tensor(0.0)))
     for kind, part in parts.items():  # one graph at a time, to save memory
         with torch.autocast(part.targets.code.device.type, torch.bfloat16, enabled=config.bf16):
             encoder_alone = config.tune == "hearing" or kind == "loss_without_columns"
-            result = (encoder_losses if encoder_alone else losses)(state.model, part)
+            result = (encoder_losses if encoder_alone else losses)(state.network, part)
         (result.total * result.rows / total_rows).backward()
         scored[kind] = result.per_row()
-    team.sum_gradients(state.model.parameters())
-    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
-    for optimizer in state.optimizers:
-        optimizer.step()
-    state.step += 1
-    update_ema(state.average, state.model, config.average, state.step)
-    figures = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": float(norm)}
+    team.sum_gradients(state.network.parameters())
+    norm = state.update(rate, config.clip, config.average)
+    figures = {"optimizer/learning_rate": rate, "optimizer/gradient_norm": norm}
     for prefix, heads in scored.items():
         figures |= {f"{prefix}/{name}": value for name, value in heads.items()}
     return figures | {"speed/rows_per_s": float(total_rows) / (time.perf_counter() - began)}

@@ -1,8 +1,9 @@
 """Train a beat network on a dataset of `ear.dataset` and `ear.corpora.render_midi`; the command is `ear.finetune`.
 
 Minimises the binary cross-entropy of beats and downbeats per frame. Targets fall off linearly within two frames of the true time,
-so that the peak's shape locates a beat between two frames. The checkpoints hold an exponential average of the weights. The run folder holds `config.json`, `state.pt` (to go on from), `best.safetensors`, `best.ckpt`, `best.onnx` and the TensorBoard
-log; the same command resumes.
+so that the peak's shape locates a beat between two frames. The checkpoints hold an exponential average of the weights. The run folder
+holds `config.json`, `state.pt` (from which the same command resumes), `best.safetensors`, `best.ckpt`, `best.onnx` and the
+TensorBoard log.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from beat_this.model.beat_tracker import BeatThis
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from ear.tracker.checkpoint import build_network, find_checkpoint, load_config, load_network, save_ckpt, save_network
@@ -31,9 +32,8 @@ from ear.training.loss import beat_loss
 from ear.training.store import BeatPiece, as_mel, read_index, read_piece
 from runtime.errors import ConfigError
 from runtime.training.device import pick_device
-from runtime.training.ema import init_ema, update_ema
+from runtime.training.loop import TrainingState, log_scalars, run_steps
 from runtime.training.muon import muon_and_adamw
-from runtime.training.resume import checkpoint_errors, load_state, save_state
 from runtime.training.run_config import require_positive, save_config
 
 SMALL: dict[str, Any] = {
@@ -82,37 +82,6 @@ class TrainConfig:
         require_positive(self, ("steps", "batch", "frames", "validate_every", "save_every", "patience"))
 
 
-@dataclass
-class State:
-    """State of a run, saved as `state.pt` for resuming."""
-
-    network: BeatThis
-    average: dict[str, Tensor]
-    optimizers: list[torch.optim.Optimizer]
-    step: int = 0
-    best: float = -math.inf
-    since_best: int = 0
-
-    def saved(self) -> dict[str, Any]:
-        """As plain data and tensors."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "step": self.step,
-            "best": self.best,
-            "since_best": self.since_best,
-        }
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        """Restore a state that `saved` returned."""
-        self.network.load_state_dict(saved["network"])
-        for optimizer, content in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(content)
-        self.average, self.step = saved["average"], saved["step"]
-        self.best, self.since_best = saved["best"], saved["since_best"]
-
-
 def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, float]:
     """Train until `steps` or early stopping; returns the last validation's figures."""
     out, folder = Path(config.out), Path(config.data)
@@ -128,32 +97,19 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> dict[str, 
     say(f"{len(pieces['train'])} pieces, {hours:.1f} hours, from step {state.step}")
     val = _spread(pieces["val"], config.val_pieces)
     scores: dict[str, float] = {}
-    for batch in batches(pieces["train"], config.batch, config.frames, config.seed, state.step):
-        if state.step >= config.steps:
-            break
-        began = time.perf_counter()
-        logged = take_step(state, batch, config)
-        seconds = config.batch * config.frames / 50 / (time.perf_counter() - began)
-        _log(board, logged | {"speed/audio_s_per_s": seconds}, state.step)
-        if state.step % config.save_every == 0:
-            save_state(out, state.saved())
-        if state.step % config.validate_every == 0 or state.step == config.steps:
-            scores = check_validation(state, model_config, val, out, config)
-            _log(board, scores, state.step)
-            say(f"step {state.step}: loss {logged['loss/total']:.3f} {summary(scores)}")
-            if state.since_best >= config.patience:
-                say(f"stopped early: no better validation for {config.patience} rounds")
-                break
-    save_state(out, state.saved())
-    board.close()
+
+    def check() -> str:
+        nonlocal scores
+        scores = check_validation(state, model_config, val, out, config)
+        log_scalars(board, scores, state.step)
+        return summary(scores)
+
+    drawn = batches(pieces["train"], config.batch, config.frames, config.seed, state.step)
+    drawn = islice(drawn, max(config.steps - state.step, 0))
+    run_steps(state, config, drawn, lambda batch: take_step(state, batch, config), check, board, say=say)
     if (out / "best.ckpt").is_file():
         export_onnx(load_network(out / "best.ckpt"), out / "best.onnx", config.frames)
     return scores
-
-
-def _log(board: SummaryWriter, values: dict[str, float], step: int) -> None:
-    for tag, value in values.items():
-        board.add_scalar(tag, value, step)
 
 
 def load_pieces(folder: Path, split: str) -> list[BeatPiece]:
@@ -172,7 +128,7 @@ def _spread(pieces: Sequence[BeatPiece], count: int) -> list[BeatPiece]:
     return chosen[:count]
 
 
-def start_or_resume(config: TrainConfig, out: Path) -> tuple[dict[str, Any], State]:
+def start_or_resume(config: TrainConfig, out: Path) -> tuple[dict[str, Any], TrainingState[BeatThis]]:
     """The network's config with a fresh state, or with the one in `out/state.pt`."""
     device = pick_device(config.device)
     if config.init == "none":
@@ -189,13 +145,9 @@ def start_or_resume(config: TrainConfig, out: Path) -> tuple[dict[str, Any], Sta
         if config.tune == "heads" and not name.startswith("task_heads"):
             parameter.requires_grad_(False)
     trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
-    state = State(
-        network, init_ema(network), muon_and_adamw(trained, ["task_heads"], config.learning_rate, config.weight_decay)
-    )
-    saved = load_state(out, device, state.saved())
-    if saved is not None:
-        with checkpoint_errors(out):
-            state.restore(saved)
+    optimizers = muon_and_adamw(trained, ["task_heads"], config.learning_rate, config.weight_decay)
+    state = TrainingState(network, optimizers, best=-math.inf)
+    state.resume(out)
     return model_config, state
 
 
@@ -205,48 +157,45 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup), max(left, 0.01))
 
 
-def take_step(state: State, batch: BeatBatch, config: TrainConfig) -> dict[str, float]:
-    """One optimizer step; returns what to log."""
-    network = state.network
-    device = next(network.parameters()).device
+def take_step(state: TrainingState[BeatThis], batch: BeatBatch, config: TrainConfig) -> dict[str, float]:
+    """One optimizer step; returns scalars by TensorBoard tag."""
+    began, network = time.perf_counter(), state.network
     network.train(config.tune == "all")  # frozen parts keep their batch statistics
     rate = learning_rate(config, state.step)
-    for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
-        group["lr"] = rate
-    losses = beat_loss(network(batch.mel.to(device)), BeatBatch(*(part.to(device) for part in batch)))
+    batch = BeatBatch(*(part.to(state.device) for part in batch))
+    losses = beat_loss(network(batch.mel), batch)
     total = losses["beat"] + losses["downbeat"]
     network.zero_grad(set_to_none=True)
     total.backward()
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-    if torch.isfinite(norm):
-        for optimizer in state.optimizers:
-            optimizer.step()
-    state.step += 1
-    update_ema(state.average, network, config.average, state.step)
+    norm = state.update(rate, config.clip, config.average)
     return {
         "loss/total": total.item(),
         "loss/beat": losses["beat"].item(),
         "loss/downbeat": losses["downbeat"].item(),
-        "train/gradient_norm": norm.item(),
+        "train/gradient_norm": norm,
         "train/learning_rate": rate,
+        "speed/audio_s_per_s": config.batch * config.frames / 50 / (time.perf_counter() - began),
     }
 
 
 def check_validation(
-    state: State, model_config: dict[str, Any], val: Sequence[BeatPiece], out: Path, config: TrainConfig
+    state: TrainingState[BeatThis],
+    model_config: dict[str, Any],
+    val: Sequence[BeatPiece],
+    out: Path,
+    config: TrainConfig,
 ) -> dict[str, float]:
-    """Figures of the averaged weights; the best so far are written out."""
-    network = build_network(model_config).to(next(state.network.parameters()).device)
+    """Validate the averaged weights and save them when they are the best so far; returns figures by TensorBoard tag."""
+    network = build_network(model_config).to(state.device)
     network.load_state_dict(state.average)
     scores = validate(network.eval(), val, config.frames)
     score = scores.get("val/score", float(state.step))  # without validation pieces the last weights are the best
-    if score > state.best:
-        state.best, state.since_best = score, 0
+    is_best = score > state.best
+    state.record(score, is_best)
+    if is_best:
         notes = f"step {state.step} of `{config.data}`, init {config.init}, tune {config.tune}; {summary(scores)}"
         save_network(network, model_config, out / "best.safetensors", notes=notes)
         save_ckpt(network, model_config, out / "best.ckpt")
-    else:
-        state.since_best += 1
     return scores
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from mapper.data.batches import WindowSampler
 from mapper.network.checkpoint import checkpoint_named, load_mapper, origin_of, save_mapper
@@ -17,9 +14,8 @@ from mapper.pretraining.config import RANDOM, TrainConfig
 from mapper.pretraining.evaluate import Validation
 from mapper.pretraining.tensorboard import Log
 from runtime.training.distributed import ProcessGroup
-from runtime.training.ema import init_ema
+from runtime.training.loop import TrainingState
 from runtime.training.muon import muon_and_adamw
-from runtime.training.resume import checkpoint_errors, load_state
 
 LEFT_TO_ADAMW = (
     *("quarter", "beat_in_bar", "bar_of_phrase", "code", "symbol", "held", "elapsed", "next_elapsed", "next_held"),
@@ -31,43 +27,12 @@ BEST = "best.safetensors"
 
 
 @dataclass
-class State:
-    """What a run must remember to go on: saved as `state.pt`."""
-
-    model: Mapper
-    average: dict[str, Tensor]
-    optimizers: list[torch.optim.Optimizer]
-    step: int = 0
-    best: float = math.inf
-    since_best: int = 0
-
-    def saved(self) -> dict[str, Any]:
-        """As plain data and tensors."""
-        return {
-            "model": self.model.state_dict(),
-            "average": self.average,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "step": self.step,
-            "best": self.best,
-            "since_best": self.since_best,
-        }
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from what `saved` gave."""
-        self.model.load_state_dict(saved["model"])
-        for optimizer, content in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(content)
-        self.average, self.step = saved["average"], saved["step"]
-        self.best, self.since_best = saved["best"], saved["since_best"]
-
-
-@dataclass
 class Run:
     """A run and what it writes to."""
 
     config: TrainConfig
     out: Path
-    state: State
+    state: TrainingState[Mapper]
     stretches: WindowSampler
     val: list[int]  # charts to validate on
     team: ProcessGroup
@@ -75,18 +40,17 @@ class Run:
 
     def averaged(self) -> Mapper:
         """A network with the averaged weights."""
-        model = Mapper(self.state.model.config).to(next(self.state.model.parameters()).device)
+        model = Mapper(self.state.network.config).to(self.state.device)
         model.load_state_dict(self.state.average)
         return model.eval()
 
     def keep(self, validation: Validation) -> None:
         """Save the averaged weights as the best ones where they are, or where nothing says which are."""
-        state = self.state
-        if self.val and validation.loss >= state.best:
-            state.since_best += 1
+        state, steps = self.state, self.steps_before
+        is_best = not self.val or validation.loss < state.best
+        state.record(validation.loss, is_best)
+        if not is_best:
             return
-        state.best, state.since_best = validation.loss, 0
-        steps = self.steps_before
         notes = f"step {state.step}, {validation.line()}"
         random_steps = None if steps is None else steps + state.step
         save_mapper(self.averaged(), self.out / BEST, notes=notes, random_steps=random_steps)
@@ -97,7 +61,7 @@ class Run:
         return 0 if self.config.init in RANDOM else origin_of(checkpoint_named(self.config.init)).random_steps
 
 
-def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> State:
+def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> TrainingState[Mapper]:
     """A fresh state, or the one in `out/state.pt`."""
     torch.manual_seed(config.seed)
     random = config.init in RANDOM
@@ -108,9 +72,6 @@ def start_or_resume(config: TrainConfig, out: Path, device: torch.device) -> Sta
         model.train_only(config.tune)
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimizers = muon_and_adamw(trained, LEFT_TO_ADAMW, config.learning_rate, config.weight_decay, config.bf16)
-    state = State(model, init_ema(model), optimizers)
-    saved = load_state(out, device, state.saved())
-    if saved is not None:
-        with checkpoint_errors(out):
-            state.restore(saved)
+    state = TrainingState(model, optimizers, key="model")
+    state.resume(out)
     return state

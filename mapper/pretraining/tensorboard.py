@@ -25,6 +25,7 @@ from mapper.search.closed_loop import SearchConfig, write_charts
 from mapper.tokens.row_codes import notes_of
 from mapper.tokens.vocabulary import STYLES
 from runtime.errors import Mania4KError
+from runtime.training.loop import log_scalars
 from runtime.training.run_config import save_config
 
 if TYPE_CHECKING:
@@ -45,16 +46,11 @@ class Log:
         save_config(out, config)
         self.board = SummaryWriter(str(out), purge_step=first_step)
 
-    def step(self, figures: dict[str, float], step: int) -> None:
-        """One training step's scalars."""
-        for tag, value in figures.items():
-            self.board.add_scalar(tag, value, step)
-
     def validation(
         self, validation: Validation, model: Mapper, stretches: WindowSampler, charts: list[int], step: int
     ) -> None:
         """A validation's scalars, and for a few of its charts the mapper's chart beside the human's."""
-        self.step(validation.scalars(), step)
+        log_scalars(self.board, validation.scalars(), step)
         for number in charts[:: max(len(charts) // EXCERPTS, 1)][:EXCERPTS]:
             self._excerpt(model, stretches, number, step)
         self.board.flush()
@@ -81,10 +77,6 @@ class Log:
             for family, share in zip(FAMILIES, pattern_mix(chart), strict=True):
                 self.board.add_scalar(f"patterns_{who}/{family}_{number}", share, step)
             self.board.add_histogram(f"intervals_{who}/{name}", intervals(chart), step)
-
-    def close(self) -> None:
-        """Flush and close the log."""
-        self.board.close()
 
 
 def intervals(chart: Chart) -> NDArray[np.float64]:
