@@ -33,7 +33,7 @@ def why(reasons: ModelReasons | None, inside: NDArray[np.bool_]) -> str:
     parts = []
     onset = reasons.onset[inside]
     if np.isfinite(onset).any():
-        parts.append(f"heard onsets with {np.nanmean(onset):.0%} certainty")
+        parts.append(f"found onsets with {np.nanmean(onset):.0%} certainty")
     source = reasons.repeats_ms[inside]
     known = source[np.isfinite(source)]
     if known.size >= SHARE * source.size and known.size:

@@ -91,7 +91,7 @@ class Desk:
             raise
         self._use(project)
         spec = {"kind": "analyse", "keep_timing": bool(project.state["timing"])}
-        self.present_jobs().add("analyse", "hearing the song", spec)
+        self.present_jobs().add("analyse", "analysing the song", spec)
 
     def new_demo(self) -> None:
         """A new project for the demo song."""

@@ -74,7 +74,7 @@ def _analysed(desk: Desk, project: Project, spec: dict[str, Any], result: dict[s
         if result["cover"]:
             names.setdefault("background", result["cover"])
 
-    desk.commit("the song was heard", fill, None)
+    desk.commit("the song was analysed", fill, None)
 
 
 def romanised(text: str) -> str:

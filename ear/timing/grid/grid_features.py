@@ -61,7 +61,7 @@ def steady_beats(peaks: ActivationPeaks, hz: float, offset_ms: float) -> NDArray
 
 
 def peak_features(peaks: ActivationPeaks, beats: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[feature] of beats [beat ≥ 8], increasing; `heard` has a clear peak at least."""
+    """[feature] of beats [beat ≥ 8], increasing; `peaks` has at least one clear peak."""
     weight = relative_strength(peaks.beat)
     inside = beats[sounding(_clear_ms(peaks.beat), beats, REACH_MS)]
     agrees = beat_agreement(peaks.beat, beats)

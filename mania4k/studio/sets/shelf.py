@@ -31,7 +31,7 @@ AUDIO_SUFFIXES = (".mp3", ".ogg", ".opus", ".flac", ".wav")
 
 
 def fill_from_song(project: Project, path: Path, name: str) -> None:
-    """Copy the song into an empty project; its names come from its tags when it is heard."""
+    """Copy the song into an empty project; its names come from its tags when it is analysed."""
     file = f"song{Path(name).suffix.lower()}"
     shutil.copyfile(path, project.folder / file)
     project.commit("song", lambda state: state.update(song={"file": file, "name": name}))
