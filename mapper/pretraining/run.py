@@ -46,11 +46,12 @@ class Run:
 
     def keep(self, validation: Validation) -> None:
         """Save the averaged weights as the best ones where they are, or where nothing says which are."""
-        state, steps = self.state, self.steps_before
+        state = self.state
         is_best = not self.val or validation.loss < state.best
         state.record(validation.loss, is_best)
         if not is_best:
             return
+        steps = self.steps_before
         notes = f"step {state.step}, {validation.line()}"
         random_steps = None if steps is None else steps + state.step
         save_mapper(self.averaged(), self.out / BEST, notes=notes, random_steps=random_steps)
