@@ -27,7 +27,7 @@ from eye.rendering import page_data
 from eye.rendering.page_data import PageChart, language_of, pack
 from eye.rendering.page_html import SCRIPTS, START, TEMPLATES, audio_type, escaped, read_template
 from eye.rendering.page_players import levels_around, play_levels
-from eye.rendering.page_song import SongFile, analyse_song, song_of, usual_lag_ms
+from eye.rendering.page_song import PageSong, SongFile, analyse_song, song_of, usual_lag_ms
 from mania4k import view
 from runtime.errors import ChartFileError, ConfigError, OutputError
 from tests.eye_pages import busy_chart, review_of, song_file
@@ -211,6 +211,14 @@ def test_text_stands_out_from_its_ground(theme):
 
 
 # what is refused
+
+
+def test_a_doubtful_timing_stands_above_the_chart(tmp_path):
+    chart = busy_chart(40, 1)
+    for doubt, shown in (("the beat <b>is</b> not clear", True), ("", False)):
+        song = PageSong(None, 0.0, doubt=doubt)
+        page = write_page([chart], [review_of(chart)], None, tmp_path / "map.html", page_song=song).read_text("ascii")
+        assert ('<p class="notice">the beat &lt;b&gt;is&lt;/b&gt; not clear.</p>' in page) is shown
 
 
 def test_nothing_to_show_is_an_error(tmp_path):
