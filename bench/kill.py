@@ -103,7 +103,7 @@ SETTINGS_OF_TRAINING = (
 )
 SETTINGS_OF_PLAY = (
     *("--updates", "2", "--songs-a-rollout", "2", "--charts", "2", "--versions", "2", "--players", "4"),
-    *("--heldout-sections", "2", "--heldout-charts", "1", "--save-every", "1"),
+    *("--heldout-sections", "2", "--heldout-charts", "1", "--save-every", "1", "--phrases", "1"),
 )
 JOBS = (
     Job("timing", ("timing", "songs/0.wav", "-o", "out.osu", "--device", "cpu"), ("out.osu",)),

@@ -252,7 +252,12 @@ def test_settings_out_of_range_name_their_option():
 
 def test_checkpoints_round_trip_and_refuse_other_formats(tmp_path):
     model = Mapper(SMALL)
-    save_mapper(model, tmp_path / "m.safetensors", notes="a test")
+    save_mapper(model, tmp_path / "m.safetensors", notes="a test", random_steps=7)
+    once = (tmp_path / "m.safetensors").read_bytes()
+    for _ in range(8):  # the library orders the header by chance
+        save_mapper(model, tmp_path / "m.safetensors", notes="a test", random_steps=7)
+        assert (tmp_path / "m.safetensors").read_bytes() == once
+    assert origin_of(tmp_path / "m.safetensors").random_steps == 7
     again = load_mapper(tmp_path / "m.safetensors")
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], tensor.half().float(), rtol=0, atol=0)

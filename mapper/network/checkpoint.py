@@ -94,7 +94,7 @@ def save_mapper(
     if random_steps is not None:
         header["random_steps"] = str(random_steps)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_bytes(path, save(arrays, metadata=header))
+    save_bytes(path, _in_order(save(arrays, metadata=header)))
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,14 @@ def read_checkpoint(path: Path | None = None) -> Checkpoint:
         if not np.isfinite(array).all():
             raise CheckpointError(f"{path}: {name} holds values that are no numbers; train it again or take another")
     return Checkpoint(config, arrays)
+
+
+def _in_order(file: bytes) -> bytes:
+    """A safetensors file with its header's keys in order: the library leaves those of the metadata to chance."""
+    size = int.from_bytes(file[:8], "little")
+    text = json.dumps(json.loads(file[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + file[8 + size :]
 
 
 @contextmanager
