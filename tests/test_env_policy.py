@@ -193,6 +193,19 @@ def test_the_value_of_a_written_section_is_nothing() -> None:
     assert policy.predict_values(seen)[:, 0].tolist() == [0.0, 1.0]
 
 
+@pytest.mark.parametrize("known", [MAX_ROWS, MAX_ROWS + 1])
+def test_an_environment_that_is_full_waits_for_the_others(known: int) -> None:
+    """One row more than are shown is known where holds were released at the end."""
+    policy = policy_of(tiny_mapper(onset=0.5))
+    state = dynamics.initial(library(), [episode_at(), episode_at(phrase=4)])
+    seen = {name: torch.from_numpy(array) for name, array in observed(state).items()}
+    seen["known"][0] = known
+    actions, values, log_prob = policy(seen)
+    assert actions[0].tolist() == [OFFSETS, 0]
+    assert (values[0], log_prob[0]) == (0.0, 0.0)
+    assert log_prob[1] < 0
+
+
 def test_weights_go_in_and_come_back_bit_by_bit(tmp_path) -> None:  # type: ignore[no-untyped-def]
     save_mapper(tiny_mapper(), tmp_path / "in.safetensors")
     model = load_mapper(tmp_path / "in.safetensors")

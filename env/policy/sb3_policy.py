@@ -173,8 +173,9 @@ class MapperPolicy(ActorCriticPolicy):
         assert isinstance(obs, dict)
         place, known = obs["place"].cpu().numpy(), obs["known"].cpu().numpy()[:, 0]
         rows = obs["rows"].cpu().numpy()
-        last_code = np.where(known > 0, rows[np.arange(len(rows)), 2 * np.maximum(known, 1) - 2], 0)
-        writing = place[:, 1] + 1 < place[:, 3]
+        shown = rows.shape[1] // 2  # an environment that is over may know one row more, in which holds are released
+        last_code = np.where(known > 0, rows[np.arange(len(rows)), 2 * np.clip(known, 1, shown) - 2], 0)
+        writing = (place[:, 1] + 1 < place[:, 3]) & (known < shown)
         seen = list(zip(place[:, 0], place[:, 1], known, last_code, strict=True))
         current = len(self.plans) == len(seen)
         stale = [env for env in np.flatnonzero(writing) if not current or not self.plans[env].follows(*seen[env])]
