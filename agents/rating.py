@@ -26,6 +26,7 @@ SKILLS: dict[str, tuple[str, ...]] = {
     "technical": ("reading",),
 }
 """The skills of `agents.motor.population.Player` that each rating varies."""
+OVERALL = "overall"
 MODEL_SD = 0.008
 """SD of predicted less real mean accuracy on the 15 ranked maps (docs/agents.md)."""
 LEAST_SLOPE = 0.004
@@ -43,11 +44,14 @@ class Rating:
 def rate(
     chart: Chart, mods: Mods | int | str = "", *, rules: str = "stable", seed: int = 0, threads: int = 1
 ) -> dict[str, Rating]:
-    """Ratings by name: overall, then each of `SKILLS`; "hold" only where the chart has holds."""
+    """Ratings by name: overall, then each of `SKILLS`; "hold" only where the chart has holds.
+
+    Raises `ChartFileError` for charts that cannot be played.
+    """
     names = [name for name in SKILLS if name != "hold" or bool(chart.is_hold.any())]
     ratings = {}
-    for name in ("overall", *names):
-        ample = () if name == "overall" else _ample(name)
+    for name in (OVERALL, *names):
+        ample = () if name == OVERALL else _ample(name)
         levels, plays = play_grid(chart, mods, rules, seed, threads, ample)
         accuracy = plays.accuracy.reshape(levels.size, PLAYS)
         whole = curve_of(levels, accuracy)
@@ -59,6 +63,11 @@ def rate(
             round(float(np.hypot((halves[0] - halves[1]) / 2, MODEL_SD / max(_slope(whole), LEAST_SLOPE))), 2),
         )
     return ratings
+
+
+def in_words(ratings: dict[str, Rating]) -> str:
+    """The ratings in one line, as commands print them."""
+    return "  ".join(f"{name} {one.level:.2f} ± {one.sd:.2f}" for name, one in ratings.items())
 
 
 def _ample(name: str) -> tuple[str, ...]:

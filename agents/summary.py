@@ -11,7 +11,7 @@ from agents.difficulty_curve import WEIGHTS, AccuracyCurve
 from agents.judgement.accuracy import LETTER_NAMES, SHOWN, letter
 from agents.judgement.judge import MISS
 from agents.judgement.mods import Mods
-from agents.rating import Rating
+from agents.rating import Rating, in_words
 from agents.simulate import Plays
 from chart.analysis.patterns import find_patterns
 from chart.analysis.star_rating import stars
@@ -173,8 +173,7 @@ def as_text(summary: Summary, title: str, who: str) -> str:
     lines = [
         title,
         f"{s.notes:,} notes, {s.stars:.2f} stars; {s.plays} plays by {who}",
-        "level for 96 %  "
-        + "  ".join(f"{name} {rating.level:.2f} ± {rating.sd:.2f}" for name, rating in s.ratings.items()),
+        f"level for 96 %  {in_words(s.ratings)}",
         f"accuracy {s.accuracy_mean:.2%} (10th {s.accuracy_p10:.2%}, median {s.accuracy_p50:.2%}, "
         f"90th {s.accuracy_p90:.2%}), unstable rate {s.unstable_rate:.0f}, {s.misses_mean:.1f} misses, "
         f"{s.pass_rate:.0%} pass" + (f", the others fail about {s.fail_at}" if s.fail_at else ""),

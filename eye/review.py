@@ -68,6 +68,7 @@ def review_chart(
         sections=_sections(measures, song, reasons),
         curves=curves_of(metrics, measures, aim),
         accuracy_by_skill=by_skill(curve),
+        ratings={} if curve is None else metrics.ratings(seed),
     )
 
 

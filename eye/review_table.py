@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agents.rating import in_words
 from eye.critique.types import Finding, Review, editor_time
 
 SHOWN = 12
@@ -23,6 +24,8 @@ def show(review: Review, console: Console | None = None) -> None:
     names = " – ".join(part for part in (review.artist, review.title) if part) or "untitled"
     console.print(Text(f"{names} [{review.difficulty}]", style="bold"))
     console.print(Text(_summary(review)))
+    if review.ratings:
+        console.print(Text(f"level for 96 %  {in_words(review.ratings)}"))
     if review.accuracy_by_skill:
         console.print(_skills(review))
     findings = [finding for finding in review.findings if finding.severity != "praise"]

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.difficulty_curve import TARGET, AccuracyCurve, accuracy_curve
+from agents.rating import Rating, rate
 from chart.analysis.pattern_mix import family_rows
 from chart.analysis.star_rating import Strains, stars, strain_curve
 from chart.model import Chart, Difficulty
@@ -46,6 +47,7 @@ class NoteMetrics:
     def __init__(self, chart: Chart) -> None:
         self._chart = chart
         self._curves: dict[tuple[Difficulty, int], AccuracyCurve] = {}
+        self._ratings: dict[tuple[Difficulty, int], dict[str, Rating]] = {}
 
     @cached_property
     def stars(self) -> float:
@@ -81,6 +83,12 @@ class NoteMetrics:
         if (settings, seed) not in self._curves:
             self._curves[settings, seed] = accuracy_curve(replace(self._chart, difficulty=settings), seed=seed)
         return self._curves[settings, seed]
+
+    def ratings(self, settings: Difficulty, seed: int = 0) -> dict[str, Rating]:
+        """Levels required overall and by skill, as `agents.rating.rate`, the notes judged with these settings."""
+        if (settings, seed) not in self._ratings:
+            self._ratings[settings, seed] = rate(replace(self._chart, difficulty=settings), seed=seed)
+        return self._ratings[settings, seed]
 
 
 class ChartMetrics:
@@ -125,6 +133,10 @@ class ChartMetrics:
     def accuracy_curve(self, seed: int = 0) -> AccuracyCurve:
         """Expected accuracy of all-round players by skill level. Raises ChartFileError for an unplayable chart."""
         return self.notes.accuracy_curve(self.chart.difficulty, seed)
+
+    def ratings(self, seed: int = 0) -> dict[str, Rating]:
+        """Levels required overall and by skill, with their SD. Raises ChartFileError for an unplayable chart."""
+        return self.notes.ratings(self.chart.difficulty, seed)
 
     @property
     def player_level(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from agents import Presses, presses_of
+from agents import Presses, Rating, presses_of
 from chart.model import KEYS, Chart, Difficulty, Metadata, TimingPoint
 from eye.critique.types import Finding, Review, Section
 from eye.rendering.page_song import SongFile
@@ -50,6 +50,7 @@ def review_of(chart: Chart, stars: float = 3.0) -> Review:
         target=stars,
         level="Hard",
         required_skill=stars,
+        ratings={"overall": Rating(stars, 0.5), "stream": Rating(stars - 1, 0.4)},
         notes=len(chart),
         holds=int(chart.is_hold.sum()),
         duration_ms=last - first,

@@ -202,6 +202,9 @@ def test_it_switches_difficulties(opened):
     seen = opened.run("""return [mania.chart.name, document.querySelectorAll("#levels tr").length,
       document.querySelectorAll("#pins button").length, document.querySelectorAll("#findings li").length]""")
     assert seen == ["Large", 5, 3, 2]
+    ratings = opened.run("return [mania.chart.ratings, document.getElementById('ratings').textContent]")
+    assert ratings[1] == f"Level for 96 %: {', '.join(f'{name} {at:.1f} ± {sd:.1f}' for name, at, sd in ratings[0])}."
+    assert [name for name, *_ in ratings[0]] == ["overall", "stream"]
     before = opened.run("mania.seekChart(60000); mania.show(); return document.getElementById('accuracy').textContent")
     opened.run("document.getElementById('level-0').click(); mania.show()")
     after = opened.run(

@@ -179,6 +179,8 @@ def test_curves_fall_where_the_fault_is_and_skill_helps(plain):
     levels, accuracy = zip(*review.accuracy_by_skill, strict=True)
     assert list(levels) == sorted(levels)
     assert list(accuracy) == sorted(accuracy)
+    assert review.ratings["overall"].level == pytest.approx(review.required_skill, abs=0.01)
+    assert {"stream", "jack", "technical"} <= set(review.ratings)
 
 
 def test_unsnapped_and_crowded_rows_are_less_readable(plain):

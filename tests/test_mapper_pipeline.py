@@ -66,6 +66,7 @@ def demo(tmp_path_factory):
         counted(patched, counts, reward.rules.check, "check")
         counted(patched, counts, reward.chart_metrics, "check")
         counted(patched, counts, agents.difficulty_curve, "play_grid")
+        counted(patched, counts, reward.chart_metrics, "rate")
         counted(patched, counts, ear.audio.decode, "_decoded")
         config = GenerateConfig(song=DEMO, stars=(2.0, 3.5, 5.0), out=folder / "demo.osz")
         made = run(config, page=folder / "demo.html")
@@ -77,7 +78,7 @@ def test_everything_is_computed_once(demo):
     assert 0 < counts["stars"] <= STARS
     assert 0 < counts["_assemble"] <= RULE_CHECKS, "every rule check lays charts out"
     assert counts["check"] == SKILL_GRIDS, "each finished chart is checked once, for report and page"
-    assert counts["play_grid"] == SKILL_GRIDS
+    assert counts["play_grid"] == counts["rate"] == SKILL_GRIDS
     assert counts["_decoded"] == DECODES
 
 
@@ -93,6 +94,8 @@ def test_the_page_shows_the_charts_of_the_set(demo):
         assert page["lines"] == [[point.time_ms, point.beat_length_ms, point.meter] for point in chart.red_lines]
         assert page["stars"] == pytest.approx(one.stars, abs=0.01)
         assert page["required"] == pytest.approx(one.player_level, abs=0.01)
+        assert page["ratings"] == [[name, rating.level, rating.sd] for name, rating in one.ratings.items()]
+        assert one.ratings["overall"].level == pytest.approx(one.player_level, abs=0.01)
 
 
 def test_a_set_without_its_page_is_still_a_set(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.rating import Rating
 from mapper.output.report import DifficultyReport, SetReport, warnings_of
 from mapper.output.tables import print_folder, print_set
 
@@ -30,6 +31,7 @@ def difficulty(**changes: object) -> DifficultyReport:
         peak_notes_per_s=20.0,
         patterns={},
         player_level=3.0,
+        ratings={"overall": Rating(3.04, 0.26), "stream": Rating(2.5, 0.2)},
         accuracy={f"{level}": 1.0 for level in range(1, 11)},
         findings={"unsnapped-note": 120, "short-hold": 3},
         problems=13,
@@ -44,7 +46,7 @@ def test_a_set_fits_80_columns_and_numbers_stand_whole(capsys: pytest.CaptureFix
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[:-1])) <= 80
     shown = "\n".join(lines)
-    for cell in ("3.50", "3.52", "12593", "4%", "20", "100% 100% 100%", "123 (13 bad)", "[x]"):
+    for cell in ("3.50", "3.52", "12593", "4%", "20", "100% 100% 100%", "123 (13 bad)", "[x]", "3.0 ± 0.3"):
         assert cell in shown
     assert 'rules: 246 breaches of the ranking criteria; where: mania4k review "a set.osz"' in shown
     assert "timing sure (95%)" in shown

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agents.difficulty_curve import required_skill
+from agents.rating import rate
 from chart.analysis.pattern_mix import pattern_mix
 from chart.analysis.star_rating import stars
 from chart.model import Difficulty, Metadata
@@ -26,6 +27,8 @@ def test_measures_are_those_of_the_functions():
     np.testing.assert_array_equal(metrics.pattern_mix, pattern_mix(chart))
     assert list(metrics.findings(Level.HARD)) == check(chart, Level.HARD)
     assert metrics.player_level == required_skill(chart)
+    assert metrics.ratings() == rate(chart)
+    assert metrics.ratings() is metrics.ratings(), "played once"
 
 
 def test_equal_charts_share_measures_whatever_they_are_called(monkeypatch):

@@ -1,4 +1,4 @@
-"""Compiled judgement by stable's ScoreV2: stable's note lock, head and tail of a hold apart, tail windows × 1.5.
+"""Compiled judgement by stable's ScoreV2: ScoreV1's update loop, head and tail of a hold judged apart, tail windows × 1.5.
 
 Arrays as in `agents.judgement.stable_kernels`; docs/agents.md has the table of differences. This file calls no other file's
 compiled code, so its compile cache cannot go stale.
@@ -40,11 +40,8 @@ def let_go_at(moment, number, keys):  # type: ignore[no-untyped-def]
     last = min(number, press.size - 1)
     while last >= 0 and press[last] > moment:
         last -= 1
-    if last < 0 or (
-        last > 0 and press[last] == moment == release[last - 1]
-    ):  # up between two presses of one millisecond
-        return moment
-    return max(moment, np.int64(release[last]))
+    again = last > 0 and press[last] == moment == release[last - 1]  # let go and pressed in this millisecond
+    return moment if last < 0 or again else max(moment, np.int64(release[last]))
 
 
 @njit(cache=True, nogil=True)

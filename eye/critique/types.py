@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.rating import Rating
+
 Severity = Literal["problem", "warning", "note", "praise"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note", "praise")
 """Worst first. A problem is backed by the ranking criteria's table; a warning by them or by the simulated players; a
@@ -96,6 +98,7 @@ class Review:
     sections: tuple[Section, ...] = ()  # in order of time, without gaps
     curves: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # see CURVES
     accuracy_by_skill: tuple[tuple[float, float], ...] = ()  # (level, expected accuracy 0–1), rising
+    ratings: dict[str, Rating] = field(default_factory=dict)  # required levels with their SD, overall and by skill
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, strings and numbers; values that are no number (nan) become None."""

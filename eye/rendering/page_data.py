@@ -103,6 +103,7 @@ def _chart(item: PageChart, end_ms: float) -> dict[str, Any]:
         "name": chart.metadata.version or "Unnamed",
         "stars": round(review.stars, 2),
         "required": round(review.required_skill, 2),
+        "ratings": [[name, one.level, one.sd] for name, one in review.ratings.items()],
         "od": chart.difficulty.od,
         "hp": chart.difficulty.hp,
         "notes": _notes(chart),

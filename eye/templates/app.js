@@ -78,6 +78,7 @@ class App {
     element("aimed-at").textContent = this.chart.aimedAt;
     element("aimed-at").hidden = !this.chart.aimedAt;
     element("asks-for").textContent = this.chart.required.toFixed(1);
+    element("ratings").textContent = ratingsText(this.chart.ratings);
     this.showLevel(nearestLevel(this.chart));
   }
 

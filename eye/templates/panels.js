@@ -57,6 +57,12 @@ function showSections(list, chart, seek) {
   list.closest("section").hidden = !chart.sections.length;
 }
 
+/** Levels for 96 %, overall and by skill, each with its uncertainty. */
+function ratingsText(ratings) {
+  const one = ([name, level, sd]) => `${name} ${level.toFixed(1)} \u00b1 ${sd.toFixed(1)}`;
+  return ratings.length ? `Level for 96 %: ${ratings.map(one).join(", ")}.` : "";
+}
+
 /** One row a level, each with a radio button that chooses whom to watch. */
 function showLevels(body, chart, chosen, choose) {
   body.replaceChildren(...chart.levels.map((level, n) => {

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.difficulty_curve import TARGET
+from agents.rating import Rating
 from chart.analysis.pattern_mix import FAMILIES
 from chart.model import Chart
 from mapper.search.closed_loop import SearchResult
@@ -35,6 +36,7 @@ class DifficultyReport:
     peak_notes_per_s: float  # in the densest two seconds
     patterns: dict[str, float]  # family → ratio of rows
     player_level: float  # skill level whose players reach 96 %
+    ratings: dict[str, Rating]  # the same with its SD, overall and by skill (`agents.rating`)
     accuracy: dict[str, float]  # player level → expected accuracy
     findings: dict[str, int]  # rule → number of findings, at the requested level
     problems: int  # findings that must be fixed
@@ -86,6 +88,7 @@ def report_difficulty(chart: Chart, metrics: ChartMetrics, written: SearchResult
         peak_notes_per_s=peak_density(chart),
         patterns={name: round(float(share), 3) for name, share in zip(FAMILIES, metrics.pattern_mix, strict=True)},
         player_level=round(curve.level_for(TARGET), 2),
+        ratings=metrics.ratings(),
         accuracy={f"{rung:g}": round(float(np.interp(rung, curve.level, curve.accuracy)), 4) for rung in range(1, 11)},
         findings=dict(Counter(one.rule for one in found).most_common()),
         problems=sum(one.severity == "problem" for one in found),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.rating import OVERALL, SKILLS
 from mapper.output.report import DifficultyReport, SetReport
 from runtime.text import printable
 
@@ -18,7 +19,7 @@ MAX_SONGS_SHOWN = 200
 
 
 def print_set(report: SetReport, out: Path) -> None:
-    """A table of the difficulties on stdout, what was written anew, and where the rules that are broken are listed."""
+    """Tables of the difficulties and of the levels they require on stdout, what was written anew, and where broken rules are listed."""
     from rich.console import Console
 
     players = " ".join(f"{level:g}*" for level in SHOWN_LEVELS)
@@ -33,12 +34,25 @@ def print_set(report: SetReport, out: Path) -> None:
         table.add_row(_plain(one.name), *measures, f"{one.peak_notes_per_s:.0f}", accuracy, rules_in_short(one))
     console = Console()
     console.print(table)
+    console.print(_levels(report.difficulties))
     lines = [f"“{one.name}”: {one.section}" for one in report.difficulties if one.section]
     broken = sum(sum(one.findings.values()) for one in report.difficulties)
     if broken:
         lines.append(f"rules: {broken} breaches of the ranking criteria; where: mania4k review {_quoted(out)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _levels(difficulties: Sequence[DifficultyReport]) -> Table:
+    """The level of the players who reach 96 %, overall and by skill, with its SD."""
+    names = [name for name in (OVERALL, *SKILLS) if any(name in one.ratings for one in difficulties)]
+    table = _table("level that reaches 96 %", ("difficulty",), names)
+    for one in difficulties:
+        ratings = [one.ratings.get(name) for name in names]
+        table.add_row(
+            _plain(one.name), *("" if rating is None else f"{rating.level:.1f} ± {rating.sd:.1f}" for rating in ratings)
+        )
+    return table
 
 
 def print_folder(songs: Sequence[tuple[str, Mapping[str, Any] | None]]) -> None:

@@ -10,7 +10,7 @@ import { showOut, wireOut } from "./out.js";
 
 const VIEWS = ["timing", "order", "watch", "edit", "out"];
 const EMPTY_CHART = {
-  name: "", stars: 0, required: 0, od: 8, hp: 8, notes: { gap: [], column: "", length: [] }, lines: [], aimedAt: "",
+  name: "", stars: 0, required: 0, ratings: [], od: 8, hp: 8, notes: { gap: [], column: "", length: [] }, lines: [], aimedAt: "",
   findings: [], sections: [], curves: {}, accuracyBySkill: [], levels: [],
 };
 
