@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,6 +17,9 @@ from mapper.tokens.vocabulary import (
     SYMBOLS_PER_COLUMN,
     ModelConfig,
 )
+
+MASKED = -1e4
+"""Score of a key that may not be seen; finite also in half precision."""
 
 
 class Block(nn.Module):
@@ -46,11 +51,47 @@ class Block(nn.Module):
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None, causal: bool) -> Tensor:
         """`mask`: [batch, 1, 1, key] true where a key may be seen."""
         query, key, value = self.qkv(x, rotation)
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
-        return self.finish(x, attended)
+        return self.finish(x, attend(query, key, value, mask, causal))
 
     def _drop(self, x: Tensor) -> Tensor:
         return drop_channels(x, self.dropout if self.training else 0.0)
+
+
+class _PlainAttention(torch.autograd.Function):
+    """Softmax attention by matrix products, which CPUs differentiate several times as fast as torch's fused kernel."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        context: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor
+    ) -> Tensor:
+        """[head, step, head width], queries scaled; `bias` [head, step, step] is added to the scores."""
+        share = torch.softmax(torch.baddbmm(bias, query, key.transpose(1, 2)), -1)
+        context.save_for_backward(query, key, value, share)
+        return torch.bmm(share, value)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, share = context.saved_tensors
+        gradient = gradients[0].contiguous()
+        by_share = torch.bmm(gradient, value.transpose(1, 2))
+        by_score = torch._softmax_backward_data(by_share, share, -1, share.dtype)
+        by_value = torch.bmm(share.transpose(1, 2), gradient)
+        return torch.bmm(by_score, key), torch.bmm(by_score.transpose(1, 2), query), by_value, None
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """Attention of [batch, head, step, head width]; `mask` [batch, 1, 1, key] is true where a key may be seen."""
+    if query.device.type != "cpu" or not query.requires_grad:
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+    batch, heads, steps, width = query.shape
+    bias = torch.zeros(batch, 1, steps, steps, dtype=value.dtype)
+    if mask is not None:
+        bias = bias.masked_fill(~mask, MASKED)
+    if causal:
+        bias = bias.masked_fill(torch.ones(steps, steps, dtype=torch.bool).triu(1), MASKED)
+    scaled = (query * width**-0.5).to(value.dtype).flatten(0, 1), key.to(value.dtype).flatten(0, 1)
+    out = _PlainAttention.apply(*scaled, value.flatten(0, 1), bias.expand(-1, heads, -1, -1).flatten(0, 1))
+    return cast(Tensor, out).unflatten(0, (batch, heads))
 
 
 def drop_channels(x: Tensor, share: float) -> Tensor:
@@ -105,9 +146,24 @@ def read_off(frames: Tensor, slot_frame: Tensor) -> Tensor:
     """[batch, slot, value]: linear interpolation of frames [batch, frame, value] at each slot's time."""
     position = slot_frame.clamp(0, frames.shape[1] - 1.001)
     before = position.long()
+    if torch.is_grad_enabled():
+        return _read_off_by_bags(frames, before, position - before)
     share = (position - before)[..., None].to(frames.dtype)
     rows = torch.arange(frames.shape[0], device=frames.device)[:, None]
     return torch.lerp(frames[rows, before], frames[rows, before + 1], share)
+
+
+def _read_off_by_bags(frames: Tensor, before: Tensor, share: Tensor) -> Tensor:
+    """As `read_off`, by a kernel whose gradient does not scatter value by value: ten times as fast while training."""
+    batch, count, width = frames.shape
+    first = (before + torch.arange(batch, device=frames.device)[:, None] * count).flatten()
+    weights = torch.stack((1 - share, share), -1).flatten(0, 1).float()
+    with torch.autocast(frames.device.type, enabled=False):
+        rows = frames.reshape(batch * count, width).float()
+        bags = functional.embedding_bag(
+            torch.stack((first, first + 1), 1), rows, mode="sum", per_sample_weights=weights
+        )
+    return bags.unflatten(0, (batch, -1))
 
 
 class Motif(nn.Module):
