@@ -34,6 +34,7 @@ from mapper.network.checkpoint import checkpoint_named, origin_of, parameter_cou
 from mapper.network.model import Mapper
 from mapper.pretraining.config import FROM_TRAINED, RANDOM, TrainConfig
 from mapper.pretraining.evaluate import Validation, validate
+from mapper.pretraining.held_out import FOLDS, fold_of
 from mapper.pretraining.loss import encoder_losses, losses
 from mapper.pretraining.run import BEST, Run, start_or_resume
 from mapper.pretraining.tensorboard import Log
@@ -115,7 +116,11 @@ def charts_by_part(corpus: Corpus, config: TrainConfig) -> dict[str, list[int]]:
     """Charts of a step's parts, by the TensorBoard tags of their losses: songs, charts without audio, charts of other games."""
     silent = corpus.split("train", has_audio=False) if config.silent_batch else []
     rhythm = corpus.split("train", has_columns=False) if config.rhythm_batch and config.tune != "writing" else []
-    return {"loss": corpus.split("train"), "loss_without_audio": silent, "loss_without_columns": rhythm}
+    parts = {"loss": corpus.split("train"), "loss_without_audio": silent, "loss_without_columns": rhythm}
+    if config.leave_out < 0:
+        return parts
+    kept = {number for number, song in enumerate(corpus.songs) if fold_of(song) != config.leave_out}
+    return {part: [chart for chart in charts if corpus.charts[chart].song in kept] for part, charts in parts.items()}
 
 
 def draws_of(config: TrainConfig) -> dict[str, WindowDraw]:
@@ -218,6 +223,12 @@ def _with_defaults(text: str, name: str) -> str:
 )
 @click.option("--weight-decay", default=TrainConfig.weight_decay, show_default=True)
 @click.option("--dropout", type=float, help="Share of each layer's output dropped; default: the network's own.")
+@click.option(
+    "--leave-out",
+    type=click.IntRange(-1, FOLDS - 1),
+    default=TrainConfig.leave_out,
+    help=f"Part of the songs, of {FOLDS}, not to learn from; default: none.",
+)
 @click.option("--seed", default=TrainConfig.seed, show_default=True)
 @click.option("--device", default=TrainConfig.device, show_default=True, help="auto, cpu, cuda, …")
 @click.option(

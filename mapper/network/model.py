@@ -57,7 +57,8 @@ class Mapper(AudioEncoder, CausalDecoder):
             parameter.requires_grad_((name.split(".")[0] in ENCODER_PARTS) == (part == "hearing"))
 
     def set_dropout(self, share: float) -> None:
-        """Set the dropout of each block's residual branch, 0–1; used while training."""
+        """Set the dropout of the encoder's stem and of each block's residual branch, 0–1; used while training."""
+        self.stem_dropout = share
         for block in (*self.encoder, *self.decoder):
             block.dropout = share
 

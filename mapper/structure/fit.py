@@ -1,7 +1,7 @@
 """Fit where charts begin and end, their density curve and their holds: `python -m mapper.structure.fit DATA`.
 
 Reads people's `train` charts with audio and writes `settings.json`; bar rhythms' settings are kept as they are there
-(they are searched for against the table of `bench.rhythm`, docs/LOG.md). A minute of processor time.
+(`mapper.pretraining.fit_rhythm` fits them). A minute of processor time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fitted numbers of the structure of charts: `settings.json`, made by `python -m mapper.structure.fit`."""
+"""Fitted numbers of the structure of charts: `settings.json`, made by `mapper.structure.fit` and `mapper.pretraining.fit_rhythm`."""
 
 from __future__ import annotations
 
