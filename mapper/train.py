@@ -34,11 +34,10 @@ from mapper.network.checkpoint import checkpoint_named, origin_of, parameter_cou
 from mapper.network.model import Mapper
 from mapper.pretraining.config import FROM_TRAINED, RANDOM, TrainConfig
 from mapper.pretraining.evaluate import Validation, validate
-from mapper.pretraining.held_out import FOLDS, fold_of
 from mapper.pretraining.loss import encoder_losses, losses
 from mapper.pretraining.run import BEST, Run, start_or_resume
 from mapper.pretraining.tensorboard import Log
-from mapper.pretraining.windows import WindowDraw, random_batches
+from mapper.pretraining.windows import FOLDS, WindowDraw, fold_of, random_batches
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
 from runtime.progress import waiting

@@ -38,7 +38,7 @@ class TrainConfig:
     seed: int = 0
     device: str = "auto"
     dropout: float | None = None  # None: the network's own
-    leave_out: int = -1  # fold of the songs that is not learnt from (mapper.pretraining.held_out); -1: none
+    leave_out: int = -1  # fold of the songs that is not learnt from (mapper.pretraining.windows.fold_of); -1: none
     bf16: bool = False  # faster on GPUs and on CPUs with AMX or AVX512-BF16, slower elsewhere
     model: ModelConfig = field(default_factory=ModelConfig)
 

@@ -1,9 +1,9 @@
-"""Fit how bar rhythms are chosen: `python -m mapper.pretraining.fit_rhythm DATA LOGITS`.
+"""Fit how bar rhythms are chosen: `python -m mapper.pretraining.fit_rhythm DATA NETWORK…`.
 
 For each star band a random search over `mapper.structure.rhythm.RhythmSettings` maximises the onset F1 with people's charts
 less a penalty for measures of rhythm that are away from people's. The log-odds are those of networks that were not trained
-on the song (`mapper.pretraining.held_out`): those of the mapper itself know the charts of `train` by heart. Writes
-`mapper/structure/settings.json`; what else stands there is kept. Four minutes of a core a band.
+on the song (`mapper.train --leave-out`), conditioned on stars alone as in generation: the bundled network knows the charts of
+its training songs by heart. Writes `mapper/structure/settings.json`; what else stands there is kept. Three minutes of a core a band.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from chart.model import KEYS, Chart, TimingPoint
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import load_mapper
 from mapper.network.interface import Network
-from mapper.pretraining.held_out import read_logits
+from mapper.pretraining.windows import fold_of
+from mapper.sampling.conditioning import DENSITY, HOLD_SHARE, MIN_NOTES_PER_S
 from mapper.sampling.encode_song import encode_song
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.structure.dynamics import density_odds
@@ -29,10 +30,12 @@ from mapper.structure.rhythm import STAR_KNOTS, RhythmSettings, plan_rows
 from mapper.structure.settings import TABLE, settings
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import STARTS_NOTE
+from mapper.tokens.vocabulary import STYLES
 from reward.core import rhythm
 from reward.core.batch_view import view_of
 from runtime.atomic_write import save_bytes
 from runtime.command import Command, use_utf8
+from runtime.progress import progress
 
 BANDS = (0.0, 1.5, 2.5, 4.0, 99.0)
 """Stars; one band for each of `STAR_KNOTS`."""
@@ -67,33 +70,36 @@ class Example:
 
 
 def examples(
-    corpus: Corpus, network: Network, logits: Mapping[int, NDArray[np.float32]], most: int, seed: int
+    corpus: Corpus, network: Network, held_out: Mapping[int, Network], most: int, seed: int
 ) -> Iterator[tuple[int, Example]]:
-    """(band, example), at most `most` a band and one a band of a song, in random order."""
+    """(band, example) in random order: at most `most` a band, one a band of a song, of folds that have a held-out network."""
     taken: set[tuple[int, int]] = set()
     count = np.zeros(len(STAR_KNOTS), np.int64)
-    for chart in np.random.default_rng(seed).permutation(sorted(logits)).tolist():
+    for chart in np.random.default_rng(seed).permutation(corpus.split("train")).tolist():
         entry = corpus.charts[chart]
         band = int(np.digitize(entry.stars, BANDS)) - 1
-        if not entry.has_columns or count[band] >= most or (entry.song, band) in taken:
+        writer = held_out.get(fold_of(corpus.songs[entry.song]))
+        if writer is None or count[band] >= most or (entry.song, band) in taken:
             continue
         taken.add((entry.song, band))
         count[band] += 1
-        yield band, _example(corpus, network, chart, logits[chart])
+        yield band, _example(corpus, network, writer, chart)
 
 
-def _example(corpus: Corpus, network: Network, chart: int, logit: NDArray[np.float32]) -> Example:
+def _example(corpus: Corpus, network: Network, held_out: Network, chart: int) -> Example:
+    """The log-odds are the held-out network's; how alike cells sound is the shipped one's, for the other never learnt it."""
     entry, features = corpus.charts[chart], np.asarray(corpus.features(chart))
     points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
     song = SongAnalysis(corpus.grid(chart), points, features, corpus.songs[entry.song].lag_ms)
-    controls = Controls([entry.stars], [entry.notes_per_s], [np.nan], [entry.style])
-    encoding = encode_song(network, song.grid, features, song.lag_ms, controls)
+    density = float(np.polyval(DENSITY["keyboard"], entry.stars))
+    controls = Controls([entry.stars], [max(density, MIN_NOTES_PER_S)], [HOLD_SHARE], [STYLES.index("keyboard")])
+    encoding, unseen = (encode_song(one, song.grid, features, song.lag_ms, controls) for one in (network, held_out))
     plan = StructurePlan(song.grid, features, song.lag_ms, seed=0)
     return Example(
         song,
         plan,
         entry.stars,
-        logit.astype(np.float64),
+        unseen.onset_logit[0].astype(np.float64),
         encoding.alike[0].astype(np.float64),
         plan.open_slots(entry.stars, encoding.open_slots),
         _heads(corpus, chart, song.grid.slot_ms.size),
@@ -177,14 +183,16 @@ def _changed(settings: RhythmSettings, random: np.random.Generator) -> dict[str,
 
 @click.command(cls=Command, help="Fit how bar rhythms are chosen to the training charts of the dataset DATA.")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.argument("logits", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("networks", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=TABLE, help="Where to write the table.")
 @click.option("--charts", default=30, show_default=True, help="Charts a band of stars.")
 @click.option("--rounds", default=200, show_default=True, help="Proposals a band.")
 @click.option("--seed", default=1, show_default=True)
-def main(data: Path, logits: Path, output: Path, charts: int, rounds: int, seed: int) -> None:
+def main(data: Path, networks: tuple[Path, ...], output: Path, charts: int, rounds: int, seed: int) -> None:
+    """The first of NETWORKS was trained with `--leave-out 0`, the second with `--leave-out 1`, and so on."""
     use_utf8()
-    found = list(examples(open_corpus(data), load_mapper(), read_logits(logits), charts, seed))
+    held_out = {fold: load_mapper(path).eval() for fold, path in enumerate(networks)}
+    found = list(progress(examples(open_corpus(data), load_mapper(), held_out, charts, seed), "charts"))
     table = {one.name: list(settings().rhythm[one.name]) for one in fields(RhythmSettings)}
     for band, knot in enumerate(STAR_KNOTS):
         people = [one for number, one in found if number == band]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mapper.data.batches import CELLS, Batch, WindowSampler, collate_windows
+from mapper.data.entries import SongEntry
 from runtime.training.distributed import ProcessGroup
+
+FOLDS = 3
+"""Parts of the songs; a network can be trained without one of them, to be fitted on or measured there."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,8 @@ def random_batches(
             chosen = [groups[index][one] for one in random.choice(len(groups[index]), count, replace=False)]
             cut.append(sampler.window(chosen, max(start, first), random))
         yield collate_windows(cut) if cut else None
+
+
+def fold_of(song: SongEntry) -> int:
+    """The part of the songs, 0 to `FOLDS` - 1, that this one belongs to; songs of one title are in one part."""
+    return zlib.crc32(song.title.casefold().encode()) % FOLDS
