@@ -14,18 +14,18 @@ STEPS, WIDTH = 12, 8
 @pytest.mark.parametrize("causal", [False, True])
 def test_attention_and_its_gradients_equal_the_fused_kernels(causal):
     torch.manual_seed(0)
-    qkv = [torch.randn(2, 3, STEPS, WIDTH, requires_grad=True) for _ in range(3)]
+    qkv = [torch.randn(2, 3, STEPS, WIDTH).bfloat16().requires_grad_() for _ in range(3)]
     mask = torch.ones(2, 1, 1, STEPS, dtype=torch.bool)
     mask[1, ..., 9:] = False
     seen = mask & torch.ones(STEPS, STEPS, dtype=torch.bool).tril() if causal else mask
-    plain = functional.scaled_dot_product_attention(*qkv, attn_mask=seen)
-    fast = attend(*qkv, mask, causal)
-    torch.testing.assert_close(fast, plain)
+    plain = functional.scaled_dot_product_attention(*(one.float() for one in qkv), attn_mask=seen)
+    fast = attend(*qkv, mask, causal).float()
+    torch.testing.assert_close(fast, plain, atol=0.02, rtol=0.02)
     weights = torch.randn_like(plain)
     for one, other in zip(
         torch.autograd.grad((fast * weights).sum(), qkv), torch.autograd.grad((plain * weights).sum(), qkv), strict=True
     ):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(one, other, atol=0.05, rtol=0.05)
 
 
 def test_reading_off_frames_while_training_equals_reading_them_off_for_good():

@@ -11,7 +11,7 @@ PHRASE_BARS = 4
 """Bars whose sound is averaged: dynamics are a matter of phrases."""
 ODDS_PER_DENSITY = 2.5
 """Log-odds of rows for a unit of log density: the slope of the marginals at a typical chart (docs/LOG.md)."""
-NATURAL_STARS, NATURAL = (1.0, 2.0), (0.0, 0.8)
+NATURAL_STARS, NATURAL = (1.0, 2.0), (0.0, 0.6)
 """Share of the predicted curve that is added at `dynamics` 1, by stars: planned bar by bar, charts of 2 stars and more
 vary less than people's."""
 MOST = 1.5
