@@ -17,9 +17,10 @@ import numpy as np
 
 from bench.report import print_json
 from chart.formats.read import read_charts
+from ear.audio.clock import usual_lag_ms
 from eye.page import write_page
 from eye.rendering.page_players import levels_around, play_levels
-from eye.rendering.page_song import SongFile, analyse_song, song_of, usual_lag_ms
+from eye.rendering.page_song import SongFile, analyse_song, song_of
 from eye.review import review_chart
 from runtime.command import Command, use_utf8
 from runtime.progress import progress

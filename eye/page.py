@@ -149,7 +149,8 @@ def page_of_file(
     our mapper wrote them, by name.
     """
     from chart.formats.read import read_charts
-    from eye.rendering.page_song import analyse_song, song_of, usual_lag_ms
+    from ear.audio.clock import usual_lag_ms
+    from eye.rendering.page_song import analyse_song, song_of
 
     charts = read_charts(config.path)
     file = song_of(config.path, charts[0], config.audio)

@@ -8,7 +8,7 @@ How findings are ranked is in docs/eye.md.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,12 +161,20 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
     with waiting("Reviewing"):
         chart = chart_of(path, difficulty)
         review = review_chart(chart, song_of(path, chart), target=target, seed=seed)
+        of_set = _of_set(path)
     if as_json:
-        click.echo(json_text(review.to_json()))
+        click.echo(json_text(review.to_json() | {"set": [asdict(finding) for finding in of_set]}))
     else:
         from eye.review_table import show
 
-        show(review)
+        show(review, of_set=of_set)
+
+
+def _of_set(path: Path) -> list[Finding]:
+    """Findings about the set as a whole; none of a single chart's file."""
+    from eye.mapset import review_mapset
+
+    return review_mapset(path) if path.suffix.lower() == ".osz" else []
 
 
 if __name__ == "__main__":

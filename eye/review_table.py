@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,8 +18,8 @@ COLOURS = {"problem": "bold red", "warning": "yellow", "note": "cyan", "praise":
 MIN_WIDTH, MAX_WIDTH = 60, 100
 
 
-def show(review: Review, console: Console | None = None) -> None:
-    """Print the review."""
+def show(review: Review, console: Console | None = None, of_set: Sequence[Finding] = ()) -> None:
+    """Print the review of a difficulty, and findings about the set it is of."""
     console = console or Console(highlight=False)
     if console.width > MAX_WIDTH:
         console.width = MAX_WIDTH
@@ -41,6 +43,13 @@ def show(review: Review, console: Console | None = None) -> None:
     if review.sections:
         console.print()
         console.print(_sections(review))
+    if of_set:
+        console.print(Text("\nThe set", style="bold"))
+        for finding in of_set:
+            text = Text("• ").append(finding.severity, style=COLOURS[finding.severity])
+            console.print(
+                text.append(f" {finding.kind}: {finding.reason} ").append(f"→ {finding.suggestion}", style="italic")
+            )
 
 
 def _summary(review: Review) -> str:

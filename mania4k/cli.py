@@ -17,6 +17,7 @@ VERBS = {
     "score": ("reward.score", "Score a chart: fairness, readability, ergonomics, the ranking criteria."),
     "review": ("eye.review", "Review a chart: what to mend and why, what is good, section by section."),
     "view": ("mania4k.view", "Watch a chart, read its review and play it, in the browser."),
+    "convert": ("mania4k.convert", "Convert charts to StepMania, Etterna, Quaver or osu! files."),
     "fetch": ("mapper.fetch", "List 4K maps with their metadata by osu!'s official API."),
     "dataset": ("mapper.dataset", "Build training arrays from folders of maps."),
     "train": ("mapper.train", "Pretrain the mapper on a dataset."),

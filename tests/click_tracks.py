@@ -33,19 +33,20 @@ def click_times_ms() -> NDArray[np.float64]:
     return np.cumsum(np.random.default_rng(3).uniform(350, 600, 22)) + 200
 
 
-def click_track(path: Path) -> Path:
+def click_track(path: Path, rate: int = RATE) -> Path:
     """Write the clicks over faint noise, which no encoder throws away, as stereo."""
-    samples = np.random.default_rng(5).normal(0, 1e-3, (SECONDS * RATE, 2))
+    samples = np.random.default_rng(5).normal(0, 1e-3, (SECONDS * rate, 2))
+    click = 0.8 * np.hanning(40 * rate // RATE)[:, None]
     for time_ms in click_times_ms():
-        first = round(time_ms * RATE / 1000)
-        samples[first : first + 40] += 0.8 * np.hanning(40)[:, None]
-    soundfile.write(path, samples, RATE, subtype="PCM_16")
+        first = round(time_ms * rate / 1000)
+        samples[first : first + len(click)] += click
+    soundfile.write(path, samples, rate, subtype="PCM_16")
     return path
 
 
-def encoded(kind: str, folder: Path) -> Path | None:
+def encoded(kind: str, folder: Path, rate: int = RATE) -> Path | None:
     """The click track in one of the ways; None where its encoder is not installed."""
-    wav = click_track(folder / "clicks.wav")
+    wav = click_track(folder / "clicks.wav", rate)
     out = folder / f"{kind.replace(' ', '-').replace(',', '')}{SUFFIXES.get(kind, '.mp3')}"
     if kind == "flac":
         samples, rate = soundfile.read(wav)

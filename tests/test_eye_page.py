@@ -21,13 +21,13 @@ from agents import hit_windows
 from chart.formats.osu_read import format_osu
 from chart.formats.osz import write_osz
 from chart.model import Metadata
-from ear.audio.clock import SOURCE_LAG_MS
+from ear.audio.clock import SOURCE_LAG_MS, usual_lag_ms
 from eye.page import PageConfig, main, page_of_file, write_page
 from eye.rendering import page_data
 from eye.rendering.page_data import PageChart, language_of, pack
 from eye.rendering.page_html import SCRIPTS, START, TEMPLATES, audio_type, escaped, read_template
 from eye.rendering.page_players import levels_around, play_levels
-from eye.rendering.page_song import PageSong, SongFile, analyse_song, song_of, usual_lag_ms
+from eye.rendering.page_song import PageSong, SongFile, analyse_song, song_of
 from mania4k import view
 from runtime.errors import ChartFileError, ConfigError, OutputError
 from tests.eye_pages import busy_chart, review_of, song_file

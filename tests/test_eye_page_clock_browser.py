@@ -1,6 +1,7 @@
 """The page's clock against its sound, in a real browser: clicks of every kind of file, from the start and after jumps."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +92,11 @@ def page_of(kind: str, folder):
     file = encoded(kind, folder)
     if file is None:
         pytest.skip("needs the encoder (Debian: apt-get install lame vorbis-tools opus-tools ffmpeg)")
+    return page_with(file, kind, folder)
+
+
+def page_with(file: Path, kind: str, folder: Path):
+    """(page, [click] ms as our decoder has them) of a file of that kind."""
     chart = busy_chart(40, 1)
     song = SongFile(file.name, file.read_bytes())
     page_song = analyse_song(song, chart, 0.0)

@@ -1,7 +1,8 @@
-"""File formats: `.osu` and `.osz` read and written, `.osr` replays, `.sm`, `.ssc` and `.qua` read."""
+"""File formats: `.osu`, `.osz`, `.ssc` and `.qua` read and written, `.osr` replays, `.sm`, `.mc` and four-key BMS read."""
 
 __all__ = [
     "find_file",
+    "imports",
     "osr",
     "osu_read",
     "osu_sections",

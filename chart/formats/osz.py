@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,6 +119,28 @@ def read_osz_audio(path: Path, filename: str) -> bytes:
         return read_member(path, archive, member, MAX_AUDIO_BYTES)
 
 
+def read_osz_file(path: Path, filename: str) -> bytes | None:
+    """The bytes of the file that a chart of the set calls `filename`, None where the set has none of the name."""
+    with open_archive(Path(path)) as archive:
+        member = find(filename, [(name_of(one), one) for one in archive.infolist() if not one.is_dir()])
+        return None if member is None else read_member(Path(path), archive, member, MAX_AUDIO_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of a set."""
+
+    name: str
+    size: int  # bytes unpacked
+
+
+def list_osz(path: Path) -> tuple[Member, ...]:
+    """The files of a set, without folders and what macOS adds."""
+    with open_archive(Path(path)) as archive:
+        files = [one for one in archive.infolist() if not one.is_dir() and not _is_of_macos(one.filename)]
+        return tuple(Member(name_of(one), one.file_size) for one in files)
+
+
 def write_osz(charts: Sequence[Chart], audio_path: Path, path: Path, background_path: Path | None = None) -> None:
     """Write charts with their audio as one set, all or nothing; equal input gives equal bytes.
 
@@ -133,10 +155,15 @@ def write_osz(charts: Sequence[Chart], audio_path: Path, path: Path, background_
     if background_path is not None:
         background = f"background{_audio_suffix(Path(background_path).name)}"
         files[background] = Path(background_path)
-    for source in files.values():
-        _require_source(source, path)
     named = [replace(chart, audio_filename=audio_name, background=background) for chart in charts]
     texts = dict(zip(chart_file_names([chart.metadata for chart in named]), map(format_osu, named), strict=True))
+    pack_set(path, files, texts)
+
+
+def pack_set(path: Path, files: Mapping[str, Path], texts: Mapping[str, str]) -> None:
+    """Write an archive of files, by the name in it, and of texts, all or nothing; equal input gives equal bytes."""
+    for source in files.values():
+        _require_source(source, path)
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, source in files.items():
             with source.open("rb") as data, archive.open(entry_of(name, zipfile.ZIP_STORED), "w") as member:
@@ -145,7 +172,7 @@ def write_osz(charts: Sequence[Chart], audio_path: Path, path: Path, background_
             archive.writestr(entry_of(name, zipfile.ZIP_DEFLATED), text.encode("utf-8"), compresslevel=9)
 
 
-def chart_file_names(names: Sequence[Metadata]) -> list[str]:
+def chart_file_names(names: Sequence[Metadata], suffix: str = ".osu") -> list[str]:
     """`Artist - Title (Creator) [Version].osu` for each chart: legal on every system, short, no two alike."""
     taken: set[str] = set()
     result = []
@@ -153,18 +180,18 @@ def chart_file_names(names: Sequence[Metadata]) -> list[str]:
         head = _legal(f"{metadata.artist} - {metadata.title} ({metadata.creator})")
         version = _legal(metadata.version)
         number = 1
-        while (name := _fit(head, version, number)).casefold() in taken:
+        while (name := _fit(head, version, number, suffix)).casefold() in taken:
             number += 1
         taken.add(name.casefold())
         result.append(name)
     return result
 
 
-def _fit(head: str, version: str, number: int) -> str:
+def _fit(head: str, version: str, number: int, suffix: str) -> str:
     """A name within the limits; the head is shortened first, then the version."""
-    suffix = f" {number}" if number > 1 else ""
+    end = f" {number}{suffix}" if number > 1 else suffix
     while True:
-        name = f"{head} [{version}]{suffix}.osu".strip()
+        name = f"{head} [{version}]{end}".strip()
         name = f"_{name}" if _RESERVED.match(name) else name
         if len(name) <= MAX_NAME_CHARACTERS and len(name.encode("utf-8")) <= MAX_NAME_BYTES:
             return name

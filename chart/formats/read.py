@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chart.formats.find_file import find_on_disk, key_of
+from chart.formats.imports.bms import read_bms
+from chart.formats.imports.malody import read_malody
 from chart.formats.osu_read import parse_osu, parse_timing, read_osu
 from chart.formats.osz import read_osz
 from chart.formats.parsing import decode_as_the_game, read_bytes, shown
@@ -18,7 +20,10 @@ from runtime.errors import ChartFileError, ConfigError
 
 logger = logging.getLogger(__name__)
 
-CHART_SUFFIXES = (".osu", ".osz", ".qua", ".sm", ".ssc")
+CHART_SUFFIXES = (".osu", ".osz", ".qua", ".sm", ".ssc", ".mc", ".bms", ".bme")
+
+_SINGLE = {".osu": read_osu, ".qua": read_quaver, ".mc": read_malody, ".bms": read_bms, ".bme": read_bms}
+"""Files of one chart, and what reads them."""
 
 
 def read_charts(path: Path) -> list[Chart]:
@@ -29,10 +34,8 @@ def read_charts(path: Path) -> list[Chart]:
         return _of_set(path)
     if suffix in (".sm", ".ssc"):
         return read_stepmania(path)
-    if suffix == ".qua":
-        return [read_quaver(path)]
-    if suffix == ".osu":
-        return [read_osu(path)]
+    if suffix in _SINGLE:
+        return [_SINGLE[suffix](path)]
     raise ChartFileError(f"{path}: not a chart file by its name (known: {' '.join(CHART_SUFFIXES)})")
 
 

@@ -43,6 +43,17 @@ MIN_CONFIDENCE = 0.5
 MIN_SONGS = 3
 """Fewer songs than this give no constant."""
 
+SUFFIX_SOURCES = {
+    ".sm": "stepmania",
+    ".ssc": "stepmania",
+    ".qua": "quaver",
+    ".qp": "quaver",
+    ".mc": "quaver",
+    ".bms": "quaver",
+    ".bme": "quaver",
+}
+"""Whose clock a chart file keeps, by suffix; osu!'s for all others. Malody and BMS place their song by its samples, as Quaver."""
+
 STYLE_SOURCES = {"osu!mania": "osu", "StepMania dance-single": "stepmania", "Quaver 4K": "quaver"}
 """Names in `songs.json`; a folder without one holds osu! maps."""
 
@@ -64,6 +75,11 @@ def to_osu_clock(audio_ms: Times) -> Times:
 def from_osu_clock(osu_ms: Times) -> Times:
     """The time in the audio of the sound that an osu! map has at `osu_ms`."""
     return osu_ms - OSU_CLOCK_MS
+
+
+def usual_lag_ms(path: Path) -> float:
+    """How much later than a note its sound comes in files of this kind."""
+    return SOURCE_LAG_MS[SUFFIX_SOURCES.get(path.suffix.lower(), "osu")]
 
 
 def measure_lag(beatmapset: Beatmapset) -> Lag:

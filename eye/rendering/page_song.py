@@ -13,7 +13,7 @@ from chart.formats.osz import read_osz_audio
 from chart.formats.parsing import read_bytes
 from chart.formats.read import audio_beside
 from chart.model import Chart
-from ear.audio.clock import MIN_CONFIDENCE, SOURCE_LAG_MS
+from ear.audio.clock import MIN_CONFIDENCE
 from ear.audio.decode import Audio, load_audio
 from ear.audio.onset import estimate_lag_ms
 from ear.audio.shared import onset_of
@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 MAX_AUDIO_BYTES = 64_000_000
 """Largest song that is embedded: browsers hold it several times while they read the page."""
-SOURCES = {".sm": "stepmania", ".ssc": "stepmania", ".qua": "quaver"}
-"""Whose clock a chart file keeps, by suffix; all others keep osu!'s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,3 @@ def page_song_of(audio: Audio, song: Song, chart: Chart, lag_ms: float) -> PageS
     """
     song = replace(song, lag_ms=reward_song.estimate_lag_ms(chart, song))
     return PageSong(song, lag_ms, tuple(sound_marks(audio)), audio.duration_ms)
-
-
-def usual_lag_ms(path: Path) -> float:
-    """Lag of the sound after its note in files of this kind."""
-    return SOURCE_LAG_MS[SOURCES.get(path.suffix.lower(), "osu")]

@@ -138,7 +138,8 @@ def _ssc_steps(song: Mapping[str, str], own: Mapping[str, str], data: str) -> St
     song_tags = song
     if any(tag in own for tag in TIMING_TAGS):
         song_tags = {key: value for key, value in song.items() if key not in TIMING_TAGS}
-    name = f"{own.get('DIFFICULTY', '').strip()} {own.get('METER', '').strip()}".strip()
+    level = f"{own.get('DIFFICULTY', '').strip()} {own.get('METER', '').strip()}"
+    name = (own.get("CHARTNAME", "").strip() or level).strip()
     author = own.get("CREDIT", "").strip() or own.get("DESCRIPTION", "").strip()
     return Steps(own.get("STEPSTYPE", "").strip().lower(), name, author, {**song_tags, **own}, data)
 

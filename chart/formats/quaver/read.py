@@ -178,7 +178,8 @@ def _note(row: Table) -> tuple[float, int, float]:
     for value, key in ((time_ms, "StartTime"), (end_ms, "EndTime")):
         if not MIN_TIME_MS <= value <= MAX_TIME_MS:
             raise failure(row.where, row.line_of(key), f"{key} {value:g} lies outside the longest song supported")
-    return time_ms, lane - 1, end_ms if end_ms > time_ms else math.nan
+    # Quaver takes ends of 0 and before for none, also of notes before the song begins.
+    return time_ms, lane - 1, end_ms if end_ms > max(time_ms, 0.0) else math.nan
 
 
 def _timing_point(row: Table) -> TimingPoint:
