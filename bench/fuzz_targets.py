@@ -129,6 +129,28 @@ HitObjects:
 - Type: Mine
   Lane: 3
 """
+MC = """{"meta": {"creator": "me", "version": "4K", "mode": 0, "mode_ext": {"column": 4}, "preview": 9000, "song": {"title": "T"}},
+"time": [{"beat": [0, 0, 1], "bpm": 120}, {"beat": [4, 0, 1], "bpm": 90.5}],
+"note": [{"beat": [1, 1, 2], "column": 0}, {"beat": [4, 0, 1], "column": 3, "endbeat": [6, 0, 1]},
+{"beat": [0, 0, 1], "type": 1, "sound": "a.ogg", "offset": -500}]}
+"""
+BMS = """#TITLE T
+#BPM 120
+#BPM01 240
+#STOP01 48
+#WAV01 a.ogg
+#LNOBJ ZZ
+#RANDOM 2
+#IF 1
+#00001:01
+#ENDIF
+#00111:AA00AA00
+#00112:00AA00ZZ
+#00208:0001
+#00302:0.5
+#00309:0100
+#00353:AA00AA00
+"""
 
 
 def chart_targets(folder: Path) -> dict[str, Target]:
@@ -136,7 +158,9 @@ def chart_targets(folder: Path) -> dict[str, Target]:
     from chart.formats.osu_read import parse_osu
     from chart.formats.osu_write import format_osu
     from chart.formats.osz import read_osz, write_osz
+    from chart.formats.quaver import format_quaver
     from chart.formats.read import read_charts
+    from chart.formats.stepmania import format_ssc
     from chart.problems import find_problems
     from mapper.request.timing_file import read_timing
 
@@ -144,6 +168,8 @@ def chart_targets(folder: Path) -> dict[str, Target]:
         for chart in read_charts(path):
             find_problems(chart)
             format_osu(chart)
+            format_quaver(chart)
+            format_ssc([chart])
 
     def read_set(path: Path) -> None:
         beatmapset = read_osz(path)
@@ -159,6 +185,8 @@ def chart_targets(folder: Path) -> dict[str, Target]:
         "sm": Target(".sm", (SM.encode(),), read_and_write, is_text=True),
         "ssc": Target(".ssc", (SSC.encode(),), read_and_write, is_text=True),
         "qua": Target(".qua", (QUA.encode(),), read_and_write, is_text=True),
+        "mc": Target(".mc", (MC.encode(),), read_and_write, is_text=True),
+        "bms": Target(".bms", (BMS.encode(),), read_and_write, is_text=True),
         "timing": Target(".txt", (b"[TimingPoints]\n10,500,4,2,0,100,1,0\n",), read_timing, is_text=True),
         "osz": Target(".osz", ((folder / "a.osz").read_bytes(),), read_set),
     }

@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 SLOTS = ("Beginner", "Easy", "Medium", "Hard", "Challenge")
 """StepMania's difficulties, one chart each; any number of further charts are edits."""
 EDIT = "Edit"
-LEVEL_AT_0, LEVEL_A_STAR = 1.0, 3.0
-"""Level of a chart, StepMania's METER, from its stars."""
+LEVEL_AT_0, LEVEL_A_STAR = 0.2, 4.3
+"""Level of a chart, StepMania's METER, from its stars: least squares over 560 dance-single charts of the `train` songs."""
 PREVIEW_S = 12.0
 ROWS = (4, 8, 12, 16, 24, 32, 48, 64, 96, 192)
 """Rows that StepMania writes a measure with."""
