@@ -18,13 +18,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import click
-import fosu
 import numpy as np
 import rosu_pp_py as rosu
 import soundfile
 
 from bench.generate_steering import measure_sections, measure_steering
 from bench.report import print_json
+from bench.second_opinion import differences
 from chart.analysis.star_rating import stars
 from chart.formats.osz import read_osz
 from chart.model import KEYS, Chart
@@ -104,9 +104,8 @@ def check_archive(path: Path, count: int) -> tuple[list[str], tuple[float, ...]]
         faults += [f"{chart.metadata.version}: {problem.message}" for problem in find_problems(chart)]
         if len(np.unique(chart.column)) < KEYS:
             faults.append(f"{chart.metadata.version}: a column is empty")
-        read = fosu.parse(text.encode())
-        if len(read.hit_objects) != len(chart):
-            faults.append(f"{chart.metadata.version}: fosu reads {len(read.hit_objects)} notes of {len(chart)}")
+        others = differences(text, chart.metadata.version)
+        faults += [f"{chart.metadata.version}: {reader} has {what}" for reader, what in others.items()]
         broken = [
             one for one in check(chart, Level.EXPERT) if one.rule.startswith(("unsnapped", "column-gap", "note-in"))
         ]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# simfile 2.1.1 (msdparser 2.0.0). An .ssc chart that has #STOPS of its own and no #BPMS, which StepMania loads, ends time_notes with an
-# IndexError from within its timing engine: one such chart stops a batch that does not catch everything.
+# simfile 2.1.1 (msdparser 2.0.0). An .ssc chart that has #STOPS of its own and no #BPMS ends time_notes with an IndexError from within its
+# timing engine, no error of the package: one such chart stops a batch that does not catch everything.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

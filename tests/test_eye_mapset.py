@@ -12,12 +12,13 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+import eye.review as review
 from chart.formats.osu_write import format_osu
 from chart.model import Chart, Metadata, TimingPoint
+from eye.critique.types import Review
 from eye.mapset import mapset_facts, review_mapset
 from eye.mapset.facts import Sound, size_of
 from eye.mapset.rules import findings_of
-from eye.review import main
 from runtime.errors import ChartFileError
 from tests.builders import ChartBuilder
 
@@ -191,11 +192,14 @@ def test_sizes_of_pictures(data: bytes, pixels: tuple[int, int] | None) -> None:
     assert size_of(data) == pixels
 
 
-def test_the_review_lists_the_set(tmp_path, files) -> None:
+def test_the_review_lists_the_set(tmp_path, files, monkeypatch) -> None:
+    plain = Review("T", "A", "Hard", "me", 3.0, 3.0, "Hard", 3.0, 8, 0, 1000.0, with_song=False)
+    monkeypatch.setattr(review, "review_chart", lambda *_, **__: plain)
+    monkeypatch.setattr(review, "song_of", lambda *_: None)
     kinds(tmp_path, sound_charts(), files | {"virus.exe": b"x"})
-    result = CliRunner().invoke(main, [str(tmp_path / "set.osz"), "--json"])
+    result = CliRunner().invoke(review.main, [str(tmp_path / "set.osz"), "--json"])
     assert [finding["kind"] for finding in json.loads(result.stdout)["set"]] == ["set/unused-file"]
-    result = CliRunner().invoke(main, [str(tmp_path / "set.osz")])
+    result = CliRunner().invoke(review.main, [str(tmp_path / "set.osz")])
     assert "Used by no chart or storyboard: “virus.exe”" in " ".join(result.stdout.split())
 
 
