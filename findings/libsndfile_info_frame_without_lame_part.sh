@@ -16,7 +16,7 @@ import soundfile
 assert soundfile.__libsndfile_version__ == "1.2.2", soundfile.__libsndfile_version__
 rate = 44_100
 samples = np.random.default_rng(0).normal(0, 1e-3, (3 * rate, 2))
-samples[rate : rate + 40] += 0.8 * np.hanning(40)[:, None]
+samples[rate : rate + 41] += 0.8 * np.hanning(41)[:, None]
 file = io.BytesIO()
 soundfile.write(file, samples, rate, format="MP3", bitrate_mode="CONSTANT", compression_level=0.2)
 whole = file.getvalue()
