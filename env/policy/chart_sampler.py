@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,7 +203,9 @@ def _padded(part: SongEncoding, cells: int) -> SongEncoding:
     """The encoding with closed slots behind it, up to so many cells."""
     more, grid = cells - part.cell.shape[1], part.grid
     slots = more * SLOTS_PER_CELL
-    after = {name: np.pad(getattr(part, name), [(0, 0), (0, more), (0, 0)]) for name in ("cell", "alike")}
+    after: dict[str, Any] = {
+        name: np.pad(getattr(part, name), [(0, 0), (0, more), (0, 0)]) for name in ("cell", "alike")
+    }
     after["slot"] = np.pad(part.slot, [(0, 0), (0, slots), (0, 0)])
     after["onset_logit"] = np.pad(part.onset_logit, [(0, 0), (0, slots)])
     arrays = {name: getattr(grid, name) for name in Grid.__dataclass_fields__}

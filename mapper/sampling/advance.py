@@ -33,13 +33,25 @@ are mostly shorter, and longer contexts were worse (docs/LOG.md)."""
 
 
 class RowEncoding(NamedTuple):
-    """The encoder's output as the decoder reads it; charts may share an encoding."""
+    """The encoder's output as the decoder reads it: mixed of two stored encodings; charts may share them."""
 
-    of_chart: Ints  # [listener], its encoding
+    low: Ints  # [sequence], number of an encoding
+    high: Ints  # [sequence], and of the one that it is on the way to
+    share: Floats  # [sequence], how far, 0–1
     cell: Floats  # [encoding, cell, width]
     slot: Floats  # [encoding, slot, hazard width]
     control: Floats  # [listener, width]
     song_slot: Ints  # [chart], first slot of its song
+
+
+@njit(cache=True, nogil=True)
+def encoding_at(song: RowEncoding, sequence: int, at: int, cell: Floats, slot: Floats) -> None:
+    """Fill in the sequence's encoding of a slot's cell [width] and of the slot [hazard width]."""
+    low, high, share = song.low[sequence], song.high[sequence], song.share[sequence]
+    cell[:], slot[:] = song.cell[low, at // SLOTS_PER_CELL], song.slot[low, at]
+    if share > 0:
+        cell += share * (song.cell[high, at // SLOTS_PER_CELL] - cell)
+        slot += share * (song.slot[high, at] - slot)
 
 
 @njit(cache=True, nogil=True)
@@ -59,8 +71,7 @@ def read_rows(
     control, beat = np.empty_like(cell), np.empty(items, np.float32)
     for item in range(items):
         who, at = sequence[item], slot[item]
-        own = song.of_chart[who]
-        cell[item], at_slot[item] = song.cell[own, at // SLOTS_PER_CELL], song.slot[own, at]
+        encoding_at(song, who, at, cell[item], at_slot[item])
         control[item], beat[item] = song.control[who], grid.slot_tick[at] / TICKS_PER_BEAT
     columns = np.ascontiguousarray(tokens.T)
     read(weights, cache, DecoderInput(sequence, columns[0], columns[1], columns[2], beat, cell, at_slot, control))
@@ -130,9 +141,8 @@ def next_row_logits(
         at = state.slot[chart]
         gap[item] = time_gap_bin(grid.slot_tick[at] - state.tick[chart])
         held[item], after[item] = state.held[chart], cache.state[who]
-        own = song.of_chart[who]
-        cell[item], slot[item] = song.cell[own, at // SLOTS_PER_CELL], song.slot[own, at]
-        alike[item] = encoding.alike[own, at // SLOTS_PER_CELL]
+        encoding_at(song, who, at, cell[item], slot[item])
+        alike[item] = encoding.alike[encoding.of_chart[who], at // SLOTS_PER_CELL]
         for lag in range(lags):
             if at >= MOTIF_LAGS[lag]:
                 earlier[item, lag] = state.code_at[chart, at - MOTIF_LAGS[lag]]

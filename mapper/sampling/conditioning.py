@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chart.analysis.pattern_mix import FAMILIES
 from mapper.network.interface import Network
-from mapper.sampling.encode_song import SongEncoding, encode_song
+from mapper.sampling.encode_song import Mixture, SongEncoding, encode_song
 from mapper.sampling.kernels import NOTES_BEGUN
 from mapper.sampling.sampler import Sampling
 from mapper.sampling.song_analysis import SongAnalysis
@@ -74,12 +73,17 @@ class ChartTarget:
         return np.array(self.patterns) if self.is_free else metrics.pattern_mix
 
 
+Condition = ChartTarget | None
+"""Target that an encoding is conditioned on; None: unconditional."""
+
+
 class CachedEncoder:
     """Encoder of one song with a cache by target: encoding costs as much as decoding."""
 
     def __init__(self, model: Network, song: SongAnalysis, most_slots: int) -> None:
         self.model, self.song, self.most_slots = model, song, most_slots
-        self.known: dict[ChartTarget, SongEncoding] = {}  # one chart each
+        self.encodings: SongEncoding | None = None  # those that are known
+        self.place: dict[Condition, int] = {}  # → which of `encodings`
 
     def encode(self, targets: Sequence[ChartTarget], guidance: float = 1.0) -> SongEncoding:
         """Encodings for these targets, in order; with guidance, then as many unconditional ones."""
@@ -91,28 +95,28 @@ class CachedEncoder:
             (replace(one, stars=float(a)), replace(one, stars=float(b)))
             for a, b, one in zip(start, end, targets, strict=True)
         ]
-        self._encode_missing([one for pair, way in zip(ends, share, strict=True) for one in pair[: 1 + (way > 0)]])
-        encodings = [
-            self.known[first].towards(self.known[last], float(way)) if way > 0 else self.known[first]
-            for (first, last), way in zip(ends, share, strict=True)
+        pairs: list[tuple[Condition, Condition]] = [
+            (first, second if way > 0 else first) for (first, second), way in zip(ends, share, strict=True)
         ]
         if guidance != 1:
-            encodings.append(self._unconditional.repeated([0] * len(targets)))
-        return SongEncoding.joined(encodings)
+            pairs, share = [*pairs, *[(None, None)] * len(targets)], np.append(share, np.zeros(len(targets)))
+        encodings = self._with([one for pair in pairs for one in pair])
+        low, high = np.array([[self.place[one] for one in pair] for pair in pairs], np.int64).T.copy()
+        return encodings.mixed(Mixture(low, high, share.astype(np.float32)))
 
-    def _encode_missing(self, targets: Sequence[ChartTarget]) -> None:
-        """Encode for the targets that are not in the cache."""
-        if len(self.known) * self.song.grid.slot_ms.size > self.most_slots:
-            self.known = {}
-        new = [one for one in dict.fromkeys(targets) if one not in self.known]
-        if new:
-            encoded = self._encoded(controls_of(new))
-            self.known |= {one: encoded.repeated([number]) for number, one in enumerate(new)}
-
-    @cached_property
-    def _unconditional(self) -> SongEncoding:
-        """The unconditional encoding, one chart."""
-        return self._encoded(Controls.free())
+    def _with(self, conditions: Sequence[Condition]) -> SongEncoding:
+        """The encodings that are known, those of these conditions among them."""
+        if len(self.place) * self.song.grid.slot_ms.size > self.most_slots:
+            self.encodings, self.place = None, {}
+        missing = [one for one in dict.fromkeys(conditions) if one not in self.place]
+        given = [one for one in missing if one is not None]
+        parts = [] if self.encodings is None else [self.encodings]
+        parts += [self._encoded(controls_of(given))] if given else []
+        parts += [self._encoded(Controls.free())] if None in missing else []
+        for one in sorted(missing, key=lambda one: one is None):
+            self.place[one] = len(self.place)
+        self.encodings = SongEncoding.joined(parts) if len(parts) > 1 else parts[0]
+        return self.encodings
 
     def _encoded(self, controls: Controls) -> SongEncoding:
         song = self.song

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, Grid
-from mapper.network.interface import EncodedWindow, Floats, Network
+from mapper.network.interface import EncodedWindow, Floats, Ints, Network
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.log_mel import BANDS, MS_PER_FRAME
 from mapper.tokens.vocabulary import MOTIF_LAGS
@@ -25,28 +25,55 @@ SILENCE_FRAMES = 5
 """Frames on both sides of a slot that count as its surroundings: ±50 ms."""
 
 
+class Mixture(NamedTuple):
+    """Charts' places between two encodings that are stored: `low` + `share` · (`high` − `low`)."""
+
+    low: Ints  # [chart], number of a stored encoding
+    high: Ints  # [chart]
+    share: Floats  # [chart], 0–1
+
+    def of(self, stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[chart, …] of stored arrays [encoding, …]."""
+        share = self.share.reshape(-1, *[1] * (stored.ndim - 1))
+        mixed: NDArray[np.float32] = stored[self.low] + share * (stored[self.high] - stored[self.low])
+        return mixed
+
+
 @dataclass(frozen=True)
 class SongEncoding(EncodedWindow):
-    """Encodings of a song, one a chart of a batch, with the slots where rows may fall; cells and slots are the song's."""
+    """Encodings of a song, one a chart of a batch, with the slots where rows may fall; cells and slots are the song's.
+
+    With a `mixture`, `cell` and `slot`, which are large, are of stored encodings, and are mixed where the decoder reads them.
+    """
 
     alike: Floats  # [chart, cell, motif lag] 0–1: how much each cell sounds like the one a lag before
     grid: Grid
     open_slots: NDArray[np.bool_]  # [slot], usable and not silent
+    mixture: Mixture | None = None
 
     def repeated(self, charts: list[int]) -> SongEncoding:
         """The encodings of these chart numbers, in this order; a chart may come more than once."""
+        assert self.mixture is None, "stored encodings are repeated before they are mixed"
         return replace(self, **{name: getattr(self, name)[charts] for name in _OF_CHARTS})
 
     @staticmethod
     def joined(parts: list[SongEncoding]) -> SongEncoding:
         """Several of one song as one batch, in this order."""
+        assert all(part.mixture is None for part in parts), "stored encodings are joined before they are mixed"
         joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OF_CHARTS}
         return replace(parts[0], **joined)
 
-    def towards(self, other: SongEncoding, share: float) -> SongEncoding:
-        """Linear interpolation to `other` by `share`, 0–1; approximates the encoding of interpolated controls."""
-        parts = {name: (getattr(self, name), getattr(other, name)) for name in _OF_CHARTS}
-        return replace(self, **{name: one + np.float32(share) * (two - one) for name, (one, two) in parts.items()})
+    def mixed(self, mixture: Mixture) -> SongEncoding:
+        """One encoding for each entry of the mixture of these; approximates those of interpolated controls."""
+        small: dict[str, Any] = {name: mixture.of(getattr(self, name)) for name in _OF_CHARTS if name not in _LARGE}
+        return replace(self, **small, mixture=mixture)
+
+    def dense(self) -> SongEncoding:
+        """The same with an array entry for each chart."""
+        if self.mixture is None:
+            return self
+        large: dict[str, Any] = {name: self.mixture.of(getattr(self, name)) for name in _LARGE}
+        return replace(self, **large, mixture=None)
 
     @cached_property
     def last_slot(self) -> int:
@@ -56,6 +83,8 @@ class SongEncoding(EncodedWindow):
 
 _OF_CHARTS = (*(field.name for field in fields(EncodedWindow)), "alike")
 """Fields of `SongEncoding` with an entry a chart."""
+_LARGE = ("cell", "slot")
+"""Of these, those that a mixture leaves as they are stored."""
 
 
 def encode_song(

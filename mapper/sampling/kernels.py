@@ -234,6 +234,9 @@ def _write_row(chart: int, score: Doubles, grid: SlotGrid, params: SamplerParams
     rest_ms = ms - state.last_event_ms[chart].max()
     hold_begin, hold_end = state.hold_logit_bias[chart] + params.hold_begin[at], params.hold_end[at]
     for code in range(ROW_CODES):
+        if not legal[code]:
+            score[code] = -np.inf
+            continue
         repeats = 0
         for column in range(KEYS):
             symbol, before = SYMBOLS[code, column], SYMBOLS[state.code[chart], column]
@@ -242,8 +245,7 @@ def _write_row(chart: int, score: Doubles, grid: SlotGrid, params: SamplerParams
         bias = hold_begin * HOLDS_BEGUN[code] + hold_end * HOLDS_ENDED[code] + params.repeat_bias[chart] * repeats
         bias += recall_odds(code, state.code[chart], tick - state.tick[chart], rest_ms, state.recall_bias[chart])
         bias -= alternation_penalty(code, second, last, alternating, params.alternation[chart])
-        likely = (score[code] + params.row_bias[chart, code] + bias) / params.row_temperature
-        score[code] = likely if legal[code] else -np.inf
+        score[code] = (score[code] + params.row_bias[chart, code] + bias) / params.row_temperature
     code = _draw(score, params.top_p, _noise(state.gumbel_seeds[chart], at, tick))
     if not code:
         state.done[chart] = True

@@ -20,7 +20,7 @@ from chart.model import KEYS
 from mapper.network.cached_decoder import CachedDecoder
 from mapper.network.interface import Network
 from mapper.sampling.advance import CACHE_ROWS, RowEncoding, advance, read_last_rows
-from mapper.sampling.encode_song import SongEncoding
+from mapper.sampling.encode_song import Mixture, SongEncoding
 from mapper.sampling.kernels import SamplerParams, SamplerState, SlotEncoding, SlotGrid
 from mapper.sampling.motif_noise import REPEATED_SHARE, gumbel_seeds
 from mapper.tokens.row_codes import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states, legal_rows
@@ -136,6 +136,8 @@ class _Writing:
     """Charts being written. The decoder's sequences are all charts, then with guidance their shadows (mapper.sampling.kernels)."""
 
     def __init__(self, model: Network, encoding: SongEncoding, sampling: Sampling, spans: Sequence[Span]) -> None:
+        if sampling.rhythm_weight:
+            encoding = encoding.dense()  # every slot's encoding is read, not only those of rows
         self.encoding, self.grid, self.spans = encoding, encoding.grid, spans
         self.charts, sequences = sampling.rate_bias.size, len(encoding.decoder_control)
         assert sequences == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
@@ -151,10 +153,12 @@ class _Writing:
             np.array([span.next_event_ms for span in spans]),
             legal_rows(),
         )
-        self.of_chart = np.arange(sequences) if len(encoding.cell) == sequences else np.zeros(sequences, np.int64)
+        several = len(encoding.onset_logit) == sequences
+        self.of_chart = np.arange(sequences) if several else np.zeros(sequences, np.int64)
         self.slot_encoding = SlotEncoding(self.of_chart, encoding.slot, encoding.onset_logit, encoding.alike)
+        mixture = encoding.mixture or Mixture(self.of_chart, self.of_chart, np.zeros(sequences, np.float32))
         self.song = RowEncoding(
-            self.of_chart,
+            *mixture,
             encoding.cell,
             encoding.slot,
             encoding.decoder_control,
