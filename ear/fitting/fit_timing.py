@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from chart.formats.osz import read_osz
 from chart.model import Chart, TimingPoint
 from ear.audio.decode import SAMPLE_RATE, Audio, load_audio
-from ear.audio.onset import estimate_lag_ms, onset_strength
+from ear.audio.onset import OnsetStrength, estimate_lag_ms, onset_strength
 from ear.fitting.annotated_audio import timed_pieces, training_sets
 from ear.fitting.softmax import Example, fit_softmax, held_out_share
 from ear.timing.grid.phase import phase_features
@@ -90,7 +90,7 @@ class SteadySong:
     """A song whose chart keeps one tempo."""
 
     audio: Audio
-    onset: NDArray[np.float32] = field(repr=False)  # of `ear.audio.onset.onset_strength`
+    onset: OnsetStrength = field(repr=False)
     beat_ms: NDArray[np.float64] = field(repr=False)  # [beat ≥ 2], in audio time
 
 

@@ -61,9 +61,7 @@ class _PlainAttention(torch.autograd.Function):
     """Softmax attention by matrix products: in bfloat16, CPUs differentiate it faster than torch's fused kernel, in float32 slower."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        context: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor
-    ) -> Tensor:
+    def forward(context: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
         """[head, step, head width], queries scaled; `bias` [head, step, step] is added to the scores."""
         share = torch.softmax(torch.baddbmm(bias, query, key.transpose(1, 2)), -1)
         context.save_for_backward(query, key, value, share)
