@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.rating import Rating
+if TYPE_CHECKING:
+    from agents.rating import Rating  # compiled loops, which a review without players does not need
 
 Severity = Literal["problem", "warning", "note", "praise"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note", "praise")
