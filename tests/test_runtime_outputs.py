@@ -114,7 +114,7 @@ def every_command() -> Iterator[tuple[str, Command]]:
                     yield info.name, main
 
 
-READ = frozenset({"audio", "background", "charts", "checkpoint", "checkpoints", "data", "folder", "folders", "from_map", "leave_out", "like", "not_in", "sources", "timed", "map_path", "notes", "path", "paths", "runs", "song", "songs", "splits", "start", "timing", "library", "soundfonts"})  # fmt: skip
+READ = frozenset({"audio", "background", "charts", "checkpoint", "checkpoints", "data", "folder", "folders", "from_map", "leave_out", "like", "not_in", "sources", "timed", "map_path", "networks", "notes", "path", "paths", "runs", "song", "songs", "splits", "start", "timing", "library", "soundfonts"})  # fmt: skip
 """Names of the parameters of commands that say what to read."""
 
 
