@@ -27,6 +27,8 @@ from chart.formats.osu_write import write_osu
 from chart.model import Chart, TimingPoint
 from runtime.errors import Mania4KError
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""With several threads torch adds in an order that differs from run to run, so that trained weights differ in their last bits."""
 LEFT_BEHIND = ".mania4k-"
 """Names of temporary files of ours begin so."""
 LENGTH_S, RATE = 20, 22_050
@@ -187,7 +189,7 @@ def run(folder: Path, job: Job, until_s: float | None = None, with_workers: bool
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": here},
+        env={**os.environ, "PYTHONPATH": here, **ONE_THREAD},
         start_new_session=True,
     )
     try:
