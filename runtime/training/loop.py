@@ -119,15 +119,17 @@ def run_steps(
             figures = take_step(batch)
             if board:
                 log_scalars(board, figures, state.step)
-            if board and state.step % config.save_every == 0:
-                save_state(out, state.saved())
+            stopped = False
             if state.step % config.validate_every == 0 or state.step == config.steps:
                 bar(state.step, "validating")
                 if board:
                     say(f"step {state.step}: train {figures['loss/total']:.3f} {validate()}")
-                if group.any_on_main(state.since_best >= config.patience, state.device):
-                    say(f"stopped early: no better validation for {config.patience} rounds")
-                    break
+                stopped = group.any_on_main(state.since_best >= config.patience, state.device)
+            if board and state.step % config.save_every == 0:
+                save_state(out, state.saved())  # after the validation: a run that goes on from here has had it
+            if stopped:
+                say(f"stopped early: no better validation for {config.patience} rounds")
+                break
             bar(state.step, "")
     if board:
         save_state(out, state.saved())
