@@ -211,6 +211,15 @@ def test_a_killed_studio_names_its_unfinished_jobs(opened):
     other.close()
 
 
+def test_a_studio_killed_before_it_analysed_the_song_does_so_when_opened_again(opened):
+    folder = opened.desk.project.folder
+    kept = json.loads((folder / FILE).read_text())
+    (folder / FILE).write_text(json.dumps(kept | {"jobs": {}}))
+    other = Client(idle_desk(folder.parent))
+    assert [job["kind"] for job in other.do("open", index=0).json["jobs"]] == ["analyse"]
+    other.close()
+
+
 def test_the_present_charts_lie_beside_the_song_and_foreign_changes_stay(opened):
     project = opened.desk.project
     materialise(project)

@@ -49,6 +49,7 @@ class Desk:
     def open_folder(self, folder: Path) -> None:
         """Work on the project of a folder."""
         self._use(Project.open(folder))
+        self._analyse_unless_begun()
 
     def open_listed(self, index: Any) -> None:
         """Work on one of the projects that the start page lists."""
@@ -83,15 +84,22 @@ class Desk:
 
         folder = folder or self._free_folder(Path(name).stem)
         fill = fill_from_set if suffix in uploads.SETS else fill_from_song
+        filled = folder.with_name(f".mania4k-{secrets.token_hex(8)}")  # a project is there with its song, or not at all
         try:
-            project = Project.create(folder)
-            fill(project, path, name)
+            fill(Project.create(filled), path, name)
+            filled.rename(folder)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(filled, ignore_errors=True)
             raise
-        self._use(project)
-        spec = {"kind": "analyse", "keep_timing": bool(project.state["timing"])}
-        self.present_jobs().add("analyse", "analysing the song", spec)
+        self.open_folder(folder)
+
+    def _analyse_unless_begun(self) -> None:
+        """Analyse a new project's song; also where the studio was killed before that began."""
+        project, jobs = self.opened(), self.present_jobs()
+        begun = any(job.spec["kind"] == "analyse" for job in jobs.all.values())
+        if project.state["song"] and not project.data["analysis"] and not begun:
+            spec = {"kind": "analyse", "keep_timing": bool(project.state["timing"])}
+            jobs.add("analyse", "analysing the song", spec)
 
     def new_demo(self) -> None:
         """A new project for the demo song."""
