@@ -102,14 +102,9 @@ def parse_bms(text: str, where: str) -> Chart:
     parts = _cut(text, where, left_out)
     notes = _notes(parts)
     tempo_map, song = _timing(parts, left_out)
-    beat, column, end = zip(*notes, strict=True) if notes else ((), (), ())
-    time_ms = tempo_map.time_at(np.array(beat, dtype=np.float64), where)
-    end_ms = tempo_map.time_at(np.where(np.isnan(end), beat, end).astype(np.float64), where)
-    chart = Chart.from_notes(
-        time_ms,
-        column,
-        np.where(end_ms > time_ms, end_ms, math.nan),
-        timing_points=tempo_map.red_lines(),
+    chart = tempo_map.chart(
+        notes,
+        where,
         metadata=_metadata(parts.headers),
         audio_filename=song,
         background=_text(parts.headers, "STAGEFILE").replace('"', ""),

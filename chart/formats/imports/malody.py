@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from chart.formats.imports.tempo_map import TempoMap
 from chart.formats.parsing import (
     MAX_NOTES,
@@ -63,14 +61,9 @@ def parse_malody(text: str, where: str) -> Chart:
     notes = list(_readable(_note, played, left_out))
     if played and not notes and left_out.first is not None:
         raise left_out.first
-    beat, column, end = zip(*notes, strict=True) if notes else ((), (), ())
-    time_ms = tempo_map.time_at(np.array(beat, dtype=np.float64), where)
-    end_ms = tempo_map.time_at(np.where(np.isnan(end), beat, end).astype(np.float64), where)
-    chart = Chart.from_notes(
-        time_ms,
-        column,
-        np.where(end_ms > time_ms, end_ms, math.nan),
-        timing_points=tempo_map.red_lines(),
+    chart = tempo_map.chart(
+        notes,
+        where,
         metadata=_metadata(meta),
         audio_filename=_text(song, "sound"),
         preview_ms=_preview_ms(meta),

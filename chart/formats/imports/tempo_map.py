@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chart.formats.parsing import failure
-from chart.model import TimingPoint
+from chart.model import Chart, TimingPoint
 from chart.problems import MAX_TIME_MS, MIN_TIME_MS
 
 
@@ -47,6 +49,17 @@ class TempoMap:
         if not ((time_ms >= MIN_TIME_MS) & (time_ms <= MAX_TIME_MS)).all():
             raise failure(where, None, "a note lies outside the longest song supported", "is a BPM or a beat mistyped?")
         return np.asarray(time_ms)
+
+    def chart(self, notes: Sequence[tuple[float, int, float]], where: str, **fields: Any) -> Chart:
+        """The chart of these notes: beat, column, beat of the end (nan = tap; an end that is not later makes a tap, too).
+
+        `fields` are the chart's others. Raises `ChartFileError` for times outside the longest song supported.
+        """
+        beat, column, end = zip(*notes, strict=True) if notes else ((), (), ())
+        time_ms = self.time_at(np.array(beat, dtype=np.float64), where)
+        end_ms = self.time_at(np.where(np.isnan(end), beat, end).astype(np.float64), where)
+        end_ms = np.where(end_ms > time_ms, end_ms, math.nan)
+        return Chart.from_notes(time_ms, column, end_ms, timing_points=self.red_lines(), **fields)
 
     def red_lines(self, meters: Mapping[float, int] | None = None) -> tuple[TimingPoint, ...]:
         """A red line an event."""
