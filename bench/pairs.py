@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chart.model import Chart, TimingPoint
+from chart.model import Chart
 from mapper.data.corpus import Corpus
 from mapper.network.interface import Network
 from mapper.request.options import MAX_STARS, MIN_STARS
@@ -52,21 +52,13 @@ def reward_song(corpus: Corpus, chart: int) -> Song:
     return song_of_mel(mel, FRAMES_PER_SECOND, corpus.songs[corpus.charts[chart].song].lag_ms)
 
 
-def mapper_song(corpus: Corpus, chart: int) -> SongAnalysis:
-    """The mapper's analysis of a chart's song, on the chart's own timing."""
-    entry = corpus.charts[chart]
-    points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
-    features = np.asarray(corpus.features(chart))
-    return SongAnalysis(corpus.grid(chart), points, features, corpus.songs[entry.song].lag_ms)
-
-
 def write_pairs(
     model: Network, corpus: Corpus, groups: Sequence[Sequence[int]], config: SearchConfig, own_style: bool = False
 ) -> list[Pair]:
     """Write a chart for each person's chart of these groups, all of a song as one set, as `mania4k generate` does."""
     pairs = []
     for number, group in enumerate(progress(list(groups), "writing")):
-        song, features = mapper_song(corpus, group[0]), reward_song(corpus, group[0])
+        song, features = SongAnalysis.of_chart(corpus, group[0]), reward_song(corpus, group[0])
         styles = [STYLES[corpus.charts[chart].style] if own_style else STYLES[1] for chart in group]
         stars = np.clip([corpus.charts[chart].stars for chart in group], MIN_STARS, MAX_STARS).tolist()
         targets = [ChartTarget(one, style) for one, style in zip(stars, styles, strict=True)]
@@ -98,7 +90,7 @@ def load_pairs(path: Path, corpus: Corpus) -> list[Pair]:
     reward_songs: dict[int, Song] = {}
     pairs = []
     for number, first, last in zip(kept["number"].tolist(), kept["offset"], kept["offset"][1:], strict=False):
-        entry, song = corpus.charts[number], mapper_song(corpus, number)
+        entry, song = corpus.charts[number], SongAnalysis.of_chart(corpus, number)
         person, notes = song.chart_of(corpus.chart_rows(number)), slice(int(first), int(last))
         made = Chart.from_notes(kept["time_ms"][notes], kept["column"][notes], kept["end_ms"][notes])
         ours = replace(person, time_ms=made.time_ms, column=made.column, end_ms=made.end_ms)

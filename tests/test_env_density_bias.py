@@ -25,7 +25,7 @@ def head_of(width: int = 4) -> nn.Linear:
 
 
 def learn_from(learner: DensityBiasRegression, wanted, count: int) -> None:  # type: ignore[no-untyped-def]
-    """Charts heard as (6, 5 · stars - 15, …) that miss by what their lean is off the `wanted` one, and by chance."""
+    """Charts encoded as (6, 5 · stars - 15, …) that miss by the distance of their bias from the `wanted` one, and by chance."""
     random = torch.Generator().manual_seed(0)
     for _ in range(count):
         stars = 1.5 + 4.5 * torch.rand(12, generator=random)

@@ -137,7 +137,7 @@ def _in_order(file: bytes) -> bytes:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Around reading a checkpoint: what goes wrong is told as a CheckpointError."""
+    """Around reading a checkpoint: raises errors of reading as CheckpointError."""
     try:
         yield
     except OSError as error:

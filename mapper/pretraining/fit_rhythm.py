@@ -10,27 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from chart.model import KEYS, Chart, TimingPoint
+from chart.model import KEYS, Chart
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.network.checkpoint import load_mapper
 from mapper.network.interface import Network
 from mapper.pretraining.windows import fold_of
-from mapper.sampling.conditioning import DENSITY, HOLD_SHARE, MIN_NOTES_PER_S
+from mapper.sampling.conditioning import ChartTarget, controls_of
 from mapper.sampling.encode_song import encode_song
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.structure.dynamics import density_odds
 from mapper.structure.plan import StructurePlan
 from mapper.structure.rhythm import STAR_KNOTS, RhythmSettings, plan_rows
 from mapper.structure.settings import TABLE, settings
-from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import STARTS_NOTE
-from mapper.tokens.vocabulary import STYLES
 from reward.core import rhythm
 from reward.core.batch_view import view_of
 from runtime.atomic_write import save_bytes
@@ -61,12 +60,15 @@ class Example:
     open_slots: NDArray[np.bool_]  # [slot]
     heads: NDArray[np.bool_]  # [slot], the person's rows with note heads
 
+    @cached_property
+    def density(self) -> NDArray[np.float64]:
+        """[bar] log-odds of the song's dynamics; no proposal changes them."""
+        return density_odds(self.plan.sound, settings().dynamics, self.stars, 1.0)
+
     def planned(self, chosen: RhythmSettings, seed: int) -> NDArray[np.bool_]:
         """[slot] rows of a plan with as many rows as the person's."""
-        density = density_odds(self.plan.sound, settings().dynamics, self.stars, 1.0)
-        return plan_rows(
-            self.plan.bars, self.logit, self.open_slots, self.alike, int(self.heads.sum()), chosen, seed, density
-        )
+        rows = int(self.heads.sum())
+        return plan_rows(self.plan.bars, self.logit, self.open_slots, self.alike, rows, chosen, seed, self.density)
 
 
 def examples(
@@ -88,20 +90,19 @@ def examples(
 
 def _example(corpus: Corpus, network: Network, held_out: Network, chart: int) -> Example:
     """The log-odds are the held-out network's; how alike cells sound is the shipped one's, for the other never learnt it."""
-    entry, features = corpus.charts[chart], np.asarray(corpus.features(chart))
-    points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
-    song = SongAnalysis(corpus.grid(chart), points, features, corpus.songs[entry.song].lag_ms)
-    density = float(np.polyval(DENSITY["keyboard"], entry.stars))
-    controls = Controls([entry.stars], [max(density, MIN_NOTES_PER_S)], [HOLD_SHARE], [STYLES.index("keyboard")])
-    encoding, unseen = (encode_song(one, song.grid, features, song.lag_ms, controls) for one in (network, held_out))
-    plan = StructurePlan(song.grid, features, song.lag_ms, seed=0)
+    stars, song = corpus.charts[chart].stars, SongAnalysis.of_chart(corpus, chart)
+    controls = controls_of([ChartTarget(stars)])
+    encoding, unseen = (
+        encode_song(one, song.grid, song.features, song.lag_ms, controls) for one in (network, held_out)
+    )
+    plan = StructurePlan(song.grid, song.features, song.lag_ms, seed=0)
     return Example(
         song,
         plan,
-        entry.stars,
+        stars,
         unseen.onset_logit[0].astype(np.float64),
         encoding.alike[0].astype(np.float64),
-        plan.open_slots(entry.stars, encoding.open_slots),
+        plan.open_slots(stars, encoding.open_slots),
         _heads(corpus, chart, song.grid.slot_ms.size),
     )
 

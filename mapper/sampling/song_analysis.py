@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from mapper.tokens.log_mel import FRAMES_PER_SECOND
 from mapper.tokens.row_codes import Rows, notes_of
 from mapper.tokens.song_features import song_features
 from reward.core.song import Song, song_of_mel
+
+if TYPE_CHECKING:
+    from mapper.data.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,14 @@ class SongAnalysis:
             audio=audio,
             sound=song_of_mel(mel, FRAMES_PER_SECOND),
         )
+
+    @staticmethod
+    def of_chart(corpus: Corpus, chart: int) -> SongAnalysis:
+        """The song of a chart of a dataset, by number, on the chart's own timing."""
+        entry = corpus.charts[chart]
+        points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
+        features = np.asarray(corpus.features(chart))
+        return SongAnalysis(corpus.grid(chart), points, features, corpus.songs[entry.song].lag_ms)
 
     @cached_property
     def bpm(self) -> float:
