@@ -144,13 +144,26 @@ class BrokenServer:
 
         connection, _ = self.listening.accept()
         with connection:
-            connection.recv(1 << 16)
+            self._read_request(connection)
             for at in range(0, len(self.answer), 200):
                 try:
                     connection.sendall(self.answer[at : at + 200])
                 except OSError:
                     return
                 time.sleep(self.pause_s)
+
+
+    @staticmethod
+    def _read_request(connection) -> None:
+        """Read head and form to the last byte: closing a socket with unread bytes resets the connection."""
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += connection.recv(1 << 16)
+        head, _, form = request.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        missing = int(length[1]) - len(form) if length else 0
+        while missing > 0:
+            missing -= len(connection.recv(missing))
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"
