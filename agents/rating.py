@@ -16,7 +16,7 @@ import numpy as np
 
 from agents.difficulty_curve import PLAYS, TARGET, AccuracyCurve, curve_of, play_grid
 from agents.judgement.mods import Mods
-from agents.motor.population import SKILL_NAMES
+from agents.motor.population import MIN_LEVEL, SKILL_NAMES
 from chart.model import Chart
 
 SKILLS: dict[str, tuple[str, ...]] = {
@@ -66,8 +66,11 @@ def rate(
 
 
 def in_words(ratings: dict[str, Rating]) -> str:
-    """The ratings in one line, as commands print them."""
-    return "  ".join(f"{name} {one.level:.2f} ± {one.sd:.2f}" for name, one in ratings.items())
+    """The ratings in one line, as commands print them; "none" where even the lowest level reaches the accuracy."""
+    return "  ".join(
+        f"{name} {one.level:.2f} ± {one.sd:.2f}" if one.level > MIN_LEVEL else f"{name} none"
+        for name, one in ratings.items()
+    )
 
 
 def _ample(name: str) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ import pytest
 
 from agents import Rating, accuracy_curve, ranked, rate, required_skill
 from agents.difficulty_curve import AccuracyCurve
-from agents.motor.population import MAX_LEVEL
+from agents.motor.population import MAX_LEVEL, MIN_LEVEL
 from agents.ranking import ranked_levels
+from agents.rating import in_words
 from chart.model import Chart
 from tests.builders import ChartBuilder
 
@@ -48,6 +49,10 @@ def test_a_rating_has_an_uncertainty_and_holds_only_where_there_are_some() -> No
     assert set(ratings) == {"overall", "stream", "jack", "technical"}
     assert all(isinstance(one, Rating) and 0.05 < one.sd < 3 for one in ratings.values())
     assert "hold" in rate(holds(200))
+
+
+def test_a_skill_that_a_chart_does_not_ask_for_is_called_none() -> None:
+    assert in_words({"overall": Rating(3.1, 0.2), "jack": Rating(MIN_LEVEL, 2.0)}) == "overall 3.10 ± 0.20  jack none"
 
 
 def test_faster_streams_are_rated_higher() -> None:

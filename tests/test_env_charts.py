@@ -10,12 +10,14 @@ import pytest
 from chart.model import Chart
 from env.gym_api.session import Session
 from env.monitor.evaluate import write_song
-from env.policy.chart_sampler import ChartSampler, draft_sampling
+from env.policy.chart_sampler import ChartSampler
+from env.policy.draft_sampling import Draft, draft_sampling
 from env.ppo.density_bias import density_samples
 from env.returns.chart_return import chart_reward, value_charts
 from env.returns.section_return import chart_from
 from env.task.episodes import DENSITY_PERTURBATION, NO_ROWS, Outline, Target
-from mapper.tokens.row_codes import Rows
+from mapper.structure.plan import StructurePlan
+from mapper.tokens.row_codes import STARTS_NOTE, Rows
 from tests.env_cases import episode_at, library, tiny_mapper, vector
 
 
@@ -85,7 +87,23 @@ def test_charts_keep_the_requested_hold_ratio() -> None:
     written = write_song(tiny_mapper(onset=0.0), library().songs[0], [3.0] * 4, seed=0)
     ratio = np.concatenate([chart.is_hold for chart in written]).mean()
     assert ratio == pytest.approx(Target.typical(3.0, 1).hold_ratio, abs=0.03)
-    assert draft_sampling([Target(3.0, 5.0, 0.25, 1)], 0).hold_share.tolist() == [0.25]  # type: ignore[union-attr]
+
+
+def test_drafts_have_rows_where_the_plan_of_their_song_has_them() -> None:
+    outline = session().drafts()[0].outline
+    (rows,) = sampler().draft([outline])
+    song = library().songs[outline.song]
+    plan = StructurePlan(song.grid, song.features, song.lag_ms, seed=0)
+    writer = sampler()
+    draft = Draft(outline.target, 2 * outline.seed + 1, 0.6, writer.encode(outline.song, outline.target), plan)
+    sampling = draft_sampling([draft, draft], np.array([0, 960]), 960 + song.grid.slot_ms.size)
+    assert outline.onset_bias == pytest.approx(0.4)  # times the onset weight, 1.5, is the bias above
+    assert sampling.uniforms is not None
+    planned = np.flatnonzero(sampling.uniforms[0] < 0)
+    np.testing.assert_array_equal(np.flatnonzero(sampling.uniforms[1] < 0), planned + 960)
+    started = rows.slot[STARTS_NOTE[rows.code]]
+    assert len(started) > 10
+    assert np.isin(started, planned).all()
 
 
 def two_charts() -> list[Chart]:

@@ -152,7 +152,6 @@ class BrokenServer:
                     return
                 time.sleep(self.pause_s)
 
-
     @staticmethod
     def _read_request(connection) -> None:
         """Read head and form to the last byte: closing a socket with unread bytes resets the connection."""

@@ -1,7 +1,7 @@
 """Evaluation on songs that are not learned from: sections as the environment has them, and whole charts as generated.
 
-Sections are fixed by a seed, so that two evaluations differ by the policy alone. Whole charts are sampled by
-`mapper.sampling.sampler` as `mapper.generate` does in its first round, scored by the whole reward and seen by its auditors.
+Sections are fixed by a seed, so that two evaluations differ by the policy alone. Whole charts are sampled under the song's
+structure plan as `mapper.generate` does in its first round, scored by the whole reward and seen by its auditors.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 from chart.model import Chart
 from env.gym_api.vec_env import ChartVecEnv
-from env.policy.chart_sampler import controls_of, draft_sampling
+from env.policy.chart_sampler import ChartSampler
 from env.policy.sb3_policy import MapperPolicy
 from env.returns.chart_return import band_midpoint
 from env.returns.section_return import TERM_NAMES, ScoringConfig, chart_from
-from env.task.episodes import PHRASE_BARS, EpisodeConfig, Target
+from env.task.episodes import PHRASE_BARS, EpisodeConfig, Outline, Target
 from env.task.songs import ChartedSong, SongSet
 from mapper.network.model import Mapper
-from mapper.sampling.encode_song import encode_song
-from mapper.sampling.sampler import write_rows
 from mapper.tokens.vocabulary import STYLES
 from reward.auditors import audit
 from reward.band_table import CHART_BANDS, SECTION_BANDS
@@ -109,12 +107,10 @@ def mean_known(values: NDArray[np.float64]) -> float:
 def write_song(
     model: Mapper, song: ChartedSong, stars: Sequence[float], seed: int, style: int = KEYBOARD
 ) -> list[Chart]:
-    """One whole chart for each target, as `mapper.generate` samples it first; equal targets are encoded once."""
-    distinct = sorted(set(stars))
-    targets = {star: Target.typical(star, style) for star in distinct}
-    encoding = encode_song(model, song.grid, song.features, song.lag_ms, controls_of(list(targets.values())))
-    encoding = encoding.repeated([distinct.index(star) for star in stars])
-    written = write_rows(model, encoding, draft_sampling([targets[star] for star in stars], seed))
+    """One whole chart for each target, as `mapper.generate` samples its first; equal targets are encoded once."""
+    seeds = np.random.SeedSequence(seed).generate_state(len(stars)).tolist()
+    outlines = [Outline(0, 0, Target.typical(star, style), own) for star, own in zip(stars, seeds, strict=True)]
+    written = ChartSampler(model, SongSet.of([song])).draft(outlines)
     return [chart_from(rows, song, star) for rows, star in zip(written, stars, strict=True)]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, Grid
 from chart.model import KEYS
+from env.policy.draft_sampling import Draft, draft_sampling
 from env.task.episodes import NO_ROWS, Outline, Target
 from env.task.songs import ChartedSong, SongSet
 from mapper.network.model import Mapper
@@ -23,6 +24,7 @@ from mapper.sampling.advance import KEPT_ROWS
 from mapper.sampling.encode_song import SongEncoding, encode_song
 from mapper.sampling.motif_noise import BAR_CELLS
 from mapper.sampling.sampler import Sampling, Span, write_rows
+from mapper.structure.plan import StructurePlan
 from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.row_codes import SYMBOLS, Rows
 
@@ -76,17 +78,13 @@ def controls_of(targets: Sequence[Target]) -> Controls:
     return Controls(stars, notes_per_s, hold_ratio, style)
 
 
-def draft_sampling(targets: Sequence[Target], seed: int | NDArray[np.int64]) -> Sampling:
-    """Sampling of whole charts, one for each target with its hold ratio."""
-    return Sampling(seed, np.zeros(len(targets)), hold_share=np.array([one.hold_ratio for one in targets]))
-
-
 class ChartSampler:
     """Samples with one mapper on one song set; remembers encodings until `forget`."""
 
     def __init__(self, model: Mapper, library: SongSet, sampling: PolicySampling | None = None) -> None:
         self.model, self.library, self.sampling = model, library, sampling or PolicySampling()
         self._known: OrderedDict[tuple[int, Target], tuple[SongEncoding, NDArray[np.bool_]]] = OrderedDict()
+        self._plans: OrderedDict[int, StructurePlan] = OrderedDict()
 
     def forget(self) -> None:
         """Forget all encodings, whose onset logits depend on trained weights."""
@@ -109,7 +107,7 @@ class ChartSampler:
         return encoding
 
     def draft(self, outlines: Sequence[Outline]) -> list[Rows]:
-        """Whole charts for the outlines, as `mapper.generate` samples them; an `env.task.episodes.Drafter`."""
+        """Whole charts for the outlines, as `mapper.generate` samples its first; an `env.task.episodes.Drafter`."""
         grids = [self.library.songs[one.song].grid for one in outlines]
         requests = [
             Request(one.song, one.target, 0, grid.slot_ms.size, NO_ROWS, one.onset_bias)
@@ -117,11 +115,23 @@ class ChartSampler:
         ]
         timeline = self.timeline(requests)
         seeds = np.array([[one.seed, one.onset_bias > 0] for one in outlines]) @ [2, 1]
-        sampling = replace(
-            draft_sampling([one.target for one in outlines], seeds),
-            rate_bias=self._rate_bias(requests),
+        biases = self._rate_bias(requests)
+        drafts = [
+            Draft(one.target, seed, bias, self.encode(one.song, one.target), self._plan(one.song))
+            for one, seed, bias in zip(outlines, seeds.tolist(), biases.tolist(), strict=True)
+        ]
+        return self._written(
+            timeline, requests, draft_sampling(drafts, timeline.shift, timeline.encoding.open_slots.size)
         )
-        return self._written(timeline, requests, sampling)
+
+    def _plan(self, song: int) -> StructurePlan:
+        """The structure of a song's charts, remembered for as long as the sampler lives."""
+        if song not in self._plans:
+            charted = self.library.songs[song]
+            self._plans[song] = StructurePlan(charted.grid, charted.features, charted.lag_ms, seed=0)
+            if len(self._plans) > REMEMBERED:
+                self._plans.popitem(last=False)
+        return self._plans[song]
 
     def sections(self, requests: Sequence[Request], seeds: NDArray[np.int64]) -> tuple[list[Rows], Timeline]:
         """Rows of the sections, without those known before, from the whole softmax (`top_p` 1); seeds are [chart].

@@ -57,9 +57,9 @@ function showSections(list, chart, seek) {
   list.closest("section").hidden = !chart.sections.length;
 }
 
-/** Levels for 96 %, overall and by skill, each with its uncertainty. */
+/** Levels for 96 %, overall and by skill, each with its uncertainty; "none" where even the lowest level reaches it. */
 function ratingsText(ratings) {
-  const one = ([name, level, sd]) => `${name} ${level.toFixed(1)} \u00b1 ${sd.toFixed(1)}`;
+  const one = ([name, level, sd]) => level > 0 ? `${name} ${level.toFixed(1)} \u00b1 ${sd.toFixed(1)}` : `${name} none`;
   return ratings.length ? `Level for 96 %: ${ratings.map(one).join(", ")}.` : "";
 }
 

@@ -34,10 +34,12 @@ def planned_sampling(
     logit_biases: Sequence[LogitBias],
     seed: int,
     guidance: float,
+    plan_seed: int | None = None,
 ) -> Sampling:
     """Sampling of candidates, one a chart of `encoding`: places of rows planned, holds and alternations biased.
 
-    `targets` are the requested ones, whatever the network is conditioned on.
+    `targets` are the requested ones, whatever the network is conditioned on; `plan_seed` is of their rhythms' noise, None:
+    the plan's, which all charts of a song share.
     """
     plain = sampling_of(seed, np.array(onset_biases), targets, logit_biases, guidance)
     marginals = Marginals(plain.onset_weight, plain.hazard_temperature, guidance)
@@ -45,7 +47,7 @@ def planned_sampling(
     free = np.array([one.is_free for one in targets])
     return replace(
         plain,
-        uniforms=plan.uniforms(encoding, [one.stars for one in targets], onset_biases, marginals),
+        uniforms=plan.uniforms(encoding, [one.stars for one in targets], onset_biases, marginals, plan_seed),
         hold_begin=hold_begin,
         hold_end=hold_end,
         alternation=ALTERNATION_PENALTY * free,

@@ -93,10 +93,16 @@ class StructurePlan:
         return kept if kept.any() else open_slots
 
     def uniforms(
-        self, encoding: Encoding, stars: Sequence[float], biases: Sequence[float], marginals: Marginals
+        self,
+        encoding: Encoding,
+        stars: Sequence[float],
+        biases: Sequence[float],
+        marginals: Marginals,
+        seed: int | None = None,
     ) -> NDArray[np.float32]:
-        """[chart, slot] `ROW` where a row falls, `NO_ROW` elsewhere; `stars` are those requested."""
+        """[chart, slot] `ROW` where a row falls, `NO_ROW` elsewhere; `stars` are those requested; `seed`: not the plan's."""
         planned = np.full((len(stars), self.grid.slot_ms.size), NO_ROW, np.float32)
+        noise = self.seed if seed is None else seed
         for chart, (value, bias) in enumerate(zip(stars, biases, strict=True)):
             logit = encoding.onset_logit[chart].astype(np.float64)
             if marginals.guidance != 1:
@@ -107,6 +113,6 @@ class StructurePlan:
             rows = round(rows * float(np.interp(value, STAR_KNOTS, ROW_RATIO)))
             density = density_odds(self.sound, settings().dynamics, value, self.dynamics)
             chosen = RhythmSettings.at(settings().rhythm, value)
-            rhythm = plan_rows(self.bars, logit, within, encoding.alike[chart], rows, chosen, self.seed, density)
+            rhythm = plan_rows(self.bars, logit, within, encoding.alike[chart], rows, chosen, noise, density)
             planned[chart, rhythm] = ROW
         return planned
