@@ -82,7 +82,7 @@ def _providers() -> Iterator[Finding]:
 
 
 def _version(package: str) -> str:
-    """Its version, or nothing where it is not installed."""
+    """The installed version of a package; an empty string where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -147,7 +147,8 @@ def strain(f, hand, constants, lanes):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def anticipate(f, constants, lanes):  # type: ignore[no-untyped-def]
-    """DANGER, the probability of a lapse, and in ms TARGET, and EARLY: how much before it a coming repeat makes one start."""
+    """Write three features of every event: DANGER, the probability of a lapse; TARGET, the time aimed at in ms; EARLY, the ms
+    by which a press begins before its target because its column is pressed again soon."""
     lapse, lapse_jack, lapse_load = (
         constants[columns.LAPSE],
         constants[columns.LAPSE_JACK],

@@ -215,7 +215,7 @@ def _timing(parts: Parts, left_out: LeftOut) -> tuple[TempoMap, str]:
 
 
 def _stops(parts: Parts, tempos: Mapping[float, float], left_out: LeftOut) -> dict[float, float]:
-    """Length in ms by beat, in beats of the tempo that holds there."""
+    """Stops by the beat at which they begin: their length in ms, at the tempo of that beat."""
     changes = sorted(tempos)
     found = {}
     for beat, value in parts.beats(STOP):

@@ -1,4 +1,4 @@
-"""The set in the making: its project folder, notes, timing, and what may be asked for."""
+"""A set that is being made: its project folder, notes, timing, and the options of its difficulties."""
 
 __all__ = [
     "notes",
