@@ -40,6 +40,10 @@ class Rating:
     level: float
     sd: float
 
+    def shown(self, digits: int = 2) -> str:
+        """Level and SD as people read them; "none" where even the lowest level reaches the accuracy."""
+        return f"{self.level:.{digits}f} ± {self.sd:.{digits}f}" if self.level > MIN_LEVEL else "none"
+
 
 def rate(
     chart: Chart, mods: Mods | int | str = "", *, rules: str = "stable", seed: int = 0, threads: int = 1
@@ -66,11 +70,8 @@ def rate(
 
 
 def in_words(ratings: dict[str, Rating]) -> str:
-    """The ratings in one line, as commands print them; "none" where even the lowest level reaches the accuracy."""
-    return "  ".join(
-        f"{name} {one.level:.2f} ± {one.sd:.2f}" if one.level > MIN_LEVEL else f"{name} none"
-        for name, one in ratings.items()
-    )
+    """The ratings in one line, as commands print them."""
+    return "  ".join(f"{name} {one.shown()}" for name, one in ratings.items())
 
 
 def _ample(name: str) -> tuple[str, ...]:

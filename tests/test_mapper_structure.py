@@ -25,10 +25,11 @@ from mapper.structure.dynamics import density_odds
 from mapper.structure.edges import edge_bars
 from mapper.structure.fit import logistic
 from mapper.structure.holds import BEGIN_GAIN, hold_odds, hold_share, song_profile
+from mapper.structure.idle_holds import end_idle_holds
 from mapper.structure.plan import NO_ROW, ROW, Marginals, StructurePlan
 from mapper.structure.rhythm import SLOT_TICK, RhythmSettings, expected_rows, plan_rows
 from mapper.structure.settings import settings
-from mapper.tokens.row_codes import TAP
+from mapper.tokens.row_codes import HOLD_END, HOLD_START, TAP, Rows
 from mapper.tokens.vocabulary import MOTIF_LAGS
 
 BEAT_MS = 500.0
@@ -274,3 +275,28 @@ def test_the_running_recall_bias_comes_to_rest_at_the_share_and_stays_bounded() 
     for _ in range(200):
         bias = next_recall_bias(bias, False, 0.17)
     assert bias == MAX_RECALL_BIAS
+
+
+def test_a_hold_into_a_break_ends_where_the_sound_does() -> None:
+    grid, _ = song()
+    beat = np.flatnonzero((grid.beat_tick == 0) & grid.usable)
+    start = HOLD_START | TAP << 2
+    rows = Rows(beat[[0, 2, 20, 21]], np.array([start, HOLD_START << 4, HOLD_END | HOLD_END << 4, TAP]))
+    hold_end = np.zeros(grid.slot_ms.size)
+    hold_end[beat[6]], hold_end[beat[15]] = 1.0, 2.0  # the second lies too far behind the last row
+    mended = end_idle_holds(rows, grid, hold_end)
+    assert mended.slot.tolist() == beat[[0, 2, 6, 21]].tolist()
+    assert mended.code.tolist() == [start, HOLD_START << 4, HOLD_END | HOLD_END << 4, TAP]
+    again = end_idle_holds(mended, grid, hold_end)
+    assert again.slot.tolist() == mended.slot.tolist()
+
+
+def test_holds_over_rows_and_releases_beside_notes_stay() -> None:
+    grid, _ = song()
+    beat = np.flatnonzero((grid.beat_tick == 0) & grid.usable)
+    short = Rows(beat[[0, 3, 6, 7]], np.array([HOLD_START, TAP << 2, TAP << 2, HOLD_END]))
+    assert end_idle_holds(short, grid, np.zeros(grid.slot_ms.size)) is short
+    beside = Rows(beat[[0, 12]], np.array([HOLD_START, HOLD_END | TAP << 2]))
+    mended = end_idle_holds(beside, grid, np.zeros(grid.slot_ms.size))
+    assert mended.slot.tolist() == beat[[0, 2, 12]].tolist()
+    assert mended.code.tolist() == [HOLD_START, HOLD_END, TAP << 2]

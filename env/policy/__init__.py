@@ -6,5 +6,6 @@ __all__ = [
     "decision_kernels",
     "decisions",
     "distributions",
+    "draft_sampling",
     "sb3_policy",
 ]

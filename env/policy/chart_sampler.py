@@ -120,9 +120,9 @@ class ChartSampler:
             Draft(one.target, seed, bias, self.encode(one.song, one.target), self._plan(one.song))
             for one, seed, bias in zip(outlines, seeds.tolist(), biases.tolist(), strict=True)
         ]
-        return self._written(
-            timeline, requests, draft_sampling(drafts, timeline.shift, timeline.encoding.open_slots.size)
-        )
+        sampling = draft_sampling(drafts, timeline.shift, timeline.encoding.open_slots.size)
+        written = self._written(timeline, requests, sampling)
+        return [draft.plan.mended(rows) for draft, rows in zip(drafts, written, strict=True)]
 
     def _plan(self, song: int) -> StructurePlan:
         """The structure of a song's charts, remembered for as long as the sampler lives."""

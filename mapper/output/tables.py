@@ -49,9 +49,7 @@ def _levels(difficulties: Sequence[DifficultyReport]) -> Table:
     table = _table("level that reaches 96 %", ("difficulty",), names)
     for one in difficulties:
         ratings = [one.ratings.get(name) for name in names]
-        table.add_row(
-            _plain(one.name), *("" if rating is None else f"{rating.level:.1f} ± {rating.sd:.1f}" for rating in ratings)
-        )
+        table.add_row(_plain(one.name), *("" if rating is None else rating.shown(digits=1) for rating in ratings))
     return table
 
 

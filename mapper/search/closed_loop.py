@@ -238,7 +238,7 @@ def _record(
         biases = [take.bias for take in some], [take.logit_bias for take in some]
         sampling = planned_sampling(plan, encoding, own, *biases, seed + first, config.guidance)
         share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
-        rows = write_rows(encoder.model, encoding, sampling, share)
+        rows = [plan.mended(one) for one in write_rows(encoder.model, encoding, sampling, share)]
         measured = [metrics_of(song.chart_of(one)) for one in rows]
         written += [
             replace(take, rows=one, metrics=metrics)

@@ -6,6 +6,7 @@ __all__ = [
     "edges",
     "fit",
     "holds",
+    "idle_holds",
     "plan",
     "rhythm",
     "rhythm_kernels",

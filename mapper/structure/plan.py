@@ -2,6 +2,7 @@
 
     plan = StructurePlan(grid, features, lag_ms, seed, dynamics=1.0)
     uniforms = plan.uniforms(encoding, stars, biases)     # for `mapper.sampling.sampler.Sampling.uniforms`
+    rows = plan.mended(rows)                              # after sampling
     plan.hold_share, plan.hold_odds
 
 Charts of one song share the noise of their rhythms, so that easier difficulties keep the rhythm of harder ones and bars
@@ -23,8 +24,10 @@ from mapper.structure.bars import BarGrid, BarSound
 from mapper.structure.dynamics import density_odds
 from mapper.structure.edges import edge_bars
 from mapper.structure.holds import hold_odds, hold_share, song_profile
+from mapper.structure.idle_holds import end_idle_holds
 from mapper.structure.rhythm import ROW_RATIO, STAR_KNOTS, RhythmSettings, expected_rows, plan_rows
 from mapper.structure.settings import settings
+from mapper.tokens.row_codes import Rows
 
 ROW, NO_ROW = -1.0, 2.0
 """Uniform numbers below and above every chance: a row surely falls there, or none."""
@@ -91,6 +94,10 @@ class StructurePlan:
         bar = self.bars.bar_of_slot
         kept = open_slots & (bar >= first) & (bar <= last)
         return kept if kept.any() else open_slots
+
+    def mended(self, rows: Rows) -> Rows:
+        """Sampled rows without holds through breaks (`mapper.structure.idle_holds`)."""
+        return end_idle_holds(rows, self.grid, self.hold_odds[1])
 
     def uniforms(
         self,
