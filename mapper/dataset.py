@@ -21,11 +21,11 @@ from typing import Any
 import click
 import numpy as np
 
+from chart.formats.rhythm import is_rhythm_song
 from mapper.data.build import collection_arrays, rhythm_arrays, song_arrays
 from mapper.data.check_corpus import is_whole_part
 from mapper.data.corpus import FORMAT_VERSION, SongEntry, array_files
 from mapper.data.read_song import OTHER_GAME, only_other_games
-from mapper.data.rhythm_collection import is_rhythm_song
 from mapper.data.sources import MIN_SONGS_TO_VALIDATE, Source, find_sources, for_validation, read_splits
 from mapper.tokens.log_mel import BANDS
 from mapper.tokens.vocabulary import SIDE_CHANNELS

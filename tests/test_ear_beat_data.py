@@ -1,5 +1,6 @@
 """Training sets of beats: what is kept on disk, what maps teach, and how stretches are altered."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from chart.formats.osz import read_osz, write_osz
+from chart.formats.rhythm import read_rhythm
 from chart.model import Metadata
-from ear.dataset import UnusableMapError, build_dataset, check_red_lines, grid_share, piece_of
+from ear.corpora.mapped_songs import UnusableMapError, check_red_lines, grid_share, song_of_rhythm, song_of_set
+from ear.dataset import build_dataset
 from ear.dataset import main as dataset_command
 from ear.training.batches import altered, batches, collate, cut, piece_weights
 from ear.training.store import (
@@ -91,7 +94,7 @@ def beatmapset(path: Path, artist: str = "A", bpm: float = BPM, off_grid: bool =
 
 
 def test_maps_teach_beats_where_they_sound(tmp_path: Path) -> None:
-    found = piece_of(read_osz(beatmapset(tmp_path / "song.osz")))
+    found = song_of_set(read_osz(beatmapset(tmp_path / "song.osz"))).as_piece()
     nearest = found.beat_ms[np.abs(found.beat_ms - (OFFSET_MS + LAG_MS)).argmin()]
     assert abs(nearest - (OFFSET_MS + LAG_MS)) < 3
     assert np.allclose(np.diff(found.beat_ms), 400)
@@ -128,12 +131,80 @@ def test_val_songs_of_the_shared_list_are_never_used(tmp_path: Path) -> None:
 
 def test_maps_off_their_own_grid_are_left_out(tmp_path: Path) -> None:
     chart = read_osz(beatmapset(tmp_path / "x.osz", off_grid=True)).charts[0]
-    assert grid_share(chart) < 0.6
+    assert grid_share(chart.red_lines, chart.time_ms) < 0.6
     with pytest.raises(UnusableMapError, match=r"only \d+% of its notes are on the grid"):
-        check_red_lines(chart)
+        check_red_lines(chart.red_lines, chart.time_ms)
     effects = ChartBuilder().bpm(9000).stream(0, 100, "0123" * 10).build()
     with pytest.raises(UnusableMapError, match="leave 40–320 BPM: visual effects"):
-        check_red_lines(effects)
+        check_red_lines(effects.red_lines, effects.time_ms)
+    with pytest.raises(UnusableMapError, match="has no red line or no note"):
+        check_red_lines((), chart.time_ms)
+
+
+def rhythm_song(folder: Path, name: str, game: str = "osu!", meter: int = 3, **about: object) -> Path:
+    """A song of two tempi whose sound comes LAG_MS after its notes, added to the collection in `folder`."""
+    beats = np.concatenate((np.arange(1000.0, 15_000, 400), np.arange(15_000.0, 28_000, 500)))
+    times = np.sort(np.concatenate((beats, beats[:-1] + np.diff(beats) / 2)))
+    times = times[np.random.default_rng(1).random(times.size) < 0.7]
+    write_wav(folder / f"{name}.wav", hits_at((times + LAG_MS) / 1000, 30.0))
+    index = folder / "rhythm.json"
+    rows = json.loads(index.read_text()) if index.is_file() else []
+    row = {
+        "file": f"{name}.wav",
+        "title": name,
+        "artist": "A",
+        "game": game,
+        "sync_lag_ms": 27.5,
+        "lag_confidence": 1.0,
+    }
+    index.write_text(json.dumps([*rows, row | {"share_within_30ms": 0.9, "share_shifted": 0.2} | about]))
+    end_ms = float(times[-1]) + 130
+    chart = {
+        "mode": game,
+        "difficulty": "x",
+        "times_ms": [*times, end_ms],
+        "kinds": ["note"] * times.size + ["slider_end"],
+    }
+    lines = [[1000.0, 400.0, meter], [15_000.0, 500.0, meter]]
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"timing_points": lines, "charts": [chart]}))
+    return path
+
+
+def test_charts_of_other_games_teach_beats_of_all_their_red_lines(tmp_path: Path) -> None:
+    found = song_of_rhythm(read_rhythm(rhythm_song(tmp_path, "two tempi")))
+    for start_ms, beat_ms in ((1000.0, 400.0), (15_000.0, 500.0)):
+        index = int(np.abs(found.beat_ms - (start_ms + LAG_MS)).argmin())
+        assert abs(found.beat_ms[index] - (start_ms + LAG_MS)) < 3
+        assert np.diff(found.beat_ms)[index + 1] == pytest.approx(beat_ms)
+        assert found.is_downbeat[index : index + 7].tolist() == [True, False, False, True, False, False, True]
+    assert found.has_downbeats
+    assert found.last_ms == pytest.approx(30_000, abs=1), (
+        "the end of a slider is no note; two bars after the last one are"
+    )
+
+
+def test_bars_of_games_without_a_metre_are_not_known(tmp_path: Path) -> None:
+    songs = [rhythm_song(tmp_path, "a", "Beat Saber"), rhythm_song(tmp_path, "b", "osu!", meter=16)]
+    assert [song_of_rhythm(read_rhythm(path)).has_downbeats for path in songs] == [False, False]
+
+
+def test_charts_that_do_not_fit_their_song_are_left_out(tmp_path: Path) -> None:
+    loose = rhythm_song(tmp_path, "loose", share_within_30ms=0.5, share_shifted=0.4)
+    other = rhythm_song(tmp_path, "other", sync_lag_ms=-20.0)
+    with pytest.raises(UnusableMapError, match="only 10% more of its notes are near an onset"):
+        song_of_rhythm(read_rhythm(loose))
+    with pytest.raises(UnusableMapError, match=r"its sound comes \d+ ms after its notes, or -20 ms"):
+        song_of_rhythm(read_rhythm(other))
+
+
+def test_datasets_hold_games_out(tmp_path: Path) -> None:
+    for name, game in (("one", "Arcaea"), ("two", "osu!"), ("three", "osu!")):
+        rhythm_song(tmp_path, name, game)
+    done = CliRunner().invoke(dataset_command, [str(tmp_path), "-o", str(tmp_path / "out"), "--val-game", "Arcaea"])
+    assert done.exit_code == 0, done.output
+    splits = {entry.name: (entry.group, entry.split) for entry in read_index(tmp_path / "out")}
+    assert splits == {"one": ("Arcaea", "val"), "two": ("osu!", "train"), "three": ("osu!", "train")}
 
 
 def test_stretches_keep_beats_on_their_sound() -> None:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from chart.formats.rhythm import read_rhythm
 from chart.grid import SLOTS_PER_CELL, make_grid
 from chart.model import TimingPoint
 from mapper.data.batches import BEATS_AFTER, BEATS_BEFORE, WindowSampler, collate_windows
 from mapper.data.corpus import open_corpus
-from mapper.data.rhythm_collection import BEGINS, NOT_SCORED, read_rhythm, rhythm_rows, style_of
+from mapper.data.rhythm_collection import BEGINS, NOT_SCORED, rhythm_rows, style_of
 from mapper.dataset import build
 from mapper.tokens.vocabulary import STYLES
 from runtime.errors import ChartFileError

@@ -11,6 +11,7 @@ __all__ = [
     "parsing",
     "quaver",
     "read",
+    "rhythm",
     "safe_zip",
     "stepmania",
     "written",

@@ -1,8 +1,9 @@
-"""Training music with known beats, rendered from MIDI, tracker modules and generated pieces."""
+"""Training music with known beats: mapped songs, and pieces rendered from MIDI, tracker modules and generators."""
 
 __all__ = [
     "accompaniments",
     "electronic",
+    "mapped_songs",
     "midi",
     "midi_excerpt",
     "module_beats",

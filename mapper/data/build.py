@@ -12,6 +12,7 @@ import numpy as np
 
 from chart.analysis.pattern_mix import FAMILIES, pattern_mix
 from chart.analysis.star_rating import stars
+from chart.formats.rhythm import RhythmSong, read_rhythm
 from chart.model import Chart
 from ear.audio.decode import Audio, load_audio
 from ear.audio.onset import WIDE_SEARCH_MS, estimate_lag_ms, onset_strength
@@ -19,7 +20,7 @@ from ear.song_timing import time_song
 from mapper.data.corpus import ChartEntry, grid_of_song
 from mapper.data.pattern_collection import read_collection
 from mapper.data.read_song import only_other_games, read_song
-from mapper.data.rhythm_collection import RhythmSong, read_rhythm, rhythm_rows, style_of
+from mapper.data.rhythm_collection import rhythm_rows, style_of
 from mapper.tokens.log_mel import BANDS
 from mapper.tokens.row_codes import rows_of
 from mapper.tokens.song_features import song_features
@@ -81,7 +82,7 @@ def song_arrays(path: Path, timing: str = "map", machine_made: bool = False) -> 
 
 
 def rhythm_arrays(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """A part of a dataset from a song of a rhythm collection (mapper.data.rhythm_collection); as `song_arrays`."""
+    """A part of a dataset from a song of a rhythm collection (chart.formats.rhythm); as `song_arrays`."""
     song = read_rhythm(path)
     audio = load_audio(song.audio)
     grid = grid_of_song(song.red_lines, audio.duration_ms, song.lag_ms)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mapper.data.rhythm_collection import song_files
+from chart.formats.rhythm import song_files
 from runtime.errors import ConfigError
 
 COLLECTIONS = (".npz", ".json")
