@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from chart.formats.osz import write_osz
-from ear.fitting.annotated_audio import timed_pieces, training_sets
+from ear.fitting.annotated_audio import Material, timed_pieces, training_sets
 from ear.fitting.fit_timing import main, main_red_line, timed_examples
 from ear.fitting.softmax import Example, fit_softmax, held_out_share
 from ear.timing.grid.weights import read_weights, timing_weights
+from ear.training.store import PieceEntry, file_stem, write_index
 from runtime.errors import ConfigError
 from tests.builders import ChartBuilder
 from tests.ear_signals import audio_of, rock_beat, write_wav
@@ -68,6 +69,37 @@ def test_validation_songs_teach_nothing(tmp_path: Path) -> None:
     assert [path.name for path in training_sets(tmp_path)] == ["a.osz"]
     with pytest.raises(ConfigError, match=r"holds no \.osz files to learn from"):
         training_sets(tmp_path / "none")
+
+
+def test_music_of_a_training_set_is_left_out(tmp_path: Path) -> None:
+    for name in ("a.osz", "b.osz"):
+        (tmp_path / name).write_bytes(b"")
+    beats = {"beats_s": [1, 2], "collection": "x"}
+    rows = [{"file": f"{file_stem(name)}.flac", **beats} for name in ("one piece", "other piece")]
+    (tmp_path / "timing.json").write_text(json.dumps(rows), encoding="utf-8")
+    entries = [PieceEntry("a", "osu", "train", 1.0), PieceEntry("b", "osu", "val", 1.0)]
+    write_index(tmp_path / "set", [*entries, PieceEntry("one piece", "band", "train", 1.0)])
+    material = Material(tmp_path, (tmp_path,), tmp_path / "set")
+    assert [path.stem for path in material.sets()] == ["b"]
+    assert [piece.path.stem for piece in material.pieces()] == [file_stem("other piece")]
+    assert len(Material(tmp_path, (tmp_path, tmp_path)).pieces()) == 4
+
+
+def test_songs_of_rhythm_collections_are_pieces_of_their_game(tmp_path: Path) -> None:
+    about = {"title": "T", "artist": "A", "sync_lag_ms": 20.0, "lag_confidence": 1.0}
+    rows = [about | {"file": f"{name}.opus", "game": name} for name in ("Arcaea", "Beat Saber")]
+    (tmp_path / "rhythm.json").write_text(json.dumps([*rows, about | {"file": "broken.opus"}]), encoding="utf-8")
+    times = [1000.0 + 250 * number for number in range(40)]
+    chart = {"mode": "x", "difficulty": "y", "times_ms": times, "kinds": ["note"] * 40}
+    content = {"timing_points": [[1000.0, 500.0, 3], [7000.0, 250.0, 3]], "charts": [chart]}
+    for name in ("Arcaea", "Beat Saber", "broken"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content if name != "broken" else {}), encoding="utf-8")
+    first, second = timed_pieces(tmp_path)
+    assert (first.collection, second.collection) == ("Arcaea", "Beat Saber")
+    assert first.beat_ms[:3].tolist() == [1020, 1520, 2020]
+    assert first.beat_ms[-3:].tolist() == [10_270, 10_520, 10_770]
+    assert first.is_downbeat[:4].tolist() == [True, False, False, True]
+    assert not second.is_downbeat.any(), "an editor's bars are not a metre"
 
 
 def test_the_command_writes_weights_that_the_ear_can_use(tmp_path: Path) -> None:

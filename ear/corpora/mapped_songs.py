@@ -93,11 +93,7 @@ def song_of_rhythm(song: RhythmSong) -> MappedSong:
 
     A lag that is measured clearly replaces the collection's, which is rounded to some milliseconds.
     """
-    note_ms = song.heads_ms()
-    lines = tuple(TimingPoint(*line) for line in song.red_lines)
-    check_red_lines(lines, note_ms)
-    if song.fit is not None and song.fit < MIN_FIT:
-        raise UnusableMapError(f"only {song.fit:.0%} more of its notes are near an onset than of notes moved off it")
+    note_ms, lines = song.heads_ms(), rhythm_lines(song)
     audio = load_audio(song.audio)
     lag = estimate_lag_ms(onset_strength(audio.samples, audio.sample_rate), note_ms)
     clear = lag.confidence >= MIN_CONFIDENCE
@@ -105,9 +101,22 @@ def song_of_rhythm(song: RhythmSong) -> MappedSong:
         raise UnusableMapError(f"its sound comes {lag.lag_ms:.0f} ms after its notes, or {song.lag_ms:.0f} ms")
     lag_ms = lag.lag_ms if clear else song.lag_ms
     found = _mapped(song.audio.stem, song.game, audio, lines, note_ms, lag_ms)
+    return replace(found, has_downbeats=has_bars(song))
+
+
+def rhythm_lines(song: RhythmSong) -> tuple[TimingPoint, ...]:
+    """The red lines of a song of a rhythm collection, as written. Raises UnusableMapError where they are not its beat."""
+    lines = tuple(TimingPoint(*line) for line in song.red_lines)
+    check_red_lines(lines, song.heads_ms())
+    if song.fit is not None and song.fit < MIN_FIT:
+        raise UnusableMapError(f"only {song.fit:.0%} more of its notes are near an onset than of notes moved off it")
+    return lines
+
+
+def has_bars(song: RhythmSong) -> bool:
+    """Whether the red lines of a song of a rhythm collection say where its bars are."""
     low, high = BAR_BEATS
-    has_bars = song.game not in GAMES_WITHOUT_BARS and all(low <= line.meter <= high for line in lines)
-    return replace(found, has_downbeats=has_bars)
+    return song.game not in GAMES_WITHOUT_BARS and all(low <= meter <= high for _, _, meter in song.red_lines)
 
 
 def _mapped(

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.decode import Audio, load_audio
-from ear.fitting.annotated_audio import read_material
+from ear.fitting.annotated_audio import Material, read_material
 from ear.fitting.fit_timing import sources_and_output, steady_song
 from ear.fitting.softmax import FOLDS, Example, fit_softmax
 from ear.timing.confidence import RHYTHMIC, Evidence, calibration_error
@@ -95,10 +96,9 @@ def report_of(pieces: Sequence[Judged]) -> str:
     )
 
 
-def _judged(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Judged]:
+def _judged(material: Material, tracker: BeatTracker) -> Iterator[Judged]:
     return read_material(
-        folder,
-        timed,
+        material,
         lambda path: judge_song(path, tracker),
         lambda piece: judge(load_audio(piece.path), tracker, piece.beat_ms, piece.collection),
     )
@@ -107,12 +107,14 @@ def _judged(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[
 @click.command(cls=Command)
 @sources_and_output
 @click.option("--checkpoint", default="bundled", show_default=True, help="Beat network.")
-def main(folder: Path, output: Path, timed: Path | None, checkpoint: str) -> None:
+def main(output: Path, checkpoint: str, **material: Any) -> None:
     """Calibrate the confidence on the beatmap sets in FOLDER."""
     use_utf8()
-    pieces = list(_judged(folder, timed, load_beat_tracker(checkpoint)))
+    pieces = list(_judged(Material(**material), load_beat_tracker(checkpoint)))
     if len(pieces) < FOLDS or len({piece.collection for piece in pieces}) < 2:
-        raise ConfigError(f"{folder}: {len(pieces)} pieces of one collection are too few; give more with --timed")
+        raise ConfigError(
+            f"{material['folder']}: {len(pieces)} pieces of one collection are too few; give more with --timed"
+        )
     report = report_of(pieces)
     update_weights(output, {"confidence": fit(pieces)}, {"confidence": report})
     click.echo(report)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from ear.audio.decode import load_audio
 from ear.audio.onset import onset_strength
-from ear.fitting.annotated_audio import TimedPiece, read_material
+from ear.fitting.annotated_audio import Material, TimedPiece, read_material
 from ear.fitting.fit_timing import (
     MAX_PHASE_ERROR_MS,
     MAX_TEMPO_ERROR,
@@ -210,21 +211,21 @@ def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:
     return grids_of(piece.group, piece.collection, strength, piece.beat_ms, activation_peaks(tracker(audio)))
 
 
-def _all_grids(folder: Path, timed: Path | None, tracker: BeatTracker) -> Iterator[Grids]:
-    return read_material(
-        folder, timed, lambda path: song_grids(path, tracker), lambda piece: piece_grids(piece, tracker)
-    )
+def _all_grids(material: Material, tracker: BeatTracker) -> Iterator[Grids]:
+    return read_material(material, lambda path: song_grids(path, tracker), lambda piece: piece_grids(piece, tracker))
 
 
 @click.command(cls=Command)
 @sources_and_output
 @click.option("--checkpoint", default="bundled", show_default=True, help="Beat network.")
-def main(folder: Path, output: Path, timed: Path | None, checkpoint: str) -> None:
+def main(output: Path, checkpoint: str, **material: Any) -> None:
     """Fit the metrical level selection to the beatmap sets in FOLDER."""
     use_utf8()
-    pieces = list(_all_grids(folder, timed, load_beat_tracker(checkpoint)))
+    pieces = list(_all_grids(Material(**material), load_beat_tracker(checkpoint)))
     if len(pieces) < FOLDS:
-        raise ConfigError(f"{folder}: only {len(pieces)} songs with one steady tempo; at least {FOLDS} are needed")
+        raise ConfigError(
+            f"{material['folder']}: only {len(pieces)} songs with one steady tempo; at least {FOLDS} are needed"
+        )
     choices = choices_of(pieces)
     weights, report = fit_scaled([choice.example for choice in choices]), report_of(choices)
     update_weights(output, {"metrical_level": weights}, {"metrical_level": report})

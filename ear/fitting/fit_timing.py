@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -25,7 +26,7 @@ from chart.formats.osz import read_osz
 from chart.model import Chart, TimingPoint
 from ear.audio.decode import SAMPLE_RATE, Audio, load_audio
 from ear.audio.onset import OnsetStrength, estimate_lag_ms, onset_strength
-from ear.fitting.annotated_audio import timed_pieces, training_sets
+from ear.fitting.annotated_audio import Material
 from ear.fitting.softmax import Example, fit_softmax, held_out_share
 from ear.timing.grid.phase import phase_features
 from ear.timing.grid.tempo import (
@@ -211,17 +212,17 @@ def _beat_examples(song: int, part: Part, samples: NDArray[np.float32]) -> Itera
     yield "downbeat", Example(song, found.example.whole, rotations(bars, COMMON_METER), downbeat)
 
 
-def examples_in(folder: Path, timed: Path | None = None) -> dict[str, list[Example]]:
-    """By name of the weights, the examples in the `.osz` files of a folder and the pieces of another."""
+def examples_in(material: Material) -> dict[str, list[Example]]:
+    """By name of the weights, the examples in beatmap sets and other music."""
     examples: dict[str, list[Example]] = {name: [] for name in PENALTY}
-    pieces = timed_pieces(timed) if timed else []
+    pieces = material.pieces()
     for song, piece in enumerate(progress(pieces, "reading pieces") if pieces else []):
         try:
             for name, example in timed_examples(song, load_audio(piece.path), piece.beat_ms):
                 examples[name].append(example)
         except Mania4KError as error:
             click.echo(f"skipped: {error}", err=True)
-    for song, path in enumerate(progress(training_sets(folder), "reading songs"), start=len(pieces)):
+    for song, path in enumerate(progress(material.sets(), "reading songs"), start=len(pieces)):
         try:
             beatmapset = read_osz(path)
             audio = load_audio(beatmapset.read_audio(), name=path.name)
@@ -232,7 +233,7 @@ def examples_in(folder: Path, timed: Path | None = None) -> dict[str, list[Examp
             for name, example in examples_of(song, audio, beatmapset.charts):
                 examples[name] += [example] * (CHART_COPIES if pieces else 1)
     if not all(examples.values()):
-        raise ConfigError(f"{folder}: no song with one steady tempo to learn from; give more songs")
+        raise ConfigError(f"{material.folder}: no song with one steady tempo to learn from; give more songs")
     return examples
 
 
@@ -259,7 +260,8 @@ def sources_and_output(command: Callable[..., None]) -> Callable[..., None]:
             show_default="ear/weights/timing.json",
             help="Weights file; arrays that are not fitted stay.",
         ),
-        click.option("--timed", type=there, help="More music, with a timing.json."),
+        click.option("--timed", type=there, multiple=True, help="More music, with a timing.json or rhythm.json."),
+        click.option("--not-in", type=there, help="A training set: leave its pieces out."),
     ):
         command = option(command)
     return command
@@ -267,10 +269,10 @@ def sources_and_output(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(cls=Command)
 @sources_and_output
-def main(folder: Path, output: Path, timed: Path | None) -> None:
+def main(output: Path, **material: Any) -> None:
     """Fit metrical level, phase and downbeat to the beatmap sets in FOLDER."""
     use_utf8()
-    weights, report = fit(examples_in(folder, timed))
+    weights, report = fit(examples_in(Material(**material)))
     update_weights(output, weights, report)
     click.echo("\n".join(f"{name}: {line}" for name, line in report.items()))
 

@@ -19,12 +19,12 @@ from ear.audio.spectrogram import BEAT_THIS_BANDS, BEAT_THIS_FRAMES_PER_SECOND
 from ear.training.store import MEL_STEPS, BeatPiece
 
 GROUP_SHARES = {
-    "rubato piano": 0.18,
-    "pop piano": 0.1,
+    "rubato piano": 0.12,
+    "pop piano": 0.06,
     "band": 0.14,
-    "accompaniment": 0.08,
-    "electronic": 0.1,
-    "module": 0.16,
+    "accompaniment": 0.05,
+    "electronic": 0.08,
+    "module": 0.1,
 }
 """Share of stretches drawn from a group, where the set has it; the rest is for maps, by their length. An hour that somebody
 composed (bands, modules) is drawn more often than an hour made up by a program (accompaniments, electronic)."""
