@@ -1,5 +1,7 @@
 """The encoder's inputs: the same for equal audio, in their documented places, and 0 outside the song."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,9 @@ from mapper.tokens.log_mel import BANDS
 from mapper.tokens.song_features import FRONT_END, as_network_input, features_of_mel, joined_features, song_features
 from mapper.tokens.vocabulary import BEAT_STATES, SIDE_CHANNELS
 from mapper.tokens.window import MARGIN_FRAMES, cell_arrays
+
+FRONT_END_SHA256 = "042d8ae1658c0cc45cef6407298b151272fcebd51468d2afc48f528651dccf79"
+"""Of the beat network that the bundled mappers were trained with; another one needs mappers trained anew."""
 
 CLICKS_MS = np.arange(1000.0, 15_000.0, 500.0)
 
@@ -40,6 +45,15 @@ def side(features: np.ndarray) -> np.ndarray:
 def test_equal_audio_gives_equal_features_of_the_documented_size(audio, features):
     assert features.dtype == np.uint8
     assert features.shape[1] == BANDS + SIDE_CHANNELS
+    assert np.array_equal(features, song_features(audio))
+
+
+def test_the_mappers_beat_network_is_its_own(audio, features, monkeypatch, tmp_path):
+    """What a mapper was trained on may not change: a new network of the Ear must leave its inputs alone."""
+    assert FRONT_END.parents[1].name == "mapper"
+    assert hashlib.sha256(FRONT_END.read_bytes()).hexdigest() == FRONT_END_SHA256
+    monkeypatch.setattr("ear.tracker.checkpoint.BUNDLED", tmp_path / "none.safetensors")
+    monkeypatch.setattr("mapper.tokens.song_features._front_end", lambda: load_hidden_states(FRONT_END))
     assert np.array_equal(features, song_features(audio))
 
 
