@@ -125,8 +125,9 @@ class NoWorker:
     def stop(self) -> None:
         pass
 
-    async def run(self, task: dict[str, Any], share: Any, began: Any = lambda: None) -> dict[str, Any]:
+    async def run(self, task: Any, share: Any, began: Any = lambda: None) -> dict[str, Any]:
         began()
+        task()
         await asyncio.sleep(3600)
         return {}
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from pathlib import Path
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.audio.decode import SAMPLE_RATE, Audio
+from ear.audio.decode import SAMPLE_RATE, Audio, load_audio
 from ear.audio.onset import OnsetStrength, onset_strength
 from ear.audio.spectrogram import beat_this_mel
 
+_DECODED: WeakValueDictionary[tuple[str, int, int], Audio] = WeakValueDictionary()
 _ONSETS: WeakKeyDictionary[Audio, OnsetStrength] = WeakKeyDictionary()
 _MELS: WeakKeyDictionary[Audio, NDArray[np.float32]] = WeakKeyDictionary()
+
+
+def audio_of(path: Path) -> Audio:
+    """`ear.audio.decode.load_audio`, or the same song if somebody still holds it and its file is as it was."""
+    if not path.is_file():
+        return load_audio(path)  # which says why it cannot
+    state = path.stat()
+    key = (str(path.resolve()), state.st_mtime_ns, state.st_size)
+    audio = _DECODED.get(key)
+    if audio is None:
+        audio = _DECODED[key] = load_audio(path)
+    return audio
 
 
 def onset_of(audio: Audio) -> OnsetStrength:

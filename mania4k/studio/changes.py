@@ -41,8 +41,8 @@ def order_difficulties(desk: Desk, values: Values) -> None:
     project, orders = desk.opened(), values.get("orders")
     if not isinstance(orders, list) or not 1 <= len(orders) <= MAX_DIFFICULTIES:
         raise ConfigError(f"order: 1 to {MAX_DIFFICULTIES} difficulties at a time")
-    if not project.state["timing"]:
-        raise ConfigError("the song's timing is not known yet; wait until it is analysed")
+    if not project.state["timing"] and not desk.present_jobs().is_open("analyse"):
+        raise ConfigError("the song's timing is not known; have the song analysed first")
     for one in [order.checked_order(one) for one in orders]:
         identity = secrets.token_hex(4)
         spec = {"kind": "generate", "id": identity, "order": one}

@@ -34,7 +34,9 @@ class Desk:
         self.do_job = do_job
         self.project: Project | None = None
         self.jobs: Jobs | None = None
-        self.heavy, self.quick = WorkerProcess(), WorkerProcess()
+        self.heavy, self.quick = WorkerProcess(yields=True), WorkerProcess()
+        self.preparing: asyncio.Task[Any] | None = None
+        self.prepared: Path | None = None
         self.listeners: set[asyncio.Queue[dict[str, Any]]] = set()
 
     # Projects
@@ -160,6 +162,7 @@ class Desk:
             "jobs": [job.to_json() for job in self.jobs.all.values()],
             "versions": self.versions,
             "presets": order.PRESETS,
+            "levels": order.LEVELS,
             "pins": [pin["name"] for pin in data.get("pins", [])],
             "packed": data.get("packed"),
         }
@@ -196,7 +199,19 @@ class Desk:
         project = self.opened()
         targets: list[float | None] = [None] * len(texts)
         task = {"kind": "page", "song": str(project.song_path), "texts": texts, "targets": targets}
-        return await self.quick.run(task, lambda share: None)
+        return await self.quick.run(lambda: task, lambda share: None)
+
+    def prepare_review(self) -> None:
+        """Have the song analysed for reviews while its timing is found and its first difficulty is written."""
+        song = self.opened().song_path
+        if song is None or song == self.prepared:
+            return
+        self.prepared = song
+        task = {"kind": "prepare", "song": str(song)}
+        self.preparing = asyncio.get_running_loop().create_task(self.quick.run(lambda: task, lambda share: None))
+        self.preparing.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # a review says what is wrong
 
     async def _do(self, job: Job) -> None:
         await self.do_job(self, job)
@@ -208,6 +223,8 @@ class Desk:
 
     def stop(self) -> None:
         """End everything."""
+        if self.preparing is not None:
+            self.preparing.cancel()
         if self.jobs is not None:
             self.jobs.stop()
         self.heavy.stop()

@@ -20,7 +20,6 @@ TOLD_SHARE = 0.005
 async def do_job(desk: Desk, job: Job) -> None:
     """Do a job and keep what came of it."""
     project = desk.opened()
-    task = task_of(desk, project, job.spec)
 
     def share(value: float) -> None:
         if value - job.share >= TOLD_SHARE or value < job.share:
@@ -31,7 +30,7 @@ async def do_job(desk: Desk, job: Job) -> None:
         job.status = "running"
         desk.tell({"kind": "job", "job": job.to_json()})
 
-    result = await desk.heavy.run(task, share, began)
+    result = await desk.heavy.run(lambda: task_of(desk, project, job.spec), share, began)
     if desk.project is not project:
         return  # closed meanwhile
     KEEP[job.spec["kind"]](desk, project, job.spec, result)
@@ -41,6 +40,8 @@ def task_of(desk: Desk, project: Project, spec: dict[str, Any]) -> dict[str, Any
     """The worker's task for a job: its spec with all that it needs from the project."""
     task = {**spec, "song": str(project.song_path)}
     if spec["kind"] == "generate":
+        if not project.state["timing"]:
+            raise ConfigError("the song's timing is not known; have the song analysed first")
         task["timing"] = project.state["timing"]
     elif spec["kind"] == "rewrite":
         one = project.difficulty(spec["id"])

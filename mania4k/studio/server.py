@@ -133,6 +133,7 @@ class Server:
         path = self.desk.opened().song_path
         if path is None or not path.is_file():
             return JSONResponse({"error": "the project's song is missing"}, 404)
+        self.desk.prepare_review()
         return FileResponse(path, media_type=SONG_TYPES.get(path.suffix, "application/octet-stream"))
 
     async def background(self, request: Request) -> Response:

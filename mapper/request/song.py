@@ -11,9 +11,9 @@ from chart.formats.osz import read_osz
 from chart.formats.read import audio_beside, read_charts, read_timing_charts
 from chart.model import MACHINE_MADE_TAGS, Chart, Metadata
 from ear.audio.clock import OSU_CLOCK_MS, from_osu_clock, to_osu_clock
-from ear.audio.decode import Audio, load_audio, read_tags
+from ear.audio.decode import Audio, read_tags
 from ear.audio.onset import estimate_lag_ms
-from ear.audio.shared import onset_of
+from ear.audio.shared import audio_of, onset_of
 from ear.given_timing import GivenTiming, doubt_of
 from ear.song_timing import time_song
 from mapper.request.names import metadata_of, title_and_artist
@@ -107,7 +107,7 @@ def _of_map(
 
 
 def _load(path: Path, config: GenerateConfig, report: Callable[[float], None]) -> Audio:
-    audio = load_audio(path)
+    audio = audio_of(path)
     if config.audio_start * 1000 > audio.duration_ms - MIN_MAPPED_MS:
         raise ConfigError(
             f"--audio-start {config.audio_start:g}: the song is only {audio.duration_ms / 1000:.1f} s long"

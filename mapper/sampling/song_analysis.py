@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,16 +41,16 @@ class SongAnalysis:
         audio: Audio, points: tuple[TimingPoint, ...], lag_ms: float, start_ms: float = 0.0, confidence: float = 1.0
     ) -> SongAnalysis:
         """Analyse decoded audio whose sound comes `lag_ms` after the timing points; no note before `start_ms` of audio."""
-        mel = log_mel(audio.samples, audio.sample_rate)
+        features, sound = _measured(audio)
         return SongAnalysis(
             grid=make_grid(points, -lag_ms, audio.duration_ms - lag_ms),
             timing_points=points,
-            features=song_features(audio, mel),
+            features=features,
             lag_ms=lag_ms,
             first_ms=start_ms - lag_ms if start_ms else -np.inf,
             confidence=confidence,
             audio=audio,
-            sound=song_of_mel(mel, FRAMES_PER_SECOND),
+            sound=sound,
         )
 
     @staticmethod
@@ -76,3 +77,16 @@ class SongAnalysis:
         """The chart as the game will read it: times in whole ms, timing points exact."""
         chart = Chart.from_notes(*notes_of(rows, self.grid), timing_points=self.timing_points)
         return replace(chart, time_ms=np.round(chart.time_ms), end_ms=np.round(chart.end_ms))
+
+
+_MEASURED: WeakKeyDictionary[Audio, tuple[NDArray[np.uint8], Song]] = WeakKeyDictionary()
+
+
+def _measured(audio: Audio) -> tuple[NDArray[np.uint8], Song]:
+    """Features and sound of a song, which no timing changes: once while its `Audio` lives, however many charts it gets."""
+    if audio not in _MEASURED:
+        mel = log_mel(audio.samples, audio.sample_rate)
+        features = song_features(audio, mel)
+        features.flags.writeable = False
+        _MEASURED[audio] = features, song_of_mel(mel, FRAMES_PER_SECOND)
+    return _MEASURED[audio]

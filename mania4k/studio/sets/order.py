@@ -17,6 +17,8 @@ EFFORTS = ("fast", "normal", "best")
 DENSITY_RANGE = (0.5, 1.6)
 """As mapper.request.options has it, which takes long to import; a test keeps them equal."""
 TEXTS = ("title", "title_unicode", "artist", "artist_unicode", "creator", "source", "tags")
+LEVELS = {"Easy": 1.5, "Normal": 2.2, "Hard": 3.3, "Insane": 4.5, "Expert": 5.5, "Expert+": 6.8}
+"""Stars that a level stands for, as mapper.request.levels has them, which takes long to import; a test keeps them equal."""
 PRESETS: dict[str, dict[str, Any]] = {
     "A set for everyone": {"stars": [1.5, 2.2, 3.3]},
     "A full spread": {"stars": [1.5, 2.2, 3.3, 4.5, 5.5]},

@@ -16,6 +16,8 @@ from typing import Any
 from runtime.errors import Mania4KError
 
 Share = Callable[[float], None]
+Task = dict[str, Any]
+"""What a worker is asked, plain JSON; see `mania4k.studio.work.worker`."""
 
 
 class JobError(Mania4KError):
@@ -25,7 +27,9 @@ class JobError(Mania4KError):
 class WorkerProcess:
     """One process that does one task at a time; the next waits. Killed with its task when that is cancelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, yields: bool = False) -> None:
+        """yields: the process has a lower priority, so that the page and the other process are served first."""
+        self.yields = yields
         self.process: Any = None
         self.connection: Connection | None = None
         self.turn = asyncio.Lock()
@@ -39,23 +43,26 @@ class WorkerProcess:
 
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs,), daemon=True, name="mania4k-studio")
+        self.process = context.Process(target=serve, args=(theirs, self.yields), daemon=True, name="mania4k-studio")
         self.process.start()
         theirs.close()
 
-    async def run(self, task: dict[str, Any], share: Share, began: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """Do a task; raises JobError with what the worker says. Cancelling kills the process."""
+    async def run(
+        self, task: Callable[[], Task], share: Share, began: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
+        """Do a task, which is made when its turn comes; raises JobError with what the worker says. Cancelling kills the process."""
         async with self.turn:
             began()
+            present = task()
             self.start()
             number = next(self.numbers)
             try:
-                return await self._answer({**task, "number": number}, share)
+                return await self._answer({**present, "number": number}, share)
             except asyncio.CancelledError:
                 self.stop()
                 raise
 
-    async def _answer(self, task: dict[str, Any], share: Share) -> dict[str, Any]:
+    async def _answer(self, task: Task, share: Share) -> dict[str, Any]:
         connection = self.connection
         assert connection is not None, "started"
         try:
@@ -133,6 +140,11 @@ class Jobs:
         self.all[identity] = job
         self._begin(job)
         return job
+
+    def is_open(self, identity: str) -> bool:
+        """Whether a job waits or runs."""
+        job = self.all.get(identity)
+        return job is not None and job.status in ("waiting", "running")
 
     def again(self, identity: str) -> None:
         """Go on with a job that was not finished, failed or was cancelled."""

@@ -25,13 +25,13 @@ USUAL_LEVEL = 2.0
 def page_song_of(song: Path) -> Any:
     """Analysis of a song for the review and the page, its notes' lag being that of our own charts."""
     from ear.audio.clock import OSU_CLOCK_MS
-    from ear.audio.decode import load_audio
+    from ear.audio.shared import audio_of
     from ear.audio.spectrogram import FRAMES_PER_SECOND, log_mel
     from eye.rendering.page_song import PageSong
     from eye.rendering.sound_marks import sound_marks
     from reward.core.song import song_of_mel
 
-    audio = load_audio(song)
+    audio = audio_of(song)
     song_features = song_of_mel(log_mel(audio.samples, audio.sample_rate), FRAMES_PER_SECOND)
     return PageSong(song_features, -OSU_CLOCK_MS, tuple(sound_marks(audio)), audio.duration_ms)
 

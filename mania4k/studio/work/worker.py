@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -28,8 +29,16 @@ SHARES = {"hear": (0.0, 0.2), "write": (0.2, 0.95), "pack": (0.95, 1.0)}
 """(start, end) of each stage of generate in a job's bar."""
 
 
-def serve(connection: Connection) -> None:
-    """Answer tasks until the server goes."""
+NICENESS = 10
+"""Of the process that writes; the scheduler gives a page's frame nine times its share."""
+BELOW_NORMAL_PRIORITY_CLASS = 0x4000
+"""Windows' name for the same."""
+
+
+def serve(connection: Connection, yields: bool = False) -> None:
+    """Answer tasks until the server goes; `yields`: at a lower priority."""
+    if yields:
+        lower_priority()
     lock = threading.Lock()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, which ends us
     threading.Thread(target=_end_with_the_server, daemon=True).start()
@@ -66,6 +75,17 @@ def _send_share(send: Callable[[dict[str, Any]], None], number: int, share: floa
     send({"number": number, "share": share})
 
 
+def lower_priority() -> None:
+    """Let the page's frames and the server go first, where there are not enough processors for all."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        os.nice(NICENESS)
+
+
 def warm_up() -> None:
     """Import what tasks need, so that the first song does not wait for it."""
     import mapper.generate  # noqa: F401
@@ -75,11 +95,11 @@ def analyse(task: dict[str, Any], report: Report) -> dict[str, Any]:
     """Timing, candidates, tags, length and sound marks of a song."""
     from chart.model import TimingPoint
     from ear.audio.clock import OSU_CLOCK_MS
-    from ear.audio.decode import load_audio, read_tags
+    from ear.audio.decode import read_tags
     from ear.song_timing import time_song
     from eye.rendering.sound_marks import sound_marks
 
-    audio = load_audio(task["song"])
+    audio = _audio(task["song"])
     report(0.3)
     timing = time_song(audio).timing
     report(0.9)
@@ -127,6 +147,7 @@ def generate(task: dict[str, Any], report: Report) -> dict[str, Any]:
     from mapper.generate import run
 
     song = Path(task["song"])
+    _audio(task["song"])  # held, so that a song is decoded and measured once for all its difficulties
     with tempfile.TemporaryDirectory(prefix="mania4k-") as folder:
         timing = Path(folder) / "timing.txt"
         timing.write_text(timing_text(task["timing"]), encoding="utf-8")
@@ -143,6 +164,7 @@ def rewrite(task: dict[str, Any], report: Report) -> dict[str, Any]:
     song, span, versions = Path(task["song"]), task["span"], []
     before = note_lines.notes_of(task["text"])
     with tempfile.TemporaryDirectory(prefix="mania4k-") as folder:
+        _audio(task["song"])
         source = Path(folder) / "chart.osu"
         source.write_text(note_lines.with_fields(task["text"], {"AudioFilename": song.name}), encoding="utf-8")
         for number, seed in enumerate(task["seeds"]):
@@ -167,6 +189,12 @@ def page(task: dict[str, Any], report: Report) -> dict[str, Any]:
     from mania4k.studio.work.packing import page_of_texts
 
     return page_of_texts(task["song"], task["texts"], task["targets"], _page_song(task["song"]))
+
+
+def prepare(task: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Analyse a song for the reviews to come."""
+    _page_song(task["song"])
+    return {}
 
 
 def pack(task: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -213,6 +241,13 @@ def _summary(written: Any) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
+def _audio(song: str) -> Any:
+    from ear.audio.shared import audio_of
+
+    return audio_of(Path(song))
+
+
+@lru_cache(maxsize=1)
 def _network() -> Any:
     from mapper.network.load import open_network
 
@@ -226,5 +261,12 @@ def _page_song(song: str) -> Any:
     return page_song_of(Path(song))
 
 
-TASKS: dict[str, Task] = {"analyse": analyse, "generate": generate, "rewrite": rewrite, "page": page, "pack": pack}
+TASKS: dict[str, Task] = {
+    "analyse": analyse,
+    "generate": generate,
+    "rewrite": rewrite,
+    "page": page,
+    "prepare": prepare,
+    "pack": pack,
+}
 """Every kind of work."""
