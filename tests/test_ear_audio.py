@@ -88,7 +88,10 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "text": (written(folder / "text.mp3", b"these are only words\n" * 500), "not audio that can be decoded"),
         "binary": (written(folder / "b.ogg", np.random.default_rng(0).bytes(5000)), "not audio that can be decoded"),
         "empty": (written(folder / "empty.ogg", b""), r"empty\.ogg: the file is empty"),
-        "m4a": (written(folder / "a.M4A", b"\0\0\0 ftypM4A "), r"\.M4A files cannot .* mp3, ogg, opus, flac or wav"),
+        "m4a": (
+            written(folder / "a.M4A", b"\0\0\0 ftypM4A "),
+            r"\.M4A files cannot .* mp3, ogg, opus, flac or wav, or drop it in `mania4k studio`$",
+        ),
         "raw": (written(folder / "a.raw", b"\0" * 100), r"\.raw files cannot be decoded"),
         "short": (write_wav(folder / "short.wav", clicks(120, 0, 2)), "audio is 2.0 s long, at least 5 s are needed"),
         "no audio": (write_wav(folder / "none.wav", np.zeros(0)), "the file holds no audio"),

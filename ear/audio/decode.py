@@ -48,6 +48,9 @@ FOREIGN_SUFFIXES = frozenset(
 )
 """File name endings libsndfile cannot decode, so that the message can say so by name."""
 
+BROWSER_SUFFIXES = frozenset((".m4a", ".aac", ".mp4"))
+"""Of them, what browsers decode, and so the studio's page; its wav.js has the same."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Audio:
@@ -85,7 +88,9 @@ def load_audio(
     if path is not None:
         _check_path(path)
     if Path(label).suffix.lower() in FOREIGN_SUFFIXES:
-        raise AudioFileError(f"{label}: {Path(label).suffix} files cannot be decoded; convert the song to {FORMATS}")
+        raise AudioFileError(
+            f"{label}: {Path(label).suffix} files cannot be decoded; convert the song to {FORMATS}{_by_browser(label)}"
+        )
     data = path or (source if isinstance(source, bytes) else source.read())  # type: ignore[union-attr]
     if not data:
         raise AudioFileError(f"{label}: the file is empty")
@@ -100,6 +105,11 @@ def load_audio(
     _check_samples(samples, sample_rate, label)
     samples.flags.writeable = False
     return Audio(samples, sample_rate, str(name), path, _notice(reader, label))
+
+
+def _by_browser(label: str) -> str:
+    """What else can be done with a file that browsers decode."""
+    return ", or drop it in `mania4k studio`" if Path(label).suffix.lower() in BROWSER_SUFFIXES else ""
 
 
 def _decoded(reader: SoundReader, sample_rate: int, label: str) -> NDArray[np.float32]:

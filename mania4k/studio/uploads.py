@@ -19,6 +19,8 @@ MAX_SET_BYTES = 128_000_000
 UPLOAD_S = 120.0
 """A slower upload is given up."""
 SONGS = (".mp3", ".ogg", ".opus", ".flac", ".wav")
+DECODED_BY_PAGE = (".m4a", ".aac", ".mp4")
+"""Songs that arrive as wav, decoded by the browser; `ear.audio.decode.BROWSER_SUFFIXES` and wav.js have the same."""
 SETS = (".osz",)
 IMAGES = (".jpg", ".jpeg", ".png")
 LIMITS = (
@@ -67,6 +69,10 @@ def suffix_of(name: str, allowed: tuple[str, ...]) -> str:
     """The suffix of a name, if it is one of those; raises ConfigError that says which can be dropped."""
     suffix = Path(name).suffix.lower()
     if suffix not in allowed:
+        if suffix in DECODED_BY_PAGE:
+            raise ConfigError(
+                f"{name}: only a browser decodes it; start `mania4k studio` and drop the song on its page"
+            )
         kinds = ", ".join(one.lstrip(".") for one in allowed)
         raise ConfigError(f"{name}: cannot be used here; drop {kinds}")
     return suffix
