@@ -7,7 +7,7 @@ from tests.browser import Browser, find_programs, headless
 from tests.eye_pages import busy_chart, review_of, song_file
 
 HEARD = "return document.body.classList.contains('heard')"
-F3, F4 = "\ue033", "\ue034"
+F3, F4, F11 = "\ue033", "\ue034", "\ue03b"
 RIGHT = "\ue014"
 ESCAPE = "\ue00c"
 SCREENS = {"1366 x 768 with the browser's own bars": (1366, 630), "a phone held sideways": (844, 390)}
@@ -131,6 +131,23 @@ def test_the_playfield_is_whole_on_small_screens(opened, screen):
     assert box["right"] <= width
     assert box["tall"] >= 0.45 * height
     assert box["scrolls"] <= width
+
+
+@pytest.mark.parametrize("press", ["button", F11])
+def test_the_playfield_fills_the_screen_by_button_and_by_f11(opened, press):
+    def toggle():
+        if press == "button":
+            opened.click("#fullscreen")
+        else:
+            opened.type(press)
+
+    toggle()
+    opened.wait("return document.fullscreenElement === document.getElementById('stage')")
+    seen = opened.run("""const { bottom, height } = document.getElementById("stage-canvas").getBoundingClientRect();
+      return [bottom <= innerHeight + 1, height > 0.4 * innerHeight]""")
+    assert seen == [True, True]
+    toggle()
+    opened.wait("return document.fullscreenElement === null")
 
 
 def test_buttons_keep_their_words_on_one_line_and_sections_lie_in_the_song(opened):

@@ -252,11 +252,10 @@ def _loss(place: Place) -> Text:
 
 
 def _without_onset(place: Place) -> Text:
-    return (
-        f"{place.rows} rows fall where the song has no sound of its own.",
-        "Remove them, or move them to a sound.",
-        (),
-    )
+    if place.rows == 1:
+        return "A row falls where the song has no sound of its own.", "Remove it, or move it to a sound.", ()
+    reason = f"{place.rows} rows fall where the song has no sound of its own."
+    return reason, "Remove them, or move them to a sound.", ()
 
 
 TEXTS: dict[str, Callable[[Place], Text]] = {

@@ -31,6 +31,7 @@ function wireControls(app) {
   wireKeys(settings, app);
   giveFocusBack();
   addEventListener("keydown", (event) => scrollKey(event, settings), { capture: true });
+  addEventListener("keydown", fullscreenKey, { capture: true });
   addEventListener("keydown", (event) => shortcut(event, app));
 }
 
@@ -43,6 +44,15 @@ function wireHitSounds(settings) {
 function toggleFullscreen(node) {
   if (document.fullscreenElement) document.exitFullscreen();
   else if (node.requestFullscreen) node.requestFullscreen();
+}
+
+/** F11, or osu!'s Alt+Enter, where the playfield is shown; elsewhere F11 is the browser's. */
+function fullscreenKey(event) {
+  const asked = event.code === "F11" || (event.altKey && event.key === "Enter");
+  if (!asked || event.repeat || !element("stage").checkVisibility()) return;
+  event.preventDefault();
+  event.stopPropagation();
+  toggleFullscreen(element("stage"));
 }
 
 /** After a click with the mouse, Space and arrows are the player's again, not the clicked control's. */

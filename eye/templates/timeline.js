@@ -75,7 +75,7 @@ class Timeline {
       const from = Math.max(section.start_ms, 0), until = Math.min(section.end_ms, this.durationMs);
       block.style.left = `${(from / this.durationMs) * 100}%`;
       block.style.width = `${(Math.max(until - from, 0) / this.durationMs) * 100}%`;
-      block.style.setProperty("--energy", `${Math.round(8 + 40 * Math.min(Math.max(section.energy, 0), 1))}%`);
+      block.style.setProperty("--energy", `${Math.round(6 + 30 * Math.min(Math.max(section.energy, 0), 1))}%`);
       if (until - from > this.durationMs / 60) block.textContent = section.label; // else there is no room for it
       block.title = section.intent;
       return block;
