@@ -2,10 +2,16 @@
 
 import { read, send } from "./api.js";
 import { drawRoll, placesOf, ROLL, snapped, stepOf } from "./roll.js";
+import { mirrored, moved, notesWithin, pasted } from "./selection.js";
 
 const NEAR_REMARK_MS = 3000; // remarks this near are listed
 const HOLD_PX = 14; // a drag upwards of so much makes a hold
-const state = { id: null, digest: null, notes: [], selected: new Set(), ghost: null, press: null, box: null, copied: [] };
+const state = {
+  id: null, digest: null, notes: [], selected: new Set(), // `selected` holds notes of `notes`
+  ghosts: [], press: null, box: null, // while the mouse is down
+  drawn: {}, // what the roll shows
+  copied: [], marks: [null, null], // what Ctrl+V pastes; the ends of a stretch that is selected
+};
 
 function lines(studio) {
   const { chart } = studio.app;
@@ -20,9 +26,14 @@ function difficulty(studio) {
   return studio.view.project ? studio.view.state.difficulties.find((one) => one.id === state.id) : undefined;
 }
 
-/** Read the notes of the chosen difficulty, if they are other than those shown. */
-export async function showEdit(studio) {
+function tell(words) {
+  element("edit-words").textContent = words;
+}
+
+/** Read the notes of the chosen difficulty, if they are other than those shown. `entered`: take the one that was watched. */
+export async function showEdit(studio, entered = false) {
   if (!studio.view.project) return;
+  if (entered) state.id = studio.app.chart.id || state.id;
   const { difficulties } = studio.view.state, select = element("edit-difficulty");
   if (!difficulties.some((one) => one.id === state.id)) state.id = studio.app.chart.id || (difficulties[0] || {}).id;
   select.replaceChildren(...difficulties.map((one) => make("option", { value: one.id, text: one.name })));
@@ -51,6 +62,7 @@ function showRemarks(studio) {
   element("edit-remarks").dataset.key = key;
   element("edit-remarks").replaceChildren(...near.map((one) => make("li", {},
     make("span", { className: `badge ${one.severity}`, text: SEVERITY_WORDS[one.severity] }), ` ${placeText(one)} ${one.reason} ${one.suggestion}`)));
+  if (!near.length) element("edit-remarks").append(make("li", { className: "quiet", text: "Nothing stands out near this place." }));
   const level = chart.levels[nearestLevel(chart)];
   element("edit-accuracy").textContent = `${chart.stars.toFixed(2)}\u2605, ${chart.notes.length} notes; ${level ? `players of level ${level.level.toFixed(1)}: ${percentText(level.stable)}` : ""}`;
 }
@@ -64,7 +76,7 @@ async function change(studio, remove, add) {
   state.selected = new Set(add);
   state.digest = null;
   const done = await send("edit", { id: state.id, remove, add });
-  element("edit-words").textContent = done ? `${add.length} placed, ${remove.length} removed` : "not possible there";
+  tell(done ? `${add.length} placed, ${remove.length} removed` : "not possible there");
   await showEdit(studio);
 }
 
@@ -73,10 +85,16 @@ function noteAt(event, places) {
   return state.notes.find((note) => note[1] === column && ms >= note[0] - reach && ms <= (note[2] ?? note[0]) + reach);
 }
 
+function select(notes) {
+  state.selected = new Set(notes);
+  tell(`${notes.length} selected`);
+}
+
 /** Mouse: place, hold, move, delete, select. */
 function wireMouse(studio) {
   const canvas = element("roll");
   const places = () => placesOf(canvas, studio.app.nowMs);
+  const snap = (ms) => snapped(lines(studio), divisor(), ms);
   canvas.addEventListener("contextmenu", (event) => {
     event.preventDefault();
     const note = noteAt(event, places());
@@ -89,77 +107,105 @@ function wireMouse(studio) {
     const here = places(), note = noteAt(event, here);
     canvas.setPointerCapture(event.pointerId);
     if (event.shiftKey) state.box = { x: event.offsetX, y: event.offsetY, toX: event.offsetX, toY: event.offsetY };
-    else state.press = { note, y: event.offsetY, ms: snapped(lines(studio), divisor(), here.ms(event.offsetY)), column: here.column(event.offsetX) };
-    if (state.press && !note) state.ghost = [state.press.ms, state.press.column, null];
+    else state.press = { note, y: event.offsetY, ms: snap(here.ms(event.offsetY)), column: here.column(event.offsetX) };
+    if (state.press && !note) state.ghosts = [[state.press.ms, state.press.column, null]];
   });
   canvas.addEventListener("pointermove", (event) => {
     const here = places();
     if (state.box) Object.assign(state.box, { toX: event.offsetX, toY: event.offsetY });
     if (!state.press) return;
-    const ms = snapped(lines(studio), divisor(), here.ms(event.offsetY)), { press } = state;
-    if (press.note) {
-      const by = ms - snapped(lines(studio), divisor(), here.ms(press.y));
-      state.ghost = [press.note[0] + by, here.column(event.offsetX), press.note[2] === null ? null : press.note[2] + by];
-    } else state.ghost = [press.ms, press.column, press.y - event.offsetY > HOLD_PX && ms > press.ms ? ms : null];
+    const ms = snap(here.ms(event.offsetY)), { press } = state;
+    if (press.note) state.ghosts = moved(dragged(press.note), ms - snap(here.ms(press.y)), here.column(event.offsetX) - press.column);
+    else state.ghosts = [[press.ms, press.column, press.y - event.offsetY > HOLD_PX && ms > press.ms ? ms : null]];
   });
   canvas.addEventListener("pointerup", () => {
-    const { press, ghost, box } = state;
-    state.press = state.ghost = state.box = null;
-    if (box) select(places(), box);
-    else if (press && press.note && !ghost) state.selected = new Set([press.note]);
-    else if (press && ghost && !(press.note && String(press.note) === String(ghost))) change(studio, press.note ? [press.note] : [], [ghost]);
+    const { press, ghosts, box } = state;
+    state.press = state.box = null;
+    state.ghosts = [];
+    if (box) selectBox(places(), box);
+    else if (press && press.note && (!ghosts.length || String(ghosts) === String(dragged(press.note)))) select([press.note]);
+    else if (press && ghosts.length) change(studio, press.note ? dragged(press.note) : [], ghosts);
   });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
-    move(studio, event.deltaY < 0 ? 1 : -1);
+    step(studio, event.deltaY < 0 ? 1 : -1);
   }, { passive: false });
 }
 
-function select({ ms, column }, { x, y, toX, toY }) {
-  const [from, until] = [ms(Math.max(y, toY)), ms(Math.min(y, toY))];
-  const [low, high] = [column(Math.min(x, toX)), column(Math.max(x, toX))];
-  state.selected = new Set(state.notes.filter((note) => note[0] >= from && note[0] <= until && note[1] >= low && note[1] <= high));
-  element("edit-words").textContent = `${state.selected.size} selected`;
+/** What moves with a note that is dragged: the selection it belongs to, or it alone. */
+function dragged(note) {
+  return state.selected.has(note) ? [...state.selected] : [note];
 }
 
-function move(studio, steps) {
-  const grid = lines(studio), here = snapped(grid, divisor(), studio.app.nowMs);
+function selectBox({ ms, column }, { x, y, toX, toY }) {
+  select(notesWithin(state.notes, ms(Math.max(y, toY)), ms(Math.min(y, toY)), column(Math.min(x, toX)), column(Math.max(x, toX))));
+}
+
+/** One end of a stretch is where the line is; with both, its notes are selected. */
+function mark(studio, end) {
+  state.marks[end] = hereOf(studio);
+  const [from, until] = state.marks;
+  if (from === null || until === null || until < from) {
+    state.marks[1 - end] = null;
+    tell(`the stretch ${end ? "ends" : "begins"} at ${clockText(state.marks[end], true)}; mark its ${end ? "beginning with [" : "end with ]"}`);
+  } else select(notesWithin(state.notes, from - 1, until + 1));
+}
+
+function hereOf(studio) {
+  return snapped(lines(studio), divisor(), studio.app.nowMs);
+}
+
+function step(studio, steps) {
+  const grid = lines(studio), here = hereOf(studio);
   studio.app.seekChart(snapped(grid, divisor(), here + steps * stepOf(grid, divisor(), here)));
 }
 
 function place(studio, column, isHold) {
-  const grid = lines(studio), ms = snapped(grid, divisor(), studio.app.nowMs);
+  const grid = lines(studio), ms = hereOf(studio);
   const there = state.notes.find((note) => note[1] === column && Math.abs(note[0] - ms) <= 1);
   if (there) change(studio, [there], []);
   else change(studio, [], [[ms, column, isHold ? Math.round(ms + stepOf(grid, 1, ms)) : null]]);
 }
 
-function mirror(studio) {
-  const chosen = [...state.selected];
-  change(studio, chosen, chosen.map(([ms, column, end]) => [ms, KEYS - 1 - column, end]));
+function copy() {
+  state.copied = [...state.selected];
+  tell(`${state.copied.length} copied`);
 }
 
-function paste(studio) {
-  if (!state.copied.length) return;
-  const by = snapped(lines(studio), divisor(), studio.app.nowMs) - Math.min(...state.copied.map((note) => note[0]));
-  const taken = new Set(state.notes.map((note) => `${note[0]} ${note[1]}`));
-  change(studio, [], state.copied.map(([ms, column, end]) => [ms + by, column, end === null ? null : end + by])
-    .filter((note) => !taken.has(`${note[0]} ${note[1]}`)));
+function paste(studio, asMirror) {
+  const notes = pasted(asMirror ? mirrored(state.copied) : state.copied, hereOf(studio), state.notes);
+  if (notes.length) change(studio, [], notes);
+  else tell(state.copied.length ? "all of these notes are there already" : "nothing is copied yet: select notes, then Ctrl+C");
+}
+
+const COMMANDS = {
+  mirror: (studio) => change(studio, [...state.selected], mirrored([...state.selected])),
+  delete: (studio) => change(studio, [...state.selected], []),
+  copy: () => copy(),
+  cut: (studio) => { copy(); return change(studio, [...state.selected], []); },
+  paste: (studio) => paste(studio, false),
+  "paste mirrored": (studio) => paste(studio, true),
+  all: () => select(state.notes),
+  none: () => { state.marks = [null, null]; select([]); },
+};
+
+/** The name of the command that a key asks for. */
+function commandOf(event) {
+  const key = event.key.toLowerCase();
+  if (event.ctrlKey || event.metaKey) return { c: "copy", x: "cut", v: event.shiftKey ? "paste mirrored" : "paste", a: "all" }[key];
+  return { delete: "delete", backspace: "delete", m: "mirror", escape: "none" }[key];
 }
 
 /** Keys, while the roll's step is shown; before the player's own shortcuts. */
 function wireKeys(studio) {
   addEventListener("keydown", (event) => {
     if (element("view-edit").hidden || !studio.view.project || event.target.matches("select, input")) return;
-    const column = ["Digit1", "Digit2", "Digit3", "Digit4"].indexOf(event.code);
-    const key = event.key.toLowerCase(), control = event.ctrlKey || event.metaKey;
-    if (column >= 0 && !control) place(studio, column, event.shiftKey);
-    else if (key === "arrowup" || key === "arrowdown") move(studio, key === "arrowup" ? 1 : -1);
-    else if (key === "delete" || key === "backspace") change(studio, [...state.selected], []);
-    else if (key === "m" && !control) mirror(studio);
-    else if (key === "c" && control) state.copied = [...state.selected];
-    else if (key === "v" && control) paste(studio);
-    else if (key === "a" && control) state.selected = new Set(state.notes);
+    const column = ["Digit1", "Digit2", "Digit3", "Digit4"].indexOf(event.code), control = event.ctrlKey || event.metaKey;
+    const command = commandOf(event), steps = { ArrowUp: 1, ArrowDown: -1 }[event.key], end = { "[": 0, "]": 1 }[event.key];
+    if (command) COMMANDS[command](studio);
+    else if (column >= 0 && !control) place(studio, column, event.shiftKey);
+    else if (steps) step(studio, steps);
+    else if (end !== undefined) mark(studio, end);
     else return;
     event.preventDefault();
     event.stopImmediatePropagation();
@@ -169,12 +215,18 @@ function wireKeys(studio) {
 function follow(studio) {
   requestAnimationFrame(() => follow(studio));
   if (element("view-edit").hidden || !studio.view.project) return;
-  const one = difficulty(studio), { chart } = studio.app;
-  drawRoll(element("roll"), studio.app.theme, {
-    ...state, lines: lines(studio), divisor: divisor(), nowMs: studio.app.nowMs, locks: one ? one.locks : [],
+  const one = difficulty(studio), { chart } = studio.app, roll = element("roll");
+  const { notes, selected, ghosts, box } = state;
+  const key = JSON.stringify([studio.app.nowMs, ghosts, box, divisor(), one && one.locks, chart.digest, roll.clientWidth, roll.clientHeight,
+    document.documentElement.dataset.theme]);
+  const same = key === state.drawn.key && notes === state.drawn.notes && selected === state.drawn.selected;
+  if (!same) drawRoll(roll, studio.app.theme, {
+    notes, selected, ghosts, box, lines: lines(studio), divisor: divisor(), nowMs: studio.app.nowMs, locks: one ? one.locks : [],
     findings: chart.id === state.id ? chart.findings.filter((finding) => !finding.whole && finding.severity !== "praise") : [],
   });
+  state.drawn = { key, notes, selected };
   setText("edit-play", studio.app.clock.playing ? "Pause" : "Play");
+  setText("edit-time", clockText(studio.app.nowMs, true));
   showRemarks(studio);
 }
 
@@ -183,8 +235,7 @@ export function wireEdit(studio) {
   wireKeys(studio);
   element("edit-difficulty").addEventListener("change", ({ target }) => { state.id = target.value; state.digest = null; showEdit(studio); });
   element("edit-play").addEventListener("click", () => studio.app.toggle());
-  element("edit-mirror").addEventListener("click", () => mirror(studio));
-  element("edit-delete").addEventListener("click", () => change(studio, [...state.selected], []));
+  for (const name of ["copy", "cut", "paste", "mirror", "delete"]) element(`edit-${name}`).addEventListener("click", () => COMMANDS[name](studio));
   addEventListener("charts", () => showEdit(studio));
   requestAnimationFrame(() => follow(studio));
 }

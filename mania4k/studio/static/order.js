@@ -8,16 +8,29 @@ const SPAN = /^\s*(\d+):(\d+(?:\.\d+)?)\s*-\s*(\d+):(\d+(?:\.\d+)?)\s*$/;
 
 let filledFor = null;
 let presets = {};
+let levels = {}; // name -> stars
+let rows = 0;
 
-function cell(name, attributes, choices) {
-  const input = choices ? make("select", { name }, ...choices.map((one) => make("option", { value: one, text: one || "any" }))) : make("input", { name, ...attributes });
-  input.setAttribute("aria-label", name);
+function cell(name, attributes, choices, none = "any") {
+  const input = choices ? make("select", { name }, ...choices.map((one) => make("option", { value: one, text: one || none }))) : make("input", { name, ...attributes });
+  input.setAttribute("aria-label", `${name}, row ${rows}`);
   return make("td", {}, input);
+}
+
+/** A level is a name for stars: choosing one fills them in, other stars have no name. */
+function tieLevel(row) {
+  const level = row.querySelector("[name=level]"), stars = row.querySelector("[name=stars]");
+  const show = () => { level.value = (Object.entries(levels).find(([, value]) => value === Number(stars.value)) || [""])[0]; };
+  level.addEventListener("change", () => { if (level.value) stars.value = levels[level.value]; });
+  stars.addEventListener("input", show);
+  show();
 }
 
 /** A row of the table: one difficulty. */
 function addRow({ stars = 3, holds = "", pattern = "", share = "" } = {}, patterns = PATTERNS) {
+  rows += 1;
   const row = make("tr", {},
+    cell("level", {}, ["", ...Object.keys(levels)], "own stars"),
     cell("stars", { type: "number", min: 0.5, max: 10, step: 0.1, value: stars }),
     cell("holds", { type: "number", min: 0, max: 90, step: 1, value: holds, placeholder: "usual" }),
     cell("density", { type: "number", min: 50, max: 160, step: 1, placeholder: "usual" }),
@@ -30,7 +43,10 @@ function addRow({ stars = 3, holds = "", pattern = "", share = "" } = {}, patter
     cell("hp", { type: "number", min: 0, max: 10, step: 0.1, placeholder: "usual" }),
     cell("od", { type: "number", min: 0, max: 10, step: 0.1, placeholder: "usual" }));
   row.querySelector("[name=pattern]").value = pattern;
-  row.append(make("td", {}, button("Remove", () => row.remove())));
+  tieLevel(row);
+  const remove = button("Remove", () => row.remove());
+  remove.setAttribute("aria-label", `Remove row ${rows}`);
+  row.append(make("td", {}, remove));
   element("orders").append(row);
 }
 
@@ -50,6 +66,7 @@ function ordersOf() {
 function usePreset(name) {
   const { stars, holds, patterns } = presets[name];
   element("orders").replaceChildren();
+  rows = 0;
   const [pattern, share] = Object.entries(patterns || {})[0] || ["", ""];
   for (const one of stars) addRow({ stars: one, holds: holds === undefined ? "" : holds * 100, pattern, share: share === "" ? "" : share * 100 });
 }
@@ -64,6 +81,7 @@ export function spansOf(text) {
 export function showOrder(studio) {
   const { view } = studio;
   presets = view.presets;
+  levels = view.levels;
   if (filledFor !== view.project) {
     filledFor = view.project;
     element("preset").replaceChildren(...Object.keys(presets).map((name) => make("option", { value: name, text: name })));
@@ -89,7 +107,8 @@ export function wireOrder(studio) {
   element("order-write").addEventListener("click", async () => {
     if (await send("order", { orders: ordersOf() })) studio.show("watch");
   });
-  element("metadata").addEventListener("submit", (event) => {
+  element("metadata").addEventListener("input", () => { element("metadata-words").textContent = "Not saved yet."; });
+  element("metadata").addEventListener("submit", async (event) => {
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(event.target));
     delete fields[""];
@@ -98,6 +117,6 @@ export function wireOrder(studio) {
     const kiai = spansOf(fields.kiai);
     if (fields.kiai === "") delete fields.kiai;
     else fields.kiai = kiai ?? [["", ""]]; // refused with a word
-    send("metadata", { fields });
+    element("metadata-words").textContent = await send("metadata", { fields }) ? "Saved." : "Not saved.";
   });
 }

@@ -29,7 +29,7 @@ export function stepOf(lines, divisor, ms) {
 }
 
 /** Draw notes [[ms, column, end]], the grid, the selection and what is being placed. */
-export function drawRoll(canvas, theme, { notes, lines, divisor, nowMs, selected, ghost, locks, box, findings }) {
+export function drawRoll(canvas, theme, { notes, lines, divisor, nowMs, selected, ghosts, locks, box, findings }) {
   const ratio = Math.min(devicePixelRatio || 1, 2), width = canvas.clientWidth, height = canvas.clientHeight;
   if (!width) return;
   canvas.width = Math.round(width * ratio);
@@ -47,10 +47,9 @@ export function drawRoll(canvas, theme, { notes, lines, divisor, nowMs, selected
   const fine = lines.map(([start, beat, metre]) => [start, beat / divisor, metre * divisor]);
   eachBeat(fine, from, until, (at) => shade(context, theme.line, 0.6, 0, Math.round(y(at)), width, 1));
   eachBeat(lines, from, until, (at, isBar) => shade(context, isBar ? theme.ink : theme.muted, isBar ? 0.6 : 0.4, 0, Math.round(y(at)), width, 1));
-  const shown = ghost ? [...notes, ghost] : notes;
-  for (const note of shown) {
+  for (const note of [...notes, ...ghosts]) {
     if ((note[2] ?? note[0]) < from || note[0] > until) continue;
-    drawNote(context, theme, note, y, lane, note === ghost ? 0.5 : 1, selected.has(note));
+    drawNote(context, theme, note, y, lane, ghosts.includes(note) ? 0.5 : 1, selected.has(note));
   }
   shade(context, theme.accent, 1, 0, y(nowMs) - 1, width, 2);
   if (box) shade(context, theme.accent, 0.2, Math.min(box.x, box.toX), Math.min(box.y, box.toY), Math.abs(box.x - box.toX), Math.abs(box.y - box.toY));

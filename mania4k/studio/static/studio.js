@@ -4,7 +4,7 @@ import { drop, listen, onView, refresh, say, send } from "./api.js";
 import { showJob, showJobs } from "./jobs.js";
 import { showTiming, wireTiming } from "./timing.js";
 import { showOrder, wireOrder } from "./order.js";
-import { showWatch, wireWatch } from "./watch.js";
+import { showWaiting, showWatch, wireWatch } from "./watch.js";
 import { showEdit, wireEdit } from "./edit.js";
 import { showOut, wireOut } from "./out.js";
 
@@ -19,6 +19,7 @@ const studio = {
   view: { project: undefined },
   shown: "timing",
   song: null, // whose sound is loaded
+  alignedBy: 0, // places of the song by which its sound was aligned
   show,
 };
 window.mania = studio.app;
@@ -26,6 +27,7 @@ window.studio = studio;
 
 /** Go to a step. */
 function show(name) {
+  const entered = name === "edit" && studio.shown !== name;
   studio.shown = name;
   const open = Boolean(studio.view.project);
   element("start").hidden = open;
@@ -36,7 +38,7 @@ function show(name) {
     else tab.removeAttribute("aria-current");
   }
   dispatchEvent(new Event("resize"));
-  showEdit(studio);
+  showEdit(studio, entered);
   studio.app.changed();
 }
 
@@ -50,22 +52,36 @@ function showStart(view) {
   }));
 }
 
-/** The song is read again when another project is opened, and aligned when it was heard. */
+/** The song is decoded when another project is opened, and aligned once the studio has analysed it. */
 async function loadSong(view) {
-  const song = view.project && view.state.song ? `${view.project}/${view.analysis.duration_ms || 0}` : null;
-  if (song === studio.song) return;
+  const song = view.project && view.state.song ? view.project : null;
+  const marks = (view.analysis || {}).marks || [];
+  if (song === studio.song) {
+    const { sound } = studio.app.clock;
+    if (sound && marks.length && studio.alignedBy === 0) alignSound(sound, marks);
+    return;
+  }
   studio.song = song;
+  studio.alignedBy = 0;
   studio.app.clock.pause();
   studio.app.clock.attach(null);
   if (!song) return;
   try {
     const bytes = await (await fetch("song")).arrayBuffer();
-    const sound = await decodeSong(bytes, view.analysis.marks || []);
-    if (studio.song === song) studio.app.hear(sound);
+    const sound = await decodeSong(bytes, marks);
+    if (studio.song !== song) return;
+    studio.alignedBy = marks.length;
+    studio.app.hear(sound);
     showTiming(studio);
+    loadSong(studio.view); // it may have been analysed meanwhile
   } catch {
     say("Your browser cannot play this song; it is mapped all the same.");
   }
+}
+
+function alignSound(sound, marks) {
+  studio.alignedBy = marks.length;
+  studio.app.hear(new BufferSound(sound.buffer, shiftOf(sound.buffer, marks), sound.context));
 }
 
 onView((view) => {
@@ -136,5 +152,6 @@ wireOut(studio);
 listen((job) => {
   if (studio.view.jobs) studio.view.jobs = [...studio.view.jobs.filter((one) => one.id !== job.id), job];
   showJob(job);
+  if (studio.view.project) showWaiting(studio);
 });
 refresh();

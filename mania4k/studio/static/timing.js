@@ -2,6 +2,7 @@
 
 import { send } from "./api.js";
 import { doubtsOf, onsetsOf } from "./doubts.js";
+import { renewed } from "./focus.js";
 import { button } from "./jobs.js";
 import { drawWave, eachBeat, peaksOf } from "./waveform.js";
 
@@ -9,7 +10,7 @@ const NEAR_PX = 7; // a red line is taken hold of from so far away
 const TICK_AHEAD_MS = 250; // metronome clicks are ordered this far ahead
 const KEEP_TAPS_MS = 3000; // a longer pause begins the taps anew
 
-const state = { wave: null, waveOf: null, chosen: 0, dragging: null, taps: [], ticked: -Infinity, ticks: null, onsets: null, doubts: [] };
+const state = { wave: null, waveOf: null, drawn: "", chosen: 0, dragging: null, taps: [], ticked: -Infinity, ticks: null, onsets: null, doubts: [] };
 
 /** Red lines on the song's clock. */
 function songLines(studio) {
@@ -26,25 +27,37 @@ function span(studio) {
 export function showTiming(studio) {
   if (!studio.view.project) return;
   const { analysis, state: set } = studio.view;
-  const line = set.timing[state.chosen] || set.timing[0];
+  if (!set.timing[state.chosen]) state.chosen = 0;
+  const line = set.timing[state.chosen];
   const running = studio.view.jobs.some((job) => job.kind === "analyse" && ["waiting", "running"].includes(job.status));
-  element("timing-words").textContent = running ? "The song is being heard …" : wordsOf(analysis, set.timing);
+  element("timing-words").textContent = running && !line ? "The song is being analysed …" : wordsOf(analysis, set.timing);
+  element("corrections").disabled = !line;
   if (line) {
     if (document.activeElement !== element("bpm")) element("bpm").value = (60000 / line[1]).toFixed(3);
     if (document.activeElement !== element("metre")) element("metre").value = line[2];
   }
-  const index = set.timing.indexOf(line);
-  element("line-words").textContent = line ? `chosen: line ${index + 1} of ${set.timing.length}, at ${Math.round(line[0])} ms` : "";
-  element("candidates").replaceChildren(...(analysis.candidates || []).map((one) => make("li", {},
-    button(`${one.bpm.toFixed(2)} BPM, ${Math.round(one.chance * 100)} %`, () => send("timing", { what: "set", lines: one.lines })))));
+  element("line").replaceChildren(...set.timing.map(([ms, beat], n) => make("option", { value: n, text: `${n + 1}: ${(60000 / beat).toFixed(2)} BPM from ${clockText(ms, true)}` })));
+  element("line").value = String(state.chosen);
+  if (line && document.activeElement !== element("line-at")) element("line-at").value = Math.round(line[0]);
+  renewed(element("candidates"), (analysis.candidates || []).map((one) => make("li", {}, candidate(one, line))));
   showDoubts(studio);
   draw(studio);
 }
 
+/** A button that takes a reading of the beat; the present one is marked. */
+function candidate(one, line) {
+  const node = button(`${one.bpm.toFixed(2)} BPM, ${Math.round(one.chance * 100)} %`, () => send("timing", { what: "set", lines: one.lines }));
+  node.setAttribute("aria-pressed", String(Boolean(line) && Math.abs(60000 / line[1] - one.bpm) < 0.01));
+  return node;
+}
+
 /** Parts whose onsets lie beside the beats, as shades on the waveform and as buttons that go there. */
 function showDoubts(studio) {
-  state.doubts = state.onsets && studio.view.state.timing.length ? doubtsOf(state.onsets, songLines(studio)) : [];
-  element("doubts").replaceChildren(...state.doubts.map(({ fromMs, untilMs, byMs }) => make("li", {},
+  const { shiftMs = 0 } = studio.app.clock.sound || {}; // onsets are on the decoded buffer's clock
+  const lines = songLines(studio).map(([ms, ...rest]) => [ms + shiftMs, ...rest]);
+  const found = state.onsets && lines.length ? doubtsOf(state.onsets, lines) : [];
+  state.doubts = found.map((one) => ({ ...one, fromMs: one.fromMs - shiftMs, untilMs: one.untilMs - shiftMs }));
+  renewed(element("doubts"), state.doubts.map(({ fromMs, untilMs, byMs }) => make("li", {},
     button(`${spanText(fromMs, untilMs)}: the sound is ${Math.abs(byMs)} ms ${byMs > 0 ? "later" : "earlier"} than the beats`, () => studio.app.clock.seek(fromMs)))));
   element("doubts-words").hidden = !state.doubts.length;
 }
@@ -52,25 +65,38 @@ function showDoubts(studio) {
 function wordsOf(analysis, lines) {
   if (analysis.confidence === undefined || !lines.length) return "";
   const sure = Math.round(analysis.confidence * 100);
-  const doubt = analysis.doubt || (analysis.confidence < 0.3 ? "The beat was hard to find: listen with the metronome before you go on." : "");
-  return `${(60000 / lines[0][1]).toFixed(2)} BPM, heard with ${sure} % confidence. ${doubt}`;
+  const doubt = analysis.doubt || (analysis.confidence < 0.3 ? "The beat was hard to find: listen with the metronome, and correct it before you go on." : "");
+  const advice = doubt || "Play it with the metronome: if the clicks sit on the beat, go on.";
+  return `${(60000 / lines[0][1]).toFixed(2)} BPM; found with ${sure} % confidence. ${advice}`;
 }
 
 function draw(studio) {
   if (element("view-timing").hidden) return;
-  const { sound } = studio.app.clock;
-  if (sound && sound.buffer && state.waveOf !== sound) {
-    state.waveOf = sound;
-    state.wave = peaksOf(sound.buffer);
-    state.onsets = onsetsOf(sound.buffer, sound.shiftMs);
-    showDoubts(studio);
-  }
+  const { sound } = studio.app.clock, canvas = element("wave");
+  if (sound && sound.buffer && state.waveOf !== sound.buffer) measure(studio, sound.buffer);
   const nowMs = studio.app.clock.at();
-  drawWave(element("wave"), studio.app.theme, {
-    wave: state.wave, shiftMs: sound ? sound.shiftMs || 0 : 0, ...span(studio), nowMs, lines: songLines(studio), chosen: state.chosen, taps: state.taps, doubts: state.doubts,
-  });
   setText("wave-time", clockText(nowMs, true));
   setText("wave-play", studio.app.clock.playing ? "Pause" : "Play");
+  const shown = {
+    shiftMs: sound ? sound.shiftMs || 0 : 0, ...span(studio), nowMs, lines: songLines(studio), chosen: state.chosen, taps: state.taps, doubts: state.doubts,
+  };
+  const key = JSON.stringify([shown, canvas.clientWidth, document.documentElement.dataset.theme, state.measured]);
+  if (key === state.drawn) return; // as it is on the screen
+  state.drawn = key;
+  drawWave(canvas, studio.app.theme, { ...shown, wave: state.wave });
+}
+
+/** Waveform and doubtful places of a song, a little at a time. */
+async function measure(studio, buffer) {
+  state.waveOf = buffer;
+  state.onsets = null;
+  state.wave = peaksOf(buffer);
+  await state.wave.filled;
+  state.measured = (state.measured || 0) + 1;
+  const onsets = await onsetsOf(buffer);
+  if (state.waveOf !== buffer) return; // another song was opened meanwhile
+  state.onsets = onsets;
+  if (studio.view.project) showDoubts(studio);
 }
 
 /** Every frame: draw, and order the metronome's clicks. */
@@ -180,6 +206,8 @@ export function wireTiming(studio) {
     await send("timing", { what: "tap", times_ms: times });
   });
   element("line-add").addEventListener("click", () => send("timing", { what: "add", time_ms: Math.round(studio.app.nowMs) }));
+  element("line").addEventListener("change", ({ target }) => { state.chosen = Number(target.value); showTiming(studio); });
+  element("line-at").addEventListener("change", ({ target }) => send("timing", { what: "move", index: state.chosen, time_ms: Number(target.value) }));
   element("line-remove").addEventListener("click", () => send("timing", { what: "remove", index: state.chosen }));
   requestAnimationFrame(() => follow(studio));
 }

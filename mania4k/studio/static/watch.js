@@ -1,9 +1,11 @@
 // The step "Watch and mend": the player; stretches that are written anew, compared in place, locked; versions of the set.
 
 import { read, send } from "./api.js";
+import { renewed } from "./focus.js";
 import { button } from "./jobs.js";
 
 const RETRY_MS = 3000; // after an answer that failed
+const UNMARKED = "Mark its ends where the song is with [ and ], or hold Shift and drag over the curves above.";
 
 const state = { shown: "", data: null, stretch: [null, null], offered: "" };
 
@@ -14,7 +16,7 @@ function chosen(studio) {
 /** Radios for the difficulties, as the report page has them. */
 function showDifficulties(studio) {
   const { app } = studio;
-  document.querySelector("#player .difficulties").replaceChildren(
+  renewed(document.querySelector("#player .difficulties"), [
     make("legend", { className: "hidden", text: "Difficulty" }),
     ...app.charts.map((chart, index) => {
       const radio = make("input", { type: "radio", name: "difficulty", value: index });
@@ -22,7 +24,8 @@ function showDifficulties(studio) {
       radio.addEventListener("change", () => { app.showChart(index); showMend(studio); });
       return make("label", {}, radio, make("span", {},
         make("b", { text: chart.name }), make("small", { text: `${chart.stars.toFixed(2)}\u2605 \u00b7 ${chart.notes.length} notes` })));
-    }));
+    }),
+  ]);
 }
 
 /** Bring the player up to the present charts; only those that changed are asked for. */
@@ -31,7 +34,8 @@ export async function showWatch(studio) {
   const wanted = view.state.difficulties.map((one) => one.chart);
   element("no-chart").hidden = wanted.length > 0;
   element("mend").hidden = element("player").hidden = !wanted.length;
-  element("set-versions").replaceChildren(...view.pins.map((name, restore) => button(`Back to ${name}`, () => send("pin", { restore }))));
+  showWaiting(studio);
+  renewed(element("set-versions"), view.pins.map((name, restore) => button(`Back to ${name}`, () => send("pin", { restore }))));
   const key = JSON.stringify(view.state.difficulties.map((one) => [one.chart, one.name]));
   if (!wanted.length) { state.shown = ""; return; }
   if (key !== state.shown) {
@@ -56,12 +60,18 @@ export async function showWatch(studio) {
   showMend(studio);
 }
 
+/** Before there is a chart: whether one is on its way. */
+export function showWaiting(studio) {
+  const writing = (studio.view.jobs || []).some((job) => job.kind === "generate" && ["waiting", "running"].includes(job.status));
+  element("no-chart-words").textContent = writing ? "The first difficulty is being written; it is shown here as soon as it is there." : "Nothing is written yet.";
+}
+
 function showMend(studio) {
   const one = chosen(studio);
   if (!one) return;
   const [from, until] = state.stretch;
   const whole = from !== null && until !== null && until > from;
-  element("stretch-words").textContent = whole ? spanText(from, until) : from !== null ? `from ${clockText(from, true)} to \u2026` : "mark its ends with [ and ] or drag over the timeline with Shift";
+  element("stretch-words").textContent = whole ? spanText(from, until) : from !== null ? `from ${clockText(from, true)} to \u2026` : UNMARKED;
   for (const id of ["rewrite", "lock", "unlock"]) element(id).disabled = !whole;
   element("locks-words").textContent = one.locks.length ? `Locked: ${one.locks.map(([a, b]) => spanText(a, b)).join(", ")}` : "";
   showBands(studio, one, whole);
@@ -146,6 +156,7 @@ function wireStretch(studio) {
 }
 
 export function wireWatch(studio) {
+  document.querySelector("#player .timeline").after(element("mend")); // beside the curves on which a stretch is marked
   wireStretch(studio);
   element("mark-start").addEventListener("click", () => mark(studio, 0));
   element("mark-end").addEventListener("click", () => mark(studio, 1));

@@ -1,16 +1,21 @@
 // The song's waveform with beats, bars and red lines on a canvas.
 
-const COARSE_FRAMES = 256;
+import { inSlices } from "./slices.js";
 
-/** Loudest sample of each 256 frames, made once for a sound. */
+const COARSE_FRAMES = 256;
+const SLICE_FRAMES = 1 << 18;
+
+/** {peaks: loudest sample of each 256 frames, perMs}, filled from the front on; `filled` resolves when all are there. */
 export function peaksOf(buffer) {
   const samples = buffer.getChannelData(0);
   const peaks = new Float32Array(Math.ceil(samples.length / COARSE_FRAMES));
-  for (let n = 0; n < samples.length; n++) {
-    const value = Math.abs(samples[n]), at = (n / COARSE_FRAMES) | 0;
-    if (value > peaks[at]) peaks[at] = value;
-  }
-  return { peaks, perMs: buffer.sampleRate / 1000 / COARSE_FRAMES };
+  const filled = inSlices(samples.length, SLICE_FRAMES, (from, until) => {
+    for (let n = from; n < until; n++) {
+      const value = Math.abs(samples[n]), at = (n / COARSE_FRAMES) | 0;
+      if (value > peaks[at]) peaks[at] = value;
+    }
+  });
+  return { peaks, perMs: buffer.sampleRate / 1000 / COARSE_FRAMES, filled };
 }
 
 /** Calls `draw(ms, isBar)` for each beat of red lines [[ms, beat, metre]] between two times. */
