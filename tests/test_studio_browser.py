@@ -1,9 +1,12 @@
 """The studio as a user has it: a real server, a real browser, mouse and keyboard from the dropped song to the .osz."""
 
+import base64
 import io
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -66,8 +69,6 @@ def settled(browser):
 @pytest.fixture(scope="module")
 def made(browser, studio):
     """A project with one difficulty, made with mouse and keyboard from the start page on; the later tests go on with it."""
-    import base64
-
     address, home, _ = studio
     browser.open(address)
     assert "Drop a song" in browser.run("return document.getElementById('start').innerText")
@@ -76,9 +77,14 @@ def made(browser, studio):
     browser.wait("return (studio.view.analysis || {}).duration_ms > 0", LONG_S)
     browser.wait("return mania.clock.sound !== null", 60)
     browser.click("#tabs [data-view=order]")
-    browser.run("for (const row of [...document.querySelectorAll('#orders tr')].slice(1)) row.remove()")
-    browser.run("document.querySelector('#orders [name=stars]').value = '2.5'")
+    for _ in range(2):  # of the preset's three rows one is left
+        browser.click("#orders tr:last-child button")
+    for name, text in (("stars", "2.5"), ("density", "110")):
+        browser.click(f"#orders [name={name}]")
+        chord(browser, CONTROL, "a")
+        browser.type(text)
     browser.click("#order-write")
+    browser.wait("return document.getElementById('no-chart').innerText.includes('being written')", 60)
     browser.wait("return mania.chart.notes.length > 0", LONG_S)
     settled(browser)
     (folder,) = home.glob("*.studio")
@@ -91,7 +97,7 @@ def test_what_was_written_is_what_the_command_writes(made, tmp_path):
     timing = tmp_path / "timing.txt"
     timing.write_text(timing_text(project.state["timing"]))
     written = mania4k.generate(
-        project.song_path, stars=[2.5], effort="fast", seed=0, timing=timing, out=tmp_path / "set.osz"
+        project.song_path, stars=[2.5], density=1.1, effort="fast", seed=0, timing=timing, out=tmp_path / "set.osz"
     )
     (chart,) = read_osz(written.path).charts
     ours = note_lines.chart_of(project.chart_text(project.state["difficulties"][0]["chart"]))
@@ -320,10 +326,52 @@ def test_doubt_is_said_where_the_sound_leaves_the_beats(browser, studio):
           const ms = beat * 400 + (beat >= 50 ? 40 : 0); // from 20 s on the player is late
           for (let n = 0; n < 400; n++) samples[Math.round(ms * rate / 1000) + n] += 0.7 * Math.exp(-n / 80);
         }
-        const onsets = onsetsOf(buffer);
-        return [doubtsOf(onsets, [[0, 400, 4]]), doubtsOf(onsets, [[0, 400, 4], [20040, 400, 4]])];
+        return onsetsOf(buffer).then((onsets) => [doubtsOf(onsets, [[0, 400, 4]]), doubtsOf(onsets, [[0, 400, 4], [20040, 400, 4]])]);
       });""")
     (doubt,), none = found
     assert doubt["byMs"] == pytest.approx(40, abs=6)
     assert doubt["fromMs"] == pytest.approx(20_000, abs=4_000)
     assert none == []
+
+
+def test_an_m4a_is_decoded_by_the_browser_and_begins_a_project(browser, studio, tmp_path):
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        pytest.skip("needs ffmpeg, to encode an m4a")
+    (tmp_path / "song.wav").write_bytes(short_song())
+    command = [
+        ffmpeg,
+        "-loglevel",
+        "error",
+        "-i",
+        str(tmp_path / "song.wav"),
+        "-c:a",
+        "aac",
+        str(tmp_path / "song.m4a"),
+    ]
+    subprocess.run(command, check=True)
+    address, home, _ = studio
+    browser.open(address)
+    if browser.run("return studio.view.project"):
+        browser.click("#close")
+        browser.wait("return studio.view.project === null")
+    browser.run(DROP, base64.b64encode((tmp_path / "song.m4a").read_bytes()).decode(), "An m4a.m4a")
+    browser.wait("return studio.view.project === 'An m4a.studio'", 120)
+    browser.click("#close")  # the analysis is not waited for
+    browser.wait("return studio.view.project === null")
+    decoded, rate = soundfile.read(home / "An m4a.studio" / "song.wav", dtype="float32")
+    original, _ = soundfile.read(tmp_path / "song.wav", dtype="float32")
+    assert rate == 44_100
+    assert decoded.shape[0] == pytest.approx(original.shape[0], abs=0.1 * rate)
+    ours, theirs = (samples if samples.ndim == 1 else samples.mean(1) for samples in (decoded, original))
+    window = slice(5 * rate, 8 * rate)  # the same music, wherever the encoder's delay puts it
+    spectra = np.fft.rfft(ours[window], 1 << 19), np.fft.rfft(theirs[window], 1 << 19)
+    likeness = np.fft.irfft(spectra[0] * np.conj(spectra[1])).max()
+    assert likeness > 0.9 * np.linalg.norm(ours[window]) * np.linalg.norm(theirs[window])
+
+
+def test_a_broken_m4a_gets_a_line(browser, studio):
+    browser.open(studio[0])
+    browser.run(DROP, base64.b64encode(b"no music" * 100).decode(), "broken.m4a")
+    browser.wait("return document.getElementById('message').textContent.includes('cannot decode it')")
+    browser.console_errors()

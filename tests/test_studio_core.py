@@ -1,5 +1,6 @@
 """The studio without a browser: projects, timing, notes, orders, and who may ask."""
 
+import asyncio
 import json
 import zipfile
 from dataclasses import replace
@@ -9,17 +10,22 @@ import pytest
 
 from chart.formats.osu_write import format_osu
 from chart.formats.osz import read_osz, write_osz
+from ear.audio import shared
+from ear.audio.decode import BROWSER_SUFFIXES
 from mania4k.studio import uploads
+from mania4k.studio.pages import STATIC
 from mania4k.studio.sets import notes as note_lines
 from mania4k.studio.sets import order, timing
 from mania4k.studio.sets.project import FILE, Project, StaleError
 from mania4k.studio.sets.shelf import difficulty_of, materialise
+from mania4k.studio.work.jobs import WorkerProcess
 from mania4k.studio.work.packing import write_set
-from mania4k.studio.work.worker import timing_text
-from mapper.request import options
+from mania4k.studio.work.worker import NICENESS, timing_text
+from mapper.request import levels, options
 from mapper.request.timing_file import read_timing
 from runtime.errors import ConfigError
 from tests.eye_pages import busy_chart, song_file
+from tests.hostile_uploads import hostile_uploads
 from tests.studio_server import Client, idle_desk, short_song
 
 LINES = [[100.0, 400.0, 4, 0], [10_000.0, 375.0, 3, 0]]
@@ -195,6 +201,15 @@ def test_a_broken_project_is_refused_with_a_word(tmp_path, text):
         Project.open(tmp_path)
 
 
+def test_difficulties_are_ordered_while_the_song_is_analysed(client):
+    assert client.drop("song.wav", short_song()).status == 200
+    assert client.ask("/view").json["state"]["timing"] == []
+    assert client.do("order", orders=[{"stars": 3}]).status == 200  # its task is made after the analysis
+    client.do("cancel", job="analyse")
+    client.ask("/view")
+    assert "timing is not known" in client.do("order", orders=[{"stars": 3}]).error
+
+
 def test_a_killed_studio_names_its_unfinished_jobs(opened):
     opened.do("order", orders=[{"stars": 3}])
     folder = opened.desk.project.folder
@@ -329,33 +344,6 @@ def test_nothing_is_served_but_the_projects_own_files(opened, path):
 # Hostile input
 
 
-def hostile_uploads():
-    """(name, bytes): fifty that must each get one clear line."""
-    junk = np.random.default_rng(1).bytes(50_000)
-    bomb = b"PK\x03\x04" + bytes(2_000)
-    names = ["", "noname", "x.exe", "x.html", "../../evil.sh", "a.mp3.php", "x.m4a", "x.svg", "con", "x.osu"]
-    yield from ((name, junk) for name in names)
-    yield from ((f"junk{suffix}", junk) for suffix in (".osz", ".jpg", ".png", ".jpeg"))
-    yield from ((f"empty{suffix}", b"") for suffix in (".mp3", ".ogg", ".opus", ".flac", ".wav", ".osz", ".png"))
-    yield from ((f"..\\..\\{n}\x00<b>\u202e.osz", junk[:n]) for n in range(1, 10))
-    yield from ((f"<script>alert({n})</script>.osz", bomb + junk[:n]) for n in range(10))
-    yield from ((f"{'long' * 200}{n}.osz", b"PK\x05\x06" + bytes(18 + n)) for n in range(6))
-    yield "page.png", b"<html><script>1</script></html>"
-    yield "page.jpg", b"GIF89a" + junk
-    yield "zip.osz", zip_of({"../../evil.osu": b"x", "a.osu": b"osu file format v14\n"})
-    yield "bomb.osz", zip_of({"a.osu": bytes(60_000_000)})
-
-
-def zip_of(members):
-    import io
-
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
 def test_fifty_hostile_uploads_get_a_line_each_and_leave_nothing(client, tmp_path):
     count = 0
     for name, data in hostile_uploads():
@@ -367,6 +355,16 @@ def test_fifty_hostile_uploads_get_a_line_each_and_leave_nothing(client, tmp_pat
         assert list(tmp_path.iterdir()) == [], name
         count += 1
     assert count >= 50
+
+
+def test_songs_that_only_browsers_decode_are_sent_there(client, tmp_path):
+    assert set(uploads.DECODED_BY_PAGE) == BROWSER_SUFFIXES
+    script = (STATIC / "wav.js").read_text()
+    assert "(" + "|".join(suffix.lstrip(".") for suffix in uploads.DECODED_BY_PAGE) + ")$/i" in script
+    song = tmp_path / "song.m4a"
+    song.write_bytes(b"\0\0\0 ftypM4A ")
+    with pytest.raises(ConfigError, match="start `mania4k studio` and drop the song on its page"):
+        client.desk.open_path(song)
 
 
 def test_an_upload_that_is_too_large_is_refused_before_it_is_kept(client, monkeypatch):
@@ -417,6 +415,7 @@ def test_an_order_is_the_commands_request(tmp_path):
     assert (config.stars, config.holds, config.seed, config.effort) == ((3.5,), 0.2, 7, "normal")
     assert config.density == 1.2
     assert order.DENSITY_RANGE == options.DENSITY_RANGE
+    assert {levels.LEVEL_NAMES[level]: stars for level, stars in levels.TYPICAL_STARS.items()} == order.LEVELS
 
 
 def test_a_background_must_be_a_picture(opened):
@@ -425,3 +424,55 @@ def test_a_background_must_be_a_picture(opened):
     assert view["state"]["metadata"]["background"].endswith(".png")
     answer = opened.ask("/background")
     assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
+
+
+# Workers
+
+
+def test_the_process_that_writes_yields_to_the_page():
+    """The command runs at the usual priority, the worker below it."""
+    import os
+    import subprocess
+    import sys
+
+    if sys.platform == "win32":
+        pytest.skip("Windows has priority classes")
+    code = "import os; from mania4k.studio.work import worker; worker.lower_priority(); print(os.nice(0))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == min(os.nice(0) + NICENESS, 19)
+
+
+def test_a_task_is_made_when_its_turn_comes():
+    asyncio.run(_two_tasks())
+
+
+async def _two_tasks():
+    order = []
+
+    class Process(WorkerProcess):
+        def start(self):
+            pass
+
+        async def _answer(self, task, share):
+            order.append(f"done {task['name']}")
+            await asyncio.sleep(0)
+            return {}
+
+    def task(name):
+        order.append(f"made {name}")
+        return {"name": name}
+
+    process = Process()
+    await asyncio.gather(*(process.run(lambda name=name: task(name), lambda share: None) for name in "ab"))
+    assert order == ["made a", "done a", "made b", "done b"]
+
+
+def test_a_song_is_decoded_once_while_it_is_held(tmp_path, monkeypatch):
+    path = tmp_path / "song.wav"
+    path.write_bytes(short_song())
+    held = shared.audio_of(path)
+    monkeypatch.setattr(shared, "load_audio", lambda _: pytest.fail("decoded again"))
+    assert shared.audio_of(path) is held
+    monkeypatch.undo()
+    path.write_bytes(short_song()[:-44_100])
+    assert shared.audio_of(path) is not held

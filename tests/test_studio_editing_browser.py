@@ -1,0 +1,192 @@
+"""Notes by hand in a real browser: a stretch is copied, cut, pasted, mirrored and moved, with the keyboard and the mouse."""
+
+import pytest
+
+from mania4k.studio.sets import notes as note_lines
+from mania4k.studio.sets.project import Project
+from tests.browser import headless
+from tests.studio_projects import (
+    CONTROL,
+    DELETE,
+    ESCAPE,
+    SHIFT,
+    chord,
+    difficulty,
+    open_ready,
+    programs_or_skip,
+    ready_project,
+    undo,
+)
+from tests.studio_server import served
+
+BEAT_MS = 400
+START_MS = 1600
+"""On the grid, before the first note."""
+FREE_MS = 20_100
+"""On the grid, behind the last note."""
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    folder = ready_project(tmp_path_factory.mktemp("projects"), waiting=False)
+    with (
+        served(folder.parent, str(folder)) as (address, _),
+        headless(programs_or_skip(), "--window-size=1366,900") as window,
+    ):
+        open_ready(window, address)
+        yield window, folder
+
+
+@pytest.fixture
+def editing(opened):
+    browser, folder = opened
+    browser.click("#tabs [data-view=edit]")
+    browser.run("document.getElementById('roll').focus()")
+    revision = browser.run("return studio.view.revision")
+    yield browser, folder
+    browser.type(ESCAPE)
+    browser.run("studio.app.clock.pause()")
+    undo(browser, browser.run("return studio.view.revision") - revision)
+    wanted = ("status of 400",)
+    assert [line for line in browser.console_errors() if not any(words in line for words in wanted)] == []
+
+
+def notes_of(folder):
+    project = Project.open(folder)
+    return note_lines.notes_of(project.chart_text(project.difficulty("hard")["chart"]))
+
+
+def changed(browser, before):
+    browser.wait(f"return studio.view.state.difficulties[0].chart !== '{before['chart']}'")
+
+
+def select_stretch(browser, start_ms, end_ms):
+    browser.run("mania.seekChart(arguments[0])", start_ms)
+    browser.type("[")
+    browser.run("mania.seekChart(arguments[0])", end_ms)
+    browser.type("]")
+
+
+def test_a_stretch_is_copied_and_pasted_where_the_line_is(editing):
+    browser, folder = editing
+    before, notes = difficulty(browser), notes_of(folder)
+    select_stretch(browser, START_MS, START_MS + 4 * BEAT_MS)
+    stretch = [note for note in notes if note[0] <= START_MS + 4 * BEAT_MS]
+    assert stretch
+    assert browser.run("return document.getElementById('edit-words').textContent") == f"{len(stretch)} selected"
+    chord(browser, CONTROL, "c")
+    browser.run("mania.seekChart(arguments[0])", FREE_MS)
+    chord(browser, CONTROL, "v")
+    changed(browser, before)
+    by = FREE_MS - stretch[0][0]
+    copied = [(start + by, column, None if end is None else end + by) for start, column, end in stretch]
+    assert set(notes_of(folder)) == set(notes) | set(copied)
+    assert [tuple(note) for note in difficulty(browser)["hand"]] == sorted(copied, key=lambda note: note[:2])
+
+
+def test_pasting_with_shift_gives_the_mirror(editing):
+    browser, folder = editing
+    before, notes = difficulty(browser), notes_of(folder)
+    select_stretch(browser, START_MS, START_MS + 2 * BEAT_MS)
+    chord(browser, CONTROL, "c")
+    browser.run("mania.seekChart(arguments[0])", FREE_MS)
+    chord(browser, CONTROL, SHIFT, "v")
+    changed(browser, before)
+    stretch = [note for note in notes if note[0] <= START_MS + 2 * BEAT_MS]
+    new = sorted(set(notes_of(folder)) - set(notes))
+    assert [column for _, column, _ in new] == [
+        column for _, column, _ in sorted((start, 3 - column, end) for start, column, end in stretch)
+    ]
+
+
+def test_a_stretch_is_cut_and_comes_back_elsewhere(editing):
+    browser, folder = editing
+    before, notes = difficulty(browser), notes_of(folder)
+    select_stretch(browser, START_MS, START_MS + 3 * BEAT_MS)
+    chord(browser, CONTROL, "x")
+    changed(browser, before)
+    left = notes_of(folder)
+    cut = sorted(set(notes) - set(left))
+    assert cut
+    assert all(note[0] <= START_MS + 3 * BEAT_MS for note in cut)
+    middle = difficulty(browser)
+    browser.run("mania.seekChart(arguments[0])", FREE_MS)
+    chord(browser, CONTROL, "v")
+    changed(browser, middle)
+    by = FREE_MS - cut[0][0]
+    assert set(notes_of(folder)) - set(left) == {
+        (start + by, column, None if end is None else end + by) for start, column, end in cut
+    }
+
+
+def test_a_selection_is_mirrored_with_its_key_and_its_button(editing):
+    browser, folder = editing
+    before, notes = difficulty(browser), notes_of(folder)
+    chord(browser, CONTROL, "a")
+    browser.type("m")
+    changed(browser, before)
+    assert sorted(notes_of(folder)) == sorted((start, 3 - column, end) for start, column, end in notes)
+    middle = difficulty(browser)
+    browser.click("#edit-mirror")  # what was mirrored is still selected
+    changed(browser, middle)
+    assert notes_of(folder) == notes
+
+
+def test_buttons_copy_cut_paste_and_delete_without_a_keyboard(editing):
+    browser, folder = editing
+    before, notes = difficulty(browser), notes_of(folder)
+    select_stretch(browser, START_MS, START_MS + BEAT_MS)
+    browser.click("#edit-copy")
+    browser.run("mania.seekChart(arguments[0])", FREE_MS)
+    browser.click("#edit-paste")
+    changed(browser, before)
+    middle = difficulty(browser)
+    browser.click("#edit-cut")  # the pasted notes are the selection
+    changed(browser, middle)
+    assert notes_of(folder) == notes
+
+
+def test_dragging_one_note_of_a_selection_moves_all_of_it(editing):
+    browser, folder = editing
+    before, notes = difficulty(browser), notes_of(folder)
+    browser.run("mania.seekChart(arguments[0])", FREE_MS)
+    browser.type("1")
+    changed(browser, before)
+    middle = difficulty(browser)
+    browser.type("2")
+    changed(browser, middle)
+    browser.wait("return studio.view.state.difficulties[0].hand.length === 2")
+    select_stretch(browser, FREE_MS, FREE_MS)
+    placed = difficulty(browser)
+    y = browser.run("return document.getElementById('roll').clientHeight / 2 - 60")
+    px = round(BEAT_MS * 0.28)
+    browser.drag("#roll", (-140, round(y)), (-140 + 190, round(y) - px))  # two columns to the right, a beat later
+    changed(browser, placed)
+    assert set(notes_of(folder)) - set(notes) == {(FREE_MS + BEAT_MS, 2, None), (FREE_MS + BEAT_MS, 3, None)}
+    moved = difficulty(browser)
+    browser.type(DELETE)
+    changed(browser, moved)
+    assert notes_of(folder) == notes
+
+
+def test_the_difficulty_that_was_watched_is_the_one_that_is_edited(editing):
+    browser, _ = editing
+    browser.click("#tabs [data-view=watch]")
+    browser.click("#player .difficulties label:nth-of-type(2)")
+    browser.click("#tabs [data-view=edit]")
+    assert browser.run("return document.getElementById('edit-difficulty').value") == "insane"
+    browser.run("""const select = document.getElementById("edit-difficulty"); select.value = "hard";
+      select.dispatchEvent(new Event("change"));""")
+    browser.wait("return mania.chart.id === 'hard'")
+
+
+def test_the_review_follows_an_edit(editing):
+    browser, folder = editing
+    before = difficulty(browser)
+    browser.run("mania.seekChart(arguments[0])", FREE_MS)
+    browser.type("1")
+    changed(browser, before)
+    browser.wait(f"return mania.chart.notes.length === {len(notes_of(folder))}")
+    assert f"{len(notes_of(folder))} notes" in browser.run(
+        "return document.getElementById('edit-accuracy').textContent"
+    )
