@@ -106,7 +106,7 @@ def by_ours(path: Path) -> NDArray[np.float64]:
 
 def in_browser(browser: Browser, path: Path, kind: str, folder: Path) -> tuple[NDArray[np.float64], float]:
     """([click] ms as Chromium decodes the file, largest ms by which the page plays a click off our clock)."""
-    page, clicks = page_with(path, kind, folder)
+    page, clicks = page_with(path, folder)
     opened(browser, page)
     decoded = np.array(evaluated(browser, DECODED))
     first_ms = LEAP_MS if kind == "vorbis, cut" else 0.0

@@ -25,12 +25,21 @@ RECIPES = {
     "vorbis, cut": "oggenc -Q -q 5 -o {out}.whole.ogg {wav} && ffmpeg -v error -y -ss 2.5 -i {out}.whole.ogg -c copy {out}",
     "opus": "opusenc --quiet --bitrate 128 {wav} {out}",
 }
+DELAYED = ("mp3 of constant rate without tag", "mp3 of varying rate without tag", "mp3 without encoder delay")
+"""Kinds of files whose sound every player has later than the track that was encoded."""
+MP3_DELAY = 1105
+"""Samples of that delay, at the file's own sampling rate: 576 of the encoder and 529 of every decoder."""
 SUFFIXES = {"wav": ".wav", "flac": ".flac", "opus": ".opus", "vorbis": ".ogg", "vorbis, cut": ".ogg"}
 
 
 def click_times_ms() -> NDArray[np.float64]:
     """[click], about two a second, at uneven times."""
     return np.cumsum(np.random.default_rng(3).uniform(350, 600, 22)) + 200
+
+
+def delay_ms(kind: str, path: Path) -> float:
+    """How much later than the encoded track players have the sound of a file of that kind."""
+    return MP3_DELAY * 1000 / soundfile.info(path).samplerate if kind in DELAYED else 0.0
 
 
 def click_track(path: Path, rate: int = RATE) -> Path:
