@@ -65,7 +65,9 @@ def as_json(timing: Timing, points: Sequence[TimingPoint], clock: Clock) -> str:
         "meter": timing.meter,
         "confidence": timing.confidence,
         "doubt": timing.doubt,
-        "alternatives": [{"bpm": other.bpm, "chance": other.chance} for other in timing.alternatives],
+        "alternatives": [
+            {"bpm": other.bpm if other.is_tempo else None, "chance": other.chance} for other in timing.alternatives
+        ],
         "red_lines": [
             {
                 "time_ms": point.time_ms,
@@ -82,7 +84,10 @@ def as_json(timing: Timing, points: Sequence[TimingPoint], clock: Clock) -> str:
 def summary(timing: Timing, points: Sequence[TimingPoint]) -> str:
     """The timing in one line."""
     lines = "1 red line" if len(points) == 1 else f"{len(points)} red lines"
-    others = ", ".join(f"{other.bpm:.2f} ({other.chance:.0%})" for other in timing.alternatives)
+    others = ", ".join(
+        f"{other.bpm:.2f} ({other.chance:.0%})" if other.is_tempo else f"none of these ({other.chance:.0%})"
+        for other in timing.alternatives
+    )
     live = ", live" if timing.profile == "live" else ""
     return (
         f"{timing.bpm:.3f} BPM{live}, first downbeat at {points[0].time_ms:.1f} ms, {timing.meter}/4, {lines}, "

@@ -1,6 +1,7 @@
 """Timing found in signals whose tempo, offset and bars are known, and honest doubt where there is none to find."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from ear.audio.decode import SAMPLE_RATE, load_audio
 from ear.audio.onset import onset_strength
 from ear.timing.estimate import count_onsets, find_timing
 from ear.timing.model import Timing, beats_of
+from ear.timing_files import as_json, summary
 from tests.ear_signals import AT_ONCE_MS, audio_of, clicks, hits_at, rock_beat
 
 OFFSET_TOLERANCE_MS = 1.5
@@ -40,6 +42,34 @@ def test_a_rock_beat_has_its_level_and_its_bars() -> None:
     assert 0 <= timing.offset_ms < bar_ms
     assert timing.confidence > 0.5
     assert {round(other.bpm / timing.bpm, 2) for other in timing.alternatives} & {0.5, 2.0}
+
+
+def leaping_clicks(lost_s: float) -> np.ndarray:
+    """Clicks at 120 BPM out of the middle of which some sound was lost, as by a damaged file."""
+    samples = clicks(120.0, 0.25, 14.0)
+    middle = samples.size // 2
+    return np.concatenate([samples[:middle], samples[middle + round(lost_s * SAMPLE_RATE) :]])
+
+
+@pytest.mark.parametrize("lost_s", [0.026, 0.1])
+def test_doubt_that_is_not_about_the_level_makes_no_other_level_likely(lost_s: float) -> None:
+    timing = find_timing(audio_of(leaping_clicks(lost_s)))
+    assert timing.confidence < 0.2
+    *levels, none = timing.alternatives
+    assert not none.is_tempo
+    assert all(other.is_tempo and other.chance < 0.2 for other in levels)
+    assert none.chance > 0.6
+    assert timing.confidence + sum(other.chance for other in timing.alternatives) == pytest.approx(1)
+    assert re.search(r"none of these \([6-9]\d%\)$", summary(timing, timing.points))
+    found = json.loads(as_json(timing, timing.points, "audio"))["alternatives"]
+    assert [other["bpm"] is None for other in found] == [False] * len(levels) + [True]
+
+
+def test_doubt_about_the_level_is_shared_out_among_levels() -> None:
+    timing = find_timing(audio_of(leaping_clicks(0.2)))  # 150 BPM, or its double
+    assert timing.alternatives[0].bpm == pytest.approx(2 * timing.bpm)
+    assert timing.alternatives[0].chance > 0.2
+    assert timing.confidence + sum(other.chance for other in timing.alternatives) == pytest.approx(1)
 
 
 def test_swing_does_not_pull_the_beat() -> None:

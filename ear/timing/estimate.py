@@ -45,6 +45,8 @@ UNCLEAR, DRIFTS, SILENT = "the beat is not clear", "the beats leave a steady tem
 """Reasons for doubt."""
 
 MAX_ALTERNATIVES = 3
+ROUNDING = 1e-9
+"""Probability that is none."""
 
 FALLBACK_BPM = 120.0
 """Tempo of audio without any rhythm, given with confidence 0."""
@@ -180,8 +182,8 @@ def _same_rate(one_ms: NDArray[np.float64], other_ms: NDArray[np.float64]) -> bo
 
 
 def _doubted(timing: Timing, confidence: float, reason: str) -> Timing:
-    """The timing with another confidence, shared out among the alternatives, and below `DOUBTFUL` with the reason."""
-    others = [(other.bpm, other.chance) for other in timing.alternatives]
+    """The timing with another confidence, which limits the alternatives' chances, and below `DOUBTFUL` with the reason."""
+    others = [(other.bpm, other.chance) for other in timing.alternatives if other.is_tempo]
     return replace(
         timing,
         confidence=confidence,
@@ -196,15 +198,23 @@ def _steady_timing(segments: tuple[Segment, ...], duration_ms: float) -> Timing:
     main = _longest(segments)
     confidence = _confidence(segments, duration_ms)
     others = [(60 * hz, chance) for hz, chance in main.beats if abs(hz / main.tempo.hz - 1) > 0.01]
-    timing = Timing(tuple(points), confidence, _alternatives(others, confidence), duration_ms)
+    found = sorted(others, key=lambda level: -level[1])[:MAX_ALTERNATIVES]
+    timing = Timing(tuple(points), confidence, tuple(Alternative(*level) for level in found), duration_ms)
     return _doubted(timing, confidence, UNCLEAR)
 
 
 def _alternatives(levels: Sequence[tuple[float, float]], confidence: float) -> tuple[Alternative, ...]:
-    """The most probable other levels (BPM, probability), which share what the confidence leaves."""
-    first = sorted(levels, key=lambda level: -level[1])[:MAX_ALTERNATIVES]
-    total = sum(chance for _, chance in first) or 1.0
-    return tuple(Alternative(bpm, (1 - confidence) * chance / total) for bpm, chance in first)
+    """Other levels (BPM, probability) and, where those and the confidence leave a rest, that none of them is right.
+
+    A timing can be doubtful although its level is sure, as where the sound leaps: other levels gain nothing by that.
+    """
+    if not levels:
+        return ()
+    total = sum(chance for _, chance in levels)
+    scale = min(1.0, (1 - confidence) / total) if total else 0.0
+    rest = 1 - confidence - scale * total
+    none = (Alternative(float("nan"), rest),) if rest > ROUNDING else ()
+    return (*(Alternative(bpm, scale * chance) for bpm, chance in levels), *none)
 
 
 def _clearness(peaks: ActivationPeaks) -> float:

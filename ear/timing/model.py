@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,10 +24,15 @@ OMIT_BAR_LINE = 8
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Another metrical level that could be the beat."""
+    """Another metrical level that could be the beat, or that no level is: the beat keeps no such tempo."""
 
-    bpm: float
+    bpm: float  # nan = none of the levels
     chance: float  # 0–1; with the timing's confidence the chances of all alternatives sum to 1
+
+    @property
+    def is_tempo(self) -> bool:
+        """Whether it is a level."""
+        return math.isfinite(self.bpm)
 
 
 @dataclass(frozen=True, slots=True)
