@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -38,10 +39,21 @@ def texts_of(path: Path) -> Iterator[tuple[str, str]]:
 def differences(text: str, where: str, node: Reading | None = None) -> dict[str, str]:
     """What each other reader has otherwise than ours, by its name; empty where all agree. Raises `ChartFileError`."""
     ours = of_ours(parse_osu(text, where))
-    others = {"fosu": of_fosu(text)} | ({} if node is None else {"osu-parsers": node})
-    found = {name: ours.same_notes(other) or lines_differ(ours, other) for name, other in others.items()}
+    found = {"fosu": compared(ours, of_fosu(text))}
+    if node is not None:
+        found["osu-parsers"] = compared(replace(ours, lines=first_lines(ours.lines)), node)
     found["rosu-pp"] = rosu_differs(text, ours)
     return {name: what for name, what in found.items() if what}
+
+
+def compared(ours: Reading, other: Reading) -> str:
+    """What differs first between notes, else red lines, or nothing."""
+    return ours.same_notes(other) or lines_differ(ours, other)
+
+
+def first_lines(lines: tuple[tuple[float, float, int], ...]) -> tuple[tuple[float, float, int], ...]:
+    """Of red lines at one time the first, which alone osu-parsers keeps, as osu!lazer does (ppy/osu `LegacyBeatmapDecoder`)."""
+    return tuple({line[0]: line for line in reversed(lines)}.values())[::-1]
 
 
 def lines_differ(ours: Reading, other: Reading) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.other_readers import Reading, of_osu_parsers, of_ours
-from bench.second_opinion import differences, texts_of
+from bench.second_opinion import differences, first_lines, texts_of
 from chart.formats.osu_read import parse_osu
 from chart.formats.osu_write import format_osu
 from tests.builders import ChartBuilder
@@ -60,6 +60,19 @@ def test_osu_parsers_agrees_about_a_chart_of_ours() -> None:
     [theirs] = of_osu_parsers([text], Path(NODE))
     assert differences(text, "a.osu", theirs) == {}
     assert of_ours(parse_osu(text, "a.osu")).same_notes(theirs) == ""
+
+
+def test_of_red_lines_at_one_time_the_first_is_left() -> None:
+    lines = ((0.0, 400.0, 4), (500.0, 300.0, 3), (500.0, 200.0, 4), (900.0, 200.0, 4))
+    assert first_lines(lines) == (lines[0], lines[1], lines[3])
+
+
+@pytest.mark.skipif(not NODE or shutil.which("node") is None, reason="needs Node, and OSU_PARSERS to name its folder")
+def test_osu_parsers_keeps_the_first_of_two_red_lines_at_one_time() -> None:
+    text = chart_text().replace("[TimingPoints]\n", "[TimingPoints]\n0,400,3,1,0,100,1,0\n", 1)
+    [theirs] = of_osu_parsers([text], Path(NODE))
+    assert theirs.lines[0] == (0, 400, 3)
+    assert differences(text, "a.osu", theirs) == {}
 
 
 @pytest.mark.shared
