@@ -91,6 +91,54 @@ def test_too_hard_an_easiest_difficulty(tmp_path, files) -> None:
     assert kinds(tmp_path, sound_charts()[2:], files) == ["lowest-difficulty"]
 
 
+def lasting(charts: list[Chart], minutes: float) -> list[Chart]:
+    """The charts with their first note so long before the end."""
+    return [replace(chart, time_ms=np.r_[chart.last_ms - 60_000 * minutes, chart.time_ms[1:]]) for chart in charts]
+
+
+@pytest.mark.parametrize(
+    ("stars", "minutes", "found"),
+    [
+        ((2.8,), 1.99, ["lowest-difficulty"]),
+        ((2.8,), 2.0, []),
+        ((2.5,), 0.5, []),
+        ((4.2,), 2.74, ["lowest-difficulty"]),
+        ((4.2,), 2.75, []),
+        ((5.4,), 3.49, ["lowest-difficulty"]),
+        ((5.4,), 3.5, []),
+        ((2.8, 3.5, 4.2, 5.4), 1.0, []),  # four without a gap
+        ((2.8, 3.5, 4.2), 1.0, ["lowest-difficulty"]),
+        ((2.8, 3.5, 3.9, 5.4), 1.0, ["spread-gap", "lowest-difficulty"]),
+        ((4.2, 5.0, 5.4), 2.5, []),
+        ((1.5, 3.0), 1.9, ["spread-gap"]),
+        ((1.5, 3.0), 2.1, []),  # Normal is below what is required
+        ((1.5, 4.2), 2.1, ["spread-gap"]),
+        ((1.5, 5.4), 3.6, []),
+    ],
+)
+def test_the_spread_that_a_length_requires(tmp_path, files, stars, minutes, found) -> None:
+    kinds(tmp_path, sound_charts(), files)
+    facts = mapset_facts(tmp_path / "set.osz")
+    charts = tuple(
+        renamed(chart, version=str(index))
+        for index, chart in enumerate(lasting([facts.charts[0]] * len(stars), minutes))
+    )
+    facts = replace(facts, charts=charts, stars=stars)
+    assert [finding.kind.removeprefix("set/") for finding in findings_of(facts)] == found
+
+
+def test_the_words_of_the_spread(tmp_path, files) -> None:
+    easy, _, hard = sound_charts()
+    kinds(tmp_path, [easy, hard], files)
+    assert [finding.reason for finding in review_mapset(tmp_path / "set.osz")] == [
+        "Normal is missing between “Easy” (Easy) and “Hard” (Hard)."
+    ]
+    kinds(tmp_path, [hard], files)
+    assert [finding.reason for finding in review_mapset(tmp_path / "set.osz")] == [
+        "The easiest difficulty, “Hard”, is Hard; a set of 0:17 needs one of Normal or easier, or at least 4 difficulties without a gap."
+    ]
+
+
 def renamed(chart: Chart, **names: object) -> Chart:
     return replace(chart, metadata=replace(chart.metadata, **names))
 
@@ -100,17 +148,31 @@ def test_names(tmp_path, files) -> None:
     swapped = [renamed(easy, version="Hard"), normal, renamed(hard, version="Easy")]
     assert kinds(tmp_path, swapped, files) == ["name-order", "name-order"]
     assert kinds(tmp_path, [easy, renamed(normal, version="easy"), hard], files) == ["same-name"]
-    assert (
-        kinds(tmp_path, [easy, renamed(normal, artist="B"), renamed(hard, tags=())], files) == ["metadata-differs"] * 2
-    )
+    assert kinds(tmp_path, [easy, renamed(normal, artist="B"), renamed(hard, tags=())], files) == ["metadata-differs"]
+    [finding] = review_mapset(tmp_path / "set.osz")
+    assert finding.reason == "The difficulties differ in artist and tags."
 
 
 def test_timing_and_preview_differ(tmp_path, files) -> None:
     easy, normal, hard = sound_charts()
     moved = replace(normal, timing_points=(TimingPoint(3.0, 600.0),))
     assert kinds(tmp_path, [easy, moved, hard], files) == ["timing-differs"]
+    [finding] = review_mapset(tmp_path / "set.osz")
+    assert finding.reason == "“Normal” has other red lines than “Hard”: 1 differs, the first at 0:00.000."
+    also = replace(easy, timing_points=moved.timing_points)
+    assert kinds(tmp_path, [also, moved, hard], files) == ["timing-differs"]
+    [finding] = review_mapset(tmp_path / "set.osz")
+    assert finding.reason == "“Hard” has other red lines than “Normal”: 1 differs, the first at 0:00.000."
     assert kinds(tmp_path, [easy, replace(normal, preview_ms=7), hard], files) == ["preview-differs"]
     assert kinds(tmp_path, [easy, replace(normal, preview_ms=-1), hard], files) == ["no-preview"]
+
+
+def test_red_lines_at_one_time(tmp_path, files) -> None:
+    [line] = sound_charts()[0].timing_points
+    twice = [replace(chart, timing_points=(line, line)) for chart in sound_charts()]
+    assert kinds(tmp_path, twice, files) == ["lines-at-once"] * 3
+    near = (line, replace(line, time_ms=line.time_ms + 1))
+    assert kinds(tmp_path, [replace(chart, timing_points=near) for chart in sound_charts()], files) == []
 
 
 @pytest.mark.parametrize(
