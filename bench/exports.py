@@ -43,7 +43,7 @@ class Tally:
         if what:
             self.other_notes.append(f"{name}: {what}")
         else:
-            self.off_ms.append(np.fmax(np.abs(wanted.time_ms - found.time_ms), np.abs(wanted.end_ms - found.end_ms)))
+            self.off_ms.append(wanted.off_ms(found))
 
     def row(self) -> dict[str, float]:
         """Figures for the table."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fosu
@@ -65,15 +65,34 @@ class Reading:
         order = np.lexsort((column, time))
         return cls(time[order], column[order].astype(np.int64), end[order], tuple(lines))
 
+    @property
+    def is_hold(self) -> NDArray[np.bool_]:
+        """[note]"""
+        return ~np.isnan(self.end_ms)
+
+    def by_column(self) -> Reading:
+        """The notes column by column: times that are off by a little do not change this order."""
+        order = np.lexsort((self.time_ms, self.column))
+        return replace(self, time_ms=self.time_ms[order], column=self.column[order], end_ms=self.end_ms[order])
+
+    def off_ms(self, other: Reading) -> NDArray[np.float64]:
+        """[note] column by column: distance of its start or end, whichever is farther, of a reading of the same notes."""
+        one, two = self.by_column(), other.by_column()
+        return np.fmax(np.abs(one.time_ms - two.time_ms), np.abs(one.end_ms - two.end_ms))
+
     def same_notes(self, other: Reading, within_ms: float = 0.0) -> str:
         """What differs first, or nothing."""
         if self.time_ms.size != other.time_ms.size:
             return f"{other.time_ms.size} notes of {self.time_ms.size}"
-        if not np.array_equal(np.isnan(self.end_ms), np.isnan(other.end_ms)):
-            return f"{int((~np.isnan(other.end_ms)).sum())} holds of {int((~np.isnan(self.end_ms)).sum())}"
-        if not np.array_equal(self.column, other.column):
-            return f"{int((self.column != other.column).sum())} notes in another column"
-        off = np.fmax(np.abs(self.time_ms - other.time_ms), np.abs(self.end_ms - other.end_ms))
+        one, two = self.by_column(), other.by_column()
+        if not np.array_equal(one.column, two.column):
+            counts = [np.bincount(notes.column, minlength=KEYS) for notes in (one, two)]
+            return f"{int(np.abs(counts[0] - counts[1]).sum()) // 2} notes in another column"
+        if not np.array_equal(one.is_hold, two.is_hold):
+            if one.is_hold.sum() == two.is_hold.sum():
+                return f"{int((one.is_hold != two.is_hold).sum())} notes that are holds there and taps here, or the other way"
+            return f"{int(two.is_hold.sum())} holds of {int(one.is_hold.sum())}"
+        off = self.off_ms(other)
         return f"notes up to {off.max():.2f} ms off" if off.max(initial=0.0) > within_ms else ""
 
 

@@ -32,8 +32,8 @@ from tests.click_tracks import RECIPES, clicks_in, encoded
 from tests.test_eye_page_clock_browser import RENDER, SEEKS_MS, evaluated, off_ms, opened, page_with
 
 RATES = (22_050, 32_000, 44_100, 48_000, 96_000)
-CUT_MS = 2500.0
-"""So much of the cut Vorbis file is left out at its beginning."""
+CUT = "vorbis, cut"
+"""It begins wherever a page of it did, so that its clicks are compared with FFmpeg's."""
 LEAP_MS = 1100.0
 """Into a cut Vorbis file libsndfile leaps after its first second, in which no clock can be right."""
 NEAR_MS = 120.0
@@ -109,7 +109,7 @@ def in_browser(browser: Browser, path: Path, kind: str, folder: Path) -> tuple[N
     page, clicks = page_with(path, folder)
     opened(browser, page)
     decoded = np.array(evaluated(browser, DECODED))
-    first_ms = LEAP_MS if kind == "vorbis, cut" else 0.0
+    first_ms = LEAP_MS if kind == CUT else 0.0
     return decoded, max(off_ms(evaluated(browser, RENDER, max(ms, first_ms), 1), clicks) for ms in SEEKS_MS)
 
 
@@ -122,20 +122,20 @@ def measure(kind: str, rate: int, folder: Path, browser: Browser | None) -> dict
     if path is None:
         return None
     samples, _ = soundfile.read(folder / "clicks.wav", dtype="float32", always_2d=True)
-    true = clicks_in(samples[:, 0], rate)
-    true = true[true > CUT_MS] - CUT_MS if kind == "vorbis, cut" else true
+    true = by_ffmpeg(path) if kind == CUT else clicks_in(samples[:, 0], rate)
     decoders = {"ours": by_ours, "libsndfile": by_libsndfile} | (
         {"FFmpeg": by_ffmpeg} if shutil.which("ffmpeg") else {}
     )
     row: dict[str, object] = {"kind": kind, "rate": rate}
+    own_rate = soundfile.info(path).samplerate  # LAME and Opus do not keep every rate
     for name, decode in decoders.items():
         try:
-            row[name] = delay_of(decode(path), true).shown(rate)
+            row[name] = delay_of(decode(path), true).shown(own_rate)
         except (soundfile.LibsndfileError, Mania4KError, subprocess.CalledProcessError) as error:
             row[name] = f"refused: {str(error)[:60]}"
     if browser is not None:
         decoded, page_ms = in_browser(browser, path, kind, folder)
-        row |= {"Chromium": delay_of(decoded, true).shown(rate), "page": round(page_ms, 2)}
+        row |= {"Chromium": delay_of(decoded, true).shown(own_rate), "page": round(page_ms, 2)}
     return row
 
 

@@ -52,6 +52,12 @@ def test_a_reading_tells_what_differs_first() -> None:
     assert one.same_notes(Reading.of([(0, 2, np.nan), (5, 1, 9)])) == "1 notes in another column"
     assert one.same_notes(Reading.of([(0, 0, np.nan), (5, 1, 9.5)])) == "notes up to 0.50 ms off"
     assert one.same_notes(Reading.of([(0, 0, np.nan), (5, 1, 9.5)]), within_ms=0.5) == ""
+    assert one.same_notes(Reading.of([(0, 0, 3), (5, 1, np.nan)])).startswith("2 notes that are holds there")
+
+
+def test_notes_whose_order_changes_by_a_millisecond_are_the_same() -> None:
+    one = Reading.of([(1000, 3, np.nan), (1001, 0, 1500)])
+    assert one.same_notes(Reading.of([(1000.6, 3, np.nan), (1000.5, 0, 1500)]), within_ms=1) == ""
 
 
 @pytest.mark.skipif(not NODE or shutil.which("node") is None, reason="needs Node, and OSU_PARSERS to name its folder")
