@@ -29,7 +29,7 @@ from ear.audio.decode import load_audio
 from runtime.errors import Mania4KError
 from tests.browser import Browser, find_programs, headless
 from tests.click_tracks import RECIPES, clicks_in, encoded
-from tests.test_eye_page_clock_browser import RENDER, SEEKS_MS, evaluated, off_ms, opened, page_with
+from tests.test_eye_page_clock_browser import DECODED, RENDER, SEEKS_MS, evaluated, off_ms, opened, page_with
 
 RATES = (22_050, 32_000, 44_100, 48_000, 96_000)
 CUT = "vorbis, cut"
@@ -38,18 +38,6 @@ LEAP_MS = 1100.0
 """Into a cut Vorbis file libsndfile leaps after its first second, in which no clock can be right."""
 NEAR_MS = 120.0
 """A click belongs to the one that was put in within this."""
-DECODED = """
-(async () => {
-  const { buffer } = mania.clock.sound, samples = buffer.getChannelData(0), clicks = [];
-  for (let n = 1; n < samples.length; n++) {
-    if (Math.abs(samples[n]) < 0.35) continue;
-    let peak = n;
-    for (const end = n + 0.1 * buffer.sampleRate; n < samples.length && n < end; n++) if (Math.abs(samples[n]) > Math.abs(samples[peak])) peak = n;
-    clicks.push(peak * 1000 / buffer.sampleRate);
-  }
-  return clicks;
-})
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,6 +288,8 @@ def test_opus_with_uneven_page_times_is_read_whole() -> None:
     samples[100] = 840
     uneven = write_pages(packets[:2], packets[2:], samples, None)
     assert load_audio(uneven, name="song.opus").duration_ms == pytest.approx(12_000, abs=25)
+    with pytest.raises(soundfile.LibsndfileError):  # else this file proves nothing
+        soundfile.read(io.BytesIO(uneven))
 
 
 def test_opposite_channels_are_not_silence() -> None:

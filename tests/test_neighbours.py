@@ -6,15 +6,16 @@ import inspect
 import math
 import re
 import tomllib
-from importlib.metadata import version
 from pathlib import Path
 
 import fosu
 import msdparser
+import numpy as np
 import pytest
 import rosu_pp_py as rosu
 import soundfile
 
+from chart.analysis.snap import beats_at
 from chart.formats.osu_read import parse_osu
 from chart.formats.stepmania import parse_stepmania
 from runtime.errors import ChartFileError
@@ -68,6 +69,33 @@ def test_each_row_is_held_by_a_test_a_script_or_a_public_source(row: str) -> Non
         assert (ROOT / name).is_file(), name
 
 
+MODULES = {
+    "rosu-pp-py": "rosu",
+    "fosu": "fosu",
+    "osrparse": "osrparse",
+    "osu-parsers": "osu-parsers",
+    "simfile": "simfile|msdparser",
+    "libsndfile": "soundfile",
+    "FFmpeg": "ffmpeg|browser",
+    "onnxruntime": "onnxruntime",
+    "gymnasium": "gymnasium|stable_baselines3",
+    "numba": "numba",
+    "Ray": "ray",
+}
+"""Word of each neighbour's heading → how scripts and tests that run it name it."""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_rows_of_a_library_are_held_by_something_that_runs_it(name: str) -> None:
+    [section] = re.findall(rf"^## {name}.*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    rows = [row for row in HELD if row in section]
+    assert rows
+    for row in rows:
+        files = re.findall(r"`((?:tests|findings|bench)/[^`]+)`", row.split("|")[4])
+        texts = [(ROOT / file).read_text(encoding="utf-8") for file in files]
+        assert any(re.search(MODULES[name], text) for text in texts), row
+
+
 def test_every_finding_of_a_listed_neighbour_is_in_a_row() -> None:
     listed = set(re.findall(r"findings/([\w.-]+)", PAGE))
     others = {
@@ -108,6 +136,8 @@ def test_rosu_rounds_beats() -> None:
     text = osu("0,379.746835443038,4,1,0,100,1,0")
     assert rosu.Beatmap(content=text).bpm == pytest.approx(60_000 / 379.747, rel=1e-12)
     assert rosu.Beatmap(content=osu("0,400,0,1,0,100,1,0")).bpm == math.inf
+    bounds = {"1e13": math.inf, "61000": 1, "2": 10_000}
+    assert {beat: rosu.Beatmap(content=osu(f"0,{beat},4,1,0,100,1,0")).bpm for beat in bounds} == bounds
     assert parse_osu(text, "a.osu").red_lines[0].bpm == pytest.approx(158, rel=1e-12)
 
 
@@ -118,6 +148,16 @@ def test_red_lines_that_others_lose() -> None:
     barless = osu("0,400,0,1,0,100,1,0")
     assert [line.meter for line in fosu.parse(barless.encode()).timing_points] == [0]
     assert [line.meter for line in parse_osu(barless, "a.osu").red_lines] == [4]
+
+
+def test_red_lines_at_one_time() -> None:
+    """osu!lazer and rosu-pp play by the first, osu!stable by the last; fosu and our reader keep both."""
+    text = osu("0,400,4,1,0,100,1,0\n0,300,3,1,0,100,1,0", "64,192,1000,1,0,0:0:0:0:\n64,192,9000,1,0,0:0:0:0:")
+    assert rosu.Beatmap(content=text).bpm == pytest.approx(150)
+    assert [line.meter for line in fosu.parse(text.encode()).timing_points] == [4, 3]
+    chart = parse_osu(text, "a.osu")
+    assert [line.meter for line in chart.red_lines] == [4, 3]
+    assert beats_at(chart.time_ms, chart.red_lines).meter.tolist() == [3, 3]
 
 
 SSC = "#VERSION:0.83;\n#OFFSET:-1.000;\n#BPMS:0=120;\n#NOTEDATA:;\n#STEPSTYPE:dance-single;\n{own}#NOTES:\n1000\n0100\n;\n"
@@ -158,4 +198,39 @@ def test_finished_environments_are_reset_at_another_step() -> None:
     assert inspect.signature(SyncVectorEnv).parameters["autoreset_mode"].default == AutoresetMode.NEXT_STEP
     source = inspect.getsource(OnPolicyAlgorithm.collect_rollouts)
     assert 'infos[idx].get("TimeLimit.truncated", False)' in source
-    assert version("stable_baselines3")
+
+
+def test_sb3_resets_at_the_same_step_and_keeps_the_last_observation() -> None:
+    import gymnasium
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    class Counting(gymnasium.Env):
+        """Ends at its second step; observes the number of steps."""
+
+        observation_space = gymnasium.spaces.Box(0, 9, (1,))
+        action_space = gymnasium.spaces.Discrete(1)
+        steps = 0
+
+        def reset(self, *, seed: int | None = None, options: dict | None = None):
+            self.steps = 0
+            return np.zeros(1, np.float32), {}
+
+        def step(self, action: object):
+            self.steps += 1
+            return np.full(1, self.steps, np.float32), 0.0, False, self.steps == 2, {}
+
+    ours, theirs = DummyVecEnv([Counting]), gymnasium.vector.SyncVectorEnv([Counting])
+    ours.reset(), theirs.reset()
+    ours.step(np.zeros(1, int)), theirs.step(np.zeros(1, int))
+    observed, _, done, [info] = ours.step(np.zeros(1, int))
+    assert (observed.item(), done.item(), info["terminal_observation"].item()) == (0, True, 2)
+    assert info["TimeLimit.truncated"]
+    assert theirs.step(np.zeros(1, int))[0].item() == 2
+    assert theirs.step(np.zeros(1, int))[0].item() == 0
+
+
+def test_ray_is_an_extra_of_its_own() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert [name for name, packages in extras.items() if any(package.startswith("ray") for package in packages)] == [
+        "ray"
+    ]
