@@ -4,6 +4,7 @@ __all__ = [
     "find_file",
     "imports",
     "osr",
+    "osu_plain_notes",
     "osu_read",
     "osu_sections",
     "osu_write",

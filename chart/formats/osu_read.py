@@ -11,6 +11,9 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
+
+from chart.formats.osu_plain_notes import Notes, within_the_song
 from chart.formats.osu_sections import Line, Sections, cut_sections
 from chart.formats.osu_write import format_osu, write_osu
 from chart.formats.parsing import (
@@ -34,6 +37,7 @@ __all__ = ["format_osu", "is_note", "parse_osu", "parse_timing", "read_osu", "wr
 MODES = {0: "osu!standard", 1: "osu!taiko", 2: "osu!catch", 3: "osu!mania"}
 MANIA = 3
 
+NO_NOTES = Notes(np.empty(0), np.empty(0, np.int64), np.empty(0))
 SLIDER, SPINNER = 2, 8  # bits of a hit object's type
 DEFAULT_METER = 4
 NORMAL_SPEED = -100.0
@@ -62,15 +66,17 @@ def parse_osu(text: str, where: str) -> Chart:
 def parse_timing(text: str, where: str) -> Chart:
     """The red lines, song and names of a chart of any mode and key count, without its notes."""
     sections = cut_sections(text, where)
-    return _chart(sections, ([], [], []))
+    return _chart(sections, NO_NOTES)
 
 
-def _chart(sections: Sections, notes: tuple[list[float], list[int], list[float]]) -> Chart:
-    """The chart of these times, columns and hold ends (nan = tap)."""
+def _chart(sections: Sections, notes: Notes) -> Chart:
+    """The chart of these notes."""
     background, breaks = _events(sections)
     preview_ms = sections.integer("General", "PreviewTime", -1)
     return Chart.from_notes(
-        *notes,
+        notes.time_ms,
+        notes.column,
+        notes.end_ms,
         timing_points=timing_points_of(sections),
         metadata=_metadata(sections),
         difficulty=Difficulty(
@@ -208,8 +214,10 @@ def _timing_point(line: Line, sections: Sections) -> TimingPoint:
     )
 
 
-def _notes(sections: Sections) -> tuple[list[float], list[int], list[float]]:
-    """Times, columns and hold ends (nan = tap) in the order of the file."""
+def _notes(sections: Sections) -> Notes:
+    """The notes in the order of the file."""
+    if sections.plain_notes is not None:
+        return within_the_song(sections.plain_notes, sections.offset_ms)
     lines = sections.lines.get("HitObjects", [])
     if len(lines) > MAX_NOTES:
         what = f"{len(lines):,} notes, more than {MAX_NOTES:,}"
@@ -222,7 +230,8 @@ def _notes(sections: Sections) -> tuple[list[float], list[int], list[float]]:
             sections.left_out.add(error)
     if lines and not notes and sections.left_out.first is not None:
         raise sections.left_out.first
-    return _within_the_song(notes, sections.offset_ms)
+    time_ms, column, end_ms = np.array(notes, np.float64).reshape(-1, 3).T
+    return within_the_song(Notes(time_ms, column.astype(np.int64), end_ms), sections.offset_ms)
 
 
 def is_note(text: str) -> bool:
@@ -232,20 +241,6 @@ def is_note(text: str) -> bool:
     except ChartFileError:
         return False
     return True
-
-
-def _within_the_song(
-    notes: list[tuple[float, int, float]], offset_ms: float
-) -> tuple[list[float], list[int], list[float]]:
-    """The notes by field; holds without an end within the longest song end with the last note, those without a length are taps."""
-    finished = [end for _, _, end in notes if end <= MAX_TIME_MS]
-    last_ms = max([time for time, _, _ in notes] + finished, default=0.0)
-    ends = [min(end, max(last_ms, time + 1.0)) if end > MAX_TIME_MS else end for time, _, end in notes]
-    return (
-        [time + offset_ms for time, _, _ in notes],
-        [column for _, column, _ in notes],
-        [end + offset_ms if end > time else math.nan for (time, _, _), end in zip(notes, ends, strict=True)],
-    )
 
 
 def _note(line: Line, where: str) -> tuple[float, int, float]:

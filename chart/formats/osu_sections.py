@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from chart.formats.parsing import MAX_LINES, LeftOut, failure, finite, split_lines, whole
+from chart.formats.osu_plain_notes import Notes, split_plain_notes
+from chart.formats.parsing import MAX_LINES, MAX_NOTES, LeftOut, failure, finite, whole, with_line_feeds
 from runtime.errors import ChartFileError
 
 LATEST_VERSION = 14
@@ -35,6 +36,7 @@ class Sections:
     lines: dict[str, list[Line]]
     version: int = LATEST_VERSION
     left_out: LeftOut = field(default_factory=lambda: LeftOut(""))
+    plain_notes: Notes | None = None  # read all at once; their lines are then not among `lines`
 
     @property
     def offset_ms(self) -> float:
@@ -84,7 +86,8 @@ def cut_sections(text: str, where: str) -> Sections:
     name, version, first = "", LATEST_VERSION, None
     if text.count("\n") + text.count("\r") > MAX_LINES:
         raise failure(where, None, f"more than {MAX_LINES:,} lines", "is it a chart to be played?")
-    for number, raw in enumerate(split_lines(text), 1):
+    head, plain_notes = split_plain_notes(with_line_feeds(text), MAX_NOTES)
+    for number, raw in enumerate(head.split("\n"), 1):
         stripped = raw.strip()
         if not stripped or stripped.startswith("//"):
             continue
@@ -100,7 +103,7 @@ def cut_sections(text: str, where: str) -> Sections:
         raise failure(where, None, "the file is empty")
     if not _SECTIONS & lines.keys():
         raise failure(where, first, "not an .osu chart", "the first line must be “osu file format v14”")
-    return Sections(where, lines, version, LeftOut(where))
+    return Sections(where, lines, version, LeftOut(where), plain_notes)
 
 
 def _without_comment(line: str) -> str:

@@ -100,7 +100,12 @@ def counted(count: int, things: str) -> str:
 
 def split_lines(text: str) -> list[str]:
     """Lines ended by LF, CRLF or CR only: `str.splitlines` would also cut titles at U+2028 and the like."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return with_line_feeds(text).split("\n")
+
+
+def with_line_feeds(text: str) -> str:
+    """The text with LF at the end of every line in place of CRLF and CR."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def finite(text: str, what: str, where: str, line: int | None) -> float:
