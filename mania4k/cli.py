@@ -24,6 +24,7 @@ VERBS = {
     "refine": ("env.refine", "Refine the mapper by letting simulated players play what it writes."),
     "tensorboard": ("mania4k.board", "Show the curves of training and refinement runs in the browser."),
     "export": ("mapper.export", "Write the networks as ONNX graphs, checked against torch."),
+    "compile": ("mania4k.compile", "Compile the loops now: the first chart then takes no longer than the others."),
     "doctor": ("mania4k.doctor", "Show versions, devices, codecs and checkpoints, and what is wrong with them."),
 }
 """Verb → (module whose `main` it is, one line of help)."""

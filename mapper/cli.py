@@ -96,15 +96,18 @@ def main(song: Path | None, report_path: Path | None, no_page: bool, workers: in
 
 def _one_song(config: Any, report_path: Path | None, with_page: bool) -> None:
     with waiting("Starting"):
+        from agents.judgement.score_kernels import count_plays
         from mapper.output.report import warnings_of
         from mapper.output.tables import print_set
         from mapper.pipeline import default_out, run
         from runtime.atomic_write import check_writable
+        from runtime.loops import compiling_beside
 
     if report_path is not None:
         check_writable(report_path)
     page = (config.out or default_out(config)).with_suffix(".html") if with_page else None
-    with stages({"hear": "Analysing the song", "write": "Writing charts", "pack": "Packing"}) as progress:
+    names = {"hear": "Analysing the song", "write": "Writing charts", "pack": "Packing"}
+    with compiling_beside(count_plays, "plays"), stages(names) as progress:
         result = run(config, progress, page=page)
     assert result.report is not None, "run always reports"
     print_set(result.report, result.path)

@@ -5,6 +5,7 @@ __all__ = [
     "command",
     "errors",
     "lazy",
+    "loops",
     "onnx",
     "progress",
     "training",

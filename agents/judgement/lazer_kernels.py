@@ -5,7 +5,8 @@ code, so its compile cache cannot go stale.
 """
 
 import numpy as np
-from numba import njit
+
+from runtime.loops import njit
 
 TAP = np.int32(-(2**31) + 1)  # as in stable_kernels
 FAR_MS = np.int64(2**40)

@@ -7,7 +7,8 @@ cache cannot go stale.
 import math
 
 import numpy as np
-from numba import njit
+
+from runtime.loops import njit
 
 LAZER_COMBO = 400  # combo beyond which lazer and ScoreV2 weigh a judgement no higher
 (RULE_APART, RULE_HP, RULE_MULTIPLIER, RULE_DIVIDER) = range(4)

@@ -9,7 +9,8 @@ The rules are those of REFERENCES.md §1; the rules for holds that are let go an
 """
 
 import numpy as np
-from numba import njit
+
+from runtime.loops import njit
 
 TAP = np.int32(-(2**31) + 1)
 """End time of a note that is no hold."""

@@ -5,10 +5,10 @@ This file calls no other file's compiled code, so its compile cache cannot go st
 """
 
 import numpy as np
-from numba import njit
 
 from agents.motor import columns
 from chart.model import KEYS
+from runtime.loops import njit
 
 NEVER_MS = 1e6
 """A gap longer than any that matters."""

@@ -11,9 +11,9 @@ The steps are compiled with their caller in this file, so its compile cache cann
 """
 
 import numpy as np
-from numba import njit
 
 from agents.motor import columns
+from runtime.loops import njit
 
 LANES = np.uint64(32)
 """Players side by side; a multiple of every vector length."""

@@ -1,7 +1,8 @@
 """Compiled loop of the beat tracker (`ear.tracker.dbn`): the best sequence of beats over time and interval."""
 
 import numpy as np
-from numba import njit
+
+from runtime.loops import njit
 
 
 @njit(cache=True, nogil=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from env.task.episodes import MAX_ROWS
 from env.task.kernels import OFFSETS, resting
 from mapper.sampling.kernels import next_hold_bias
 from mapper.tokens.row_codes import HELD_AFTER, MIN_COLUMN_GAP_MS
+from runtime.loops import njit
 
 TOKEN, SCAN, EARLIEST, HELD, OFFSET, CODE, RESTS = range(7)
 """Columns of a decision: number of the last row known (−1: none), slot after which the next row is looked for, first

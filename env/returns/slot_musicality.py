@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from env.task.songs import ChartedSong
 from reward.core.batch_view import SECTION_BEATS
 from reward.terms.local_musicality import SLOTS_PER_BEAT
 from reward.terms.musicality import COVER_MS, MAX_STRENGTH, MIN_ROWS, WEAK_SHARE
+from runtime.loops import njit
 
 TERMS = (
     "musicality/onsets",

@@ -6,10 +6,9 @@ song set's first slot.
 
 from __future__ import annotations
 
-from numba import njit
-
 from mapper.sampling.kernels import next_hold_bias
 from mapper.tokens.row_codes import HELD_AFTER, MIN_COLUMN_GAP_MS
+from runtime.loops import njit
 
 SCAN, HELD, COUNT, END_SLOT, BASE, LATE_TICK, OVER, BAR, FIRST_COUNT, FIRST_SLOT = range(10)
 """Slot after which the next row is looked for; held state; rows known; first slot after the last that may be written; the

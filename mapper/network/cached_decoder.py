@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from chart.model import KEYS
 from mapper.network.interface import DecoderInput, Floats, Ints, Network
 from mapper.network.kernels import attend, gelu, layer_norm, multiply_add
 from mapper.tokens.row_codes import SYMBOLS
 from mapper.tokens.vocabulary import LONGEST_PERIOD_LOG2, MOTIF_LAGS, SYMBOLS_PER_COLUMN, TIME_GAP_BINS, ModelConfig
+from runtime.loops import njit
 
 LONGEST_EXACT_TICKS = 48
 """Number of ticks with a bucket of their own: one beat."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from runtime.loops import njit
 
 EPSILON = 1e-5
 """As in `torch.nn.LayerNorm`."""

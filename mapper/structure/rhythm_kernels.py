@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from runtime.loops import njit
 
 Bools = NDArray[np.bool_]
 Doubles = NDArray[np.float64]

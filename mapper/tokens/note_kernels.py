@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from runtime.loops import njit
 
 MIN_COLUMN_GAP_MS = 60.0
 """Between two events of a column, taps, starts and releases alike: 30 ms is unplayable, 60 ms a 250 BPM jack."""
