@@ -109,6 +109,7 @@ def _read(path: Path) -> tuple[bytes, tuple[Path, ...]]:
         for name in parts if package else parts[:1]:
             place = ROOT.joinpath(*name.split("."))
             found += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+    found = [file for file in found if file != Path(__file__)]  # compiles loops, but is no part of them
     return hashlib.sha256(content).digest(), tuple(found)
 
 
