@@ -45,6 +45,7 @@ def pip_calls(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     calls: list[tuple[str, ...]] = []
     monkeypatch.setattr(run, "pip_install", lambda what, *arguments: calls.append(arguments))
     monkeypatch.setattr(run, "is_reachable", lambda url: False)
+    monkeypatch.setattr(run, "compile_loops", lambda: None)
     monkeypatch.setattr(run, "venv_python", lambda: Path(sys.executable))
     run.VENV.mkdir()
     return calls
@@ -58,6 +59,16 @@ def fake_mania4k(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> No
     (package / "__main__.py").write_text(code, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(package.parent))
     monkeypatch.setenv("PYTHONUTF8", "1")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_loops_are_compiled_at_set_up_and_a_failure_is_no_harm(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_mania4k(tmp_path, monkeypatch, f"import sys; sys.exit({status} if sys.argv[1:] == ['compile'] else 9)")
+    monkeypatch.setattr(run, "venv_python", lambda: Path(sys.executable))
+    run.compile_loops()
+    assert ("could not be compiled" in capsys.readouterr().err) == bool(status)
 
 
 def test_an_old_python_gets_a_message_with_the_version_needed() -> None:
