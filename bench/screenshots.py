@@ -105,8 +105,6 @@ def take_studio(camera: Camera, folder: Path) -> None:
         browser.click("#tabs [data-view=order]")
         camera.take("studio-order")
         browser.click("#order-write")
-        browser.wait("return studio.view.jobs.some((job) => job.kind === 'generate' && job.share > 0.3)", WORK_S)
-        camera.take("studio-writing")
         browser.wait("return studio.view.state.difficulties.length === 3 && mania.charts.length === 3", WORK_S)
         take_watching(camera)
         browser.run("mania.seekChart(20000)")

@@ -40,6 +40,8 @@ IDLE_S = 5.0
 """Of frames without work, to compare with."""
 SLOW_MS = 20.0
 REVIEWS = 7
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+"""As `tests.studio_server.served` gives the studio."""
 
 WATCH = """
 window.frames_seen = []; window.long_tasks = [];
@@ -150,7 +152,9 @@ def command_run(song: Path, stars: float, folder: Path) -> dict[str, float]:
     """`mania4k generate --fast` with its page."""
     before, began = children_s(), time.perf_counter()
     command = [sys.executable, "-m", "mania4k", "generate", str(song), "--fast", "--stars", f"{stars:g}"]
-    subprocess.run([*command, "-o", str(folder / "set.osz")], check=True, capture_output=True)
+    subprocess.run(
+        [*command, "-o", str(folder / "set.osz")], check=True, capture_output=True, env=os.environ | ONE_THREAD
+    )
     return {"wall_s": time.perf_counter() - began, "processor_s": children_s() - before}
 
 

@@ -76,6 +76,7 @@ def made(browser, studio):
     browser.run(DROP, base64.b64encode(short_song()).decode(), "Short - 夜.wav")
     browser.wait("return (studio.view.analysis || {}).duration_ms > 0", LONG_S)
     browser.wait("return mania.clock.sound !== null", 60)
+    browser.wait("return studio.alignedBy > 0 && studio.alignedBy === studio.view.analysis.marks.length", 60)
     browser.click("#tabs [data-view=order]")
     for _ in range(2):  # of the preset's three rows one is left
         browser.click("#orders tr:last-child button")

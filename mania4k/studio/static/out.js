@@ -15,8 +15,10 @@ export function showOut(studio) {
       number(one, "hp"), number(one, "od"),
       button(`Remove ${one.name}`, () => send("difficulty", { id: one.id, remove: true })));
   }));
-  const packed = view.packed && view.packed.revision === view.revision;
+  const packed = Boolean(view.packed) && view.packed.revision === view.revision;
   element("out-osz").hidden = element("out-page").hidden = !packed;
+  element("pack").classList.toggle("accent", !packed); // what is next stands out
+  element("out-osz").classList.toggle("accent", packed);
   element("pack").disabled = !view.state.difficulties.length;
 }
 

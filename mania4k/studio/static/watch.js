@@ -63,6 +63,7 @@ export async function showWatch(studio) {
 /** Before there is a chart: whether one is on its way. */
 export function showWaiting(studio) {
   const writing = (studio.view.jobs || []).some((job) => job.kind === "generate" && ["waiting", "running"].includes(job.status));
+  document.querySelector("#no-chart button").hidden = writing;
   element("no-chart-words").textContent = writing ? "The first difficulty is being written; it is shown here as soon as it is there." : "Nothing is written yet.";
 }
 
