@@ -41,7 +41,7 @@ class SongAnalysis:
         audio: Audio, points: tuple[TimingPoint, ...], lag_ms: float, start_ms: float = 0.0, confidence: float = 1.0
     ) -> SongAnalysis:
         """Analyse decoded audio whose sound comes `lag_ms` after the timing points; no note before `start_ms` of audio."""
-        features, sound = _measured(audio)
+        features, sound = measured(audio)
         return SongAnalysis(
             grid=make_grid(points, -lag_ms, audio.duration_ms - lag_ms),
             timing_points=points,
@@ -82,7 +82,7 @@ class SongAnalysis:
 _MEASURED: WeakKeyDictionary[Audio, tuple[NDArray[np.uint8], Song]] = WeakKeyDictionary()
 
 
-def _measured(audio: Audio) -> tuple[NDArray[np.uint8], Song]:
+def measured(audio: Audio) -> tuple[NDArray[np.uint8], Song]:
     """Features and sound of a song, which no timing changes: once while its `Audio` lives, however many charts it gets."""
     if audio not in _MEASURED:
         mel = log_mel(audio.samples, audio.sample_rate)

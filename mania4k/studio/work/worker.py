@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from chart.model import Chart, TimingPoint
 from mania4k.studio.sets import notes as note_lines
 from mania4k.studio.sets.order import config_of
 from runtime.errors import Mania4KError
@@ -29,8 +30,8 @@ SHARES = {"hear": (0.0, 0.2), "write": (0.2, 0.95), "pack": (0.95, 1.0)}
 """(start, end) of each stage of generate in a job's bar."""
 
 
-NICENESS = 10
-"""Of the process that writes; the scheduler gives a page's frame nine times its share."""
+NICENESS = 5
+"""Of the process that writes; the scheduler gives the page three times its share."""
 BELOW_NORMAL_PRIORITY_CLASS = 0x4000
 """Windows' name for the same."""
 
@@ -47,7 +48,10 @@ def serve(connection: Connection, yields: bool = False) -> None:
         with lock:
             connection.send(message)
 
-    warm_up()
+    for warm_up in WARM_UPS[yields]:
+        if connection.poll():
+            break  # somebody waits already
+        warm_up()
     while True:
         try:
             task = connection.recv()
@@ -57,6 +61,8 @@ def serve(connection: Connection, yields: bool = False) -> None:
         try:
             result = TASKS[task["kind"]](task, share)
             send({"number": task["number"], "result": result})
+            if task["kind"] == "analyse" and not connection.poll():
+                _measure(task["song"])  # while its timing is looked at
         except (Mania4KError, OSError, MemoryError) as error:
             send({"number": task["number"], "error": str(error).splitlines()[0] if str(error) else "out of memory"})
         except Exception as error:  # a fault of ours must not end the studio
@@ -86,14 +92,20 @@ def lower_priority() -> None:
         os.nice(NICENESS)
 
 
-def warm_up() -> None:
-    """Import what tasks need, so that the first song does not wait for it."""
+def _import_writing() -> None:
+    import ear.song_timing  # noqa: F401
     import mapper.generate  # noqa: F401
+
+
+def _import_reviewing() -> None:
+    import ear.audio.decode  # noqa: F401
+    import eye.rendering.page_data
+    import eye.rendering.page_players
+    import eye.review  # noqa: F401
 
 
 def analyse(task: dict[str, Any], report: Report) -> dict[str, Any]:
     """Timing, candidates, tags, length and sound marks of a song."""
-    from chart.model import TimingPoint
     from ear.audio.clock import OSU_CLOCK_MS
     from ear.audio.decode import read_tags
     from ear.song_timing import time_song
@@ -192,8 +204,12 @@ def page(task: dict[str, Any], report: Report) -> dict[str, Any]:
 
 
 def prepare(task: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Analyse a song for the reviews to come."""
-    _page_song(task["song"])
+    """Analyse a song for the reviews to come, and review a chart of one note, which loads what is compiled."""
+    from mania4k.studio.work.packing import page_of_texts
+
+    known = _page_song(task["song"])
+    text = _text_of(Chart.from_notes([0.0], [0], timing_points=(TimingPoint(0.0, 500.0),)))
+    page_of_texts(task["song"], [text], [None], known)
     return {}
 
 
@@ -247,6 +263,13 @@ def _audio(song: str) -> Any:
     return audio_of(Path(song))
 
 
+def _measure(song: str) -> None:
+    """What writing needs of a song whatever its timing, kept with its audio."""
+    from mapper.sampling.song_analysis import measured
+
+    measured(_audio(song))
+
+
 @lru_cache(maxsize=1)
 def _network() -> Any:
     from mapper.network.load import open_network
@@ -261,6 +284,8 @@ def _page_song(song: str) -> Any:
     return page_song_of(Path(song))
 
 
+WARM_UPS = {True: (_import_writing, _network), False: (_import_reviewing,)}
+"""What the process that writes, and the one that reviews, do before the first task: a song does not wait for it."""
 TASKS: dict[str, Task] = {
     "analyse": analyse,
     "generate": generate,
