@@ -134,6 +134,25 @@ def test_export_writes_what_the_name_ends_in(tmp_path: Path) -> None:
     assert "cannot export to '.pt'; end the name in .onnx, .ckpt or .safetensors" in failed.stderr
 
 
+def test_the_mean_of_two_networks_is_exported(tmp_path: Path) -> None:
+    one = str(tiny_checkpoint(tmp_path / "one.safetensors"))
+    network = load_network(tmp_path / "one.safetensors")
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight += 0.5
+    save_network(network, TINY, tmp_path / "two.safetensors")
+    save_network(network, TINY | {"window_frames": 400}, tmp_path / "other.safetensors")
+    args = [one, "--mean-with", str(tmp_path / "two.safetensors"), "-o", str(tmp_path / "mean.safetensors")]
+    done = CliRunner().invoke(export_command, args)
+    assert done.exit_code == 0, done.output
+    first, mean = (dict(load_network(tmp_path / f"{name}.safetensors").named_parameters()) for name in ("one", "mean"))
+    for name, weight in mean.items():
+        torch.testing.assert_close(weight - first[name], torch.full_like(weight, 0.25), atol=2e-3, rtol=0)
+    failed = CliRunner().invoke(export_command, [*args[:2], str(tmp_path / "other.safetensors"), *args[3:]])
+    assert failed.exit_code == 1
+    assert "is another network than" in failed.stderr
+
+
 def changed(path: Path, change: Callable[[dict[str, Any], dict[str, np.ndarray]], None]) -> Path:
     """A tiny checkpoint whose config and weights are changed; nothing checks them on writing."""
     from safetensors import safe_open
