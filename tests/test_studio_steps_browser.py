@@ -15,6 +15,7 @@ from tests.eye_pages import busy_chart, song_file
 from tests.studio_projects import (
     CONTROL,
     ENTER,
+    ESCAPE,
     LEFT,
     LINES,
     RIGHT,
@@ -29,6 +30,7 @@ from tests.studio_projects import (
 )
 from tests.studio_server import served
 
+F3, F4 = "\ue033", "\ue034"
 DROP = """
 const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
 const transfer = new DataTransfer();
@@ -396,6 +398,41 @@ def test_a_set_from_osu_is_dropped_back_in(step, tmp_path):
     browser.run(DROP, base64.b64encode((tmp_path / "back.osz").read_bytes()).decode(), "back.osz")
     browser.wait("return mania.charts[0].notes.length === 70", 120)
     assert np.isclose(browser.run("return mania.charts[0].notes[0].start"), chart.time_ms[0], atol=1)
+
+
+# The player's habits
+
+
+def test_the_players_keys_work_in_the_studio_as_in_the_page(step):
+    browser, _, go = step
+    go("watch")
+    browser.click("#player .difficulties label:nth-of-type(2)")
+    before = browser.run("return [mania.nowMs, mania.settings.get('scroll')]")
+    browser.type(RIGHT)  # after a click on a difficulty
+    assert browser.run("return mania.nowMs") == pytest.approx(before[0] + 2000)
+    browser.type(F4 + F4 + F3)
+    assert browser.run("return mania.settings.get('scroll')") == before[1] + 1
+    browser.type(" ")
+    assert browser.run("return mania.clock.playing")
+    browser.type(" ")
+    browser.click("#play-yourself")
+    browser.wait("return mania.playing.active && mania.nowMs > mania.chart.firstMs - 1000")
+    browser.type("`")  # retry
+    assert browser.run("return mania.playing.active && mania.nowMs < mania.chart.firstMs - 1000")
+    browser.run("mania.playing.touch(0, true, mania.chart.firstMs)")
+    browser.wait("return mania.playing.play.until > 0", 60)
+    browser.type(ESCAPE)
+    assert browser.run("return [mania.playing.active, document.getElementById('results').hidden]") == [False, False]
+    words = browser.run("return document.getElementById('result-rows').innerText")
+    assert words.startswith("You")
+    browser.click("#hit-sounds")
+    assert browser.run("return mania.settings.get('hitSounds')")
+    browser.click("#hit-sounds")
+    browser.click("#wizard")
+    browser.wait("return !document.getElementById('wizard-words').hidden")
+    browser.type(ESCAPE)
+    browser.wait("return document.getElementById('wizard-words').textContent.includes('nothing was changed')")
+    browser.click("#player .difficulties label:nth-of-type(1)")
 
 
 # Two tabs
