@@ -1,7 +1,7 @@
-"""Charts written for other games and read back: `python -m bench.exports SETS… [--simfile PYTHON] [--node FOLDER]`.
+"""Charts written for other games and read back: `python -m bench.exports SETS… [--simfile PYTHON] [--reamber PYTHON] [--node FOLDER]`.
 
-Each set is written as `.ssc`, `.qua` and `.osu`, and read back by our readers, by simfile (`.ssc`), and by fosu, rosu-pp and
-osu-parsers (`.osu`); how to install them is in `bench.other_readers`. Per file and reader: charts that are the same notes, with
+Each set is written as `.ssc`, `.qua` and `.osu`, and read back by our readers, by simfile (`.ssc`), reamber (`.qua`), and fosu, rosu-pp
+and osu-parsers (`.osu`); how to install them is in `bench.other_readers`. Per file and reader: charts that are the same notes, with
 the same columns and holds, and how far times are off. The last line is JSON; exit 1 where notes are lost or a reader refuses.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from bench.other_readers import Reading, of_fosu, of_osu_parsers, of_ours, of_simfile, rosu_differs
+from bench.other_readers import Reading, of_fosu, of_osu_parsers, of_ours, of_reamber, of_simfile, rosu_differs
 from bench.report import print_json
 from chart.formats.osu_read import parse_osu
 from chart.formats.osu_write import format_osu
@@ -73,8 +73,9 @@ def sets_of(paths: tuple[Path, ...]) -> Iterator[tuple[str, list[Chart]]]:
 @click.command()
 @click.argument("paths", metavar="SETS", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--simfile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Python with simfile.")
+@click.option("--reamber", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Python with reamber.")
 @click.option("--node", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of osu-parsers.")
-def main(paths: tuple[Path, ...], simfile: Path | None, node: Path | None) -> None:
+def main(paths: tuple[Path, ...], simfile: Path | None, reamber: Path | None, node: Path | None) -> None:
     """Write the charts of SETS for other games, read them back and print what differs."""
     logging.disable(logging.WARNING)
     tallies: dict[str, Tally] = {}
@@ -87,16 +88,20 @@ def main(paths: tuple[Path, ...], simfile: Path | None, node: Path | None) -> No
     by_simfile = of_simfile(songs, simfile) if simfile else [None] * len(sets)
     texts = [[format_osu(chart) for chart in charts] for _, charts in sets]
     by_node = iter(of_osu_parsers([text for one in texts for text in one], node) if node else ())
+    quas = [[format_quaver(chart) for chart in charts] for _, charts in sets]
+    by_reamber = iter(of_reamber([text for one in quas for text in one], reamber) if reamber else ())
     rosu: list[str] = []
-    for (name, charts), ssc, theirs, osu in zip(sets, songs, by_simfile, texts, strict=True):
+    for (name, charts), ssc, theirs, osu, qua in zip(sets, songs, by_simfile, texts, quas, strict=True):
         ours = {chart.metadata.version: of_ours(chart) for chart in parse_stepmania(ssc, name)}
-        for chart, text in zip(charts, osu, strict=True):
+        for chart, text, qua_text in zip(charts, osu, qua, strict=True):
             wanted, version = of_ours(chart), chart.metadata.version
             label = f"{name} [{version}]"
             add(".ssc, ours", label, wanted, ours[version])
             if theirs is not None:
                 add(".ssc, simfile", label, wanted, theirs[version])
-            add(".qua, ours", label, wanted, of_ours(parse_quaver(format_quaver(chart), label)))
+            add(".qua, ours", label, wanted, of_ours(parse_quaver(qua_text, label)))
+            if reamber:
+                add(".qua, reamber", label, wanted, next(by_reamber))
             add(".osu, ours", label, wanted, of_ours(parse_osu(text, label)))
             add(".osu, fosu", label, wanted, of_fosu(text))
             if node:

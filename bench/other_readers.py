@@ -1,7 +1,7 @@
-"""Charts as other people's readers have them: fosu, rosu-pp, osu-parsers (Node) and simfile (a Python with old setuptools).
+"""Charts as other people's readers have them: fosu, rosu-pp, osu-parsers (Node), simfile and reamber (a Python with old setuptools).
 
 npm install --prefix FOLDER osu-parsers@4.1.7 osu-classes@3.1.0
-python3 -m venv FOLDER && FOLDER/bin/pip install setuptools==80.9.0 simfile==2.1.1 msdparser==2.0.0
+python3 -m venv FOLDER && FOLDER/bin/pip install setuptools==80.9.0 simfile==2.1.1 msdparser==2.0.0 reamber==1.0.0
 """
 
 from __future__ import annotations
@@ -42,6 +42,16 @@ for line in sys.stdin:
         notes = [(float(one.time) * 1000, one.note.column, one.note.note_type.name) for one in time_notes(NoteData(chart), timing)]
         charts.append({"name": chart.get("CHARTNAME", ""), "notes": notes})
     print(json.dumps(charts), flush=True)
+"""
+REAMBER = """
+import json, sys, warnings
+from reamber.quaver.QuaMap import QuaMap
+warnings.simplefilter("error")
+for line in sys.stdin:
+    chart = QuaMap.read(json.loads(line).split("\\n"))
+    notes = [(float(one.offset), int(one.column), None) for one in chart.hits.df.itertuples()]
+    notes += [(float(one.offset), int(one.column), float(one.offset + one.length)) for one in chart.holds.df.itertuples()]
+    print(json.dumps(notes), flush=True)
 """
 
 
@@ -139,6 +149,15 @@ def of_simfile(texts: Sequence[str], python: Path) -> list[dict[str, Reading]]:
     """Charts of each `.ssc` text by name, as simfile has them."""
     command = [str(python), "-W", "ignore", "-c", SIMFILE]
     return [{chart["name"]: _of_steps(chart["notes"]) for chart in found} for found in _answers(command, texts)]
+
+
+def of_reamber(texts: Sequence[str], python: Path) -> list[Reading]:
+    """Charts of `.qua` texts as reamber has them; its warnings are errors."""
+    command = [str(python), "-W", "ignore", "-c", REAMBER]
+    return [
+        Reading.of([(time, column, np.nan if end is None else end) for time, column, end in notes])
+        for notes in _answers(command, texts)
+    ]
 
 
 def _of_steps(steps: Sequence[tuple[float, int, str]]) -> Reading:

@@ -48,7 +48,9 @@ def show(review: Review, console: Console | None = None, of_set: Sequence[Findin
         for finding in of_set:
             text = Text("• ").append(finding.severity, style=COLOURS[finding.severity])
             console.print(
-                text.append(f" {finding.kind}: {finding.reason} ").append(f"→ {finding.suggestion}", style="italic")
+                text.append(f" ({finding.kind.removeprefix('set/')}): {finding.reason} ").append(
+                    f"→ {finding.suggestion}", style="italic"
+                )
             )
 
 

@@ -262,7 +262,9 @@ def test_the_review_lists_the_set(tmp_path, files, monkeypatch) -> None:
     result = CliRunner().invoke(review.main, [str(tmp_path / "set.osz"), "--json"])
     assert [finding["kind"] for finding in json.loads(result.stdout)["set"]] == ["set/unused-file"]
     result = CliRunner().invoke(review.main, [str(tmp_path / "set.osz")])
-    assert "Used by no chart or storyboard: “virus.exe”" in " ".join(result.stdout.split())
+    assert "• problem (unused-file): Used by no chart or storyboard: “virus.exe”. → Remove them." in " ".join(
+        result.stdout.split()
+    )
 
 
 def test_a_set_without_a_4k_chart_is_refused(tmp_path) -> None:
