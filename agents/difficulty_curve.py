@@ -24,6 +24,8 @@ STEP = 0.25
 """Spacing of the skill grid, in levels."""
 PLAYS = 4
 """Plays at each level of the grid; smoothing over levels makes more unnecessary (docs/agents.md gives the spread)."""
+LONG_CHART_NOTES = 40_000
+"""Charts with more notes, longer than any ranked map, are played half as often at every other level: so many notes tell as much."""
 WEIGHTS = np.array([320, 300, 200, 100, 50, 0]) / 320.0
 
 
@@ -33,6 +35,7 @@ class AccuracyCurve:
 
     level: NDArray[np.float64]  # [level]
     accuracy: NDArray[np.float64]  # [level], never falling
+    plays: NDArray[np.float64] | None = None  # [level, play], accuracies that the curve is drawn through
 
     def level_for(self, accuracy: float) -> float:
         """The level that reaches this accuracy; `MIN_LEVEL` and `MAX_LEVEL` where all or none do."""
@@ -54,7 +57,7 @@ def accuracy_curve(
 ) -> AccuracyCurve:
     """Expected accuracy of all-round players at every level."""
     levels, plays = play_grid(chart, mods, rules, seed, threads)
-    return curve_of(levels, plays.accuracy.reshape(levels.size, PLAYS))
+    return curve_of(levels, plays.accuracy.reshape(levels.size, -1))
 
 
 def required_skill(
@@ -95,7 +98,7 @@ def section_skill(
     worth = WEIGHTS[plays.grade]
     both = plays.tail_grade >= 0
     worth = np.where(both, (worth + WEIGHTS[plays.tail_grade]) / 2, worth)
-    by_level = worth.reshape(levels.size, PLAYS, -1).mean(axis=1)
+    by_level = worth.reshape(levels.size, -1, len(chart)).mean(axis=1)
     sums = np.concatenate([np.zeros((levels.size, 1)), np.cumsum(by_level, axis=1)], axis=1)
     for section in np.flatnonzero(notes):
         mean = (sums[:, at[section + 1]] - sums[:, at[section]]) / notes[section]
@@ -106,10 +109,12 @@ def section_skill(
 def play_grid(
     chart: Chart, mods: Mods | int | str, rules: str, seed: int, threads: int, ample: Sequence[str] = ()
 ) -> tuple[NDArray[np.float64], Plays]:
-    """(levels of the grid, `PLAYS` plays at each): all-round players, but for the skills in `ample`, which are the highest."""
-    levels = np.arange(MIN_LEVEL, MAX_LEVEL + STEP / 2, STEP)
-    skills = np.zeros((levels.size * PLAYS, 9))
-    skills[:, :6] = np.repeat(levels, PLAYS)[:, None]
+    """(levels of the grid, plays at each): all-round players, but for the skills in `ample`, which are the highest."""
+    long = len(chart) > LONG_CHART_NOTES
+    step, count = (2 * STEP, PLAYS // 2) if long else (STEP, PLAYS)
+    levels = np.arange(MIN_LEVEL, MAX_LEVEL + step / 2, step)
+    skills = np.zeros((levels.size * count, 9))
+    skills[:, :6] = np.repeat(levels, count)[:, None]
     skills[:, [SKILL_NAMES.index(name) for name in ample]] = MAX_LEVEL
     skills[:, 6], skills[:, 8] = 1.0, BEST_SCROLL_MS
     return levels, play(chart, Population(skills), seed, mods, rules=rules, threads=threads)
@@ -117,7 +122,7 @@ def play_grid(
 
 def curve_of(levels: NDArray[np.float64], accuracy: NDArray[np.float64]) -> AccuracyCurve:
     """The curve through the accuracies [level, play] of the grid's plays."""
-    return AccuracyCurve(levels, rising(accuracy.mean(axis=1)))
+    return AccuracyCurve(levels, rising(accuracy.mean(axis=1)), accuracy)
 
 
 def rising(accuracy: NDArray) -> NDArray:

@@ -75,7 +75,7 @@ def playtest(chart: Chart, name: str, options: PlayOptions, keep_presses: bool =
     )
     names = " – ".join(shown(part) for part in (chart.metadata.artist, chart.metadata.title) if part) or name
     title = f"{names} [{shown(chart.metadata.version)}]" + (f" +{options.mods}" if options.mods else "")
-    ratings = rate(chart, mods, rules=options.rules, seed=options.seed, threads=options.threads)
+    ratings = rate(chart, mods, rules=options.rules, seed=options.seed, threads=options.threads, overall=curve)
     summary = summarise(chart, plays, curve, mods, options.rules, ratings)
     return Playtest(options, title, who, mods, curve, plays, summary)
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from agents.difficulty_curve import PLAYS, TARGET, AccuracyCurve, curve_of, play_grid
+from agents.difficulty_curve import TARGET, AccuracyCurve, curve_of, play_grid
 from agents.judgement.mods import Mods
 from agents.motor.population import MIN_LEVEL, SKILL_NAMES
 from chart.model import Chart
@@ -46,27 +47,39 @@ class Rating:
 
 
 def rate(
-    chart: Chart, mods: Mods | int | str = "", *, rules: str = "stable", seed: int = 0, threads: int = 1
+    chart: Chart,
+    mods: Mods | int | str = "",
+    *,
+    rules: str = "stable",
+    seed: int = 0,
+    threads: int = 1,
+    overall: AccuracyCurve | None = None,
 ) -> dict[str, Rating]:
     """Ratings by name: overall, then each of `SKILLS`; "hold" only where the chart has holds.
 
-    Raises `ChartFileError` for charts that cannot be played.
+    `overall` is `agents.difficulty_curve.accuracy_curve` of the same arguments, for those who have it already: the plays are then
+    not played again. Raises `ChartFileError` for charts that cannot be played.
     """
     names = [name for name in SKILLS if name != "hold" or bool(chart.is_hold.any())]
     ratings = {}
     for name in (OVERALL, *names):
-        ample = () if name == OVERALL else _ample(name)
-        levels, plays = play_grid(chart, mods, rules, seed, threads, ample)
-        accuracy = plays.accuracy.reshape(levels.size, PLAYS)
-        whole = curve_of(levels, accuracy)
-        halves = [
-            curve_of(levels, accuracy[:, part]).level_for(TARGET) for part in (slice(0, None, 2), slice(1, None, 2))
-        ]
-        ratings[name] = Rating(
-            round(whole.level_for(TARGET), 2),
-            round(float(np.hypot((halves[0] - halves[1]) / 2, MODEL_SD / max(_slope(whole), LEAST_SLOPE))), 2),
-        )
+        if name == OVERALL and overall is not None and overall.plays is not None:
+            levels, accuracy = overall.level, overall.plays
+        else:
+            levels, plays = play_grid(chart, mods, rules, seed, threads, () if name == OVERALL else _ample(name))
+            accuracy = plays.accuracy.reshape(levels.size, -1)
+        ratings[name] = _rating(levels, accuracy)
     return ratings
+
+
+def _rating(levels: NDArray[np.float64], accuracy: NDArray[np.float64]) -> Rating:
+    """The level that accuracies [level, play] require, and its SD."""
+    whole = curve_of(levels, accuracy)
+    halves = [curve_of(levels, accuracy[:, part]).level_for(TARGET) for part in (slice(0, None, 2), slice(1, None, 2))]
+    return Rating(
+        round(whole.level_for(TARGET), 2),
+        round(float(np.hypot((halves[0] - halves[1]) / 2, MODEL_SD / max(_slope(whole), LEAST_SLOPE))), 2),
+    )
 
 
 def in_words(ratings: dict[str, Rating]) -> str:

@@ -119,8 +119,10 @@ def summarise(
 
 def lost_accuracy(plays: Plays) -> NDArray[np.float64]:
     """[player, note], 0 for a MAX, 1 for a miss; a hold's mean of head and tail where they are judged apart."""
-    worth = WEIGHTS[plays.grade]
     apart = plays.tail_grade >= 0
+    if not apart.any():
+        return (1.0 - WEIGHTS)[plays.grade]
+    worth = WEIGHTS[plays.grade]
     return 1.0 - np.where(apart, (worth + WEIGHTS[plays.tail_grade]) / 2, worth)
 
 

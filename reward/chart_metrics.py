@@ -87,7 +87,8 @@ class NoteMetrics:
     def ratings(self, settings: Difficulty, seed: int = 0) -> dict[str, Rating]:
         """Levels required overall and by skill, as `agents.rating.rate`, the notes judged with these settings."""
         if (settings, seed) not in self._ratings:
-            self._ratings[settings, seed] = rate(replace(self._chart, difficulty=settings), seed=seed)
+            curve = self.accuracy_curve(settings, seed)
+            self._ratings[settings, seed] = rate(replace(self._chart, difficulty=settings), seed=seed, overall=curve)
         return self._ratings[settings, seed]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents import Rating, accuracy_curve, ranked, rate, required_skill
+from agents import Rating, accuracy_curve, difficulty_curve, ranked, rate, required_skill
 from agents.difficulty_curve import AccuracyCurve
 from agents.motor.population import MAX_LEVEL, MIN_LEVEL
 from agents.ranking import ranked_levels
@@ -82,3 +82,18 @@ def test_a_chart_beyond_everybody_has_players_all_the_same() -> None:
     levels = ranked_levels(nobody, np.linspace(0.01, 0.99, 50))
     assert np.isfinite(levels).all()
     assert levels.min() > 5
+
+
+def test_the_overall_rating_of_plays_that_are_there_is_the_one_of_new_plays() -> None:
+    chart = holds(180)
+    assert rate(chart, overall=accuracy_curve(chart)) == rate(chart)
+
+
+def test_a_long_chart_played_less_often_is_rated_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    chart = holds(150, rows=3000)
+    often = rate(chart)
+    monkeypatch.setattr(difficulty_curve, "LONG_CHART_NOTES", 2999)
+    seldom = rate(chart)
+    assert accuracy_curve(chart).level.size < 30
+    for name, rating in often.items():
+        assert seldom[name].level == pytest.approx(rating.level, abs=0.15), name
