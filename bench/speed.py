@@ -55,6 +55,7 @@ Case = Callable[[Inputs, Path], list[str]]
 CASES: dict[str, Case] = {
     "help": lambda files, out: ["mania4k", "--help"],
     "one": lambda files, out: ["mania4k", "generate", str(files.song), "--stars", "3.5", "-o", str(out / "a.osz")],
+    "first": lambda files, out: ["mania4k", "generate", str(files.song), "--stars", "3.5", "-o", str(out / "a.osz")],
     "five": lambda files, out: ["mania4k", "generate", str(files.song), "--stars", *FIVE, "-o", str(out / "a.osz")],
     "folder": lambda files, out: ["mania4k", "generate", str(files.folder), "-o", str(out), "--workers", "2"],
     "timing": lambda files, out: ["mania4k", "timing", str(files.song), "-o", str(out / "a.timing.txt")],
@@ -67,9 +68,14 @@ CASES: dict[str, Case] = {
 """Name of a case → the module that is run and its arguments; results are written into the second argument."""
 
 
-def run(checkout: Path, arguments: Sequence[str]) -> Cost:
-    """Run `python -m` with these arguments from the checkout; a failure ends the program with the command's words."""
+def run(checkout: Path, arguments: Sequence[str], loops: Path | None = None) -> Cost:
+    """Run `python -m` with these arguments from the checkout; a failure ends the program with the command's words.
+
+    `loops` is a folder to keep compiled loops in, instead of the usual one.
+    """
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    if loops is not None:
+        environment["NUMBA_CACHE_DIR"] = str(loops)
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -93,21 +99,27 @@ def charts_in(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def compare(case: Case, files: Inputs, builds: tuple[Path, Path], pairs: int) -> dict[str, object]:
-    """Medians and ratios of one case."""
+def compare(name: str, files: Inputs, builds: tuple[Path, Path], pairs: int) -> dict[str, object]:
+    """Medians and ratios of one case; "first" begins with no loop compiled, as after an installation without set-up."""
+    case = CASES[name]
     costs: tuple[list[Cost], list[Cost]] = ([], [])
     for number in range(-1, pairs):  # the first pair warms up
         written: list[dict[str, bytes]] = [{}, {}]
         for build in (0, 1) if number % 2 == 0 else (1, 0):
             with tempfile.TemporaryDirectory() as out:
-                cost = run(builds[build], case(files, Path(out)))
+                loops = Path(out) / "loops" if name == "first" else None
+                cost = run(builds[build], case(files, Path(out)), loops)
                 written[build] = charts_in(Path(out))
             if number >= 0:
                 costs[build].append(cost)
     figures: dict[str, object] = {}
-    for name in ("wall_s", "processor_s", "peak_mb"):
-        old, new = (float(np.median([getattr(cost, name) for cost in some])) for some in costs)
-        figures |= {f"old_{name}": round(old, 3), f"new_{name}": round(new, 3), f"ratio_{name}": round(new / old, 3)}
+    for figure in ("wall_s", "processor_s", "peak_mb"):
+        old, new = (float(np.median([getattr(cost, figure) for cost in some])) for some in costs)
+        figures |= {
+            f"old_{figure}": round(old, 3),
+            f"new_{figure}": round(new, 3),
+            f"ratio_{figure}": round(new / old, 3),
+        }
     return {**figures, "same": written[0] == written[1]} if written[0] else figures
 
 
@@ -142,7 +154,7 @@ def main(old: Path, new: Path, song: Path, songs: Path | None, pairs: int, only:
         if {"review", "page"} & set(names):
             run(builds[0], ["mania4k", "generate", str(files.song), "-o", str(files.map_file), "--no-page"])
         for one in names:
-            figures[one] = compare(CASES[one], files, builds, pairs)
+            figures[one] = compare(one, files, builds, pairs)
             print(f"{one}: {figures[one]}", flush=True)
     print_json("speed", {"pairs": pairs, "old": str(old), "new": str(new), "cases": figures})
 
