@@ -70,7 +70,7 @@ PARTS = {"plays": compile_plays, "charts": compile_charts}
 def main(part: str | None) -> None:
     use_utf8()
     if part is not None:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        watch_parent()
         PARTS[part]()
         return
     began = time.perf_counter()
@@ -94,9 +94,14 @@ def _compile_all() -> None:
         raise WorkerError(f"loops could not be compiled ({', '.join(failed)}): they will be when they are first used")
 
 
+def watch_parent() -> None:
+    """Let this process end with the one that started it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
 def _end_with_parent() -> None:
     """Exit when the standard input ends: whoever started this process has ended."""
-    while sys.stdin.buffer.read(1):
+    while os.read(sys.stdin.fileno(), 1):  # not by `sys.stdin`, whose lock would be held when this process ends
         pass
     os._exit(1)
 

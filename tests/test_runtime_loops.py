@@ -96,16 +96,12 @@ def test_the_compiler_is_started_only_where_nothing_is_kept(monkeypatch: pytest.
             assert started == ([] if kept else ["plays"])
 
 
-def test_the_compiler_ends_with_the_process_that_started_it() -> None:
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import mania4k.compile as c, time; c.threading.Thread(target=c._end_with_parent).start(); time.sleep(600)",
-        ],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    process.stdin.close()
-    assert process.wait(timeout=60) == 1
+@pytest.mark.parametrize(("closed", "status"), [(True, 1), (False, 0)])
+def test_the_compiler_ends_with_the_process_that_started_it_or_when_it_is_done(closed: bool, status: int) -> None:
+    work = "time.sleep(600)" if closed else "time.sleep(0.5)"
+    code = f"import mania4k.compile as c, time; c.watch_parent(); {work}"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        if closed:
+            process.stdin.close()
+        assert process.wait(timeout=60) == status
