@@ -80,6 +80,7 @@ def open_session(content: bytes, device: str, name: str) -> Session:
     settings.add_session_config_entry(
         "session.intra_op.allow_spinning", "0"
     )  # waiting threads hold up what runs beside
+    settings.enable_cpu_mem_arena = False  # it keeps the most that a run ever took, for as long as the session is open
     if provider.name == "DmlExecutionProvider":
         settings.enable_mem_pattern = False  # DirectML requires both
         settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
