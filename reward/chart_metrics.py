@@ -22,6 +22,7 @@ from agents.difficulty_curve import TARGET, AccuracyCurve, accuracy_curve
 from agents.rating import Rating, rate
 from chart.analysis.pattern_mix import family_rows
 from chart.analysis.star_rating import Strains, stars, strain_curve
+from chart.analysis.strain import SectionPeaks
 from chart.model import Chart, Difficulty
 from reward.core.batch_view import view_of
 from reward.rules.check import Finding, all_rules, check
@@ -53,6 +54,11 @@ class NoteMetrics:
     def stars(self) -> float:
         """Official star rating; 0 for an empty chart."""
         return stars(self._chart)
+
+    @cached_property
+    def section_peaks(self) -> SectionPeaks:
+        """The peaks and their stars by a compiled loop, some fifty times as fast, for searches."""
+        return SectionPeaks.of(self._chart)
 
     @cached_property
     def strains(self) -> Strains:
@@ -104,6 +110,11 @@ class ChartMetrics:
     def stars(self) -> float:
         """Official star rating; 0 for an empty chart."""
         return self.notes.stars
+
+    @property
+    def section_peaks(self) -> SectionPeaks:
+        """The peaks and their stars by a compiled loop, some fifty times as fast, for searches."""
+        return self.notes.section_peaks
 
     @property
     def strains(self) -> Strains:

@@ -6,4 +6,5 @@ __all__ = [
     "rows",
     "snap",
     "star_rating",
+    "strain",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chart.analysis.pattern_mix import FAMILIES
 from chart.analysis.rows import row_starts
+from chart.analysis.strain import SECTION_MS
 from chart.model import Chart
 from mapper.sampling.conditioning import ChartTarget
 from mapper.search.candidates import CandidateSet
@@ -19,8 +20,6 @@ from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import ChartMetrics, metrics_of
 from reward.rules.criteria import Level
 
-SECTION_MS = 400.0  # of the official strain
-
 
 @dataclass(frozen=True)
 class Spliced:
@@ -28,7 +27,7 @@ class Spliced:
 
     chart: Chart
     rows: Rows
-    stars: float
+    stars: float  # by the compiled loop until the search is finished, then the official ones
     findings: float  # warnings for 1,000 notes; a problem counts as `reward.chart_metrics.PROBLEM_WEIGHT`
     cost: float  # without what simulated players say
     density_miss: float = 0.0  # ratio of its notes in other bars than usual; known for a finished search
@@ -68,19 +67,18 @@ class CandidateMeasures:
         self.candidates, self.chart_of = candidates, chart_of
         self.metrics = metrics or [metrics_of(chart_of(rows)) for rows in candidates.rows]
         self.charts = [one.chart for one in self.metrics]
-        self.stars = np.array([one.stars for one in self.metrics])
+        self.stars = np.array([one.section_peaks.stars for one in self.metrics])
         self.bar_ms = candidates.grid.slot_ms[candidates.bars]  # [bar]
 
     @cached_property
     def peaks(self) -> NDArray[np.float64]:
         """[candidate, section], strain peaks in sections of 400 ms from `first_section` on."""
-        curves = [one.strains for one in self.metrics]
-        first = [round(curve.start_ms[0] / SECTION_MS) if curve.peak.size else 0 for curve in curves]
-        self.first_section = min(first)
-        size = max(start + curve.peak.size for start, curve in zip(first, curves, strict=True)) - self.first_section
+        curves = [one.section_peaks for one in self.metrics]
+        self.first_section = min(curve.first for curve in curves)
+        size = max(curve.first + curve.peak.size for curve in curves) - self.first_section
         peaks = np.zeros((len(curves), size))
-        for candidate, (start, curve) in enumerate(zip(first, curves, strict=True)):
-            peaks[candidate, start - self.first_section :][: curve.peak.size] = curve.peak
+        for candidate, curve in enumerate(curves):
+            peaks[candidate, curve.first - self.first_section :][: curve.peak.size] = curve.peak
         return peaks
 
     @cached_property

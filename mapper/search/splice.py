@@ -19,7 +19,7 @@ from mapper.request.levels import SETTINGS
 from mapper.sampling.conditioning import ChartTarget
 from mapper.search.candidate_measures import CandidateMeasures, Spliced
 from mapper.search.candidates import CandidateSet
-from mapper.search.objective import FINDING_UNIT, cost_of
+from mapper.search.objective import DENSITY_UNIT, FINDING_UNIT, cost_of
 from mapper.search.splice_kernels import exchanged_stars
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import ChartMetrics, measure_breaches, metrics_of
@@ -34,8 +34,6 @@ OFF_TARGET_UNIT = 1.0  # bars of a candidate so many stars from the target cost 
 JOIN_COST = 0.02
 NEAR_STARS = 0.5
 """A candidate this far from the target's stars weighs e times less in the usual density of its bars."""
-DENSITY_UNIT = 0.5
-"""Ratio of notes in other bars than those of the candidates nearest to the target that costs 1."""
 STARTS, GOOD_COST = 3, 2.0
 """Starts tried at most; no further one after a chart that costs less than `GOOD_COST`."""
 
@@ -122,7 +120,7 @@ class _Search:
         if not len(chart):
             return Spliced(chart, rows, 0.0, 0.0, np.inf, metrics=metrics)
         own = float(self.additive[choice, np.arange(choice.size), _OFF_TARGET].sum()) / len(chart)
-        found = Spliced(chart, rows, metrics.stars, 0.0, 0.0, metrics=metrics)
+        found = Spliced(chart, rows, metrics.section_peaks.stars, 0.0, 0.0, metrics=metrics)
         return replace(found, beside=(own, JOIN_COST * np.count_nonzero(np.diff(choice)))).with_cost(self.target)
 
     def _with_rules(self, draft: Spliced) -> Spliced:
@@ -133,7 +131,7 @@ class _Search:
     def finished(self, best: Spliced) -> Spliced:
         """The chart with its density, to be played with the settings that it will get."""
         played = metrics_of(replace(best.chart, difficulty=SETTINGS[level_of(best.stars)]))
-        return replace(best, density_miss=self.density_miss(best.chart), metrics=played)
+        return replace(best, stars=played.stars, density_miss=self.density_miss(best.chart), metrics=played)
 
     def density_miss(self, chart: Chart) -> float:
         """Ratio of the chart's notes in other bars than those of the candidates nearest to the target."""

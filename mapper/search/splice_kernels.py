@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-PEAK_WEIGHT, STARS_PER_STRAIN = 0.9, 0.018  # REFERENCES §2: the k-th highest peak counts 0.9^k
+from chart.analysis.strain import PEAK_WEIGHT, STARS_PER_STRAIN
+
 LEAST_WEIGHT = 1e-5
 """Peaks that count less than this are left out."""
 
