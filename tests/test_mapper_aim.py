@@ -11,8 +11,9 @@ from chart.model import Chart, TimingPoint
 from mapper.request.style_reference import target_at
 from mapper.sampling.conditioning import ChartTarget, LogitBias
 from mapper.search.candidate_measures import Spliced
-from mapper.search.closed_loop import MAX_BIAS, MAX_STAR_OFFSET, Candidate, SearchConfig, _next_takes
-from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
+from mapper.search.closed_loop import MAX_BIAS, MAX_STAR_OFFSET, Candidate, SearchConfig, _is_stalled, _next_takes
+from mapper.search.objective import FINDINGS_ALLOWED
+from mapper.search.unmet import shortfall, unmet_constraints
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import metrics_of
 from reward.rules.criteria import Level
@@ -21,7 +22,7 @@ NOTHING = Rows(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def take(push: float, stars: float, **fields: object) -> Candidate:
-    metrics = SimpleNamespace(stars=stars, pattern_mix=np.zeros(len(FAMILIES)))
+    metrics = SimpleNamespace(section_peaks=SimpleNamespace(stars=stars), pattern_mix=np.zeros(len(FAMILIES)))
     return Candidate(0, 0, push, 0.0, LogitBias(), NOTHING, metrics, **fields)  # type: ignore[arg-type]
 
 
@@ -32,6 +33,14 @@ def spliced(stars: float, findings: float = 0.0) -> Spliced:
 
 def pushes(takes: list[Candidate]) -> list[float]:
     return [one.push for one in takes]
+
+
+@dataclass(frozen=True)
+class Known:
+    stars: float = 3.0
+    findings: float = 0.0
+    player_level: float = 3.0
+    density_miss: float = 0.0
 
 
 def test_the_first_takes_lie_on_both_sides():
@@ -61,18 +70,34 @@ def test_broken_rules_make_fewer_chords():
     assert np.mean([one.logit_bias.chords for one in broken]) < np.mean([one.logit_bias.chords for one in clean])
 
 
+def test_hard_charts_begin_with_more_rows_and_bigger_chords():
+    hard, usual = (_next_takes(0, ChartTarget(stars), [], None, SearchConfig()) for stars in (6.0, 4.0))
+    assert min(one.bias for one in hard) > max(one.bias for one in usual) == 0
+    assert np.mean([one.logit_bias.chords for one in hard]) > np.mean([one.logit_bias.chords for one in usual])
+
+
+def test_a_round_that_brings_little_of_what_is_missing_is_the_last():
+    target = ChartTarget(3.0)
+    first, nearer, hardly = (spliced(stars) for stars in (2.5, 2.8, 2.52))
+    assert not _is_stalled(target, None, first, 0.05)
+    assert not _is_stalled(target, first, nearer, 0.05)
+    assert _is_stalled(target, first, hardly, 0.05)
+    assert _is_stalled(target, first, first, 0.05)
+
+
+def test_only_what_a_bound_concerns_falls_short():
+    chart = metrics_of(spliced(3.0).chart)
+    for known in (Known(), Known(findings=FINDINGS_ALLOWED[Level.HARD]), Known(density_miss=0.2)):
+        assert shortfall(ChartTarget(3.0), chart, known, 0.05) == 0
+    for known in (Known(stars=3.2), Known(findings=99), Known(player_level=1.0), Known(density_miss=0.3)):
+        assert shortfall(ChartTarget(3.0), chart, known, 0.05) > 0
+    assert shortfall(ChartTarget(3.0, hold_share=0.5), chart, Known(), 0.05) == pytest.approx(48)
+
+
 def test_each_chart_follows_the_map_s_chart_with_the_nearest_stars():
     references = (ChartTarget(2.0, hold_share=0.1), ChartTarget(5.0, hold_share=0.5))
     assert target_at(references, 2.4) == ChartTarget(2.4, hold_share=0.1)
     assert target_at(references, 4.4).hold_share == 0.5
-
-
-@dataclass(frozen=True)
-class Known:
-    stars: float = 3.0
-    findings: float = 0.0
-    player_level: float = 3.0
-    density_miss: float = 0.0
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from mapper.sampling.sampler import write_rows
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.candidate_measures import Spliced
 from mapper.search.candidates import CandidateSet
-from mapper.search.planned_sampling import planned_sampling, usual_bias
+from mapper.search.objective import FINDINGS_ALLOWED
+from mapper.search.planned_sampling import planned_sampling, usual_bias, usual_onset_bias
 from mapper.search.splice import CandidateSplicer
-from mapper.search.unmet import FINDINGS_ALLOWED, unmet_constraints
+from mapper.search.unmet import shortfall, unmet_constraints
 from mapper.structure.plan import StructurePlan
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import ChartMetrics, metrics_of
@@ -39,14 +40,17 @@ CHORD_SPREAD, CHORD_STEP, MAX_CHORD_BIAS = 0.4, 0.5, 2.0
 where the level's rules, most of which are about chords, are broken too often."""
 MAX_STAR_OFFSET = 1.2
 """Conditioned on more stars than hard charts with audio have, the mapper hardly writes more: the bias does then (docs/LOG.md)."""
-MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.4, 1.5
+MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.2, 1.5
 """Effect of a push that is believed when a line is laid through few noisy charts."""
-STARS_PER_BIAS = 0.8
+STARS_PER_BIAS, STARS_PER_CHORD = 0.8, 0.4
+"""Effect of a unit of the hazard's bias, and of each further note's log-odds, on hard charts."""
 MAX_BIAS = 3.0
+MORE_CHORDS = 0.5
+"""Share of the stars that a push cannot bring for which chords are raised beside the bias: takes then lie on both sides."""
 NEAR_STARS = 1.0
 """Takes of other difficulties this near to the target stars may be used too."""
-STALLED_RATIO = 0.9
-"""A round that leaves more than this of what a chart costs is its difficulty's last."""
+STALLED_RATIO = 0.8
+"""A round that leaves more than this of what a chart lacks to meet its target is its difficulty's last."""
 MAX_SPLICED = 48
 """Takes that are spliced at most, the nearest: memory grows with their square."""
 MAX_BATCH_SLOTS = 700_000
@@ -103,7 +107,7 @@ class Candidate:
     @property
     def stars(self) -> float:
         """Official stars of the chart that was written."""
-        return self.metrics.stars if self.metrics is not None else 0.0
+        return self.metrics.section_peaks.stars if self.metrics is not None else 0.0
 
 
 def write_charts(
@@ -135,7 +139,7 @@ def write_charts(
         takes += _record(encoder, plan, config, targets, wanted, int(seed), share)
         for index in unmet_targets:
             before, found[index] = found[index], _best(song, targets, index, takes, found[index])
-            if not is_met(targets[index], found[index], config.tolerance) and _is_stalled(before, found[index]):
+            if _is_stalled(targets[index], before, found[index], config.tolerance):
                 given_up.add(index)
     report(1.0)
     return _in_order(targets, found, takes)
@@ -148,11 +152,12 @@ def _share_of_round(report: Callable[[float], None], number: int, rounds: int) -
     return lambda share: report(done + share * (1 - done) * (1.0 if last else 0.5))
 
 
-def _is_stalled(before: Spliced | None, best: Spliced | None) -> bool:
+def _is_stalled(target: ChartTarget, before: Spliced | None, best: Spliced | None, tolerance: float) -> bool:
     """Whether a further round brought so little that the next will not bring what is missing."""
-    if best is before:
+    if before is None or best is None or best is before:
         return before is not None
-    return before is not None and best is not None and best.whole_cost > STALLED_RATIO * before.whole_cost
+    short = [shortfall(target, metrics_of(one.chart), one, tolerance) for one in (before, best)]
+    return short[1] > STALLED_RATIO * short[0]
 
 
 def is_met(target: ChartTarget, best: Spliced | None, tolerance: float) -> bool:
@@ -176,10 +181,14 @@ def _next_takes(
     tried = [take for take in takes if take.index == index]
     count, free = config.takes, target.is_free
     offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
-    logit_bias, centre, bias, spread = usual_bias(target.stars) if free else LogitBias(), 0.0, 0.0, SPREAD
+    logit_bias, centre, spread = usual_bias(target.stars) if free else LogitBias(), 0.0, SPREAD
+    bias = usual_onset_bias(target.stars) if free else 0.0
     if tried:
         centre, bias = _settings(target, tried, count)
         logit_bias, spread = _logit_bias(target, tried[-count:]), SPREAD / 2
+        if free and bias > 0:
+            more = MORE_CHORDS * bias * STARS_PER_BIAS / STARS_PER_CHORD
+            logit_bias = replace(logit_bias, chords=min(logit_bias.chords + more, MAX_CHORD_BIAS))
     if free and best is not None and best.findings > FINDINGS_ALLOWED[target.level]:
         logit_bias = replace(logit_bias, chords=max(logit_bias.chords - CHORD_STEP, -MAX_CHORD_BIAS))
     push = np.clip(centre + spread * offsets, -MAX_STAR_OFFSET, MAX_STAR_OFFSET)
@@ -201,10 +210,11 @@ def _next_takes(
 def _settings(target: ChartTarget, tried: Sequence[Candidate], count: int) -> tuple[float, float]:
     """(push, bias) at which the stars should be right, by a line through the takes that were tried."""
     push = np.array([take.push for take in tried])
-    got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried])
+    chords = STARS_PER_CHORD * np.array([take.logit_bias.chords for take in tried])
+    got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried]) - chords
     slope = float(np.polyfit(push, got, 1)[0]) if np.ptp(push) > 0 else 1.0
     slope = float(np.clip(slope, MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH))
-    needed = target.stars - float(np.mean((got - slope * push)[-count:]))
+    needed = target.stars - float(np.mean((got + chords - slope * push)[-count:]))
     centre = float(np.clip(needed / slope, -MAX_STAR_OFFSET, MAX_STAR_OFFSET))
     return centre, float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
 

@@ -16,14 +16,21 @@ ALTERNATION_PENALTY = 1.2
 """Log-odds taken from two rows in turn with a chord of three: people write them less than half as often as the network."""
 RECALL = 0.17
 """Share of rows that press a column of the row before again in people's charts of any stars; the network's own is .03."""
-CHORD_STARS, CHORD_BIAS = (2.5, 4.8), (0.0, 0.5)
+CHORD_STARS, CHORD_BIAS = (2.5, 4.8, 6.0, 8.0), (0.0, 0.5, 1.0, 1.6)
 """Log-odds of each note beyond a row's first that charts begin with, by stars: people's hard charts have fewer rows and
 bigger chords than the network's."""
+ONSET_STARS, ONSET_BIAS = (5.0, 6.0, 8.0), (0.0, 0.35, 1.0)
+"""Log-odds of rows that charts begin with: conditioned on more stars than 5, the network hardly writes more (docs/LOG.md)."""
 
 
 def usual_bias(stars: float) -> LogitBias:
     """Logit biases of a difficulty's first candidates where no patterns are requested."""
     return LogitBias(chords=float(np.interp(stars, CHORD_STARS, CHORD_BIAS)))
+
+
+def usual_onset_bias(stars: float) -> float:
+    """Log-odds of rows of a difficulty's first candidates."""
+    return float(np.interp(stars, ONSET_STARS, ONSET_BIAS))
 
 
 def planned_sampling(

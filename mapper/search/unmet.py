@@ -6,20 +6,18 @@ from typing import Protocol
 
 from chart.analysis.pattern_mix import FAMILIES
 from mapper.sampling.conditioning import ChartTarget
-from mapper.search.objective import playtest_miss
+from mapper.search.objective import (
+    DENSITY_UNIT,
+    EXCESS_UNIT,
+    FINDINGS_ALLOWED,
+    HOLD_UNIT,
+    PATTERN_UNIT,
+    PLAYTEST_UNIT,
+    STAR_UNIT,
+    playtest_miss,
+)
 from reward.chart_metrics import ChartMetrics
-from reward.rules.criteria import Level
 
-FINDINGS_ALLOWED = {
-    Level.EASY: 49.0,
-    Level.NORMAL: 43.0,
-    Level.HARD: 47.0,
-    Level.INSANE: 5.4,
-    Level.EXPERT: 2.0,
-    Level.EXPERT_PLUS: 2.0,
-}
-"""Warnings for 1,000 notes of human osu!mania charts of the level (`train` songs; Expert's .1 rounded up to what one
-finding in a short chart is)."""
 HOLDS_ALLOWED, PATTERNS_ALLOWED = 0.02, 0.1
 """Deviation from the requested hold ratio and from a family's requested ratio of rows that still counts as met."""
 
@@ -68,3 +66,19 @@ def unmet_constraints(target: ChartTarget, metrics: ChartMetrics, best: Measured
         if abs(got - requested) > PATTERNS_ALLOWED:
             missing.append(f"{got:.0%} {name} instead of {requested:.0%}")
     return missing
+
+
+def shortfall(target: ChartTarget, metrics: ChartMetrics, best: Measured, tolerance: float) -> float:
+    """Distance of a chart from the bounds of `unmet_constraints`, in units of the objective; 0 if it meets all of them.
+
+    Terms of the objective that no bound concerns do not count: a further round of the search is not begun for them.
+    """
+    short = max(abs(best.stars - target.stars) - tolerance, 0.0) / STAR_UNIT
+    short += max(best.findings - FINDINGS_ALLOWED[target.level], 0.0) / EXCESS_UNIT
+    if target.hold_share is not None:
+        short += max(abs(metrics.hold_ratio - target.hold_share) - HOLDS_ALLOWED, 0.0) / HOLD_UNIT
+    for requested, got in zip(target.patterns, target.mix_of(metrics), strict=True):
+        if abs(got - requested) > PATTERNS_ALLOWED:  # false where none is requested, which is nan
+            short += (abs(got - requested) - PATTERNS_ALLOWED) / PATTERN_UNIT
+    short += max(best.density_miss - DENSITY_ALLOWED, 0.0) / DENSITY_UNIT
+    return float(short) or playtest_miss(best.player_level, best.stars) / PLAYTEST_UNIT
