@@ -7,10 +7,12 @@ found = time_song(audio, checkpoint="none")               # from onsets alone
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ear.audio.decode import Audio
+from ear.audio.shared import onset_of
 from ear.timing.estimate import find_timing
 from ear.timing.model import Profile, Timing
 from ear.tracker.dbn import MIN_FRAMES, TrackedBeats, track_beats
@@ -68,7 +70,10 @@ def time_with(
     """As `time_song`, with a network that is loaded already, or none."""
     activations = None
     if tracker is not None:
-        activations = tracker(audio)
+        with ThreadPoolExecutor(1) as pool:  # what needs no network is measured beside it
+            onset = pool.submit(onset_of, audio)
+            activations = tracker(audio)
+            onset.result()
         report("network", 1.0)
     report("timing", 0.0)
     timing = find_timing(audio, activations, profile)

@@ -1,8 +1,12 @@
-"""Measures of a song that several parts read, computed once while its `Audio` lives; their arrays are read-only."""
+"""Measures of a song that several parts read, computed once while its `Audio` lives; their arrays are read-only.
+
+Threads may ask for them at the same time: the second waits for what the first computes.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -15,6 +19,7 @@ from ear.audio.spectrogram import beat_this_mel
 _DECODED: WeakValueDictionary[tuple[str, int, int], Audio] = WeakValueDictionary()
 _ONSETS: WeakKeyDictionary[Audio, OnsetStrength] = WeakKeyDictionary()
 _MELS: WeakKeyDictionary[Audio, NDArray[np.float32]] = WeakKeyDictionary()
+_ONSET_LOCK, _MEL_LOCK = Lock(), Lock()
 
 
 def audio_of(path: Path) -> Audio:
@@ -31,20 +36,22 @@ def audio_of(path: Path) -> Audio:
 
 def onset_of(audio: Audio) -> OnsetStrength:
     """`ear.audio.onset.onset_strength` of the song, a frame a millisecond."""
-    if audio not in _ONSETS:
-        onset = onset_strength(audio.samples, audio.sample_rate)
-        onset.strength.flags.writeable = False
-        _ONSETS[audio] = onset
-    return _ONSETS[audio]
+    with _ONSET_LOCK:
+        if audio not in _ONSETS:
+            onset = onset_strength(audio.samples, audio.sample_rate)
+            onset.strength.flags.writeable = False
+            _ONSETS[audio] = onset
+        return _ONSETS[audio]
 
 
 def network_mel_of(audio: Audio) -> NDArray[np.float32]:
     """[frame, 128] input of a beat network; audio at another rate than 22,050 Hz is resampled."""
-    if audio not in _MELS:
-        mel = beat_this_mel(at_network_rate(audio))
-        mel.flags.writeable = False
-        _MELS[audio] = mel
-    return _MELS[audio]
+    with _MEL_LOCK:
+        if audio not in _MELS:
+            mel = beat_this_mel(at_network_rate(audio))
+            mel.flags.writeable = False
+            _MELS[audio] = mel
+        return _MELS[audio]
 
 
 def at_network_rate(audio: Audio) -> NDArray[np.float32]:

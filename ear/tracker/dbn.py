@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.tracker.dbn_kernels import best_beats, trace_back
 from ear.tracker.peak_picking import Peaks, find_peaks, log_odds, nearest_index
 
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ class _Track:
 
 def _best_track(evidence: NDArray[np.float32], interval: NDArray[np.int64], change_cost: float) -> _Track:
     """The best beats for one cost of tempo changes; the normalised likelihood makes the costs comparable."""
+    from ear.tracker.dbn_kernels import best_beats, trace_back  # few songs are tracked, and numba takes long to import
+
     score = np.empty((evidence.size, interval.size), np.float32)
     source = np.empty((evidence.size, interval.size), np.int16)
     octaves = np.log2(60 * TRACKING_FPS / interval / RUBATO_BPM)

@@ -7,6 +7,7 @@ frames, which is nearer to the truth than a parabola (docs/ear.md).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,14 +54,14 @@ class PickedBeats:
     strength: NDArray[np.float32] = field(repr=False)  # [beat], probability of the beat, 0–1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Peaks:
     """Local maxima of an activation."""
 
     time_ms: NDArray[np.float64]  # [peak], increasing, finer than a frame
     strength: NDArray[np.float64]  # [peak], 0–1
 
-    @property
+    @cached_property
     def typical(self) -> float:
         """Strength of a typical peak of this song, 0–1; 0 without any."""
         if not self.strength.size:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chart.formats.osz import read_osz
 from chart.formats.read import audio_beside, read_charts, read_timing_charts
-from chart.model import MACHINE_MADE_TAGS, Chart, Metadata
+from chart.model import MACHINE_MADE_TAGS, Chart, Metadata, TimingPoint
 from ear.audio.clock import OSU_CLOCK_MS, from_osu_clock, to_osu_clock
 from ear.audio.decode import Audio, read_tags
 from ear.audio.onset import estimate_lag_ms
@@ -19,7 +20,7 @@ from ear.song_timing import time_song
 from mapper.request.names import metadata_of, title_and_artist
 from mapper.request.options import GenerateConfig
 from mapper.request.timing_file import read_timing
-from mapper.sampling.song_analysis import SongAnalysis
+from mapper.sampling.song_analysis import SongAnalysis, measured
 from runtime.errors import ConfigError
 
 MIN_MAPPED_MS = 1000.0
@@ -63,13 +64,10 @@ def open_input(
 
 def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None]) -> GenerationInput:
     audio = _load(path, config, report)
-    if config.timing is not None:
-        points, confidence, doubt = read_timing(config.timing), 1.0, ""
-    else:
-        offset_ms = None if config.offset is None else from_osu_clock(config.offset)
-        timing = GivenTiming(config.bpm, offset_ms, config.tempo).apply(time_song(audio).timing, audio)
-        points = tuple(replace(point, time_ms=to_osu_clock(point.time_ms)) for point in timing.points)
-        confidence, doubt = timing.confidence, doubt_of(timing)
+    with ThreadPoolExecutor(1) as pool:  # the sound is measured beside its timing
+        beside = pool.submit(measured, audio)
+        points, confidence, doubt = _timing_of(audio, config)
+        beside.result()
     title, artist = title_and_artist(read_tags(path), path)
     names = metadata_of(
         config.title or title,
@@ -81,6 +79,16 @@ def _of_audio(path: Path, config: GenerateConfig, report: Callable[[float], None
     report(0.7)
     song = SongAnalysis.of(audio, points, -OSU_CLOCK_MS, config.audio_start * 1000, confidence)
     return GenerationInput(song, path, names, doubt=doubt)
+
+
+def _timing_of(audio: Audio, config: GenerateConfig) -> tuple[tuple[TimingPoint, ...], float, str]:
+    """(timing points on osu!'s clock, confidence, doubt), read where a file is given, else estimated."""
+    if config.timing is not None:
+        return read_timing(config.timing), 1.0, ""
+    offset_ms = None if config.offset is None else from_osu_clock(config.offset)
+    timing = GivenTiming(config.bpm, offset_ms, config.tempo).apply(time_song(audio).timing, audio)
+    points = tuple(replace(point, time_ms=to_osu_clock(point.time_ms)) for point in timing.points)
+    return points, timing.confidence, doubt_of(timing)
 
 
 def _of_map(

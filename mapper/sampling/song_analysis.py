@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -80,13 +81,18 @@ class SongAnalysis:
 
 
 _MEASURED: WeakKeyDictionary[Audio, tuple[NDArray[np.uint8], Song]] = WeakKeyDictionary()
+_MEASURING = Lock()
 
 
 def measured(audio: Audio) -> tuple[NDArray[np.uint8], Song]:
-    """Features and sound of a song, which no timing changes: once while its `Audio` lives, however many charts it gets."""
-    if audio not in _MEASURED:
-        mel = log_mel(audio.samples, audio.sample_rate)
-        features = song_features(audio, mel)
-        features.flags.writeable = False
-        _MEASURED[audio] = features, song_of_mel(mel, FRAMES_PER_SECOND)
-    return _MEASURED[audio]
+    """Features and sound of a song, which no timing changes: once while its `Audio` lives, however many charts it gets.
+
+    A thread may measure them beside the timing: a second caller waits for the first.
+    """
+    with _MEASURING:
+        if audio not in _MEASURED:
+            mel = log_mel(audio.samples, audio.sample_rate)
+            features = song_features(audio, mel)
+            features.flags.writeable = False
+            _MEASURED[audio] = features, song_of_mel(mel, FRAMES_PER_SECOND)
+        return _MEASURED[audio]
