@@ -21,6 +21,8 @@ from runtime.progress import waiting
 from runtime.text import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chart.model import Chart
     from eye.critique.explanation import ModelReasons
     from eye.critique.row_measures import Measures
@@ -119,12 +121,12 @@ def _sections(measures: Measures, song: Song | None, reasons: ModelReasons | Non
     )
 
 
-def chart_of(path: Path, difficulty: str | None = None) -> Chart:
-    """The chart of that name, in any case, or the hardest."""
+def chart_of(path: Path, difficulty: str | None = None, charts: Sequence[Chart] | None = None) -> Chart:
+    """The chart of that name, in any case, or the hardest; `charts` are the file's, where they are read already."""
     from chart.analysis.star_rating import stars
     from chart.formats.read import chart_named, read_charts
 
-    charts = read_charts(path)
+    charts = charts or read_charts(path)
     return max(charts, key=stars) if difficulty is None else chart_named(charts, difficulty, str(path))
 
 
@@ -159,9 +161,7 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
     if target is not None and not 0 < target <= MAX_STARS:
         raise ConfigError(f"--target {target:g}: give a star rating above 0 and up to {MAX_STARS:g}")
     with waiting("Reviewing"):
-        chart = chart_of(path, difficulty)
-        review = review_chart(chart, song_of(path, chart), target=target, seed=seed)
-        of_set = _of_set(path)
+        review, of_set = _review(path, difficulty, target, seed)
     if as_json:
         click.echo(json_text(review.to_json() | {"set": [asdict(finding) for finding in of_set]}))
     else:
@@ -170,11 +170,16 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
         show(review, of_set=of_set)
 
 
-def _of_set(path: Path) -> list[Finding]:
-    """Findings about the set as a whole; none of a single chart's file."""
+def _review(path: Path, difficulty: str | None, target: float | None, seed: int) -> tuple[Review, list[Finding]]:
+    """The review of a chart, and findings about its set as a whole; none of a single chart's file."""
+    from chart.formats.osz import read_osz
+    from chart.formats.read import charts_in
     from eye.mapset import review_mapset
 
-    return review_mapset(path) if path.suffix.lower() == ".osz" else []
+    beatmapset = read_osz(path) if path.suffix.lower() == ".osz" else None
+    chart = chart_of(path, difficulty, None if beatmapset is None else charts_in(beatmapset))
+    review = review_chart(chart, song_of(path, chart), target=target, seed=seed)
+    return review, [] if beatmapset is None else review_mapset(path, beatmapset)
 
 
 if __name__ == "__main__":

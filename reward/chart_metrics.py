@@ -30,6 +30,8 @@ from reward.rules.criteria import Level
 
 OF_WHOLE_CHARTS = ("column-share", "scroll-speed", "hp-od")
 """Rules (by how their names begin) that no bar decides: they concern whole charts, or settings."""
+ALL_CORES = 0
+"""Threads of plays, as `agents.simulate.play` counts them; plays do not depend on them."""
 PROBLEM_WEIGHT = 10.0
 """A problem counts as this many warnings."""
 
@@ -87,14 +89,18 @@ class NoteMetrics:
         Raises ChartFileError for a chart that cannot be played.
         """
         if (settings, seed) not in self._curves:
-            self._curves[settings, seed] = accuracy_curve(replace(self._chart, difficulty=settings), seed=seed)
+            self._curves[settings, seed] = accuracy_curve(
+                replace(self._chart, difficulty=settings), seed=seed, threads=ALL_CORES
+            )
         return self._curves[settings, seed]
 
     def ratings(self, settings: Difficulty, seed: int = 0) -> dict[str, Rating]:
         """Levels required overall and by skill, as `agents.rating.rate`, the notes judged with these settings."""
         if (settings, seed) not in self._ratings:
             curve = self.accuracy_curve(settings, seed)
-            self._ratings[settings, seed] = rate(replace(self._chart, difficulty=settings), seed=seed, overall=curve)
+            self._ratings[settings, seed] = rate(
+                replace(self._chart, difficulty=settings), seed=seed, threads=ALL_CORES, overall=curve
+            )
         return self._ratings[settings, seed]
 
 

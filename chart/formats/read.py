@@ -10,7 +10,7 @@ from chart.formats.find_file import find_on_disk, key_of
 from chart.formats.imports.bms import read_bms
 from chart.formats.imports.malody import read_malody
 from chart.formats.osu_read import parse_osu, parse_timing, read_osu
-from chart.formats.osz import read_osz
+from chart.formats.osz import Beatmapset, read_osz
 from chart.formats.parsing import decode_as_the_game, read_bytes, shown
 from chart.formats.quaver import read_quaver
 from chart.formats.safe_zip import escapes
@@ -77,7 +77,12 @@ def read_timing_charts(path: Path) -> list[Chart]:
 
 
 def _of_set(path: Path) -> list[Chart]:
-    beatmapset = read_osz(path)
+    return charts_in(read_osz(path))
+
+
+def charts_in(beatmapset: Beatmapset) -> list[Chart]:
+    """The 4K charts of a set that was read, as `read_charts` gives them."""
+    path = beatmapset.path
     if not beatmapset.charts:
         reason = f", for example {beatmapset.skipped[0].reason}" if beatmapset.skipped else ""
         raise ChartFileError(f"{path}: no readable osu!mania 4K chart in the set{reason}")

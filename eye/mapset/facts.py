@@ -50,9 +50,9 @@ class MapsetFacts:
     pictures: tuple[Picture, ...]  # backgrounds that are there
 
 
-def mapset_facts(path: Path) -> MapsetFacts:
-    """Read a set. Raises `ChartFileError` where there is no 4K chart in it."""
-    beatmapset = read_osz(path)
+def mapset_facts(path: Path, beatmapset: Beatmapset | None = None) -> MapsetFacts:
+    """Read a set, whose charts may be read already. Raises `ChartFileError` where there is no 4K chart in it."""
+    beatmapset = beatmapset or read_osz(path)
     if not beatmapset.charts:
         raise ChartFileError(f"{path}: no readable osu!mania 4K chart in the set")
     rated = sorted(((stars(chart), index) for index, chart in enumerate(beatmapset.charts)))

@@ -16,6 +16,7 @@ import numpy as np
 
 from chart.analysis.snap import beats_at, snap_beats
 from chart.formats.find_file import key_of
+from chart.formats.osz import Beatmapset
 from eye.critique.types import Finding, Severity
 from eye.mapset.facts import TEXT_SUFFIXES, MapsetFacts, mapset_facts
 from eye.mapset.remarks import joined, name_of, remark
@@ -38,9 +39,12 @@ _SKIN = re.compile(
 )
 
 
-def review_mapset(path: Path) -> list[Finding]:
-    """Findings about the set in an `.osz`, problems first. Raises `ChartFileError` where there is no 4K chart in it."""
-    return findings_of(mapset_facts(path))
+def review_mapset(path: Path, beatmapset: Beatmapset | None = None) -> list[Finding]:
+    """Findings about the set in an `.osz`, problems first; `beatmapset` are its charts, where they are read already.
+
+    Raises `ChartFileError` where there is no 4K chart in it.
+    """
+    return findings_of(mapset_facts(path, beatmapset))
 
 
 def findings_of(facts: MapsetFacts) -> list[Finding]:
