@@ -36,6 +36,7 @@ from mapper.search.inpaint import regenerate
 from reward.chart_metrics import metrics_of
 from runtime.atomic_write import check_writable
 from runtime.errors import Mania4KError
+from runtime.memory import give_back
 from runtime.outputs import guarded
 
 Progress = Callable[[str, float], None]
@@ -73,6 +74,7 @@ def _run(config: GenerateConfig, out: Path, report: Progress, model: Network | N
     model = opened.network
     with open_input(config, lambda ratio: report("hear", ratio)) as source, _Audio(source) as audio:
         report("hear", 1.0)
+        give_back()  # what analysing the song took is free again
         deadline_s = began + (config.time_budget or np.inf)
         charts, written = _charts(config, source, model, deadline_s, lambda ratio: report("write", ratio))
         report("pack", 0.0)

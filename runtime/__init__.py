@@ -6,6 +6,7 @@ __all__ = [
     "errors",
     "lazy",
     "loops",
+    "memory",
     "onnx",
     "progress",
     "training",

@@ -18,6 +18,7 @@ from mapper.tokens.conditioning_vector import Controls
 from mapper.tokens.vocabulary import STYLES
 from reward.chart_metrics import ChartMetrics
 from reward.rules.criteria import Level, level_of
+from runtime.memory import give_back
 
 ENCODED_STARS = (0.5, 1.0, 1.5, *map(float, range(2, 10)))
 """Star ratings that are encoded; encodings of others are interpolated (RMS error .02 to .2 in onset log-odds on `train`
@@ -116,6 +117,8 @@ class CachedEncoder:
         for one in sorted(missing, key=lambda one: one is None):
             self.place[one] = len(self.place)
         self.encodings = SongEncoding.joined(parts) if len(parts) > 1 else parts[0]
+        if missing:
+            give_back()  # what the network took is free again
         return self.encodings
 
     def _encoded(self, controls: Controls) -> SongEncoding:
