@@ -33,7 +33,7 @@ STYLES = ("keyboard", "pad")
 class Effort:
     """Effort of a search: number of candidates and rounds."""
 
-    takes: int  # of each difficulty in the first round; later rounds write one fewer
+    takes: int  # of each difficulty and round
     rounds: int
 
 
@@ -80,7 +80,7 @@ class GenerateConfig:
     effort: str = "normal"
     dynamics: float = 1.0  # 0: density is the same throughout, 1: varies as in people's charts, 1.5: more
     guidance: float = 1.0  # 1: stars, style, holds and patterns weigh as they were taught; more: they weigh more
-    candidates: int | None = None  # takes of each difficulty in the first round, instead of the effort's
+    candidates: int | None = None  # takes of each difficulty and round, instead of the effort's
     time_budget: float | None = None  # seconds after which no further round begins; None: as many as the effort has
     checkpoint: Path | None = None  # a file, or a folder of `mania4k export`; None: the bundled mapper
     backend: str = "auto"  # of mapper.network.load.BACKENDS

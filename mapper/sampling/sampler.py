@@ -31,7 +31,8 @@ LAST_HOLD_BEATS = 2
 ROWS_A_CALL = 32
 """Rows of each chart between two reports of progress."""
 CHARTS_A_THREAD = 3
-"""Fewer would not keep a thread busy: matrices are read from memory once for all of its charts."""
+"""Fewer would not keep a thread busy: matrices are read from memory once for all of its charts. Three charts of two threads
+take 950 us of processor time a row, of one thread 580."""
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,14 @@ CHORD_SPREAD, CHORD_STEP, MAX_CHORD_BIAS = 0.4, 0.5, 2.0
 where the level's rules, most of which are about chords, are broken too often."""
 MAX_STAR_OFFSET = 1.2
 """Conditioned on more stars than hard charts with audio have, the mapper hardly writes more: the bias does then (docs/LOG.md)."""
-MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.2, 1.5
+MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH = 0.3, 1.5
 """Effect of a push that is believed when a line is laid through few noisy charts."""
 STARS_PER_BIAS, STARS_PER_CHORD = 0.8, 0.4
 """Effect of a unit of the hazard's bias, and of each further note's log-odds, on hard charts."""
 MAX_BIAS = 3.0
-MORE_CHORDS = 0.5
-"""Share of the stars that a push cannot bring for which chords are raised beside the bias: takes then lie on both sides."""
+MORE_CHORDS, MOST_RAISED = 0.5, 1.0
+"""Share of the stars that a push cannot bring for which chords are raised beside the bias, so that takes lie on both
+sides; and up to where: from 1.4 on some charts become nothing but chords of three and four (docs/LOG.md)."""
 NEAR_STARS = 1.0
 """Takes of other difficulties this near to the target stars may be used too."""
 STALLED_RATIO = 0.8
@@ -186,9 +187,8 @@ def _next_takes(
     if tried:
         centre, bias = _settings(target, tried, count)
         logit_bias, spread = _logit_bias(target, tried[-count:]), SPREAD / 2
-        if free and bias > 0:
-            more = MORE_CHORDS * bias * STARS_PER_BIAS / STARS_PER_CHORD
-            logit_bias = replace(logit_bias, chords=min(logit_bias.chords + more, MAX_CHORD_BIAS))
+        if free:
+            logit_bias = replace(logit_bias, chords=_chord_bias(target, logit_bias.chords, bias))
     if free and best is not None and best.findings > FINDINGS_ALLOWED[target.level]:
         logit_bias = replace(logit_bias, chords=max(logit_bias.chords - CHORD_STEP, -MAX_CHORD_BIAS))
     push = np.clip(centre + spread * offsets, -MAX_STAR_OFFSET, MAX_STAR_OFFSET)
@@ -205,6 +205,13 @@ def _next_takes(
         )
         for number in range(count)
     ]
+
+
+def _chord_bias(target: ChartTarget, last: float, bias: float) -> float:
+    """Log-odds of chords for the next takes, after those with `last` and for those with this bias of the hazard."""
+    if bias <= 0:
+        return min(last, usual_bias(target.stars).chords)
+    return min(last + MORE_CHORDS * bias * STARS_PER_BIAS / STARS_PER_CHORD, max(last, MOST_RAISED))
 
 
 def _settings(target: ChartTarget, tried: Sequence[Candidate], count: int) -> tuple[float, float]:

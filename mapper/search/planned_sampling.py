@@ -16,10 +16,10 @@ ALTERNATION_PENALTY = 1.2
 """Log-odds taken from two rows in turn with a chord of three: people write them less than half as often as the network."""
 RECALL = 0.17
 """Share of rows that press a column of the row before again in people's charts of any stars; the network's own is .03."""
-CHORD_STARS, CHORD_BIAS = (2.5, 4.8, 6.0, 8.0), (0.0, 0.5, 1.0, 1.6)
+CHORD_STARS, CHORD_BIAS = (2.5, 4.8, 6.0), (0.0, 0.5, 0.8)
 """Log-odds of each note beyond a row's first that charts begin with, by stars: people's hard charts have fewer rows and
 bigger chords than the network's."""
-ONSET_STARS, ONSET_BIAS = (5.0, 6.0, 8.0), (0.0, 0.35, 1.0)
+ONSET_STARS, ONSET_BIAS = (5.0, 6.0, 8.0), (0.0, 0.5, 1.2)
 """Log-odds of rows that charts begin with: conditioned on more stars than 5, the network hardly writes more (docs/LOG.md)."""
 
 
