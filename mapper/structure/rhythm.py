@@ -16,6 +16,8 @@ A constant on all log-odds is set by bisection so that the chart has the number 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +97,7 @@ def plan_rows(
     log_odds = bars.slots(log_odds, CLOSED)
     if density is not None:
         log_odds = log_odds + density[:, None]
-    noise, gumbel = _noise(bars.count, settings, np.random.default_rng(seed))
+    noise, gumbel = _noise(bars.count, settings, seed)
     likeness = bars.cells(alike.astype(np.float64), 0.0).mean(axis=1)[:, _LAG_OF_RECURRENCE]
     recurrence = settings.recurrence + settings.likeness * (likeness - 0.5)
     weights = np.array([-settings.even_cost, settings.interval_gain])
@@ -114,15 +116,32 @@ def plan_rows(
     return planned
 
 
-def _noise(bars: int, settings: RhythmSettings, random: np.random.Generator) -> tuple[NDArray, NDArray]:
+def _noise(bars: int, settings: RhythmSettings, seed: int) -> tuple[NDArray, NDArray]:
     """Noise of the draws [bar, draw, slot], and between all candidates [bar, draw + recurrence]."""
+    draws = _draws(bars, seed)
+    noise = settings.slot_noise * draws.logistic
+    noise += settings.bar_noise * draws.of_bar + settings.class_noise * draws.of_class[:, :, SNAP_CLASS]
+    return noise, settings.choice_noise * draws.gumbel
+
+
+class _Draws(NamedTuple):
+    """Random numbers of a song's rhythms, of unit scale."""
+
+    logistic: NDArray[np.float64]  # [bar, draw, slot]
+    of_bar: NDArray[np.float64]  # [bar, 1, 1]
+    of_class: NDArray[np.float64]  # [bar, draw, class of snaps]
+    gumbel: NDArray[np.float64]  # [bar, draw + recurrence]
+
+
+@lru_cache(maxsize=2)
+def _draws(bars: int, seed: int) -> _Draws:
+    """The random numbers of a seed, which all charts of a song share."""
+    random = np.random.default_rng(seed)
     uniform = random.random((bars, DRAWS, SLOTS_PER_BAR))
     of_bar = random.standard_normal((bars, 1, 1))
-    of_class = random.standard_normal((bars, DRAWS, SNAP_CLASS.max() + 1))[:, :, SNAP_CLASS]
+    of_class = random.standard_normal((bars, DRAWS, SNAP_CLASS.max() + 1))
     gumbel = -np.log(-np.log(random.random((bars, DRAWS + RECURRENCE_BARS.size))))
-    noise = settings.slot_noise * np.log(uniform / (1 - uniform))
-    noise += settings.bar_noise * of_bar + settings.class_noise * of_class
-    return noise, settings.choice_noise * gumbel
+    return _Draws(np.log(uniform / (1 - uniform)), of_bar, of_class, gumbel)
 
 
 def _least_gaps(bars: BarGrid) -> NDArray[np.int64]:

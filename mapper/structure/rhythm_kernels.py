@@ -67,9 +67,18 @@ def _repeated(bar: int, candidate: Bools, rhythm: Bools, recurrence: Doubles) ->
     found, highest = False, -np.inf
     for number in range(RECURRENCE_BARS.size):
         earlier = bar - RECURRENCE_BARS[number]
-        if earlier >= 0 and recurrence[bar, number] > highest and (rhythm[earlier] == candidate).all():
+        if earlier >= 0 and recurrence[bar, number] > highest and _is_same(rhythm[earlier], candidate):
             found, highest = True, recurrence[bar, number]
     return highest if found and candidate.any() else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _is_same(one: Bools, other: Bools) -> bool:
+    """Whether two rhythms are equal; most differ in their first slots."""
+    for slot in range(one.size):  # noqa: SIM110 - numba compiles no generators
+        if one[slot] != other[slot]:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)
