@@ -25,8 +25,9 @@ FINDINGS_ALLOWED = {
 }
 """Warnings for 1,000 notes of human osu!mania charts of the level (`train` songs; Expert's .1 rounded up to what one
 finding in a short chart is)."""
-EXCESS_UNIT = 1.0
-"""Warnings for 1,000 notes beyond those that cost 1 more: a chart with them does not meet its target."""
+EXCESS_UNIT, MOST_EXCESS = 1.0, 1.5
+"""Warnings for 1,000 notes beyond those that cost 1 more, as such a chart does not meet its target; and the most that they
+cost, less than stars outside the tolerance do."""
 PLAYTEST_BAND = (-1.03, 1.2)
 """Skill level that a chart requires minus its stars: 5th and 95th percentile of the 185 keyboard charts of the `train`
 songs (`python -m bench.player_levels`)."""
@@ -46,7 +47,8 @@ def cost_of(
 ) -> NDArray[np.float64]:
     """Cost of one chart or of [move] charts: deviations from the target in their units; `mix` is […, family]."""
     cost = np.maximum(np.abs(rating - target.stars) - STAR_SLACK, 0) / STAR_UNIT + findings / FINDING_UNIT
-    cost = cost + np.maximum(findings - FINDINGS_ALLOWED[target.level], 0) / EXCESS_UNIT
+    excess = np.maximum(findings - FINDINGS_ALLOWED[target.level], 0)
+    cost = cost + np.minimum(excess / EXCESS_UNIT, MOST_EXCESS)
     off_holds = np.maximum(hold_share - MANY_HOLDS, 0)
     if target.hold_share is not None:
         off_holds = np.abs(hold_share - target.hold_share)
