@@ -14,7 +14,6 @@ import ear.audio.decode
 import reward.chart_metrics
 import reward.core.batch_view
 import reward.rules.check
-from agents.rating import SKILLS
 from chart.formats.osz import read_osz
 from chart.model import Metadata
 from eye.rendering import page_data
@@ -79,10 +78,7 @@ def test_everything_is_computed_once(demo):
     assert 0 < counts["stars"] <= STARS
     assert 0 < counts["_assemble"] <= RULE_CHECKS, "every rule check lays charts out"
     assert counts["check"] == SKILL_GRIDS, "each finished chart is checked once, for report and page"
-    assert counts["rate"] == SKILL_GRIDS
-    assert counts["play_grid"] == SKILL_GRIDS * (1 + len(SKILLS)), (
-        "one grid overall, shared with the curve, and one a skill"
-    )
+    assert counts["play_grid"] == counts["rate"] == SKILL_GRIDS
     assert counts["_decoded"] == DECODES
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from chart.model import KEYS, Chart
+from runtime.loops import njit
 
 SECTION_MS = 400.0
 COLUMN_DECAY, OVERALL_DECAY = 0.125, 0.3
