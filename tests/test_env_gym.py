@@ -124,7 +124,7 @@ def test_a_section_of_a_draft_is_paid_with_its_whole_chart() -> None:
     _, rewards, info, *_ = play_through(made, 4)
     original = made.session.drafts()[0]
     assert info["chart/total"] < original.values.total[0], "rows at random, only just legal"
-    assert rewards[-1] < -0.1
+    assert rewards[-1] < -0.02, "the last bar is paid with the loss of the whole chart"
     assert info["target/stars"] == original.outline.target.stars
 
 
