@@ -201,7 +201,7 @@ def set_up() -> None:
     """Bring `.venv` up to date; returns at once when it is. An interrupted set-up goes on where it stopped."""
     if is_set_up():
         return
-    say("Setting up (once, about 2 minutes and 1.5 GB of disk) ...")
+    say("Setting up (once, 2 to 5 minutes and 1.5 GB of disk) ...")
     began = time.monotonic()
     make_venv()
     STAMP.unlink(missing_ok=True)
