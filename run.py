@@ -52,7 +52,7 @@ CHECKS = (
     ("mypy", 13, ("-m", "mypy")),
     ("import-linter", 14, ("-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-logo")),
     ("mkdocs", 16, ("-m", "mkdocs", "build", "--strict", "--quiet")),
-    ("pytest", 15, ("-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")),
+    ("pytest", 15, ("-m", "pytest")),
 )
 """(name, exit status, arguments for the environment's Python), in the order in which they run."""
 
