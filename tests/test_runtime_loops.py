@@ -105,3 +105,15 @@ def test_the_compiler_ends_with_the_process_that_started_it_or_when_it_is_done(c
         if closed:
             process.stdin.close()
         assert process.wait(timeout=60) == status
+
+
+def test_every_loop_of_ours_is_kept_by_its_sources() -> None:
+    root = Path(__file__).parents[1]
+    packages = ("agents", "chart", "ear", "env", "eye", "mania4k", "mapper", "reward", "runtime")
+    importing = [
+        path.relative_to(root).as_posix()
+        for package in packages
+        for path in (root / package).rglob("*.py")
+        if "from numba import njit" in path.read_text(encoding="utf-8").splitlines()
+    ]
+    assert importing == ["runtime/loops.py"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT
 from mapper.network.cached_decoder import TIME_GAP_BIN, Cache, Weights, affine, read, row_logits
@@ -26,6 +25,7 @@ from mapper.sampling.kernels import (
 )
 from mapper.tokens.row_codes import HELD_AFTER
 from mapper.tokens.vocabulary import TIME_GAP_BINS
+from runtime.loops import njit
 
 CACHE_ROWS, KEPT_ROWS = 128, 48
 """Rows that the decoder attends to at most; a full cache is filled again with the last ones. Training windows of 80 beats

@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL
@@ -34,6 +33,7 @@ from mapper.tokens.row_codes import (
     SYMBOLS,
     TAP,
 )
+from runtime.loops import njit
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from mapper.tokens.row_codes import HOLD_START, SYMBOLS, TAP
+from runtime.loops import njit
 
 PRESSED = (((SYMBOLS == TAP) | (SYMBOLS == HOLD_START)) << np.arange(SYMBOLS.shape[1])).sum(-1)
 """[code] → bit c set where a note begins in column c."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from chart.analysis.strain import PEAK_WEIGHT, STARS_PER_STRAIN
+from runtime.loops import njit
 
 LEAST_WEIGHT = 1e-5
 """Peaks that count less than this are left out."""
