@@ -5,8 +5,11 @@ Threads may ask for them at the same time: the second waits for what the first c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -16,10 +19,23 @@ from ear.audio.decode import SAMPLE_RATE, Audio, load_audio
 from ear.audio.onset import OnsetStrength, onset_strength
 from ear.audio.spectrogram import beat_this_mel
 
+T = TypeVar("T")
 _DECODED: WeakValueDictionary[tuple[str, int, int], Audio] = WeakValueDictionary()
-_ONSETS: WeakKeyDictionary[Audio, OnsetStrength] = WeakKeyDictionary()
-_MELS: WeakKeyDictionary[Audio, NDArray[np.float32]] = WeakKeyDictionary()
-_ONSET_LOCK, _MEL_LOCK = Lock(), Lock()
+
+
+def once_a_song(measure: Callable[[Audio], T]) -> Callable[[Audio], T]:
+    """A measure that is computed once while a song's `Audio` lives, whichever thread asks first."""
+    known: WeakKeyDictionary[Audio, T] = WeakKeyDictionary()
+    lock = Lock()
+
+    @wraps(measure)
+    def of(audio: Audio) -> T:
+        with lock:
+            if audio not in known:
+                known[audio] = measure(audio)
+            return known[audio]
+
+    return of
 
 
 def audio_of(path: Path) -> Audio:
@@ -34,24 +50,20 @@ def audio_of(path: Path) -> Audio:
     return audio
 
 
+@once_a_song
 def onset_of(audio: Audio) -> OnsetStrength:
     """`ear.audio.onset.onset_strength` of the song, a frame a millisecond."""
-    with _ONSET_LOCK:
-        if audio not in _ONSETS:
-            onset = onset_strength(audio.samples, audio.sample_rate)
-            onset.strength.flags.writeable = False
-            _ONSETS[audio] = onset
-        return _ONSETS[audio]
+    onset = onset_strength(audio.samples, audio.sample_rate)
+    onset.strength.flags.writeable = False
+    return onset
 
 
+@once_a_song
 def network_mel_of(audio: Audio) -> NDArray[np.float32]:
     """[frame, 128] input of a beat network; audio at another rate than 22,050 Hz is resampled."""
-    with _MEL_LOCK:
-        if audio not in _MELS:
-            mel = beat_this_mel(at_network_rate(audio))
-            mel.flags.writeable = False
-            _MELS[audio] = mel
-        return _MELS[audio]
+    mel = beat_this_mel(at_network_rate(audio))
+    mel.flags.writeable = False
+    return mel
 
 
 def at_network_rate(audio: Audio) -> NDArray[np.float32]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from chart.grid import SLOTS_PER_CELL, Grid, make_grid
 from chart.model import Chart, TimingPoint
 from ear.audio.decode import Audio
+from ear.audio.shared import once_a_song
 from ear.audio.spectrogram import log_mel
 from mapper.tokens.log_mel import FRAMES_PER_SECOND
 from mapper.tokens.row_codes import Rows, notes_of
@@ -80,19 +79,13 @@ class SongAnalysis:
         return replace(chart, time_ms=np.round(chart.time_ms), end_ms=np.round(chart.end_ms))
 
 
-_MEASURED: WeakKeyDictionary[Audio, tuple[NDArray[np.uint8], Song]] = WeakKeyDictionary()
-_MEASURING = Lock()
-
-
+@once_a_song
 def measured(audio: Audio) -> tuple[NDArray[np.uint8], Song]:
     """Features and sound of a song, which no timing changes: once while its `Audio` lives, however many charts it gets.
 
     A thread may measure them beside the timing: a second caller waits for the first.
     """
-    with _MEASURING:
-        if audio not in _MEASURED:
-            mel = log_mel(audio.samples, audio.sample_rate)
-            features = song_features(audio, mel)
-            features.flags.writeable = False
-            _MEASURED[audio] = features, song_of_mel(mel, FRAMES_PER_SECOND)
-        return _MEASURED[audio]
+    mel = log_mel(audio.samples, audio.sample_rate)
+    features = song_features(audio, mel)
+    features.flags.writeable = False
+    return features, song_of_mel(mel, FRAMES_PER_SECOND)
