@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ from chart.formats.osu_write import format_osu
 from mania4k.studio.sets import notes as note_lines
 from mania4k.studio.sets.project import Project
 from mania4k.studio.sets.shelf import difficulty_of
-from tests.browser import Browser, find_programs
+from tests.browser import Browser, find_programs, headless
 from tests.eye_pages import busy_chart
-from tests.studio_server import short_song
+from tests.studio_server import served, short_song
 
 LINES = [[100.0, 400.0, 4, 0]]
 NOTES = {"Hard": 60, "Insane": 90}
@@ -75,6 +77,18 @@ def programs_or_skip() -> tuple[str, str]:
     if programs is None:
         pytest.skip("needs chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
     return programs
+
+
+@contextmanager
+def opened_studio(home: Path, waiting: bool = True) -> Iterator[tuple[Browser, Path]]:
+    """(browser on its page, folder) of a ready project in a studio of its own."""
+    folder = ready_project(home, waiting)
+    with (
+        served(folder.parent, str(folder)) as (address, _),
+        headless(programs_or_skip(), "--window-size=1366,900") as window,
+    ):
+        open_ready(window, address)
+        yield window, folder
 
 
 def open_ready(browser: Browser, address: str) -> None:

@@ -4,7 +4,6 @@ import pytest
 
 from mania4k.studio.sets import notes as note_lines
 from mania4k.studio.sets.project import Project
-from tests.browser import headless
 from tests.studio_projects import (
     CONTROL,
     DELETE,
@@ -12,12 +11,9 @@ from tests.studio_projects import (
     SHIFT,
     chord,
     difficulty,
-    open_ready,
-    programs_or_skip,
-    ready_project,
+    opened_studio,
     undo,
 )
-from tests.studio_server import served
 
 BEAT_MS = 400
 START_MS = 1600
@@ -28,13 +24,8 @@ FREE_MS = 20_100
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
-    folder = ready_project(tmp_path_factory.mktemp("projects"), waiting=False)
-    with (
-        served(folder.parent, str(folder)) as (address, _),
-        headless(programs_or_skip(), "--window-size=1366,900") as window,
-    ):
-        open_ready(window, address)
-        yield window, folder
+    with opened_studio(tmp_path_factory.mktemp("projects"), waiting=False) as both:
+        yield both
 
 
 @pytest.fixture

@@ -2,9 +2,14 @@
 
 import pytest
 
-from tests.browser import headless
-from tests.studio_projects import ALT, ENTER, ESCAPE, F11, chord, open_ready, programs_or_skip, ready_project
-from tests.studio_server import served
+from tests.studio_projects import (
+    ALT,
+    ENTER,
+    ESCAPE,
+    F11,
+    chord,
+    opened_studio,
+)
 
 SCREENS = {
     "1366 x 768": (1366, 768),
@@ -18,12 +23,7 @@ SCREENS = {
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
-    folder = ready_project(tmp_path_factory.mktemp("projects"), waiting=False)
-    with (
-        served(folder.parent, str(folder)) as (address, _),
-        headless(programs_or_skip(), "--window-size=1366,900") as window,
-    ):
-        open_ready(window, address)
+    with opened_studio(tmp_path_factory.mktemp("projects"), waiting=False) as (window, _):
         yield window
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from chart.formats.osz import write_osz
 from mania4k.studio.sets.project import Project
-from tests.browser import headless
 from tests.eye_pages import busy_chart, song_file
 from tests.studio_projects import (
     CONTROL,
@@ -24,11 +23,9 @@ from tests.studio_projects import (
     chord,
     difficulty,
     open_ready,
-    programs_or_skip,
-    ready_project,
+    opened_studio,
     undo,
 )
-from tests.studio_server import served
 
 F3, F4 = "\ue033", "\ue034"
 DROP = """
@@ -48,13 +45,8 @@ return (arguments[0] + mania.lagMs - (mania.clock.at() - seconds * 400)) / (seco
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
-    folder = ready_project(tmp_path_factory.mktemp("projects"))
-    with (
-        served(folder.parent, str(folder)) as (address, _),
-        headless(programs_or_skip(), "--window-size=1366,900") as window,
-    ):
-        open_ready(window, address)
-        yield window, folder
+    with opened_studio(tmp_path_factory.mktemp("projects")) as both:
+        yield both
 
 
 @pytest.fixture
