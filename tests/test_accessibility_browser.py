@@ -12,6 +12,8 @@ from tests.studio_projects import ENTER, RIGHT, TAB, programs_or_skip, ready_pro
 from tests.studio_server import served
 
 STEPS = ("timing", "order", "watch", "edit", "out")
+COLOURS_ARE_THERE = "return document.getAnimations().every((one) => !(one instanceof CSSTransition))"
+"""A colour on its way from one theme to the next has no contrast of its own."""
 THEMES = ("light", "dark")
 FOCUS_SEEN = """
 const node = document.activeElement;
@@ -73,6 +75,7 @@ def page(tmp_path_factory):
 def themed(browser):
     for theme in THEMES:
         browser.run("mania.settings.set('theme', arguments[0])", theme)
+        browser.wait(COLOURS_ARE_THERE)
         yield theme
     browser.run("mania.settings.set('theme', 'auto')")
 
