@@ -117,6 +117,37 @@ def test_the_offset_follows_the_arrow_keys(step):
     waits_for_lines(browser, [[91, 400, 4, 0]])
 
 
+LATE_VIEWS = """
+window.views = { asked: 0, arrived: 0 };
+window.plainFetch = window.fetch;
+window.fetch = async (address, ...rest) => {
+  if (address === "view") views.asked += 1;
+  const answer = await plainFetch(address, ...rest);
+  if (address !== "view") return answer;
+  await new Promise((done) => setTimeout(done, 300));
+  views.arrived += 1;
+  return answer;
+};"""
+"""As on a busy machine: the view of a revision arrives when the next change could have been made long ago."""
+
+
+def test_changes_in_quick_succession_are_made_though_views_arrive_late(step):
+    browser, _, go = step
+    go("timing")
+    browser.run(LATE_VIEWS)
+    try:
+        browser.click("#timing-heading")
+        browser.type(RIGHT)
+        browser.wait("return views.asked > views.arrived")
+        browser.type(RIGHT)
+        waits_for_lines(browser, [[102, 400, 4, 0]])
+        browser.wait("return views.arrived > 0")
+        browser.type(RIGHT)
+        waits_for_lines(browser, [[103, 400, 4, 0]])
+    finally:
+        browser.run("window.fetch = plainFetch")
+
+
 def test_metre_and_tempo_are_typed(step):
     browser, _, go = step
     go("timing")

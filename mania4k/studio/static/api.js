@@ -38,11 +38,16 @@ export function send(name, values = {}) {
       return true;
     } catch (error) {
       say(error.message);
-      if (name !== "close") refresh();
+      if (name !== "close") await takeView();
       return false;
     }
   });
   return queue;
+}
+
+async function takeView() {
+  const view = await read("view");
+  if (view) take(view);
 }
 
 /** Read something; null (and a word) where that fails. */
@@ -61,17 +66,18 @@ export async function drop(original) {
   try {
     const file = DECODED_HERE.test(original.name) ? await asWav(original) : original;
     const headers = { "X-File-Name": encodeURIComponent(file.name) };
-    const view = await answerOf(await fetch("drop", { method: "POST", body: file, headers }));
+    await answerOf(await fetch("drop", { method: "POST", body: file, headers }));
     say("");
-    take(view);
+    await refresh();
   } catch (error) {
     say(error.message);
   }
 }
 
-export async function refresh() {
-  const view = await read("view");
-  if (view) take(view);
+/** Read the view in turn with the changes: one that came late would put an older revision over a newer one. */
+export function refresh() {
+  queue = queue.then(takeView);
+  return queue;
 }
 
 /** Hear of what other tabs and the jobs do. */
