@@ -121,7 +121,7 @@ def play_grid(
 
 
 def curve_of(levels: NDArray[np.float64], accuracy: NDArray[np.float64]) -> AccuracyCurve:
-    """The curve through the accuracies [level, play] of the grid's plays."""
+    """The accuracy curve through `accuracy` [level, play] at the skill `levels`."""
     return AccuracyCurve(levels, rising(accuracy.mean(axis=1)), accuracy)
 
 

@@ -69,7 +69,7 @@ class Plays:
 
     @property
     def misses(self) -> NDArray[np.int64]:
-        """[player]."""
+        """[player] number of notes missed."""
         return self.counts[:, MISS]
 
     @property

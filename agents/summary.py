@@ -127,7 +127,7 @@ def lost_accuracy(plays: Plays) -> NDArray[np.float64]:
 
 
 def clock(time_ms: float) -> str:
-    """m:ss."""
+    """A time as minutes and seconds, m:ss."""
     seconds = int(max(time_ms, 0.0) // 1000)
     return f"{seconds // 60}:{seconds % 60:02d}"
 

@@ -46,7 +46,7 @@ class Grid:
 
     @property
     def cells(self) -> int:
-        """Number of cells."""
+        """Number of cells of the grid."""
         return int(self.beat_ms.size)
 
     @property

@@ -157,7 +157,7 @@ class Chart:
         return tuple(point for point in self.timing_points if point.uninherited)
 
     def shifted(self, by_ms: float) -> Chart:
-        """The same chart `by_ms` later on the audio's clock, timing points and breaks too."""
+        """A copy of the chart moved `by_ms` later on the audio's clock, with its timing points and breaks."""
         return replace(
             self,
             time_ms=self.time_ms + by_ms,

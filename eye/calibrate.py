@@ -102,7 +102,7 @@ def _rarest(breaches: list[Finding], table: Human) -> float:
 
 
 def as_json(table: Human) -> str:
-    """The table as text, one row of numbers a line."""
+    """The table as JSON text, one row of numbers a line."""
 
     def rows(tables: dict[str, NDArray]) -> dict[str, list[list[float]]]:
         return {name: np.round(values, 5).tolist() for name, values in tables.items()}

@@ -47,7 +47,7 @@ MAX_BARS = 2_000
 
 
 def draw(scene: Scene, title: str) -> Drawing:
-    """The picture."""
+    """Draw the scene as a picture under a title."""
     from chart.model import KEYS
 
     line_ms = min(max(LINE_S * 1000.0, (scene.end_ms - scene.start_ms) / MAX_LINES), scene.end_ms - scene.start_ms)

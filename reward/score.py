@@ -85,7 +85,7 @@ def _song_of(path: Path, audio: Path | None, chart: Chart) -> Song | None:
 
 
 def show(result: dict[str, object]) -> None:
-    """Print the tables."""
+    """Print the result's tables on stdout."""
     from reward.total import TERMS
 
     terms: dict[str, float] = result["terms"]  # type: ignore[assignment]

@@ -44,7 +44,7 @@ class SourcesLocator(caching._CacheLocator):
         self._py_file, self._line, self._folder = path, py_func.__code__.co_firstlineno, folder
 
     def get_cache_path(self) -> str:
-        """The folder."""
+        """The folder in which compiled loops are kept."""
         return self._folder
 
     def get_source_stamp(self) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -165,9 +165,8 @@ def served(home: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            end = time.monotonic() + 20
-            while process.poll() is None and time.monotonic() < end:
-                time.sleep(0.1)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
             process.kill()
         process.wait()
         if process.stdout is not None:

@@ -1,9 +1,9 @@
 """SIGKILL leaves whole files or none. `python -m bench.kill` kills every command at 50 moments."""
 
 import os
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,31 +14,48 @@ from mapper.network.checkpoint import BUNDLED
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 ROOT = Path(__file__).parents[1]
+LENGTH = 300_000
 WRITER = """
-import sys; sys.path.insert(0, {root!r})
+import os, signal, sys
+sys.path.insert(0, {root!r})
 from pathlib import Path
-from runtime.atomic_write import save_bytes
-while True:
-    for byte in b"ab":
-        save_bytes(Path({path!r}), bytes([byte]) * 3_000_000)
-        print("written", flush=True)
+from runtime import atomic_write
+
+left = {steps}
+
+def step(frame, event, argument):
+    global left
+    if frame.f_code.co_filename == atomic_write.__file__:
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return step
+
+sys.settrace(step)
+atomic_write.save_bytes(Path({path!r}), b"b" * {length})
+sys.settrace(None)
 """
 
 
-def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
+def test_a_writer_killed_at_any_of_its_steps_leaves_a_whole_file(tmp_path: Path) -> None:
+    """Killed before its first line of code, its second, and so on, until one comes to its end."""
     path = tmp_path / "result"
-    rng = np.random.default_rng(0)
-    for _ in range(12):
-        script = WRITER.format(root=str(ROOT), path=str(path))
-        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as writer:
-            assert writer.stdout is not None
-            writer.stdout.readline()
-            time.sleep(float(rng.uniform(0, 0.05)))
-            writer.kill()
+    seen = []
+    for steps in range(200):
+        path.write_bytes(b"a" * LENGTH)
+        script = WRITER.format(root=str(ROOT), path=str(path), steps=steps, length=LENGTH)
+        status = subprocess.run([sys.executable, "-c", script], check=False).returncode
         data = path.read_bytes()
-        assert len(data) == 3_000_000
-        assert len(set(data)) == 1
+        assert data in (b"a" * LENGTH, b"b" * LENGTH)
+        seen.append(data[:1])
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+    assert status == 0
+    assert seen == sorted(seen), "the old content up to a step, the new one from there"
+    assert 5 < seen.count(b"a") < len(seen) - 1
     left = [one.name for one in tmp_path.iterdir() if one != path]
+    assert left
     assert all(name.startswith(".mania4k-") for name in left)
 
 

@@ -67,14 +67,13 @@ def test_the_number_of_workers_is_bounded():
         Workers(65)
 
 
-def later_first(number: int) -> int:
-    time.sleep(0.1 / (1 + number))
-    return number
-
-
 @pytest.mark.parametrize("count", [1, 2])
-def test_all_results_come_in_the_order_of_the_jobs(count, capsys):
-    assert all_results(later_first, range(6), Workers(count), "counting") == list(range(6))
+def test_all_results_come_in_the_order_of_the_jobs(count, capsys, monkeypatch):
+    def last_first(*arguments):
+        return reversed(list(results(*arguments)))
+
+    monkeypatch.setattr("runtime.workers.results", last_first)
+    assert [number for number, _ in all_results(square, range(6), Workers(count), "counting")] == [0, 1, 4, 9, 16, 25]
     assert "counting" in capsys.readouterr().err
 
 

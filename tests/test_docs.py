@@ -12,11 +12,16 @@ import click
 import numpy as np
 import pytest
 import soundfile
+import torch
 from click.testing import CliRunner
 
 from chart.formats.osu_write import write_osu
 from mania4k.cli import VERBS
 from mania4k.cli import main as mania4k
+from mapper.network import checkpoint
+from mapper.network.checkpoint import save_mapper
+from mapper.network.model import Mapper
+from mapper.tokens.vocabulary import ModelConfig
 from tests.builders import ChartBuilder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,7 +88,18 @@ def make_songs(folder: Path) -> None:
         write_osu(builder.build(), song / "chart.osu")
 
 
+@pytest.fixture
+def small_pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of the bundled one's kind, some thirty times smaller, in place of the pretrained one."""
+    small = ModelConfig(stem_width=16, width=48, heads=3, encoder_layers=1, shared_layers=0, decoder_layers=1)
+    torch.manual_seed(0)
+    path = tmp_path / "pretrained.safetensors"
+    save_mapper(Mapper(small), path, random_steps=1000)
+    monkeypatch.setattr(checkpoint, "PRETRAINED", path)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_pretrained")
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
 def test_a_tutorial_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

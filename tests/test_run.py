@@ -6,13 +6,15 @@ import re
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import run
+from tests import conftest
 
 ROOT = Path(__file__).resolve().parents[1]
 SPECIAL = "ein Ordner 日本"  # a folder's name with a space and characters outside ASCII
@@ -186,12 +188,12 @@ def test_constraints_without_torch_are_refused(project: Path) -> None:
         run.torch_requirement()
 
 
-def test_a_server_that_never_answers_is_given_up_in_time() -> None:
+def test_a_server_that_never_answers_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and says nothing
         port = server.getsockname()[1]
-        began = time.monotonic()
         assert not run.is_reachable(f"http://127.0.0.1:{port}/", wait_s=0.3)
-        assert time.monotonic() - began < 5
+        with server.accept()[0] as connection:
+            assert connection.recv(4) == b"HEAD", "it was asked, and did not answer"
     assert not run.is_reachable("http://127.0.0.1:1/", wait_s=5.0)  # refused at once
     assert not run.is_reachable("nonsense", wait_s=5.0)
 
@@ -283,7 +285,20 @@ def test_a_failed_demo_names_no_result(
     assert "The map is here" not in capfd.readouterr().out
 
 
-@pytest.mark.parametrize(("outcomes", "status"), [((0, 0, 0), 0), ((0, 3, 0), 12), ((1, 0, 1), 11), ((0, 0, 1), 15)])
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ((0, 0, 0, 0), 0),
+        ((0, 3, 0, 0), 12),
+        ((1, 0, 1, 0), 11),
+        ((0, 0, 1, 0), 15),
+        ((0, 0, 0, 1), 15),
+        ((0, 0, 5, 0), 0),
+        ((0, 0, 0, 5), 0),
+        ((0, 0, 1, 5), 15),
+        ((0, 5, 0, 0), 12),
+    ],
+)
 def test_all_checks_run_and_the_first_failure_is_the_status(
     ready: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -291,7 +306,7 @@ def test_all_checks_run_and_the_first_failure_is_the_status(
     outcomes: tuple[int, ...],
     status: int,
 ) -> None:
-    names = (("ruff check", 11), ("ruff format", 12), ("pytest", 15))
+    names = (("ruff check", 11), ("ruff format", 12), ("pytest", 15), ("pytest browser", 15))
     code = "import os, sys; print('ran', os.getcwd(), sys.argv[2:]); sys.exit(int(sys.argv[1]))"
     checks = [
         (name, number, ("-c", code, str(outcome))) for (name, number), outcome in zip(names, outcomes, strict=True)
@@ -300,9 +315,45 @@ def test_all_checks_run_and_the_first_failure_is_the_status(
     monkeypatch.setenv("PYTHONUTF8", "1")
     assert run.main(["test", "-k", "some thing"]) == status
     out = capfd.readouterr().out
-    assert out.count(f"ran {ready}") == 3
-    assert out.count("['-k', 'some thing']") == 1
-    assert [word in ("FAILED",) for word in re.findall(r"FAILED|passed", out)] == [bool(o) for o in outcomes]
+    assert out.count(f"ran {ready}") == 4
+    assert out.count("['-k', 'some thing']") == 2
+    failed = [bool(code) for code in outcomes[:2]] + [code == 1 for code in outcomes[2:]]
+    assert [word == "FAILED" for word in re.findall(r"FAILED|passed", out)] == failed
+
+
+def test_a_selection_without_any_test_is_a_failure(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    checks = [(name, 15, ("-c", "import sys; sys.exit(5)")) for name in ("pytest", "pytest browser")]
+    monkeypatch.setattr(run, "CHECKS", checks)
+    assert run.main(["test", "-k", "none"]) == 15
+    assert capfd.readouterr().out.count("FAILED") == 2
+
+
+def test_every_test_with_a_browser_stands_in_a_file_named_so() -> None:
+    """`--browser` selects by the file's name."""
+    marks = ("headless(", "opened_studio(", "from tests.browser import")
+    opening = {
+        path.stem
+        for path in (ROOT / "tests").glob("test_*.py")
+        if path != Path(__file__) and any(mark in path.read_text(encoding="utf-8") for mark in marks)
+    }
+    assert opening == {path.stem for path in (ROOT / "tests").glob("test_*_browser.py")}
+
+
+def test_the_two_runs_of_pytest_have_every_test_once() -> None:
+    items = [SimpleNamespace(path=Path(f"test_{name}.py")) for name in ("run", "page_browser", "browser", "a_browser")]
+
+    def selected(arguments: tuple[str, ...]) -> list[Any]:
+        kind = next((one.removeprefix("--browser=") for one in arguments if one.startswith("--browser=")), "with")
+        hook = SimpleNamespace(pytest_deselected=lambda items: None)
+        kept = list(items)
+        conftest.pytest_collection_modifyitems(SimpleNamespace(getoption=lambda name: kind, hook=hook), kept)  # type: ignore[arg-type]
+        return kept
+
+    runs = [selected(arguments) for name, _, arguments in run.CHECKS if name.startswith("pytest")]
+    assert [len(one) for one in runs] == [1, 3]
+    assert sorted((one for run in runs for one in run), key=items.index) == items == selected(())
 
 
 def test_constraints_pin_every_dependency() -> None:

@@ -98,8 +98,8 @@ def test_the_compiler_is_started_only_where_nothing_is_kept(monkeypatch: pytest.
 
 @pytest.mark.parametrize(("closed", "status"), [(True, 1), (False, 0)])
 def test_the_compiler_ends_with_the_process_that_started_it_or_when_it_is_done(closed: bool, status: int) -> None:
-    work = "time.sleep(600)" if closed else "time.sleep(0.5)"
-    code = f"import mania4k.compile as c, time; c.watch_parent(); {work}"
+    work = "threading.Event().wait()" if closed else "pass"
+    code = f"import mania4k.compile as c, threading; c.watch_parent(); {work}"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         if closed:

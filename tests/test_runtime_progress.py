@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-import time
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -16,10 +16,20 @@ ERASE_LINE = "\x1b[2K"
 
 
 class Terminal(io.StringIO):
-    """A stream that is a terminal, as stderr is."""
+    """A stream that is a terminal, as stderr is; `drawn` is set once the line "reading" was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn = threading.Event()
 
     def isatty(self) -> bool:
         return True
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if "reading" in text:
+            self.drawn.set()
+        return written
 
 
 @pytest.fixture
@@ -33,9 +43,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 def test_a_long_wait_shows_a_line_and_removes_it(terminal, monkeypatch):
     monkeypatch.setattr(progress, "SHORT_WAIT_S", 0.0)
     with waiting("reading"):
-        until = time.monotonic() + 20
-        while "reading" not in terminal.getvalue() and time.monotonic() < until:
-            time.sleep(0.05)
+        assert terminal.drawn.wait(20)
         print("a warning", file=sys.stderr)
     shown = terminal.getvalue()
     assert "reading" in shown
@@ -50,9 +58,11 @@ def test_a_short_wait_shows_nothing(terminal):
 
 
 def test_a_file_gets_no_line_of_waiting(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "SHORT_WAIT_S", 0.0)
+    started = []
+    monkeypatch.setattr(progress.threading.Timer, "start", started.append)
     with waiting("reading"):
-        time.sleep(0.1)
+        pass
+    assert started == []
     assert capsys.readouterr().err == ""
 
 

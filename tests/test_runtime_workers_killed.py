@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -48,14 +47,15 @@ def test_a_job_that_kills_its_worker_costs_only_itself() -> None:
 
 
 SCRIPT = """
-import os, sys, time
-from pathlib import Path
+import signal, sys
 sys.path.insert(0, {root!r})
 from runtime.workers import Workers, results
 
 def wait(number):
-    (Path({folder!r}) / str(os.getpid())).touch()
-    time.sleep(60)
+    with open({pipe!r}, "w") as pipe:
+        pipe.write(".")
+        pipe.flush()
+        signal.pause()
 
 if __name__ == "__main__":
     list(results(wait, [1, 2, 3], Workers(2)))
@@ -64,36 +64,21 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_their_parent(tmp_path: Path, kind: int) -> None:
-    script = tmp_path / "run.py"
-    (tmp_path / "pids").mkdir()
-    script.write_text(SCRIPT.format(root=str(ROOT), folder=str(tmp_path / "pids")), encoding="utf-8")
+    script, path = tmp_path / "run.py", tmp_path / "pipe"
+    os.mkfifo(path)
+    script.write_text(SCRIPT.format(root=str(ROOT), pipe=str(path)), encoding="utf-8")
     with (tmp_path / "lines").open("wb") as lines:
         parent = subprocess.Popen([sys.executable, str(script)], stderr=lines)
     try:
-        until(lambda: len(list((tmp_path / "pids").iterdir())) == 2)
-        parent.send_signal(kind)
-        assert parent.wait(30) != 0
-        pids = [int(path.name) for path in (tmp_path / "pids").iterdir()]
-        until(lambda: not any(is_alive(pid) for pid in pids))
+        with path.open("rb", buffering=0) as pipe:
+            assert pipe.read(1) + pipe.read(1) == b"..", "two workers are at work"
+            parent.send_signal(kind)
+            assert parent.wait(30) != 0
+            assert pipe.read() == b"", "the pipe ends when no worker has it open any more"
     finally:
         parent.kill()
     said = (tmp_path / "lines").read_text()
     assert said.count("Traceback") <= (kind == signal.SIGINT), "only the script itself has no handler for Ctrl-C"
-
-
-def until(condition, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits for its parent does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def ranked_report(maps: list[Any], shared: Any, left_out: bool = True) -> dict[s
 
 
 def fit_constants(options: CalibrateOptions, shared: Any, plays: list[Any], ranked: list[Any]) -> Any:
-    """Constants fitted from `shared` on: least squares, then passes over the constants one by one, then the population."""
+    """Fit the constants, from those in `shared`: least squares, one by one in passes, then the population."""
     from dataclasses import replace
 
     from agents.calibration.descent import descend, polish

@@ -58,7 +58,7 @@ def hold_over(begin, finish, number, keys, windows, broken):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def expire(note, number, notes, keys, windows, broken, out):  # type: ignore[no-untyped-def]
-    """Miss what is due before the press of that number; returns the first note with something to come."""
+    """Mark as missed every note that is due before the key press `number`; returns the first one that is not."""
     start, end, order, _ = notes
     now = np.int64(keys[0][number]) if number < keys[0].size else FAR_MS
     while note < start.size:

@@ -50,7 +50,7 @@ class Player:
         return (self.speed + self.stamina + self.jack + self.reading + self.accuracy + self.release) / 6
 
     def shifted(self, levels: float) -> Player:
-        """The same player, better by `levels` in everything."""
+        """A copy of the player whose skills are all `levels` higher."""
         return replace(self, **{name: getattr(self, name) + levels for name in SKILL_NAMES})
 
 
@@ -76,7 +76,7 @@ class Population:
         return self.skills[:, :6].mean(axis=1)
 
     def players(self) -> list[Player]:
-        """The same as objects."""
+        """The population as one `Player` object each."""
         return [Player(*map(float, row)) for row in self.skills]
 
 

@@ -94,6 +94,6 @@ class SectionPeaks:
 
     @cached_property
     def stars(self) -> float:
-        """Official stars."""
+        """Star rating of the peaks, by osu!'s formula."""
         highest = np.sort(self.peak)[::-1][: WEIGHTS.size]
         return float(highest @ WEIGHTS[: highest.size])

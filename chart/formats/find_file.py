@@ -40,7 +40,7 @@ def key_of(name: str) -> str:
 
 
 def find(name: str, files: Iterable[tuple[str, T]]) -> T | None:
-    """The file that a chart calls `name`: by its path, else by its path below any folder, else by its file name."""
+    """The file that a chart names: matched by its path, else by a path that ends so, else by the file name alone."""
     wanted = key_of(name)
     if not wanted:
         return None

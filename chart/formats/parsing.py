@@ -1,4 +1,4 @@
-"""Helpers shared by every reader: bounded bytes, text, finite numbers, errors as `where:line: what (hint)`."""
+"""Helpers of every reader: size limits, text decoding, finite numbers, and errors as `where:line: what (hint)`."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ WRITTEN_FRAMES = 1 << 15
 
 
 def write_vorbis(source: Path, target: Path) -> None:
-    """Write all that can be read of a song. Raises `ear.audio.reader.DECODER_ERRORS`."""
+    """Encode the readable part of the song `source` as Ogg Vorbis into `target`. Raises `DECODER_ERRORS`."""
     with_mending(SoundReader(source), lambda reader: _write(reader, target))
 
 

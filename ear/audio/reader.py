@@ -183,7 +183,7 @@ _MUTE = threading.RLock()
 
 @contextmanager
 def muted_decoder() -> Iterator[None]:
-    """Keeps lines that libsndfile's mp3 decoder writes to the process's standard error from the terminal."""
+    """Keep lines that libsndfile's mp3 decoder writes to standard error off the terminal."""
     with _MUTE:
         try:
             kept = os.dup(STDERR)

@@ -26,7 +26,7 @@ class MidiError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TimeSignature:
-    """From `tick` on."""
+    """A time signature, which holds from `tick` on."""
 
     tick: int
     beats: int

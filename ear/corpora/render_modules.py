@@ -38,7 +38,7 @@ class ModuleConfig:
 
 
 def render(source: MusicSource, config: ModuleConfig) -> Rendered:
-    """One module where its beats are clear. Raises RenderError where it cannot be used."""
+    """Render one module from where its beats are clear. Raises RenderError where it cannot be used."""
     rng = np.random.default_rng(np.random.SeedSequence([config.seed, *source.name.encode()]))
     try:
         with opened_module(source.data) as module:

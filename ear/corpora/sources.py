@@ -22,7 +22,7 @@ MAX_ANNOTATION_BYTES = 5_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MusicSource:
-    """One file."""
+    """One music file of a corpus."""
 
     name: str  # `<set>_<folders>_<file>`
     data: bytes = field(repr=False)

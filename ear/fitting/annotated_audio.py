@@ -99,7 +99,7 @@ class Material:
         return [path for path in training_sets(self.folder) if file_stem(path.stem) not in self._trained_on()]
 
     def pieces(self) -> list[TimedPiece]:
-        """The other music."""
+        """The annotated pieces that come from no beatmap set."""
         trained_on = self._trained_on()
         found = [piece for folder in self.timed for piece in timed_pieces(folder)]
         return [piece for piece in found if not {piece.path.stem, file_stem(piece.path.stem)} & trained_on]

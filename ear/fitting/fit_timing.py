@@ -213,7 +213,7 @@ def _beat_examples(song: int, part: Part, samples: NDArray[np.float32]) -> Itera
 
 
 def examples_in(material: Material) -> dict[str, list[Example]]:
-    """By name of the weights, the examples in beatmap sets and other music."""
+    """Examples from beatmap sets and other music, by the name of the weights that are fitted on them."""
     examples: dict[str, list[Example]] = {name: [] for name in PENALTY}
     pieces = material.pieces()
     for song, piece in enumerate(progress(pieces, "reading pieces") if pieces else []):

@@ -25,7 +25,7 @@ MIN_STEP_MS = 60.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SmoothBeats:
-    """Beats after smoothing."""
+    """Beat times after Kalman smoothing."""
 
     time_ms: NDArray[np.float64]  # [beat], strictly increasing
     deviation_ms: NDArray[np.float64]  # [beat], uncertainty that remains

@@ -104,7 +104,7 @@ class TimbreChroma:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Bars of `meter` beats; beat `downbeat` (counted from 0) begins one."""
+    """Bars of `meter` beats each; the beat with number `downbeat`, from 0, begins a bar."""
 
     meter: int
     downbeat: int  # 0…meter − 1

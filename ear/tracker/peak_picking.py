@@ -88,7 +88,7 @@ class ActivationPeaks:
     downbeat: Peaks
 
     def within(self, start_ms: float, end_ms: float) -> ActivationPeaks:
-        """As `Peaks.within`."""
+        """The peaks from `start_ms` up to `end_ms`."""
         return ActivationPeaks(self.beat.within(start_ms, end_ms), self.downbeat.within(start_ms, end_ms))
 
 

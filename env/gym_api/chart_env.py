@@ -24,7 +24,7 @@ FAR = 1_000_000
 
 
 def observation_space() -> spaces.Dict:
-    """Documented in `ChartEnv`."""
+    """The observation space that the docstring of `ChartEnv` describes."""
     whole = np.int32
     return spaces.Dict(
         {
@@ -43,7 +43,7 @@ def observation_space() -> spaces.Dict:
 
 
 def action_space() -> spaces.MultiDiscrete:
-    """Documented in `ChartEnv`."""
+    """The action space that the docstring of `ChartEnv` describes."""
     return spaces.MultiDiscrete([OFFSETS + 1, ROW_CODES])
 
 

@@ -10,7 +10,7 @@ from env.task.episodes import EpisodeConfig
 
 
 def make_chart(**options: Any) -> ChartEnv:
-    """`Mania4KChart-v2`."""
+    """Make a `Mania4KChart-v2` environment; gymnasium calls this."""
     return ChartEnv(**options)
 
 

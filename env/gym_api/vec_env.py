@@ -114,7 +114,7 @@ class ChartVecEnv(VecEnv):
         return dynamics.observe(self.library, self.session.state)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the environment holds no file or process open."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         return [getattr(self, attr_name) for _ in self._get_indices(indices)]

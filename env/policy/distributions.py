@@ -37,5 +37,5 @@ def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 def entropy(log_p: Tensor) -> Tensor:
-    """[…] nats."""
+    """[…] entropy, nats, of the distributions `log_p` [… , choice]."""
     return -(log_p.exp() * log_p).masked_fill(log_p <= NEVER / 2, 0.0).sum(-1)

@@ -130,7 +130,7 @@ class MapperPolicy(ActorCriticPolicy):
         return max(len(plan.decision) for plan in self.plans)
 
     def plan(self, obs: PyTorchObs, envs: NDArray[np.int64] | None = None, deterministic: bool = False) -> None:
-        """Sample the rest of the sections in these environments; default: in all."""
+        """Sample the rest of the sections in the environments `envs`; by default in all."""
         requests = requests_of(obs)
         envs = np.arange(len(requests)) if envs is None else envs
         seeds = envs if deterministic else self.random.integers(2**62, size=envs.size)

@@ -322,7 +322,7 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
 
 def frozen_copy(mapper: Mapper) -> Mapper:
-    """The same network without gradients."""
+    """A copy of the network whose weights take no gradients."""
     copy = Mapper(mapper.config)
     copy.load_state_dict(mapper.state_dict())
     copy.requires_grad_(False)

@@ -96,7 +96,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Valued:
-    """Values of jobs."""
+    """Values, terms and measures of a batch of jobs."""
 
     value: NDArray[np.float64]  # [job], 0–1
     terms: NDArray[np.float64]  # [term, job] by TERM_NAMES, 0–1, nan = nothing to measure

@@ -53,7 +53,7 @@ class State:
 
     @property
     def numbers(self) -> NDArray[np.int64]:
-        """[env, kernels.NUMBERS]"""
+        """[env, kernels.NUMBERS] whole numbers of each environment's state."""
         return self.arrays.numbers
 
     @property

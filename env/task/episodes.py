@@ -94,7 +94,7 @@ class Episode:
 
     @property
     def bars(self) -> int:
-        """Number of bars."""
+        """Number of bars of the section."""
         return int(self.bar_ms.size - 1)
 
     @property

@@ -77,7 +77,7 @@ class Human:
 
 @lru_cache(maxsize=1)
 def human() -> Human:
-    """The shipped table."""
+    """The table of human charts' measures that is shipped with the package."""
     if not TABLE.is_file():
         raise CheckpointError(f"{TABLE} is missing: reinstall the package, or make it with python -m eye.calibrate")
     data = json.loads(TABLE.read_text(encoding="utf-8"))

@@ -63,7 +63,7 @@ class Place:
 
     @cached_property
     def by_column(self) -> NDArray[np.int64]:
-        """[column] notes."""
+        """[column] number of notes in the place."""
         return np.bincount(self.measures.view.column[self.inside], minlength=KEYS)
 
     @property
@@ -79,7 +79,7 @@ class Place:
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """Columns with notes."""
+        """Columns that have notes in the place."""
         return tuple(np.flatnonzero(self.by_column).tolist())
 
     @cached_property

@@ -80,7 +80,7 @@ class Measures:
 
     @property
     def size(self) -> int:
-        """Rows."""
+        """Number of rows measured."""
         return int(self.row_ms.size)
 
 

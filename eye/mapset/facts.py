@@ -31,7 +31,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A background."""
+    """A background picture of the set."""
 
     name: str
     size: int  # bytes

@@ -139,7 +139,7 @@ def lines_at_once(facts: MapsetFacts) -> Iterator[Finding]:
 
 
 def shared_metadata(facts: MapsetFacts) -> Iterator[Finding]:
-    """CheckInconsistentMetadata."""
+    """Findings of Mapset Verifier's CheckInconsistentMetadata: metadata that differ within a set."""
     differ = [
         word for field, word in SHARED.items() if len({getattr(chart.metadata, field) for chart in facts.charts}) > 1
     ]
@@ -150,7 +150,7 @@ def shared_metadata(facts: MapsetFacts) -> Iterator[Finding]:
 
 
 def preview(facts: MapsetFacts) -> Iterator[Finding]:
-    """CheckPreview."""
+    """Findings of Mapset Verifier's CheckPreview: a preview point that is missing or differs."""
     missing = [name_of(chart) for chart in facts.charts if chart.preview_ms == -1]
     if missing:
         reason = f"The preview point is not set in {joined(missing)}."

@@ -66,15 +66,15 @@ class Drawing:
     shapes: list[Shape] = field(default_factory=list)
 
     def rectangle(self, x: float, y: float, width: float, height: float, colour: str) -> None:
-        """Add a rectangle."""
+        """Add a filled rectangle with its upper left corner at (x, y), px."""
         self.shapes.append(Rectangle(x, y, width, height, colour))
 
     def area(self, points: list[tuple[float, float]], colour: str) -> None:
-        """Add a polygon."""
+        """Add a filled polygon with these corners, px."""
         self.shapes.append(Area(tuple(points), colour))
 
     def text(self, x: float, y: float, text: str, size: float, colour: str) -> None:
-        """Add text."""
+        """Add a line of text at (x, y), px."""
         self.shapes.append(Text(x, y, text, size, colour))
 
 

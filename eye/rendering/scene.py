@@ -85,7 +85,7 @@ def scene_of(
 
 
 def clock_text(time_ms: float) -> str:
-    """m:ss."""
+    """A time as minutes and seconds, m:ss."""
     from eye.critique.types import clock
 
     return clock(time_ms)[:-4]

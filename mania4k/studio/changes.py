@@ -25,7 +25,7 @@ VERSIONS = 3
 
 
 def edit_timing(desk: Desk, values: Values) -> None:
-    """One correction of the timing."""
+    """Apply one correction of the timing."""
     lines = timing.edit(desk.opened().state["timing"], str(values.get("what")), values)
     desk.commit(f"timing: {values['what']}", lambda state: state.update(timing=lines), values.get("base"))
 

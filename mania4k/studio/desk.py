@@ -174,7 +174,7 @@ class Desk:
         return waiting
 
     def tell(self, event: dict[str, Any]) -> None:
-        """Tell every open tab."""
+        """Send an event to every open browser tab."""
         for queue in self.listeners:
             queue.put_nowait(event)
 
@@ -185,7 +185,7 @@ class Desk:
         self._written()
 
     def step(self, by: int, base: Any) -> None:
-        """Undo or redo."""
+        """Undo (`by` below 0) or redo (above 0) one change."""
         self.opened().step(by, base if isinstance(base, int) else None)
         self._written()
 
@@ -222,7 +222,7 @@ class Desk:
         return [text_for_export(project, one) for one in project.state["difficulties"]]
 
     def stop(self) -> None:
-        """End everything."""
+        """End the worker processes and all that is open."""
         if self.preparing is not None:
             self.preparing.cancel()
         if self.jobs is not None:

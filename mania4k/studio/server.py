@@ -89,7 +89,7 @@ def answered(handler: Handler) -> Handler:
 
 
 class Server:
-    """The handlers."""
+    """Handlers of the studio's HTTP requests."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk

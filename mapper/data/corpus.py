@@ -52,7 +52,7 @@ class Corpus:
         return self.frames[first:last]
 
     def grid(self, chart: int) -> Grid:
-        """The chart's grid over the whole song, in chart time."""
+        """The grid of slots over the chart's whole song, in chart time."""
         entry = self.charts[chart]
         return grid_of_song(entry.red_lines, self.songs[entry.song].duration_ms, self.songs[entry.song].lag_ms)
 

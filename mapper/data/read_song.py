@@ -1,4 +1,4 @@
-"""The charts and the song of a map, for training: an archive, or a folder with `.osu` files."""
+"""Read a map's charts and song for training, from an archive or from a folder with `.osu` files."""
 
 from __future__ import annotations
 

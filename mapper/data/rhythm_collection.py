@@ -62,7 +62,7 @@ def rhythm_rows(chart: dict[str, Any], grid: Grid, lag_ms: float, duration_ms: f
 
 
 def style_of(chart: dict[str, Any]) -> int:
-    """Index into STYLES."""
+    """Index into STYLES of the chart's style."""
     mode, difficulty = str(chart["mode"]).lower(), str(chart["difficulty"]).lower()
     if "guitar" in mode:  # such files hold charts of both
         mode = "drums" if "drum" in difficulty else "guitar"

@@ -39,14 +39,14 @@ def time_gap_bins(ticks: Ints) -> Ints:
 
 
 class Linear(NamedTuple):
-    """A linear layer."""
+    """Weight and bias of a linear layer."""
 
     weight: Floats  # [in, out]
     bias: Floats  # [out]
 
 
 class Norm(NamedTuple):
-    """A layer norm."""
+    """Scale and shift of a layer norm."""
 
     weight: Floats  # [width]
     bias: Floats  # [width]
@@ -105,7 +105,7 @@ class CachedDecoder:
 
     @property
     def length(self) -> Ints:
-        """[chart], rows read."""
+        """[chart] number of rows read so far."""
         return self.cache.length
 
     @property

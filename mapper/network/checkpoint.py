@@ -66,7 +66,7 @@ class Origin:
 
     @property
     def warning(self) -> str:
-        """What the user should know before charts are written with it; empty for trained weights."""
+        """Warning for users who write charts with the weights; empty for trained ones."""
         if self.random_steps is None or self.random_steps >= MIN_STEPS:
             return ""
         return f"{self.path}: is hardly trained ({self.random_steps} steps from random weights); its charts are noise"

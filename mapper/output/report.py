@@ -61,7 +61,7 @@ class SetReport:
 
     @property
     def met(self) -> bool:
-        """Whether every request is met."""
+        """Whether every requested property is met."""
         return not any(one.missed for one in self.difficulties)
 
     def as_json(self) -> str:

@@ -35,7 +35,7 @@ class Validation:
         )
 
     def scalars(self) -> dict[str, float]:
-        """TensorBoard tags."""
+        """The figures by TensorBoard tag."""
         return {
             "val/loss": self.loss,
             "val/hazard": self.hazard,

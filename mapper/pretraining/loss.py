@@ -22,7 +22,7 @@ EVENED, USUAL_ROWS, MIN_EVENED_ROWS = 0.5, 120, 16
 
 @dataclass(frozen=True)
 class Losses:
-    """Sums over a batch in nats; divide by `rows`."""
+    """Losses summed over a batch, nats; divide by `rows` for means."""
 
     hazard: Tensor  # when the next row falls
     row: Tensor  # which row it is

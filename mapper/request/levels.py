@@ -51,7 +51,7 @@ def stars_of_names(names: Sequence[str]) -> tuple[float, ...]:
 
 
 def names_of(stars: Sequence[float]) -> list[str]:
-    """A name for each difficulty of a set, no two alike: the level; of two of a level the easier is Light."""
+    """A name for each difficulty of a set, no two alike: its level, and Light before the easier of two of a level."""
     levels = [level_of(value) for value in stars]
     names = []
     for index, (value, level) in enumerate(zip(stars, levels, strict=True)):

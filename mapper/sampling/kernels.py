@@ -139,7 +139,7 @@ def find_slots(
     params: SamplerParams,
     state: SamplerState,
 ) -> None:
-    """Draw for each later slot in turn whether the next row falls there and set `slot` to it; without one, a chart is done."""
+    """Draw the slot of each chart's next row, slot by slot, and set `slot` to it; a chart without one is done."""
     shadows = query.shape[0] - charts.size
     for number in range(charts.size):
         chart, free = charts[number], number + shadows

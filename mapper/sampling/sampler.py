@@ -242,7 +242,7 @@ class _Writing:
 
 
 def last_slot_of(grid: Grid, open_slots: NDArray[np.bool_], span: Span) -> int:
-    """The last slot of the span where a hold may end, at rest from what is kept after; the slot before it if none."""
+    """Last slot of the span at which a hold may end, so that what is kept behind the span has its rest."""
     own = slice(span.first_slot, span.end_slot)
     rested = grid.slot_ms[own] <= span.next_event_ms.min() - MIN_COLUMN_GAP_MS
     slots = np.flatnonzero(open_slots[own] & rested)

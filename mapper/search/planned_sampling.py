@@ -24,7 +24,7 @@ ONSET_STARS, ONSET_BIAS = (5.0, 6.0, 8.0), (0.0, 0.5, 1.2)
 
 
 def usual_bias(stars: float) -> LogitBias:
-    """Logit biases of a difficulty's first candidates where no patterns are requested."""
+    """Logit biases that a difficulty's first candidates get where no patterns are requested."""
     return LogitBias(chords=float(np.interp(stars, CHORD_STARS, CHORD_BIAS)))
 
 

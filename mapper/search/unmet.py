@@ -31,7 +31,7 @@ class Measured(Protocol):
 
     @property
     def stars(self) -> float:
-        """Official stars."""
+        """Official star rating of the chart."""
 
     @property
     def findings(self) -> float:

@@ -56,7 +56,7 @@ class BarGrid:
 
     @cached_property
     def bar_of_slot(self) -> NDArray[np.int64]:
-        """[slot]"""
+        """[slot] number of the bar that each slot lies in."""
         return (np.arange(self.grid.slot_ms.size) + self.lead_cells * SLOTS_PER_CELL) // SLOTS_PER_BAR
 
     @cached_property
@@ -77,7 +77,7 @@ class BarSound:
 
     @staticmethod
     def of(bars: BarGrid, features: NDArray[np.uint8], lag_ms: float) -> BarSound:
-        """Measured on the stored features [frame, channel]; the sound comes `lag_ms` after the grid's times."""
+        """Measure each bar's sound on the features [frame, channel]; it comes `lag_ms` after the grid's times."""
         edge_ms = np.append(bars.start_ms, bars.grid.slot_ms[-1]) + lag_ms
         edge = np.clip(np.round(edge_ms / MS_PER_FRAME), 0, len(features)).astype(np.int64)
         mel = log_mel_of(features)

@@ -1,4 +1,4 @@
-"""Bar rhythms decoded jointly, compiled: each bar takes the best of several candidates for its whole rhythm."""
+"""Compiled loops that choose all bars' rhythms jointly, each from several candidates."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Settings:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The shipped table."""
+    """The settings of the structure plan that are shipped with the package."""
     try:
         data = json.loads(TABLE.read_text(encoding="utf-8"))
         rhythm = data.pop("rhythm")

@@ -37,7 +37,7 @@ Tables = dict[str, dict[str, dict[str, tuple[float, ...]]]]
 
 
 def quantile(values: NDArray[np.float64], weights: NDArray[np.float64], share: float) -> float:
-    """Weighted quantile."""
+    """Quantile of `values` in which each counts by its weight; `share` is 0–1."""
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     return float(values[order][min(int(np.searchsorted(total, share * total[-1])), values.size - 1)])

@@ -45,7 +45,7 @@ class Bars:
 
 
 def row_ticks(view: View) -> NDArray[np.int64]:
-    """[row] ticks since the batch's first section; differences within a chart are intervals."""
+    """[row] ticks since the start of the batch's first section; only differences within a chart have a meaning."""
     start, beat_ms = view.section_start_ms[view.row_section], view.section_beat_ms[view.row_section]
     tick = np.round((view.row_ms - start) / beat_ms * TICKS_PER_BEAT).astype(np.int64)
     per_section = SECTION_BEATS * TICKS_PER_BEAT

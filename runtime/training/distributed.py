@@ -56,7 +56,7 @@ class ProcessGroup:
         return bool(self.total(torch.tensor(float(flag and self.is_main), device=device)) > 0)
 
     def leave(self) -> None:
-        """Barrier, then destroy the process group: a process that leaves early would abort the others."""
+        """Wait for the others, then destroy the process group: leaving earlier would abort them."""
         if self.size > 1:
             distributed.barrier()
             distributed.destroy_process_group()

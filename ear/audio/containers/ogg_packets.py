@@ -33,7 +33,7 @@ class OpusCodec:
         self.skipped = int.from_bytes(head[10:12], "little")
 
     def samples(self, packets: Sequence[bytes]) -> list[int]:
-        """[packet] samples."""
+        """[packet] number of samples that each packet decodes to."""
         return [self._samples(packet) for packet in packets]
 
     def _samples(self, packet: bytes) -> int:

@@ -83,7 +83,7 @@ class WorkerProcess:
             raise JobError("the work ended unexpectedly (out of memory?); try again") from error
 
     def stop(self) -> None:
-        """Kill the process."""
+        """Kill the worker process."""
         if self.process is not None:
             self.process.kill()
             self.process.join(5)
@@ -105,7 +105,7 @@ class Job:
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """For the page."""
+        """The job as the page is sent it."""
         plain = {"id": self.identity, "what": self.what, "kind": self.spec["kind"], "status": self.status}
         return {**plain, "share": round(self.share, 3), "error": self.error, "difficulty": self.spec.get("id", "")}
 
