@@ -78,7 +78,7 @@ def venv_python() -> Path:
 
 
 def fingerprint() -> str:
-    """What a complete set-up depends on: the two files, the folder (moved?) and the interpreter (upgraded?)."""
+    """Digest of all that a set-up depends on: the two files, the folder (moved?) and the interpreter (upgraded?)."""
     digest = hashlib.sha256()
     for part in (
         (ROOT / "pyproject.toml").read_bytes(),

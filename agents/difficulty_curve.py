@@ -25,7 +25,7 @@ STEP = 0.25
 PLAYS = 4
 """Plays at each level of the grid; smoothing over levels makes more unnecessary (docs/agents.md gives the spread)."""
 LONG_CHART_NOTES = 40_000
-"""Charts with more notes, longer than any ranked map, are played half as often at every other level: so many notes tell as much."""
+"""Charts with more notes, longer than any ranked map, are played half as often at every other level: the many notes make up for it."""
 WEIGHTS = np.array([320, 300, 200, 100, 50, 0]) / 320.0
 
 

@@ -94,7 +94,7 @@ def main(
 ) -> None:
     """Play MAP with simulated players and say who passes, where they fail and on what.
 
-    One .osu is told about at length. Of several, of a folder with all below it, or of an .osz, .qua or .sm there is a row for
+    One .osu is reported in full. Of several, of a folder with all below it, or of an .osz, .qua or .sm there is a row for
     each chart, played in --workers processes or on the machines of --ray; what cannot be played is named and left out.
     """
     use_utf8()

@@ -1,4 +1,4 @@
-"""How the cost of `generate` grows with minutes of music, difficulties and cores: wall time, processor time, memory.
+"""Growth of the cost of `generate` with minutes of music, difficulties and cores: wall time, processor time, memory.
 
     python -m bench.growth [--minutes 1 --minutes 5 --minutes 20] [--difficulties 1 --difficulties 5] [--cores 1 --cores 2]
 

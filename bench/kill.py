@@ -48,7 +48,7 @@ class Job:
 
 @dataclass
 class Tally:
-    """What was found over all moments of a job."""
+    """Counts and faults over all kills of a job."""
 
     killed: int = 0
     finished: int = 0

@@ -1,4 +1,4 @@
-"""What a user does with the studio, for bench.kill: `python -m bench.kill_studio SONG`, in a folder of its own.
+"""A user's session with the studio, for bench.kill: `python -m bench.kill_studio SONG`, in a folder of its own.
 
 Opens the song, or the project of it that an earlier run left, has one difficulty written, goes on with what was not finished,
 and writes the difficulty to `notes.json`.

@@ -91,7 +91,7 @@ class Reading:
         return np.fmax(np.abs(one.time_ms - two.time_ms), np.abs(one.end_ms - two.end_ms))
 
     def same_notes(self, other: Reading, within_ms: float = 0.0) -> str:
-        """What differs first, or nothing."""
+        """The first difference; empty without one."""
         if self.time_ms.size != other.time_ms.size:
             return f"{other.time_ms.size} notes of {self.time_ms.size}"
         one, two = self.by_column(), other.by_column()
@@ -134,7 +134,7 @@ def of_osu_parsers(texts: Sequence[str], folder: Path) -> list[Reading]:
 
 
 def rosu_differs(text: str, reading: Reading) -> str:
-    """rosu-pp tells counts and the commonest tempo: what of them differs, or nothing."""
+    """The first difference in the counts and the commonest tempo, which are all that rosu-pp gives; empty without one."""
     found = rosu.Beatmap(content=text)
     counts = (found.n_objects, found.n_holds)
     ours = (reading.time_ms.size, int((~np.isnan(reading.end_ms)).sum()))

@@ -37,7 +37,7 @@ def texts_of(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def differences(text: str, where: str, node: Reading | None = None) -> dict[str, str]:
-    """What each other reader has otherwise than ours, by its name; empty where all agree. Raises `ChartFileError`."""
+    """First difference of each other reader from ours, by its name; empty where all agree. Raises `ChartFileError`."""
     ours = of_ours(parse_osu(text, where))
     found = {"fosu": compared(ours, of_fosu(text))}
     if node is not None:
@@ -47,7 +47,7 @@ def differences(text: str, where: str, node: Reading | None = None) -> dict[str,
 
 
 def compared(ours: Reading, other: Reading) -> str:
-    """What differs first between notes, else red lines, or nothing."""
+    """The first difference between notes, else between red lines; empty without one."""
     return ours.same_notes(other) or lines_differ(ours, other)
 
 
@@ -57,7 +57,7 @@ def first_lines(lines: tuple[tuple[float, float, int], ...]) -> tuple[tuple[floa
 
 
 def lines_differ(ours: Reading, other: Reading) -> str:
-    """What differs between red lines, or nothing."""
+    """The first difference between red lines; empty without one."""
     if len(ours.lines) != len(other.lines):
         return f"{len(other.lines)} red lines of {len(ours.lines)}"
     if not ours.lines:

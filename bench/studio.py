@@ -93,7 +93,7 @@ class Frames:
 
 
 def frames_since(browser: Browser) -> Frames:
-    """What the page saw since WATCH was run last."""
+    """Measurements of the page since WATCH was run last."""
     gaps, tasks = browser.run("return [window.frames_seen.slice(2), window.long_tasks]")
     slow = sum(gap > SLOW_MS for gap in gaps) / max(len(gaps), 1)
     return Frames(len(gaps), statistics.median(gaps or [0]), slow, max(gaps or [0]), len(tasks), max(tasks or [0]))

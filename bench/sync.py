@@ -42,7 +42,7 @@ NEAR_MS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How much later a decoder has the clicks."""
+    """Delay of the clicks in a decoder's output."""
 
     ms: float
     found: int  # clicks

@@ -15,7 +15,7 @@ SHOWN = 12
 """Findings that are listed; a mapper mends a dozen places before asking again."""
 SECTIONS_SHOWN = 40
 COLOURS = {"problem": "bold red", "warning": "yellow", "note": "cyan", "praise": "green"}
-MIN_WIDTH, MAX_WIDTH = 60, 100
+MAX_WIDTH = 100
 
 
 def show(review: Review, console: Console | None = None, of_set: Sequence[Finding] = ()) -> None:

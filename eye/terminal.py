@@ -22,7 +22,7 @@ PLAIN_NOTE = "#"
 
 
 def show(scene: Scene, title: str, plain: bool = False, console: Console | None = None) -> None:
-    """Print the picture; plain has no colours and tells patterns from one another no more."""
+    """Print the picture; `plain` has no colours, so patterns look alike."""
     console = console or Console(highlight=False, no_color=plain or None)
     width = max(min(console.width, 120) - MARGIN - 1, 20)
     console.print(Text(title, style="bold"))

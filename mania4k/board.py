@@ -13,7 +13,7 @@ from runtime.errors import ConfigError
 from runtime.progress import waiting
 
 RUNS = Path("runs")
-"""Where the documentation has runs written to."""
+"""Folder of runs that the documentation uses."""
 CURVES = "events.out.tfevents.*"
 
 

@@ -61,8 +61,8 @@ def build(
 ) -> dict[str, Any]:
     """Build or go on building the dataset `out`; returns the report that is also written there.
 
-    `timing` "map" keeps the charts' own red lines; with "ear" the notes are snapped to the grid that the Ear hears, and
-    the report tells how far they lay from it.
+    `timing` "map" keeps the charts' own red lines; with "ear" the notes are snapped to the grid that the Ear finds, and
+    the report gives their distance from it.
     `splits` maps file names to "train" or "val"; without it a tenth of the songs, by hash of the name, is "val".
     Raises ConfigError when no map is found and OutputError when `out` cannot be written.
     """
@@ -209,7 +209,7 @@ def _write_json(path: Path, value: object) -> None:
     type=click.Choice(["map", "ear"]),
     default="map",
     show_default=True,
-    help="Beats of the map, or those that the Ear hears: the mapper then learns on such grids as it will write on.",
+    help="Beats of the map, or those that the Ear finds: the mapper then learns on grids like those it will write on.",
 )
 @click.option("--machine-made", is_flag=True, help="Learn from maps that are tagged as machine-made, too.")
 @worker_options(default=0)

@@ -174,7 +174,7 @@ def check_validation(run: Run, log: Log) -> Validation:
 
 
 def next_commands(config: TrainConfig) -> str:
-    """How the run ended and what to do with it, for the user."""
+    """Result of the run and commands to go on with, for the user."""
     best = Path(config.out) / BEST
     notes = origin_of(best).notes
     worse = "; no step was better on the validation songs than the first weights" if notes.startswith("step 0,") else ""

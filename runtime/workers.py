@@ -44,7 +44,7 @@ PATIENCE_S = 5.0
 
 @dataclass(frozen=True)
 class Workers:
-    """Where jobs run: this process, local processes or a cluster."""
+    """The place where jobs run: this process, local processes or a cluster."""
 
     count: int = 0  # local processes; 0: one a core, 1: this process
     ray: str = ""  # address of a Ray cluster, HOST:PORT; empty: none

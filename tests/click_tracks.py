@@ -38,7 +38,7 @@ def click_times_ms() -> NDArray[np.float64]:
 
 
 def delay_ms(kind: str, path: Path) -> float:
-    """How much later than the encoded track players have the sound of a file of that kind."""
+    """Delay of the sound in players after the encoded track, for a file of that kind."""
     return MP3_DELAY * 1000 / soundfile.info(path).samplerate if kind in DELAYED else 0.0
 
 

@@ -1,6 +1,11 @@
 """Shared test settings: a hypothesis profile without deadline (the first JIT compile breaks it), tests with a browser, the data folder."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before numpy and torch: threads of small products wait more than they work
 
 import pytest
 from hypothesis import settings

@@ -55,7 +55,7 @@ def versions(project: Project, text: str) -> list[str]:
 
 
 def analysis() -> dict[str, Any]:
-    """What an analysis of the song would say."""
+    """The result of an analysis of the song."""
     other = [[100.0, 800.0, 4, 0]]
     return {
         "lines": None,

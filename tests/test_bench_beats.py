@@ -1,4 +1,4 @@
-"""The benchmark of beat networks, with a network that hears what it is told."""
+"""The benchmark of beat networks, with a stand-in network that finds given beats."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def late_by(shift_ms: float, missing: int) -> object:
-    """A tracker that hears all but the first `missing` beats, late, and one beat long before the music."""
+    """A tracker that finds all but the first `missing` beats, late, and one beat long before the music."""
 
     def tracker(audio: Audio) -> BeatActivations:
         detected_ms = np.concatenate(([100.0], TRUE_MS[missing:] + shift_ms))

@@ -44,7 +44,7 @@ def test_a_collection_is_timed_and_gone_on_with(collection: Path, tmp_path: Path
     changed = json.loads(kept[0]) | {"bpm": 77.0}
     report.write_text(json.dumps(changed, ensure_ascii=False) + "\n" + kept[1] + kept[2][:20], encoding="utf-8")
     again = {line.file: line for line in time_collection(collection, report, ONSETS_ONLY)}
-    assert again[changed["file"]].bpm == 77.0  # not heard again
+    assert again[changed["file"]].bpm == 77.0  # not analysed again
     assert len(again) == 3
     assert len({line.file for line in read_report(report)}) == 3
 

@@ -35,7 +35,7 @@ BPM, OFFSET_MS, LAG_MS = 150.0, 700.0, 30.0
 
 
 def piece(name: str = "a", group: str = "osu", seconds: float = 30.0) -> BeatPiece:
-    """A click on every half second, heard as one loud frame."""
+    """A click on every half second, one loud frame each."""
     frames = int(seconds * 50)
     mel = np.full((frames, 128), 10, np.uint8)
     mel[10::25] = 100

@@ -40,7 +40,7 @@ def test_typical_lag_is_the_median_of_the_sure_ones() -> None:
 
 
 def test_too_few_songs_give_no_constant() -> None:
-    with pytest.raises(ConfigError, match="1 songs with a clear lag are too few to tell a clock from"):
+    with pytest.raises(ConfigError, match="1 songs with a clear lag are too few to determine a clock"):
         typical_lag([Lag(20.0, 0.9), Lag(24.0, 0.2)])
 
 

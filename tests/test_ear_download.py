@@ -55,7 +55,7 @@ Body = Callable[[BaseHTTPRequestHandler], None]
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Body], str]]:
-    """Starts a loopback server that answers every request as told."""
+    """Starts a loopback server that answers every request with the given body."""
     running: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
 
     def start(body: Body) -> str:

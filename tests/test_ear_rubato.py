@@ -178,7 +178,7 @@ def test_a_few_seconds_with_a_network_are_no_live_music() -> None:
 
 
 def test_clicks_at_random_are_followed_without_confidence() -> None:
-    """A network hears a beat in every click; that they make no rhythm shows in the intervals."""
+    """A network finds a beat in every click; that they make no rhythm shows in the intervals."""
     click_ms = np.sort(np.random.default_rng(0).uniform(0, 39_000, 80))
     activations = activations_of(click_ms, np.arange(80) % 4 + 1, 40_000.0, missed=0.0, half_beats=0.0)
     timing = find_timing(audio_of(hits_at(click_ms / 1000, 40.0)), activations)

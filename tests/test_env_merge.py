@@ -62,5 +62,5 @@ def test_a_change_is_carried_over_to_a_mapper_that_was_pretrained_further(tmp_pa
     assert result.exit_code == 0, result.output
     found = load_mapper(tmp_path / "out").state_dict()
     for name, value in further.state_dict().items():
-        added = 0.25 if name == "next_code.weight" else 0.0  # the lean belongs to the encoder, which is another
+        added = 0.25 if name == "next_code.weight" else 0.0  # the density bias belongs to the encoder, which is another
         torch.testing.assert_close(found[name], value + added, atol=4e-3, rtol=2e-3, msg=name)

@@ -1,4 +1,4 @@
-"""Augmented stretches still tell the truth: what was written is as legal as before, and the human's rows stay the target."""
+"""Augmented windows stay valid: their rows are as legal as before, and the human's rows stay the target."""
 
 import numpy as np
 import pytest

@@ -433,7 +433,9 @@ def test_guidance_extrapolates_from_the_unconditional_encoding(model, corpus):
     assert lengths[0.5] < lengths[1.0] < lengths[2.0]
     nearly = write_rows(model, SongEncoding.joined([encodings, encodings]), Sampling(3, np.full(2, -1.0), guidance=3.0))
     plain = write_rows(model, encodings, Sampling(3, np.full(2, -1.0)))
-    assert [one.slot.tolist() for one in nearly] == [one.slot.tolist() for one in plain], "a shadow that hears the same"
+    assert [one.slot.tolist() for one in nearly] == [one.slot.tolist() for one in plain], (
+        "a second network with the same encoding"
+    )
 
 
 @pytest.mark.parametrize(("items", "size", "width"), [(1, 8, 5), (3, 19, 16), (16, 3, 33)])
@@ -460,7 +462,7 @@ def test_softmax_is_the_exact_one():
 @torch.no_grad()
 def test_encodings_between_two_star_ratings_are_interpolated(model, corpus):
     for layer in (0, 2):
-        model.controls[layer].weight.mul_(10)  # an untaught network hardly minds what it is told
+        model.controls[layer].weight.mul_(10)  # an untrained network hardly depends on its controls
     grid = WindowSampler(corpus).prepared(0).grid
     song = SongAnalysis(grid, (), corpus.features(0), LAG_MS)
     encoder = CachedEncoder(model, song, 10**7)

@@ -49,7 +49,7 @@ def test_equal_audio_gives_equal_features_of_the_documented_size(audio, features
 
 
 def test_the_mappers_beat_network_is_its_own(audio, features, monkeypatch, tmp_path):
-    """What a mapper was trained on may not change: a new network of the Ear must leave its inputs alone."""
+    """The inputs of a trained mapper may not change: a new network of the Ear must leave them alone."""
     assert FRONT_END.parents[1].name == "mapper"
     assert hashlib.sha256(FRONT_END.read_bytes()).hexdigest() == FRONT_END_SHA256
     monkeypatch.setattr("ear.tracker.checkpoint.BUNDLED", tmp_path / "none.safetensors")

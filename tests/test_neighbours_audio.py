@@ -1,4 +1,4 @@
-"""How late libsndfile and FFmpeg have the sound of each kind of file: docs/known-differences.md, "The same song in every file"."""
+"""Delay of the sound of each kind of file in libsndfile and FFmpeg: docs/known-differences.md, "The same song in every file"."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path) -> str:
-    """What the probe says: was the loop kept, its result, how often it was loaded."""
+    """The probe's answer: was the loop kept, its result, how often it was loaded."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
     done = subprocess.run(
         [sys.executable, "-B", "-c", PROBE], cwd=project, env=environment, capture_output=True, text=True, check=True

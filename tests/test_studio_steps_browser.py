@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -164,9 +163,10 @@ def test_the_beat_is_tapped(step):
     browser.click("#wave-play")
     browser.wait("return mania.clock.at() > 4300")
     browser.run("document.activeElement.blur()")
-    for _ in range(8):
+    first_ms = browser.run("return mania.clock.at()")
+    for beat in range(8):
+        browser.wait(f"return mania.clock.at() >= {first_ms + 300 * beat}")
         browser.type("t")
-        time.sleep(0.3)
     browser.click("#wave-play")
     taps = browser.run("return document.getElementById('tap-use').textContent")
     assert taps == "Use the 8 taps"
@@ -235,7 +235,7 @@ def test_the_metronome_clicks_over_the_song(step):
 
 
 def order_of(folder):
-    """What the page ordered: the job in the project's file that is not done."""
+    """The job that the page ordered: the one in the project's file that is not done."""
     jobs = json.loads((folder / "project.json").read_text())["jobs"]
     (spec,) = [job["spec"] for name, job in jobs.items() if job["spec"]["kind"] == "generate" and name != "four"]
     return spec["order"]

@@ -2,7 +2,7 @@
 
 They compare simulated with real plays statistic by statistic, the accuracy of a ranked population with real
 means on whole maps, and the level required by charts with their official stars. The last of them pull every constant towards the
-published value it started from, so that what the data do not tell stays as published.
+published value it started from, so that constants which the data do not determine stay as published.
 """
 
 from __future__ import annotations

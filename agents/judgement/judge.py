@@ -25,7 +25,7 @@ MISS = 5
 MAX_NOTES = 200_000
 """More notes than this are refused: no playable chart has them, and memory grows with players × notes."""
 TOTALS = (*GRADES, "accuracy", "accuracy_320", "score", "max_combo", "health", "fail_ms", "breaks", "mean", "sd")
-"""What the columns of the kernels' totals mean; the kernels give times in map ms, `judge` in real ms."""
+"""Columns of the kernels' totals; the kernels give times in map ms, `judge` in real ms."""
 
 ACCURACY, ACCURACY_320, SCORE, MAX_COMBO, HEALTH, FAIL_MS, BREAKS, MEAN, SD = range(6, 15)
 
@@ -118,7 +118,7 @@ def presses_of(time_ms: NDArray, column: NDArray, down: NDArray) -> Presses:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """How plays were judged; times and errors are real ms (map ms / rate), nan = did not happen."""
+    """Judgements of plays; times and errors are real ms (map ms / rate), nan = did not happen."""
 
     grade: NDArray[np.int8]  # [player, note], 0 MAX … 5 MISS; of a hold's head where heads and tails are judged apart
     tail_grade: NDArray[np.int8]  # [player, note], −1 where a tail has no grade of its own

@@ -20,7 +20,7 @@ from runtime.loops import njit
 
 SECTION_MS = 400.0
 COLUMN_DECAY, OVERALL_DECAY = 0.125, 0.3
-"""What is left of a strain after a second."""
+"""Share of a strain that is left after a second."""
 COLUMN_GAIN, HELD_FACTOR = 2.0, 1.25
 RELEASE_MS, RELEASE_SLOPE = 30.0, 0.27
 """Distance of two ends at which the bonus of a hold is half, and the slope of its logistic function, 1/ms."""

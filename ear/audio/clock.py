@@ -78,7 +78,7 @@ def from_osu_clock(osu_ms: Times) -> Times:
 
 
 def usual_lag_ms(path: Path) -> float:
-    """How much later than a note its sound comes in files of this kind."""
+    """Lag of the sound after its note in files of this kind."""
     return SOURCE_LAG_MS[SUFFIX_SOURCES.get(path.suffix.lower(), "osu")]
 
 
@@ -93,7 +93,7 @@ def typical_lag(lags: Iterable[Lag]) -> TypicalLag:
     """The lag most songs share: the median of those that are sure, so that a few badly timed maps do not matter."""
     sure = np.array([lag.lag_ms for lag in lags if lag.confidence >= MIN_CONFIDENCE])
     if sure.size < MIN_SONGS:
-        raise ConfigError(f"{sure.size} songs with a clear lag are too few to tell a clock from; give {MIN_SONGS}")
+        raise ConfigError(f"{sure.size} songs with a clear lag are too few to determine a clock; give {MIN_SONGS}")
     median = float(np.median(sure))
     return TypicalLag(median, float(np.median(np.abs(sure - median))), int(sure.size))
 

@@ -80,7 +80,7 @@ def load_audio(
     """Decode `source` (a path, a file's bytes or an open binary file) to mono at `sample_rate` Hz.
 
     Reads, down-mixes and resamples block by block: memory is that of the result (5 MB a minute at 22,050 Hz) and of a
-    compressed file. Damage is read past, and told by `Audio.notice`. Raises `AudioFileError`, one line fit to be shown.
+    compressed file. Damage is read past, and reported in `Audio.notice`. Raises `AudioFileError`, one line fit to be shown.
     """
     path = Path(source) if isinstance(source, str | os.PathLike) else None
     name = name or (path.name if path else getattr(source, "name", None)) or "audio"
@@ -108,7 +108,7 @@ def load_audio(
 
 
 def _by_browser(label: str) -> str:
-    """What else can be done with a file that browsers decode."""
+    """Advice about a file that browsers can decode."""
     return ", or drop it in `mania4k studio`" if Path(label).suffix.lower() in BROWSER_SUFFIXES else ""
 
 

@@ -5,7 +5,7 @@
 SOURCE is a module (.mod .xm .s3m .it .mptm), a folder or `.zip` of them. libopenmpt plays them and says when each row
 plays; which rows are beats is decided in `ear.corpora.module_beats`, and what is not clear is skipped. Options, training set and
 `--timed` are as for `ear.corpora.render_midi`. Samples sound at once: over 76 pieces the offset that `ear.song_timing` finds is 0.0 ms from
-the rows at the median, so there is no latency to be told.
+the rows at the median, so there is no latency to be measured.
 """
 
 from __future__ import annotations

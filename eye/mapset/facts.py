@@ -1,4 +1,4 @@
-"""What is known of a set besides its charts: its files, and what its song and pictures are made of."""
+"""Facts about a set besides its charts: its files, and the formats of its song and pictures."""
 
 from __future__ import annotations
 

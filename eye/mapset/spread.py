@@ -20,7 +20,7 @@ from reward.rules.criteria import Level, level_of
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Where any difficulty is shorter, the easiest may be no harder, unless there are so many without a gap."""
+    """A set with a difficulty shorter than `below_ms` needs an easiest one of at most `level`, or `difficulties` without a gap."""
 
     below_ms: float
     level: Level

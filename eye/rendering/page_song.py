@@ -1,4 +1,4 @@
-"""A chart's song for the page: where its file is, what the review hears of it, how late it sounds after the notes."""
+"""A chart's song for the page: its file, its analysis for the review, and the lag of its sound after the notes."""
 
 from __future__ import annotations
 

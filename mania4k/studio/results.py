@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mania4k.studio.desk import Desk
 
 TOLD_SHARE = 0.005
-"""Steps of progress that are told to the page."""
+"""Steps in which progress is reported to the page."""
 
 
 async def do_job(desk: Desk, job: Job) -> None:

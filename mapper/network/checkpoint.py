@@ -52,7 +52,7 @@ def checkpoint_named(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a checkpoint's weights come from."""
+    """Origin of a checkpoint's weights."""
 
     path: Path
     notes: str  # of whoever saved it, such as "step 420, val 2.117"

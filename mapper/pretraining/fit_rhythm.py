@@ -137,7 +137,7 @@ def _chart_of(example: Example, rows: NDArray[np.bool_]) -> Chart:
 
 @dataclass(frozen=True)
 class Score:
-    """How well plans agree with people's charts of a band."""
+    """Agreement of plans with people's charts of a band."""
 
     f1: float  # mean onset F1
     measures: NDArray[np.float64]  # of the plans

@@ -45,7 +45,7 @@ class GenerationInput:
 def open_input(
     config: GenerateConfig, report: Callable[[float], None] = lambda share: None
 ) -> Iterator[GenerationInput]:
-    """Hear the song (or that of the map) and find or read its timing; its files are there until the block ends."""
+    """Decode the song (or that of the map) and find or read its timing; its files are there until the block ends."""
     if config.from_map is None:
         assert config.song is not None, "checked by GenerateConfig"
         yield _of_audio(config.song, config, report)

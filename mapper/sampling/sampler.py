@@ -59,9 +59,7 @@ class Sampling:
     row_temperature: float = 1.0
     top_p: float = 0.99  # of the row head
     repeated_ratio: float = REPEATED_SHARE  # of the bars that resemble an earlier one, those that share its noise
-    guidance: float = (
-        1.0  # how far to go from what would be written if nothing were asked; 1: as the network was taught
-    )
+    guidance: float = 1.0  # 0: as without a request, 1: as the network was trained, above 1: the request exaggerated
 
     def seeds(self, charts: int) -> tuple[NDArray[np.uint64], list[list[int]]]:
         """([chart] states of the hazard's generators, [chart] seeds of the rows' noise)."""
@@ -100,7 +98,7 @@ class Span:
 
     first_slot: int
     end_slot: int  # the first slot after it
-    before: Rows  # what the mapper reads first: rows before the span, the first of them with no column held before it
+    before: Rows  # rows before the span, read first; no column is held before the first of them
     last_event_ms: NDArray[np.float64]  # [column], end of what is kept before
     next_event_ms: NDArray[np.float64]  # [column], start of what is kept after
     song_slot: int = 0  # the song's first slot

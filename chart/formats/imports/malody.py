@@ -104,7 +104,7 @@ def _require_four_keys(root: dict[str, Any], meta: dict[str, Any], where: str) -
 
 
 def _readable(read: Callable[[dict[str, Any], str], T], entries: Iterable[Any], left_out: LeftOut) -> Iterator[T]:
-    """What is read from the entries; those that cannot be go to `left_out`."""
+    """Results of reading the entries; those that cannot be read go to `left_out`."""
     for entry in entries:
         try:
             yield read(_table(entry), left_out.where)

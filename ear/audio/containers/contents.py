@@ -14,7 +14,7 @@ MAX_FILE_BYTES = 500_000_000
 """Largest file whose container is parsed, which needs its bytes in memory: 40 minutes of 16-bit stereo are 420 MB."""
 
 CLAIM = 64
-"""How many times its size a `LongFile` claims: more than the highest bit rate is of the lowest, 320 kbit/s of 8."""
+"""Factor by which the size that a `LongFile` claims exceeds its own: more than the highest bit rate is of the lowest, 320 kbit/s of 8."""
 
 
 @dataclass(frozen=True, slots=True)

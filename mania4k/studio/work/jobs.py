@@ -17,7 +17,7 @@ from runtime.errors import Mania4KError
 
 Share = Callable[[float], None]
 Task = dict[str, Any]
-"""What a worker is asked, plain JSON; see `mania4k.studio.work.worker`."""
+"""A request to a worker, plain JSON; see `mania4k.studio.work.worker`."""
 
 
 class JobError(Mania4KError):
@@ -111,7 +111,7 @@ class Job:
 
 
 class Jobs:
-    """The jobs of a project. `do` does one and keeps its result; `changed` hears of every change of one."""
+    """The jobs of a project. `do` does one and keeps its result; `changed` is called with every job that changes."""
 
     def __init__(
         self, do: Callable[[Job], Awaitable[None]], keep: Callable[[], None], changed: Callable[[Job], None]

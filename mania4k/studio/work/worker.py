@@ -1,6 +1,6 @@
 """The work, in a process of its own: analyse a song, write a difficulty or a stretch of it, review, pack.
 
-Each task takes and returns plain JSON; `report(share)` tells how far it is. What was decoded and loaded is kept for the
+Each task takes and returns plain JSON; `report(share)` receives the share that is done. What was decoded and loaded is kept for the
 next task. The process ends when its server does.
 """
 
@@ -264,7 +264,7 @@ def _audio(song: str) -> Any:
 
 
 def _measure(song: str) -> None:
-    """What writing needs of a song whatever its timing, kept with its audio."""
+    """The part of a song's analysis that does not depend on its timing, kept with its audio."""
     from mapper.sampling.song_analysis import measured
 
     measured(_audio(song))
@@ -285,7 +285,7 @@ def _page_song(song: str) -> Any:
 
 
 WARM_UPS = {True: (_import_writing, _network), False: (_import_reviewing,)}
-"""What the process that writes, and the one that reviews, do before the first task: a song does not wait for it."""
+"""Preparation of the writing and the reviewing process before their first task, so that no song waits for it."""
 TASKS: dict[str, Task] = {
     "analyse": analyse,
     "generate": generate,
