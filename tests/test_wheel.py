@@ -23,7 +23,7 @@ def test_every_file_of_a_package_is_packed():
         path
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".nbi", ".nbc", ".tmp")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".loop", ".tmp")
     }
     only_to_refine = ROOT / "mapper" / "weights" / "pretrained.safetensors"  # players do not need it
     assert there - packed == {only_to_refine}

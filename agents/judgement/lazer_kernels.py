@@ -12,7 +12,7 @@ TAP = np.int32(-(2**31) + 1)  # as in stable_kernels
 FAR_MS = np.int64(2**40)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def grade_of(doubled, windows):  # type: ignore[no-untyped-def]
     """Grade of an error within windows / 2, MISS beyond the 50 window: heads give 2 · |error|, tails 2 · |error| / 1.5."""
     got = 5
@@ -22,20 +22,20 @@ def grade_of(doubled, windows):  # type: ignore[no-untyped-def]
     return got
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def tail_grade_of(tail, spoilt, windows):  # type: ignore[no-untyped-def]
     """Grade of a tail `tail` ms off: windows × 1.5, and a 50 at best where it was broken or its head missed."""
     got = grade_of((4 * abs(tail) + 2) // 3, windows)
     return max(got, 4) if spoilt else got
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def is_over(note, end, order, grade, tail_grade):  # type: ignore[no-untyped-def]
     """Is nothing of the note to come?"""
     return grade[order[note]] >= 0 and (end[note] == TAP or tail_grade[order[note]] >= 0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def miss_rest(note, end, order, places, out, head_ms, tail_ms):  # type: ignore[no-untyped-def]
     """Miss what is still to come of a note, its head at `head_ms` and its tail at `tail_ms`; −FAR_MS leaves that part open."""
     grade, tail_grade, events = out
@@ -46,7 +46,7 @@ def miss_rest(note, end, order, places, out, head_ms, tail_ms):  # type: ignore[
         tail_grade[to], events[places[1][note]] = 5, tail_ms * 8 + 5
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def expire(first, now, notes, w50, out):  # type: ignore[no-untyped-def]
     """Miss heads later than the 50 window and tails later than 1.5 of it; returns the first note with something to come."""
     start, end, order, places = notes
@@ -64,7 +64,7 @@ def expire(first, now, notes, w50, out):  # type: ignore[no-untyped-def]
     return first
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def press_target(first, now, notes, out):  # type: ignore[no-untyped-def]
     """The note that a press hits: the first with something to come whose column's next object has not started."""
     start, end, order, _ = notes
@@ -77,7 +77,7 @@ def press_target(first, now, notes, out):  # type: ignore[no-untyped-def]
     return target
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-def]
     """Judge one column of one player; returns the number of holds let go in their middle. Arguments as `judge_plays` lays them out."""
     (start, end, order, (head_place, tail_place)), (press, release) = notes, keys
@@ -118,7 +118,7 @@ def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-
     return breaks
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def judge_plays(chart, keys, windows, results):  # type: ignore[no-untyped-def]
     """Judge every player's presses on one chart; arguments as in `agents.judgement.stable_kernels.judge_plays`."""
     start, end, order, head_place, tail_place, column_at = chart

@@ -15,7 +15,7 @@ LAZER_COMBO = 400  # combo beyond which lazer and ScoreV2 weigh a judgement no h
 """Places of the [rule] array: 1 where heads and tails are judged apart (ScoreV2, lazer), HP, and the modifiers' factors of the score."""
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def sort_events(events):  # type: ignore[no-untyped-def]
     """Sort one play's events in place; they come nearly sorted, which insertion sort makes the most of."""
     for at in range(1, events.size):
@@ -26,7 +26,7 @@ def sort_events(events):  # type: ignore[no-untyped-def]
         events[to] = event
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def health_gains(hp):  # type: ignore[no-untyped-def]
     """[grade] change of health, 0–1 (REFERENCES.md §1)."""
     gain = np.array([0.0055, 0.005, 0.004, 0.0, -0.0016, -0.0075])
@@ -34,7 +34,7 @@ def health_gains(hp):  # type: ignore[no-untyped-def]
     return gain + slope * hp
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def count_health(events, gain, totals):  # type: ignore[no-untyped-def]
     """Counts by grade, longest combo, health at the end and time at which it ran out."""
     combo, best, health, fail = 0, 0, 1.0, np.nan
@@ -52,7 +52,7 @@ def count_health(events, gain, totals):  # type: ignore[no-untyped-def]
     totals[9], totals[10], totals[11] = best, health, fail
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def score_v1(events, divider):  # type: ignore[no-untyped-def]
     """ScoreV1 of up to 1,000,000: half for hits, half for a bonus that mistakes lower (osu! wiki, Score/ScoreV1/osu!mania)."""
     value = np.array([320.0, 300.0, 200.0, 100.0, 50.0, 0.0])
@@ -67,7 +67,7 @@ def score_v1(events, divider):  # type: ignore[no-untyped-def]
     return 500_000.0 / 320.0 * score / max(events.size, 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def score_apart(events, accuracy):  # type: ignore[no-untyped-def]
     """Lazer's score of up to 1,000,000: 150,000 for combo, the rest for accuracy."""
     value = np.array([300.0, 300.0, 200.0, 100.0, 50.0, 0.0])
@@ -84,7 +84,7 @@ def score_apart(events, accuracy):  # type: ignore[no-untyped-def]
     return 150_000.0 * share + 850_000.0 * accuracy ** (2.0 + 2.0 * accuracy)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def spread(error, totals):  # type: ignore[no-untyped-def]
     """Mean and SD of the hit errors in map ms; errors are whole or nan."""
     hits, total, squares = 0, 0, 0
@@ -97,7 +97,7 @@ def spread(error, totals):  # type: ignore[no-untyped-def]
         totals[14] = math.sqrt(max(0.0, squares / hits - (total / hits) ** 2))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def count_plays(events, error, breaks, rule, totals):  # type: ignore[no-untyped-def]
     """Fill `totals` [player, 15] (see `agents.judgement.judge.TOTALS`) from events [player, event] and errors [player, note]."""
     gain, apart = health_gains(rule[RULE_HP]), rule[RULE_APART] > 0

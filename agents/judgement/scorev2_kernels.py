@@ -12,7 +12,7 @@ TAP = np.int32(-(2**31) + 1)  # as in stable_kernels
 FAR_MS = np.int64(2**40)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def grade_of(doubled, windows):  # type: ignore[no-untyped-def]
     """Grade of an error within windows / 2, MISS beyond the 50 window: heads give 2 · |error|, tails 2 · |error| / 1.5."""
     got = 5
@@ -22,19 +22,19 @@ def grade_of(doubled, windows):  # type: ignore[no-untyped-def]
     return got
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def set_head(note, got, when, notes, out):  # type: ignore[no-untyped-def]
     """Write the head's judgement."""
     out[0][notes[2][note]], out[2][notes[3][0][note]] = got, when * 8 + got
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def set_tail(note, got, when, notes, out):  # type: ignore[no-untyped-def]
     """Write the tail's judgement."""
     out[1][notes[2][note]], out[2][notes[3][1][note]] = got, when * 8 + got
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def let_go_at(moment, number, keys):  # type: ignore[no-untyped-def]
     """The first time from `moment` on at which the key is up; no press after that number is looked at."""
     press, release = keys
@@ -45,7 +45,7 @@ def let_go_at(moment, number, keys):  # type: ignore[no-untyped-def]
     return moment if last < 0 or again else max(moment, np.int64(release[last]))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hold_over(begin, finish, number, keys, windows, broken):  # type: ignore[no-untyped-def]
     """When a hold that nobody holds is over, unless the press of that number comes before and takes it."""
     missed, opens, due = begin + windows[3], finish - windows[4], finish + (3 * windows[3]) // 2
@@ -56,7 +56,7 @@ def hold_over(begin, finish, number, keys, windows, broken):  # type: ignore[no-
     return checked if checked >= max(begin + windows[4], opens) else due
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def expire(note, number, notes, keys, windows, broken, out):  # type: ignore[no-untyped-def]
     """Mark as missed every note that is due before the key press `number`; returns the first one that is not."""
     start, end, order, _ = notes
@@ -76,7 +76,7 @@ def expire(note, number, notes, keys, windows, broken, out):  # type: ignore[no-
     return note
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def tail_of(tail, now, finish, windows, spoilt):  # type: ignore[no-untyped-def]
     """(grade, ms after its end at which it falls) of a hold let go `tail` ms after its end, whose last press was at `now`."""
     tail = min(tail, (3 * windows[3]) // 2)  # held on: as if let go where it is over
@@ -86,7 +86,7 @@ def tail_of(tail, now, finish, windows, spoilt):  # type: ignore[no-untyped-def]
     return got, tail
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-def]
     """Judge one column; returns the number of holds let go in their middle. Arguments as in `lazer_kernels.judge_column`."""
     start, end, order, (head_place, tail_place) = notes
@@ -119,7 +119,7 @@ def judge_column(notes, keys, windows, errors, out):  # type: ignore[no-untyped-
     return breaks
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def judge_plays(chart, keys, windows, results):  # type: ignore[no-untyped-def]
     """Judge every player's presses on one chart; arguments as in `agents.judgement.stable_kernels.judge_plays`."""
     start, end, order, head_place, tail_place, column_at = chart

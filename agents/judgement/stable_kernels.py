@@ -17,7 +17,7 @@ TAP = np.int32(-(2**31) + 1)
 FAR_MS = np.int64(2**40)  # later than every event
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def tap_grades(windows):  # type: ignore[no-untyped-def]
     """[ms] int8, the grade of each |error| up to the MISS window, from which a look-up is quicker than comparing."""
     grade = np.full(windows[5] + 1, 5, np.int8)
@@ -26,7 +26,7 @@ def tap_grades(windows):  # type: ignore[no-untyped-def]
     return grade
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hold_grade(head, total, windows):  # type: ignore[no-untyped-def]
     """ScoreV1's one grade of a hold from |head| and |head| + |tail| in ms; at worst a 50."""
     if head <= windows[0] * 1.2 and total <= windows[0] * 2.4:
@@ -40,7 +40,7 @@ def hold_grade(head, total, windows):  # type: ignore[no-untyped-def]
     return 4
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def expiry(begin, finish, windows, now, head, broken, up):  # type: ignore[no-untyped-def]
     """(time at which the column's first note is missed without a press, was its hold broken meanwhile).
 
@@ -60,7 +60,7 @@ def expiry(begin, finish, windows, now, head, broken, up):  # type: ignore[no-un
     return due, broken
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def judge_column(notes, keys, windows, tap_grade, out):  # type: ignore[no-untyped-def]
     """Judge one column; returns the number of times a hold was let go in its middle.
 
@@ -103,7 +103,7 @@ def judge_column(notes, keys, windows, tap_grade, out):  # type: ignore[no-untyp
     return breaks
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def release_grade(error, tail, length, broken, windows):  # type: ignore[no-untyped-def]
     """(grade, ms after its end at which it falls) of a hold that is let go `tail` ms after its end, and not too early."""
     # a press too early for any grade counts as one at the very end
@@ -114,7 +114,7 @@ def release_grade(error, tail, length, broken, windows):  # type: ignore[no-unty
     return max(got, 2) if broken else got, tail
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def judge_plays(chart, keys, windows, results):  # type: ignore[no-untyped-def]
     """Judge every player's presses on one chart.
 

@@ -26,7 +26,7 @@ EVEN = 0.2
 """Gaps between rows that differ by less than this many octaves belong to one chunk of even rhythm."""
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def fill_fingers(time, end, column, memory_ms, release, features):  # type: ignore[no-untyped-def]
     """Demands of each finger's own notes; `release`: (lag ms, near ms, pull), see `agents.motor.constants.HandConstants`."""
     lag_ms, near_ms, pull = release
@@ -48,7 +48,7 @@ def fill_fingers(time, end, column, memory_ms, release, features):  # type: igno
         last[key] = note
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def fill_neighbours(time, end, column, features):  # type: ignore[no-untyped-def]
     """Demands of the other finger of each note's hand."""
     for key in range(KEYS):
@@ -75,7 +75,7 @@ def fill_neighbours(time, end, column, features):  # type: ignore[no-untyped-def
             features[note, columns.HELD] = begun_end > at + HELD_MARGIN_MS
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hand_rate(time, weight, at):  # type: ignore[no-untyped-def]
     """[at] weights [note] of notes at `time` [note] per second in the window around each time of `at`."""
     total = np.zeros(time.size + 1)
@@ -85,7 +85,7 @@ def hand_rate(time, weight, at):  # type: ignore[no-untyped-def]
     return (total[until] - total[since]) * (1000.0 / (2 * LOAD_WINDOW_MS))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def leaky_rate(time_ms, weight, tau_ms):  # type: ignore[no-untyped-def]
     """[note] leaky mean of events per second up to each of them: times in order, weights, decay."""
     out, level = np.empty(time_ms.size), 0.0
@@ -97,7 +97,7 @@ def leaky_rate(time_ms, weight, tau_ms):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def fill_hands(time, end, column, memory_ms, tire_ms, flam, features):  # type: ignore[no-untyped-def]
     """Demands on each hand; `tire_ms`: (short, long); `flam`: (longest gap ms, load of a chord's second note, pull)."""
     flam_ms, chord_load, pull = flam
@@ -125,7 +125,7 @@ def fill_hands(time, end, column, memory_ms, tire_ms, flam, features):  # type: 
             f[columns.TIRED_SHORT], f[columns.TIRED_LONG] = short[n], long[n]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def fill_rows(time, memory_ms, read, features):  # type: ignore[no-untyped-def]
     """Drift and reading run over rows: all notes of one time. `read`: (look ahead ms, cost of a chunk, of a jump)."""
     first = np.ones(time.size, np.bool_)
@@ -145,7 +145,7 @@ def fill_rows(time, memory_ms, read, features):  # type: ignore[no-untyped-def]
             keep = 1.0  # the other notes of the row have the same drift
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def reading_load(rows, gap, read):  # type: ignore[no-untyped-def]
     """[row] rows/s to read ahead, in chunks of even rhythm: more where gaps change and where the density jumps."""
     ahead, chunk_cost, sudden_cost = read

@@ -38,7 +38,7 @@ MASK = np.uint64((1 << BITS) - 1)
 STEP = np.uint64(0x9E3779B97F4A7C15)  # splitmix64, Steele et al. 2014, public domain
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def mix(counter):  # type: ignore[no-untyped-def]
     """splitmix64's finaliser: 64 random bits of a counter."""
     z = (counter ^ (counter >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -46,7 +46,7 @@ def mix(counter):  # type: ignore[no-untyped-def]
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def sit_down(players, seeds, hand_table, counters, lanes):  # type: ignore[no-untyped-def]
     """Fill the lanes' state before the first note; `counters` [2, lane]: of the notes' draws, and of the releases'."""
     for lane in range(LANES):
@@ -74,7 +74,7 @@ def sit_down(players, seeds, hand_table, counters, lanes):  # type: ignore[no-un
             lanes[FREE + LANES * key + lane] = lanes[LAST + LANES * key + lane] = NEVER
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def draw(note, counters, tables, lanes):  # type: ignore[no-untyped-def]
     """Draw the note's deviates of unit variance and a uniform CHANCE, each lane from its own counter."""
     hand_table, finger_table = tables
@@ -88,7 +88,7 @@ def draw(note, counters, tables, lanes):  # type: ignore[no-untyped-def]
         lanes[CHANCE + lane] = np.float32(bits >> np.uint64(48)) * np.float32(1.0 / 65536.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def wander(f, hand, key, coupling, constants, lanes):  # type: ignore[no-untyped-def]
     """Move drift, the hand's phase and the finger's own error on to this note; MISS_BY is their sum, of unit variance.
 
@@ -119,7 +119,7 @@ def wander(f, hand, key, coupling, constants, lanes):  # type: ignore[no-untyped
         lanes[MISS_BY + lane] += finger_size * own
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def strain(f, hand, constants, lanes):  # type: ignore[no-untyped-def]
     """Difficulty of this moment for each player: TIRED, STRAIN (1 = easy), and JACK, shortest repeat / column gap."""
     short, long = constants[columns.TIRE_SHORT], constants[columns.TIRE_LONG]
@@ -145,7 +145,7 @@ def strain(f, hand, constants, lanes):  # type: ignore[no-untyped-def]
         lanes[TIRED + lane], lanes[JACK + lane] = tired, jack
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def anticipate(f, constants, lanes):  # type: ignore[no-untyped-def]
     """Write three features of every event: DANGER, the probability of a lapse; TARGET, the time aimed at in ms; EARLY, the ms
     by which a press begins before its target because its column is pressed again soon."""
@@ -168,7 +168,7 @@ def anticipate(f, constants, lanes):  # type: ignore[no-untyped-def]
         lanes[TARGET + lane] = time + lanes[BIAS + lane] + late_ms * jack_cube
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def aim(f, key, constants, lanes):  # type: ignore[no-untyped-def]
     """Time AT of each lane's press in ms, `SKIPPED` where it is left out, and UP, where a tap would end.
 
@@ -196,7 +196,7 @@ def aim(f, key, constants, lanes):  # type: ignore[no-untyped-def]
         lanes[AT + lane] = SKIPPED if lapsed else at
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hold_on(f, hand, counters, hand_table, constants, lanes):  # type: ignore[no-untyped-def]
     """UP for a hold: the fingers of a hand let go together, so that notes that end at one time share a deviate."""
     both, own = np.sqrt(constants[columns.RELEASE_SHARED]), np.sqrt(ONE - constants[columns.RELEASE_SHARED])
@@ -211,7 +211,7 @@ def hold_on(f, hand, counters, hand_table, constants, lanes):  # type: ignore[no
         lanes[UP + lane] = max(lanes[UP + lane], up)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def press_keys(f, key, room, constants, keys, rate, lanes):  # type: ignore[no-untyped-def]
     """Write each lane's press and release of this note in whole map ms, and a stray press of the neighbouring finger."""
     press, release, press_at, count = keys
@@ -237,7 +237,7 @@ def press_keys(f, key, room, constants, keys, rate, lanes):  # type: ignore[no-u
                 count[lane, beside] = place + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def play_hands(notes, players, constants, tables, seeds, keys, rate):  # type: ignore[no-untyped-def]
     """Press keys for up to `LANES` players.
 

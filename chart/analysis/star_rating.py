@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from rosu_pp_py import Beatmap
 
 _HEAD = "osu file format v14\n\n[General]\nMode: 3\n\n[Difficulty]\nCircleSize:4\n\n[HitObjects]\n"
+
+_KNOWN: dict[int, dict[float, float]] = {}
+"""Stars of charts by identity and rate, while they are there: a long one takes a quarter of a second, and several modules ask."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +42,13 @@ def stars(chart: Chart, rate: float = 1.0) -> float:
 
     if not len(chart):
         return 0.0
-    return float(rosu.Difficulty(clock_rate=_checked(rate)).calculate(_beatmap(chart)).stars)
+    if id(chart) not in _KNOWN:
+        _KNOWN[id(chart)] = {}
+        finalize(chart, _KNOWN.pop, id(chart))
+    known = _KNOWN[id(chart)]
+    if rate not in known:
+        known[rate] = float(rosu.Difficulty(clock_rate=_checked(rate)).calculate(_beatmap(chart)).stars)
+    return known[rate]
 
 
 def strain_curve(chart: Chart, rate: float = 1.0) -> Strains:

@@ -35,7 +35,7 @@ Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def strain_peaks(time_ms: Doubles, end_ms: Doubles, column: Ints, peaks: Doubles) -> None:
     """Write the highest strain of each section from that of the second note on to `peaks` [section].
 
@@ -67,7 +67,7 @@ def strain_peaks(time_ms: Doubles, end_ms: Doubles, column: Ints, peaks: Doubles
         peaks[section] = max(peaks[section], single + overall)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _decayed(strain: float, ms: float, base: float) -> float:
     """The strain after so many ms."""
     return strain * base ** (ms / 1000)

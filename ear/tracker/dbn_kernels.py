@@ -5,7 +5,7 @@ import numpy as np
 from runtime.loops import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def best_beats(evidence, interval, log_interval, worth, change_cost, score, source):  # type: ignore[no-untyped-def]
     """Fill `score` and `source` by dynamic programming.
 
@@ -33,7 +33,7 @@ def best_beats(evidence, interval, log_interval, worth, change_cost, score, sour
                 source[t, i] = source[t, i + 1]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def trace_back(score, source, interval, beats):  # type: ignore[no-untyped-def]
     """Frames of the best sequence, last first, into `beats` [frame] int64; returns how many there are.
 

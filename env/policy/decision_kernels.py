@@ -15,7 +15,7 @@ its slot (bit masks)."""
 DECISION = 7
 
 
-@njit(cache=True)
+@njit()
 def replay(slot, code, known, start, end, event_ms, held, bias, hold_ratio, slot_ms, out, hold_bias):  # type: ignore[no-untyped-def]
     """Write the decisions for rows (slot, code [row]) into out [step, DECISION]; returns their number.
 

@@ -78,7 +78,7 @@ def follow(
     return out
 
 
-@njit(cache=True)
+@njit()
 def _measure(head_ms, features, peak_ms, peak_strength, out):  # type: ignore[no-untyped-def]
     """Write onsets, support, coverage and silence of rows head_ms [row] with features [row, 3] into `out`."""
     count = head_ms.size
@@ -103,7 +103,7 @@ def _measure(head_ms, features, peak_ms, peak_strength, out):  # type: ignore[no
         out[COVERAGE] = covered / strong
 
 
-@njit(cache=True)
+@njit()
 def _choice(quarter, strength):  # type: ignore[no-untyped-def]
     """Correlation of row presence and strength [quarter], each less its mean at the same place of the beat."""
     taken = np.zeros(QUARTERS)
@@ -112,7 +112,7 @@ def _choice(quarter, strength):  # type: ignore[no-untyped-def]
     return (one * two).mean()
 
 
-@njit(cache=True)
+@njit()
 def _about_place(values):  # type: ignore[no-untyped-def]
     left = np.empty(QUARTERS)
     for place in range(SLOTS_PER_BEAT):

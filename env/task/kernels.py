@@ -23,7 +23,7 @@ OFFSETS = 96
 """Slots ahead among which one action chooses: four beats."""
 
 
-@njit(cache=True)
+@njit()
 def resting(slot_ms, event_ms):  # type: ignore[no-untyped-def]
     """Bit mask of the columns whose last event [column] is too near to be followed at `slot_ms`."""
     mask = 0
@@ -33,7 +33,7 @@ def resting(slot_ms, event_ms):  # type: ignore[no-untyped-def]
     return mask
 
 
-@njit(cache=True)
+@njit()
 def advance(state, slots, legal, offset, code, result):  # type: ignore[no-untyped-def]
     """Apply one action in each environment that is not over.
 
@@ -68,7 +68,7 @@ def advance(state, slots, legal, offset, code, result):  # type: ignore[no-untyp
             _finish(state, env, slots.slot_ms)
 
 
-@njit(cache=True)
+@njit()
 def _write(state, env, slot, code, slot_ms):  # type: ignore[no-untyped-def]
     """Append a row on `slot`, at `slot_ms` milliseconds."""
     here = state.numbers[env]
@@ -81,7 +81,7 @@ def _write(state, env, slot, code, slot_ms):  # type: ignore[no-untyped-def]
             state.event_ms[env, column] = slot_ms
 
 
-@njit(cache=True)
+@njit()
 def _finish(state, env, slot_ms):  # type: ignore[no-untyped-def]
     """End the episode: all bars are complete, and columns still held are released on the last slot."""
     here = state.numbers[env]
@@ -100,7 +100,7 @@ def _finish(state, env, slot_ms):  # type: ignore[no-untyped-def]
         _write(state, env, last, release, slot_ms[last])
 
 
-@njit(cache=True)
+@njit()
 def look_ahead(state, slots, legal, mask, ahead, features):  # type: ignore[no-untyped-def]
     """Fill mask [env, OFFSETS + 1 + 256] and ahead [env, OFFSETS, 2 + feature] with each environment's choices.
 

@@ -198,7 +198,7 @@ def empty_cache(config: ModelConfig, charts: int, capacity: int) -> Cache:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def affine(layer: Linear, x: Floats) -> Floats:
     """[item, out]: the layer applied to x [item, in]."""
     out = np.empty((x.shape[0], layer.bias.size), np.float32)
@@ -207,14 +207,14 @@ def affine(layer: Linear, x: Floats) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def add_affine(layer: Linear, x: Floats, out: Floats) -> None:
     """Add the result of `affine` to `out`."""
     out += layer.bias
     multiply_add(x, layer.weight, out)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def read(weights: Weights, cache: Cache, rows: DecoderInput) -> None:
     """Read rows; every chart's must fit the capacity."""
     items = rows.chart.size
@@ -256,7 +256,7 @@ def read(weights: Weights, cache: Cache, rows: DecoderInput) -> None:
         cache.state[last[number]] = normed[number]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def row_logits(weights: Weights, state: Floats, slot: Floats, cell: Floats, tables: Floats) -> Floats:
     """[chart, 256] logits of row codes; `tables` [chart, width] is the sum of their embeddings."""
     add_affine(weights.next_from_state, state, tables)

@@ -35,7 +35,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def multiply_add(x: Floats, weight: Floats, out: Floats) -> None:
     """Add x [item, in] @ weight [in, out] to `out` [item, out]; every sum runs over `in` in order, however many items."""
     items, size = x.shape
@@ -49,7 +49,7 @@ def multiply_add(x: Floats, weight: Floats, out: Floats) -> None:
     _add_last_rows(x, weight, out)
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def _add_tile(x: Floats, i: int, weight: Floats, k: int, out: Floats) -> None:
     """Add the products of 4 values of 4 items with their rows: each weight is loaded once for 4 items."""
     a0, a1, a2, a3 = x[i, k], x[i, k + 1], x[i, k + 2], x[i, k + 3]
@@ -64,7 +64,7 @@ def _add_tile(x: Floats, i: int, weight: Floats, k: int, out: Floats) -> None:
         out[i + 3, n] += d0 * w0 + d1 * w1 + d2 * w2 + d3 * w3
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def _add_rows(x: Floats, weight: Floats, k: int, out: Floats) -> None:
     """Add the products of `STEP` values of `x` from k on with their rows, as far as `out` is wide."""
     a0, a1, a2, a3 = x[k], x[k + 1], x[k + 2], x[k + 3]
@@ -75,7 +75,7 @@ def _add_rows(x: Floats, weight: Floats, k: int, out: Floats) -> None:
         out[n] += low + high
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def _add_last_rows(x: Floats, weight: Floats, out: Floats) -> None:
     """The remainder of `_add_rows` where the size is no multiple of `STEP`."""
     size = x.shape[1]
@@ -85,7 +85,7 @@ def _add_last_rows(x: Floats, weight: Floats, out: Floats) -> None:
                 out[item, n] += x[item, k] * weight[k, n]
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def add_product(x: Floats, weight: Floats, out: Floats) -> None:
     """Add x @ weight to `out`, of one row; `weight` may have more rows and columns than there are."""
     for k in range(0, x.size - x.size % STEP, STEP):
@@ -95,7 +95,7 @@ def add_product(x: Floats, weight: Floats, out: Floats) -> None:
             out[n] += x[k] * weight[k, n]
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def layer_norm(x: Floats, weight: Floats, bias: Floats) -> Floats:
     """[item, width] each brought to mean 0 and variance 1, then scaled and shifted."""
     out = np.empty_like(x)
@@ -115,7 +115,7 @@ def layer_norm(x: Floats, weight: Floats, bias: Floats) -> Floats:
     return out
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def gelu(x: Floats) -> None:
     """The GELU of every value, in place, within 1e-6: the normal distribution function is looked up in a table."""
     flat = x.reshape(-1)
@@ -128,7 +128,7 @@ def gelu(x: Floats) -> None:
         flat[k] *= low + (NORMAL_CDF[before + 1] - low) * (at - np.float32(before))
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def soften(weight: Floats) -> None:
     """The softmax of the values, in place, to 1e-5; e^x is a polynomial, which is computed eight at a time."""
     highest = np.float32(-np.inf)
@@ -146,7 +146,7 @@ def soften(weight: Floats) -> None:
         weight[k] /= total
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def attend(
     qkv: Floats, cos: Floats, sin: Floats, chart: Ints, position: Ints, keys: Floats, values: Floats, needed: Bools
 ) -> Floats:
@@ -182,7 +182,7 @@ def attend(
     return out
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def _rotate(x: Floats, cos: Floats, sin: Floats, scale: np.float32, out: Floats) -> None:
     """Rotary position embedding of one head's vector, as `mapper.network.model.rotate`."""
     half = cos.size

@@ -44,7 +44,7 @@ class RowEncoding(NamedTuple):
     song_slot: Ints  # [chart], first slot of its song
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def encoding_at(song: RowEncoding, sequence: int, at: int, cell: Floats, slot: Floats) -> None:
     """Fill in the sequence's encoding of a slot's cell [width] and of the slot [hazard width]."""
     low, high, share = song.low[sequence], song.high[sequence], song.share[sequence]
@@ -54,13 +54,13 @@ def encoding_at(song: RowEncoding, sequence: int, at: int, cell: Floats, slot: F
         slot += share * (song.slot[high, at] - slot)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def time_gap_bin(ticks: int) -> int:
     """Bin of a number of ticks since the row before."""
     return int(TIME_GAP_BIN[min(ticks, TIME_GAP_BIN.size - 1)])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def read_rows(
     weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, sequence: Ints, slot: Ints, tokens: Ints
 ) -> None:
@@ -77,7 +77,7 @@ def read_rows(
     read(weights, cache, DecoderInput(sequence, columns[0], columns[1], columns[2], beat, cell, at_slot, control))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def read_last_rows(
     weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, state: SamplerState, sequence: int
 ) -> None:
@@ -105,7 +105,7 @@ def read_last_rows(
     read_rows(weights, cache, song, grid, np.full(rows + 1, sequence), slot, tokens)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def row_tables(weights: Weights, gap: Ints, held: Ints, earlier: Ints, alike: Floats) -> Floats:
     """[item, width]: table entries of the time gap [item], the held state [item] and motifs [item, lag] for the row head."""
     tables = np.empty((gap.size, weights.next_elapsed.shape[1]), np.float32)
@@ -118,7 +118,7 @@ def row_tables(weights: Weights, gap: Ints, held: Ints, earlier: Ints, alike: Fl
     return tables
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def next_row_logits(
     weights: Weights,
     cache: Cache,
@@ -149,7 +149,7 @@ def next_row_logits(
     return row_logits(weights, after, slot, cell, row_tables(weights, gap, held, earlier, alike))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def advance(
     decoder: tuple[Weights, Cache],
     song: RowEncoding,
@@ -184,7 +184,7 @@ def advance(
     return charts
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def read_new_rows(
     weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, state: SamplerState, charts: Ints, gap: Ints
 ) -> None:
@@ -202,7 +202,7 @@ def read_new_rows(
     read_rows(weights, cache, song, grid, sequences, slot, tokens)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def sequences_of(charts: Ints, cache: Cache, state: SamplerState) -> Ints:
     """[sequence]: the charts, and behind them their unconditional twins where there are any."""
     if cache.length.size == state.done.size:

@@ -113,14 +113,14 @@ class SamplerState(NamedTuple):
     code_at: NDArray[np.int16]  # [chart, slot], rows written or kept, 0 elsewhere
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def uniform(random: NDArray[np.uint64], chart: int) -> float:
     """The chart's next number in [0, 1)."""
     random[chart] += _INCREMENT
     return _mixed(random[chart])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _mixed(z: np.uint64) -> float:
     """A number in [0, 1) that neighbouring z give no hint of."""
     z = (z ^ (z >> np.uint64(30))) * _FIRST
@@ -128,7 +128,7 @@ def _mixed(z: np.uint64) -> float:
     return float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def find_slots(
     charts: Ints,  # numbers of the charts to go on with
     query: Floats,  # [chart and shadow of these, hazard width]
@@ -169,13 +169,13 @@ def find_slots(
                 break
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _is_free(slot_ms: float, last_event_ms: float, next_event_ms: float) -> bool:
     """Whether an event at this time leaves the column its rest on both sides."""
     return bool(slot_ms - last_event_ms >= MIN_COLUMN_GAP_MS and next_event_ms - slot_ms >= MIN_COLUMN_GAP_MS)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _is_open(chart: int, at: int, grid: SlotGrid, state: SamplerState) -> bool:
     """Whether any column may have an event at this slot."""
     if not grid.open_slots[at]:
@@ -186,7 +186,7 @@ def _is_open(chart: int, at: int, grid: SlotGrid, state: SamplerState) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(nogil=True, fastmath=True)
 def _match(query: Floats, slot: Floats) -> float:
     total = np.float32(0)
     for k in range(query.size):
@@ -194,7 +194,7 @@ def _match(query: Floats, slot: Floats) -> float:
     return float(total)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _wrote(chart: int, slot: int, rhythm: Floats, alike: Floats, state: SamplerState) -> float:
     """As `mapper.network.model.Motif.rhythm_logit`; `alike` [cell, lag]."""
     total = 0.0
@@ -205,7 +205,7 @@ def _wrote(chart: int, slot: int, rhythm: Floats, alike: Floats, state: SamplerS
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def draw_codes(charts: Ints, logits: Floats, grid: SlotGrid, params: SamplerParams, state: SamplerState) -> None:
     """Draw a legal row for each chart's slot and write it; where there is none, the chart is done.
 
@@ -219,7 +219,7 @@ def draw_codes(charts: Ints, logits: Floats, grid: SlotGrid, params: SamplerPara
         _write_row(charts[number], score, grid, params, state)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _write_row(chart: int, score: Doubles, grid: SlotGrid, params: SamplerParams, state: SamplerState) -> None:
     """Draw a legal row for the chart's slot from the likeliest that make up `top_p`; without one, the chart is done."""
     at = state.slot[chart]
@@ -262,20 +262,20 @@ def _write_row(chart: int, score: Doubles, grid: SlotGrid, params: SamplerParams
         state.hold_logit_bias[chart] = next_hold_bias(state.hold_logit_bias[chart], code, params.hold_share[chart])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _noise(seeds: NDArray[np.uint64], at: int, tick: int) -> np.uint64:
     """Seed of the noise at a slot, from the chart's seeds [slot], or from one seed and the slot's tick."""
     return seeds[at] if seeds.size > 1 else seeds[0] + np.uint64(tick) * _SECOND
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def next_hold_bias(bias: float, code: int, share: float) -> float:
     """Log-odds of a hold after a row with this code, where it was `bias` before and holds are to be `share` of the notes."""
     bias += HOLD_GAIN * (share * NOTES_BEGUN[code] - HOLDS_BEGUN[code])
     return min(max(bias, -MAX_HOLD_BIAS), MAX_HOLD_BIAS)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _draw(score: Doubles, top_p: float, seed: np.uint64) -> int:
     """Index drawn from the softmax of the scores within its nucleus; 0 when every score is -inf.
 

@@ -31,7 +31,7 @@ GROWTH = 0.25
 """By how much of itself the penalty grows with every row that already alternates."""
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def last_rows(code_at: NDArray[np.int16], at: int, slot_ms: NDArray[np.float64]) -> tuple[int, int, int]:
     """Masks of the second last and the last row before slot `at`, and the rows that alternate up to the last.
 
@@ -59,7 +59,7 @@ def last_rows(code_at: NDArray[np.int16], at: int, slot_ms: NDArray[np.float64])
     return second, last, rows
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def alternation_penalty(code: int, second: int, last: int, rows: int, penalty: float) -> float:
     """Log-odds to take from a row code that repeats the second last row after an unlike one; inf in a run of twelve."""
     mask = PRESSED[code]
@@ -70,7 +70,7 @@ def alternation_penalty(code: int, second: int, last: int, rows: int, penalty: f
     return np.inf if rows > LONGEST_RUN else penalty * (1.0 + GROWTH * (rows - 2))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def recall_odds(code: int, before: int, ticks: int, rest_ms: float, bias: float) -> float:
     """Log-odds to add to a row `ticks` and `rest_ms` after the row `before`, for the columns that both press.
 
@@ -86,13 +86,13 @@ def recall_odds(code: int, before: int, ticks: int, rest_ms: float, bias: float)
     return again - math.log(1.0 - chance + chance * math.exp(bias))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def shares_column(code: int, before: int) -> bool:
     """Whether the row presses a column that the row before pressed."""
     return bool(PRESSED[code] & PRESSED[before])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def next_recall_bias(bias: float, again: bool, share: float) -> float:
     """Log-odds of pressing a column again after a row that did so or not, where `share` of the rows shall.
 

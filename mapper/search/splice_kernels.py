@@ -12,7 +12,7 @@ LEAST_WEIGHT = 1e-5
 """Peaks that count less than this are left out."""
 
 
-@njit(cache=True)
+@njit()
 def exchanged_stars(
     peak: NDArray[np.float64],  # [section], of the chart as it is
     order: NDArray[np.int64],  # [section], its sections from the highest peak down

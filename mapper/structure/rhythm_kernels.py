@@ -19,7 +19,7 @@ LONGEST_GAP = 400
 """Ticks; longer gaps between rows are pauses, not intervals of a rhythm."""
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def decode_bars(
     log_odds: Doubles,  # [bar, slot], of a row from the sound alone, density bias included
     noise: Doubles,  # [bar, draw, slot], added for each drawn candidate
@@ -61,7 +61,7 @@ def decode_bars(
         last_tick -= 192
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _repeated(bar: int, candidate: Bools, rhythm: Bools, recurrence: Doubles) -> float:
     """The highest recurrence score of the earlier bars with this rhythm; 0 where none has it, or it is empty."""
     found, highest = False, -np.inf
@@ -72,7 +72,7 @@ def _repeated(bar: int, candidate: Bools, rhythm: Bools, recurrence: Doubles) ->
     return highest if found and candidate.any() else 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _is_same(one: Bools, other: Bools) -> bool:
     """Whether two rhythms are equal; most differ in their first slots."""
     for slot in range(one.size):  # noqa: SIM110 - numba compiles no generators
@@ -81,7 +81,7 @@ def _is_same(one: Bools, other: Bools) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _variety(candidate: Bools, tick: Ints, last_tick: int, weights: Doubles) -> float:
     """Score of the intervals: even bars cost, different ones gain. `last_tick` is of the row before, from this bar's start."""
     seen = np.zeros(LONGEST_GAP, np.bool_)

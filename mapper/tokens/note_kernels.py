@@ -10,7 +10,7 @@ MIN_COLUMN_GAP_MS = 60.0
 """Between two events of a column, taps, starts and releases alike: 30 ms is unplayable, 60 ms a 250 BPM jack."""
 
 
-@njit(cache=True)
+@njit()
 def write_notes(slot, code, end_ms, slot_ms, note):  # type: ignore[no-untyped-def]
     """Write the notes of rows (slot, code [row]) into note [note, 3]: start ms, column, end ms. Returns how many.
 

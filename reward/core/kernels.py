@@ -7,7 +7,7 @@ import numpy as np
 from runtime.loops import njit
 
 
-@njit(cache=True)
+@njit()
 def add_losses(grade, tail_grade, section, loss_of_grade, by_player):  # type: ignore[no-untyped-def]
     """Sum the accuracy that each player lost in each section.
 
@@ -23,7 +23,7 @@ def add_losses(grade, tail_grade, section, loss_of_grade, by_player):  # type: i
             by_player[player, section[note]] += loss
 
 
-@njit(cache=True)
+@njit()
 def add_demand(note_ms, column, decays, weights, out):  # type: ignore[no-untyped-def]
     """Demand of each press: decayed counts of presses by column, by hand and by all, this one left out.
 

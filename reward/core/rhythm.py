@@ -93,10 +93,12 @@ def gap_ticks(view: View) -> NDArray[np.int64]:
 def entropy_bits(group: NDArray[np.int64], value: NDArray, groups: int) -> NDArray[np.float64]:
     """[group] bits of the distribution of `value` within each group; nan where a group is empty."""
     kind = np.unique(value, return_inverse=True)[1]
-    pairs, many = np.unique(np.stack([group, kind]), axis=1, return_counts=True)
+    kinds = int(kind.max(initial=0)) + 1
+    pairs, many = np.unique(group * kinds + kind, return_counts=True)
+    of_group = pairs // kinds
     total = np.bincount(group, minlength=groups).astype(np.float64)
-    share = many / total[pairs[0]]
-    bits = np.bincount(pairs[0], -share * np.log2(share), minlength=groups)
+    share = many / total[of_group]
+    bits = np.bincount(of_group, -share * np.log2(share), minlength=groups)
     return np.where(total > 0, bits, np.nan)
 
 
