@@ -9,6 +9,7 @@ from anywhere. docs/eye.md describes the page.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,11 +152,17 @@ def page_of_file(
     from chart.formats.read import read_charts
     from ear.audio.clock import usual_lag_ms
     from eye.rendering.page_song import analyse_song, song_of
+    from eye.review import measured
 
     charts = read_charts(config.path)
     file = song_of(config.path, charts[0], config.audio)
-    page_song = analyse_song(file, max(charts, key=len), usual_lag_ms(config.path))
-    return page_of(charts, file, page_song, config, targets, reasons)
+    with ThreadPoolExecutor(1) as pool:  # decoding needs little of Python's lock
+        page_song = pool.submit(analyse_song, file, max(charts, key=len), usual_lag_ms(config.path))
+        requested = targets or {}
+        held = [measured(chart, requested.get(chart.metadata.version), config.seed) for chart in charts]
+        page = page_of(charts, file, page_song.result(), config, targets, reasons)
+    del held
+    return page
 
 
 def page_of(

@@ -8,6 +8,7 @@ How findings are ranked is in docs/eye.md.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,6 +171,19 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
         show(review, of_set=of_set)
 
 
+def measured(chart: Chart, target: float | None, seed: int) -> ChartMetrics:
+    """What a review needs to know of a chart without its song; while it is held, `review_chart` does not measure it again."""
+    from eye.critique.curves import skill_curve
+    from reward.chart_metrics import metrics_of
+    from reward.rules.criteria import level_of
+
+    metrics = metrics_of(chart)
+    metrics.findings(level_of(metrics.stars if target is None else target))
+    if skill_curve(metrics, seed) is not None:
+        metrics.ratings(seed)
+    return metrics
+
+
 def _review(path: Path, difficulty: str | None, target: float | None, seed: int) -> tuple[Review, list[Finding]]:
     """The review of a chart, and findings about its set as a whole; none of a single chart's file."""
     from chart.formats.osz import read_osz
@@ -178,8 +192,13 @@ def _review(path: Path, difficulty: str | None, target: float | None, seed: int)
 
     beatmapset = read_osz(path) if path.suffix.lower() == ".osz" else None
     chart = chart_of(path, difficulty, None if beatmapset is None else charts_in(beatmapset))
-    review = review_chart(chart, song_of(path, chart), target=target, seed=seed)
-    return review, [] if beatmapset is None else review_mapset(path, beatmapset)
+    with ThreadPoolExecutor(1) as pool:  # decoding needs little of Python's lock
+        song = pool.submit(song_of, path, chart)
+        held = measured(chart, target, seed)
+        of_set = [] if beatmapset is None else review_mapset(path, beatmapset)
+        review = review_chart(chart, song.result(), target=target, seed=seed)
+    del held
+    return review, of_set
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Stars equal what rosu-pp says of the file itself."""
 
+import gc
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import rosu_pp_py as rosu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chart.analysis import star_rating
 from chart.analysis.star_rating import stars, strain_curve
 from chart.analysis.strain import SectionPeaks
 from chart.formats.osu_read import format_osu, parse_osu
@@ -109,3 +111,18 @@ def _without_overlaps(
 def test_charts_of_one_note_have_no_peaks() -> None:
     assert SectionPeaks.of(ChartBuilder().note(0).build()).stars == 0
     assert SectionPeaks.of(ChartBuilder().build()).peak.size == 0
+
+
+def test_a_chart_is_rated_once_at_each_rate_and_forgotten_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Chart] = []
+    real = star_rating._beatmap
+    monkeypatch.setattr(star_rating, "_beatmap", lambda chart: written.append(chart) or real(chart))
+    chart = Chart.from_notes(np.arange(40) * 100.0, np.arange(40) % 4)
+    first = [stars(chart), stars(chart, 1.5), stars(chart), stars(chart, 1.5)]
+    assert first[:2] == first[2:]
+    assert len(written) == 2
+    kept = len(star_rating._KNOWN)
+    written.clear()
+    del chart
+    gc.collect()
+    assert len(star_rating._KNOWN) == kept - 1

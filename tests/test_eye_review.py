@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,3 +284,14 @@ def test_a_review_is_plain_data():
         "t", "a", "d", "c", 1.0, 1.0, "Easy", 1.0, 0, 0, 0.0, False, curves={"accuracy": np.array([NAN, 0.5])}
     )
     assert review.to_json()["curves"] == {"accuracy": [None, 0.5]}
+
+
+def test_the_song_is_decoded_by_another_thread_while_the_chart_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, threads = tmp_path / "plain.osu", []
+    path.write_text(format_osu(plain_chart()), encoding="utf-8")
+    monkeypatch.setattr("eye.review.song_of", lambda path, chart: threads.append(threading.current_thread()))
+    assert run(path).exit_code == 0
+    assert threads
+    assert threads[0] is not threading.main_thread()

@@ -15,7 +15,7 @@ C_ORDER, FORTRAN_ORDER, ALIGNED, WRITEABLE = 0x1, 0x2, 0x100, 0x400
 FLAGS = C_ORDER | FORTRAN_ORDER | ALIGNED | WRITEABLE
 """The flags of `numpy.ndarray.flags.num` that numba's type of an array holds."""
 LARGEST_INT = 2**63
-NUMBERS: dict[type, str] = {bool: "bool", float: "float64", type(None): "none"} | {
+NUMBERS: dict[Any, str] = {bool: "bool", float: "float64", type(None): "none"} | {
     np.dtype(name).type: name
     for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 }

@@ -61,7 +61,7 @@ class Loop:
     def _loaded(self, types: str) -> Callable[..., Any] | None:
         """Machine code that is kept; None where there is none."""
         kept = load(self.source, self.py_func.__qualname__, types) if is_possible() else None
-        return kept and callable_of(kept, self.py_func.__name__, self.py_func.__globals__)
+        return None if kept is None else callable_of(kept, self.py_func.__name__, self.py_func.__globals__)
 
     def _compiled(self, args: tuple[Any, ...], types: str) -> Callable[..., Any]:
         """Machine code that numba compiles now, and that is kept where that can be."""
