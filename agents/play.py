@@ -27,7 +27,7 @@ RULES = ("stable", "scorev2", "lazer")
 def run(
     path: Path, options: PlayOptions, replay: Path | None = None, plots: Path | None = None
 ) -> tuple[str, dict[str, object]]:
-    """Play one .osu; returns the table and the same as plain data, and writes replay and plots."""
+    """Play one .osu and write its replay and plots; returns the table and its figures as plain data."""
     import numpy as np
 
     from agents.playtest import playtest

@@ -156,7 +156,7 @@ def title_of(chart: Chart) -> str:
 
 
 def time_option(text: str | None, name: str) -> float | None:
-    """m:ss.mmm, m:ss or seconds, as ms."""
+    """Parse a time given as m:ss.mmm, m:ss or seconds; returns ms."""
     if text is None:
         return None
     minutes, _, seconds = text.rpartition(":")

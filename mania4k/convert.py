@@ -1,7 +1,7 @@
 """Convert charts to another game's files: `mania4k convert set.osz -o song.ssc`.
 
-Games differ in how their charts' times lie to the sound (`ear.audio.clock.SOURCE_LAG_MS`), so notes and timing are moved from
-the one's habit to the other's; `--keep-times` leaves them where they are.
+Games differ in how their charts' times lie to the sound (`ear.audio.clock.SOURCE_LAG_MS`), so notes and timing are moved by
+the difference; `--keep-times` leaves them where they are.
 """
 
 from __future__ import annotations

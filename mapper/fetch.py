@@ -42,7 +42,7 @@ STATUSES = ("ranked", "loved", "qualified", "pending", "graveyard", "any")
 
 @dataclass(frozen=True)
 class Difficulty:
-    """One 4K difficulty of a beatmapset."""
+    """One 4K difficulty of a beatmap set."""
 
     id: int
     version: str

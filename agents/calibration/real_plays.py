@@ -34,7 +34,7 @@ class RealPlay:
 
     @property
     def rules(self) -> str:
-        """The rules the game judged it by."""
+        """Name of the rules by which the game judged the play."""
         return "scorev2" if self.mods.bits & SCOREV2 else "stable"
 
     def judged(self) -> Judged:
@@ -82,7 +82,7 @@ def _read_npz(folder: Path, lag_ms: int) -> list[RealPlay]:
 
 
 def read_ranked(folder: Path) -> list[RankedMap]:
-    """The maps of `accuracy.csv`."""
+    """Read the maps of `accuracy.csv`."""
     with (folder / "accuracy.csv").open(encoding="utf-8", newline="") as file:
         return [
             RankedMap(

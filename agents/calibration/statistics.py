@@ -150,7 +150,7 @@ def statistics(view: ChartView, error: NDArray, release: NDArray, grade: NDArray
 
 
 def hold_statistics(view: ChartView, off: NDArray, release: NDArray, grade: NDArray) -> dict[str, float]:
-    """Rows of their own for plays of charts with many holds; nan for others."""
+    """Statistics of plays of charts with many holds; nan for plays of other charts."""
     heavy = bool(view.hold.size) and float(view.hold.mean()) >= HOLD_HEAVY
     inside = view.hold & heavy
     missed = grade == MISS

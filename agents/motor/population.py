@@ -109,7 +109,7 @@ def around(
 
 
 def everyone(count: int, rng: np.random.Generator) -> Population:
-    """Players of all levels, as Etterna's rating percentiles spread them."""
+    """Draw players of all levels, spread as Etterna's rating percentiles are."""
     share, rating = np.array(ETTERNA_PERCENTILES).T
     levels = np.interp(rng.uniform(0, 100, count), [0, *share, 100], [2.0, *rating, 36.0]) / ETTERNA_PER_LEVEL
     return around(levels, count, rng)

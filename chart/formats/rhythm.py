@@ -87,7 +87,7 @@ def _weight(fit: float | None) -> float:
 
 
 def song_files(folder: Path) -> Iterator[Path]:
-    """The `.json` of every song of the collections below a folder."""
+    """Yield the `.json` file of every song in the collections below a folder."""
     for index in sorted(folder.rglob(INDEX)):
         yield from sorted(path for path in index.parent.glob("*.json") if path != index)
 

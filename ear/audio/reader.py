@@ -1,4 +1,4 @@
-"""Sound of a file block by block: by libsndfile alone where it reads all of it, else piece by piece past the damage."""
+"""Read audio block by block: by libsndfile alone where it can read all of it, else piece by piece past the damage."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class MappedSong:
     has_downbeats: bool = True
 
     def as_piece(self) -> BeatPiece:
-        """The song as a training set holds it."""
+        """The song as a piece of a beat network's training set."""
         mel = quantised(beat_this_mel(self.audio.samples))
         beats = (self.beat_ms, self.is_downbeat, self.first_ms, self.last_ms, self.has_downbeats)
         return BeatPiece(self.name, self.group, mel, *beats)

@@ -1,6 +1,6 @@
-"""Rendered music with exact beats: as a Beat This training set, or as audio files with a `timing.json`.
+"""Render music with exact beats: as a Beat This training set, or as audio files with a `timing.json`.
 
-What the commands `ear.corpora.render_midi` and `ear.corpora.render_modules` share.
+Shared by the commands `ear.corpora.render_midi` and `ear.corpora.render_modules`.
 """
 
 from __future__ import annotations

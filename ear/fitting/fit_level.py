@@ -205,7 +205,7 @@ def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
 
 
 def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:
-    """The grids of a piece with known beats."""
+    """Candidate grids of a piece whose beats are known."""
     audio = load_audio(piece.path)
     strength = locally_normalized(onset_strength(audio.samples, audio.sample_rate))
     return grids_of(piece.group, piece.collection, strength, piece.beat_ms, activation_peaks(tracker(audio)))

@@ -175,7 +175,7 @@ def relative_strength(peaks: Peaks) -> NDArray[np.float64]:
 
 
 def sounding(clear_ms: NDArray[np.float64], time_ms: NDArray[np.float64], reach_ms: float) -> NDArray[np.bool_]:
-    """Whether each time [time] lies between clear peaks [one or more] that are at most `SILENT_MS` apart."""
+    """Whether each time [time] is among clear peaks at most `SILENT_MS` apart, or within `reach_ms` of one."""
     inside = (time_ms >= clear_ms[0] - reach_ms) & (time_ms <= clear_ms[-1] + reach_ms)
     for gap in np.flatnonzero(np.diff(clear_ms) > SILENT_MS):
         inside &= (time_ms <= clear_ms[gap] + reach_ms) | (time_ms >= clear_ms[gap + 1] - reach_ms)

@@ -226,5 +226,5 @@ def validate(network: BeatThis, pieces: Sequence[BeatPiece], window_frames: int)
 
 
 def summary(scores: dict[str, float]) -> str:
-    """Figures on one line."""
+    """The figures as one line of text."""
     return " ".join(f"{name} {value:.3f}" for name, value in scores.items())

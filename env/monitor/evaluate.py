@@ -48,7 +48,7 @@ class EvaluationSet:
     charts: int = 4  # songs of which whole charts are written
 
     def environment(self, config: EpisodeConfig, scoring: ScoringConfig) -> VecEnv:
-        """The registered environment, every section in `versions` versions side by side."""
+        """Make the registered environment with `versions` versions of every section side by side."""
         count = self.sections * self.versions
         return VecMonitor(ChartVecEnv(self.library, count, config, scoring, versions=self.versions))
 

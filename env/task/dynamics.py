@@ -74,7 +74,7 @@ class State:
 
 
 def initial(library: SongSet, episodes: Sequence[Episode]) -> State:
-    """Environments at the beginning of their episodes, which all have the same number of bars."""
+    """The state of environments at the start of their episodes, which all have the same number of bars."""
     count = len(episodes)
     arrays = StateArrays(
         numbers=np.zeros((count, kernels.NUMBERS), np.int64),

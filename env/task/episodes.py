@@ -41,7 +41,7 @@ NO_ROWS = Rows(np.empty(0, np.int64), np.empty(0, np.int64))
 
 @dataclass(frozen=True)
 class Target:
-    """Requested properties of the chart."""
+    """Properties requested of a chart."""
 
     stars: float
     notes_per_s: float

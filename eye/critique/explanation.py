@@ -1,4 +1,4 @@
-"""The model's own reasons, for charts that it wrote: onset evidence, repeated rows, target."""
+"""Explain charts that the model wrote: onset evidence, repeated rows, target."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Place:
 
     @property
     def notes(self) -> int:
-        """Notes in the place."""
+        """Number of notes in the place."""
         return int(self.inside.sum())
 
     @cached_property

@@ -88,7 +88,7 @@ class SearchResult:
 
     @staticmethod
     def of(target: ChartTarget, best: Spliced, takes: int) -> SearchResult:
-        """The result for a target, after so many takes."""
+        """The result for a target after sampling `takes` candidates."""
         measured = (best.stars, best.findings, best.player_level, best.density_miss)
         return SearchResult(target, best.chart, best.rows, *measured, takes, best.metrics)
 

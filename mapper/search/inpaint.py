@@ -62,7 +62,7 @@ class RegeneratedSection:
         return max(start, 0.0), min(end, float(self.grid.slot_ms[-1]))
 
     def whole(self, inside: Rows) -> Rows:
-        """The rows of the whole chart that are on the grid, with these inside the section."""
+        """All rows of the chart that lie on the grid, with `inside` as those of the section."""
         parts = (self.span.before, inside, self.after)
         return Rows(np.concatenate([part.slot for part in parts]), np.concatenate([part.code for part in parts]))
 

@@ -29,7 +29,7 @@ def usual_bias(stars: float) -> LogitBias:
 
 
 def usual_onset_bias(stars: float) -> float:
-    """Log-odds of rows of a difficulty's first candidates."""
+    """Log-odds added to rows of a difficulty's first candidates."""
     return float(np.interp(stars, ONSET_STARS, ONSET_BIAS))
 
 

@@ -82,7 +82,7 @@ def snap_scale(beat_ms: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def leniency(beat_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Factor on the length of runs: 1 where the scaled beat is that of 180 BPM, more where it is slower."""
+    """Factor by which runs may be longer than at 180 BPM: above 1 where the scaled beat is slower."""
     return REFERENCE_BPM / (60_000.0 / beat_ms * snap_scale(beat_ms))
 
 
@@ -92,7 +92,7 @@ def allowed(count: int, beat_ms: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def row_beat_ms(view: View) -> NDArray[np.float64]:
-    """[row] beat length at each row."""
+    """[row] length of the beat, ms, at each row."""
     return view.note_beats.beat_ms[view.row_first]
 
 

@@ -29,11 +29,11 @@ EVEN = 0.4
 
 @per_chart
 def swells(view: View, index: int, song: Song) -> Measured:
-    """Correlation over charted half bars of the root of their notes and the rank of their loudness.
+    """Correlation over charted half bars of the square root of the number of notes with the rank of the loudness.
 
-    Ranks, because one loud chorus would else decide alone; between the first row and the last, because
-    `presence` measures the rest. A chart of even density stays near 0. A section's
-    value is the mean of its half bars' products.
+    Ranks keep one loud chorus from deciding alone. Only half bars between the first and the last row count;
+    `presence` measures the rest. A chart of even density has a value near 0; a section's value is the mean
+    of its half bars' products.
     """
     rows, begin, count = rows_of(view, index)
     own = slice(begin, begin + count)

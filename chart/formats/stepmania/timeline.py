@@ -154,7 +154,7 @@ class _Walk:
 
 
 def read_regions(text: str, what: str, where: str) -> dict[int, float]:
-    """Lengths in ticks by first tick, of a list like `8.000=1.000` in beats."""
+    """Read a list such as `8.000=1.000` (beat=beats); returns first tick → length in ticks."""
     return {
         tick: length * TICKS_PER_BEAT for tick, length in _changes(text, what, where).items() if 0 < length <= MAX_BEAT
     }

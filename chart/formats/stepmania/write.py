@@ -41,7 +41,7 @@ EMPTY = "\n".join([NOTHING * KEYS] * ROWS[0])
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Notes of a chart by tick, each place once."""
+    """Notes of a chart by tick; no tick and column occurs twice."""
 
     tick: NDArray[np.int64]  # [cell]
     column: NDArray[np.int64]  # [cell]

@@ -125,7 +125,7 @@ def text_of(value: Any, name: str, limit: int) -> str:
 
 
 def number_of(values: Mapping[str, Any], name: str, low: float, high: float, default: float | None = None) -> float:
-    """A number from outside, within its range."""
+    """The number that a request gives for `name`, or the default. Raises ConfigError outside `low`–`high`."""
     value = values.get(name, default)
     if not _is_number(value) or not low <= float(value) <= high:
         raise ConfigError(f"{str(name)[:40]}: must be {low:g} to {high:g}")

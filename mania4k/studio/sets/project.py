@@ -127,7 +127,7 @@ class Project:
         return str(what)
 
     def note(self, **fields: Any) -> None:
-        """Keep something beside the states, which undo leaves alone: `jobs` or `analysis`."""
+        """Store `jobs`, `analysis` or `versions` beside the states; undo leaves them as they are."""
         self.data |= fields
         self.save()
 
