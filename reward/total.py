@@ -114,6 +114,7 @@ class Score:
     section_value: NDArray[np.float64]  # [section], weighted mean of the section's terms, unknown ones at 0.5
     potential: NDArray[np.float64]  # [section], of the chart up to the section's end: sum of values / sections
     view: View
+    lost: fairness.Lost  # of the plays, by section and chart
 
     def flat(self, index: int = 0) -> dict[str, float]:
         """One chart's terms, measures (as "measure/…") and total in a flat dict for logging; nan terms left out."""
@@ -185,6 +186,7 @@ def _sum(view: View, inputs: Inputs, weights: Weights) -> Score:
         section_value=value,
         potential=_potential(view, value),
         view=view,
+        lost=inputs.lost,
     )
 
 

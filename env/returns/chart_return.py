@@ -55,9 +55,7 @@ def value_charts(
     """Let players drawn from the seeds play the charts, and measure them; all arguments are per chart."""
     plays = [fairness.playtest(*one) for one in zip(charts, stars, seeds, strict=True)]
     found = score_batch(charts, list(stars), [song.song for song in songs], plays=plays)
-    target = np.asarray(stars, np.float64)
-    lost = fairness.lost_of(found.view, target, plays)
-    middle = np.array([band_midpoint(CHART_BANDS["fairness/level"], star) for star in target])
+    middle = np.array([band_midpoint(CHART_BANDS["fairness/level"], star) for star in stars])
     repetition = np.nan_to_num(found.measures["musicality/repetition"])
     view, levels = found.view, []
     for chart, song in enumerate(songs):
@@ -65,11 +63,11 @@ def value_charts(
         inside = view.offset_ms[chart] + start_ms + beat_ms  # a beat inside: no rounding decides
         own = np.flatnonzero(view.section_chart == chart)
         at = np.searchsorted(view.section_start_ms[own], inside, side="right") - 1
-        levels.append(np.where(at >= 0, lost.section_level[own[np.maximum(at, 0)]], np.nan))
+        levels.append(np.where(at >= 0, found.lost.section_level[own[np.maximum(at, 0)]], np.nan))
     return ChartValues(
         total=found.total,
         whole=found.total + REPETITION_WEIGHT * repetition,
-        off=np.nan_to_num(lost.chart_level, nan=UNPLAYED_LEVELS) - middle,
+        off=np.nan_to_num(found.lost.chart_level, nan=UNPLAYED_LEVELS) - middle,
         levels=levels,
         terms=found.terms,
     )

@@ -15,6 +15,7 @@ Every measure is per chart against its own song; without a song it is nan and co
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,7 +213,7 @@ def repetition(view: View, index: int, song: Song) -> Measured:
     filled = (written.any(axis=1)) & (sounds.any(axis=1))
     if filled.sum() < 2 * BARS_PER_SECTION:
         return Measured(np.full(count, np.nan), np.array([np.nan]))
-    found = _pair_correlation(_likeness(written[filled]), _likeness(sounds[filled]))
+    found = _pair_correlation(_likeness(written[filled]), _kept_likeness(sounds[filled].tobytes(), int(filled.sum())))
     by_bar = np.full(count * BARS_PER_SECTION, np.nan)
     by_bar[np.flatnonzero(filled)] = found
     known = ~np.isnan(by_bar).reshape(count, BARS_PER_SECTION)
@@ -270,6 +271,12 @@ def _likeness(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     table = unit @ unit.T
     np.fill_diagonal(table, 0.0)
     return table
+
+
+@lru_cache(maxsize=32)
+def _kept_likeness(vectors: bytes, bars: int) -> NDArray[np.float32]:
+    """`_likeness` of float32 vectors [bar, …] given as bytes: the sound of a song is compared once for all its charts."""
+    return _likeness(np.frombuffer(vectors, np.float32).reshape(bars, -1).copy())
 
 
 TERMS = (
