@@ -14,6 +14,7 @@ import ear.audio.decode
 import reward.chart_metrics
 import reward.core.batch_view
 import reward.rules.check
+from chart.analysis import strain
 from chart.formats.osz import read_osz
 from chart.model import Metadata
 from eye.rendering import page_data
@@ -68,6 +69,7 @@ def demo(tmp_path_factory):
         counted(patched, counts, agents.difficulty_curve, "play_grid")
         counted(patched, counts, reward.chart_metrics, "rate")
         counted(patched, counts, ear.audio.decode, "_decoded")
+        counted(patched, counts, strain, "strain_peaks")
         config = GenerateConfig(song=DEMO, stars=(2.0, 3.5, 5.0), out=folder / "demo.osz")
         made = run(config, page=folder / "demo.html")
     return made, counts
@@ -75,7 +77,8 @@ def demo(tmp_path_factory):
 
 def test_everything_is_computed_once(demo):
     _, counts = demo
-    assert 0 < counts["stars"] <= STARS
+    assert 0 < counts["stars"] + counts["strain_peaks"] <= STARS, "by rosu-pp, and by the search's compiled loop"
+    assert counts["stars"] == SKILL_GRIDS, "rosu-pp rates each finished chart once"
     assert 0 < counts["_assemble"] <= RULE_CHECKS, "every rule check lays charts out"
     assert counts["check"] == SKILL_GRIDS, "each finished chart is checked once, for report and page"
     assert counts["play_grid"] == counts["rate"] == SKILL_GRIDS
