@@ -1,4 +1,4 @@
-"""Take down what human charts are like: `python -m eye.calibrate ../shared/data/songs` writes `eye/critique/human.json`.
+"""Measure human charts for critique: `python -m eye.calibrate ../shared/data/songs` writes `eye/critique/human.json`.
 
 Only the folder's `train` split is read. For every measure: how often its classes occur by stars, and how much the worst
 stretch of a chart stands out (what `eye.critique.anomaly` calls rarity); and how many charts break each rule of the criteria.

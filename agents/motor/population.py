@@ -116,7 +116,7 @@ def everyone(count: int, rng: np.random.Generator) -> Population:
 
 
 def profiles(population: Population, skill: SkillConstants | None = None) -> NDArray[np.float32]:
-    """[player, profile]: what the kernel needs, from skills in levels."""
+    """[player, profile] parameters of each player for the compiled loop, from skills in levels."""
     s = skill or constants().skill
     level = np.clip(population.skills[:, :6], MIN_LEVEL, MAX_LEVEL)
     speed, stamina, jack, reading, accuracy, release = level.T

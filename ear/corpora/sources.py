@@ -51,7 +51,7 @@ def read_sources(path: Path, name: str, suffixes: tuple[str, ...] = MIDI_SUFFIXE
 
 
 def without_test_pieces(sources: Sequence[MusicSource], test_names: Sequence[str]) -> list[MusicSource]:
-    """The sources that are none of the test pieces: by name, by work, and by content."""
+    """The sources without those that are test pieces by name, by work or by content."""
     same = [source for source in sources if any(_is_same(source, test) for test in test_names)]
     contents = {hashlib.sha256(source.data).digest() for source in same}
     names = {source.name for source in same}

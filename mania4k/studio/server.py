@@ -172,7 +172,7 @@ class Server:
         return FileResponse(path, filename=f"{project.folder.stem}{path.suffix}", content_disposition_type="attachment")
 
     async def change(self, request: Request) -> Response:
-        """One change, named by the address."""
+        """Apply the change that the address names."""
         values = uploads.parse_json(await uploads.read_body(request.stream(), uploads.MAX_JSON_BYTES))
         change = CHANGES.get(request.path_params["name"])
         if change is None:

@@ -39,7 +39,7 @@ def cells_of(padded: dict[str, Tensor], valid: Tensor) -> Cells:
 
 @dataclass(frozen=True)
 class Encoding:
-    """The encoder's output."""
+    """Output of the encoder for a batch of windows."""
 
     cell: Tensor  # [batch, cell, width]
     slot: Tensor  # [batch, slot, hazard width]

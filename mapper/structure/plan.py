@@ -89,7 +89,7 @@ class StructurePlan:
         return hold_odds(self.features, self.grid, self.lag_ms)
 
     def open_slots(self, stars: float, open_slots: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """[slot] those between the begin and the end of a chart of so many stars."""
+        """[slot] the open slots between the begin and the end of a chart of so many stars."""
         first, last = edge_bars(self.sound, stars, settings().begin, settings().end)
         bar = self.bars.bar_of_slot
         kept = open_slots & (bar >= first) & (bar <= last)

@@ -149,7 +149,7 @@ def with_fields(text: str, fields: Mapping[str, str]) -> str:
 
 
 def with_timing(text: str, section: str) -> str:
-    """The text with the [TimingPoints] section of another."""
+    """The chart's text with its [TimingPoints] section replaced by that in the text `section`."""
     other = _TIMING.search(section)
     assert other is not None, "written by chart.formats.osu_write"
     return _TIMING.sub(lambda _: other[0], text, count=1)
