@@ -307,7 +307,9 @@ def test_it_learns_one_batch(corpus):
         total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    assert float(total.detach()) < 0.8
+        if float(total.detach()) < 0.8:
+            return
+    pytest.fail(f"{float(total.detach()):.2f} nats a row after 200 steps")
 
 
 def test_written_charts_are_legal_end_every_hold_and_repeat_with_the_seed(model, corpus):
