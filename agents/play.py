@@ -13,6 +13,7 @@ import click
 
 from runtime.command import Command, OutputFile, make_callable, use_utf8
 from runtime.errors import ChartFileError, ConfigError
+from runtime.limits import memory_option
 from runtime.progress import waiting
 from runtime.text import json_text
 from runtime.workers import Workers, worker_options
@@ -89,6 +90,7 @@ def run_collection(paths: tuple[Path, ...], options: PlayOptions, workers: Worke
 @click.option("--plots", type=click.Path(path_type=Path), help="Draw accuracy by skill and errors by time here.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON, a line a chart for several.")
 @worker_options(default=0)
+@memory_option
 def main(
     paths: tuple[Path, ...], replay: Path | None, plots: Path | None, as_json: bool, workers: Workers, **options: Any
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from agents.motor.population import Player, Population, population_of, profiles
 from agents.motor.quantiles import hand_table, normal_table
 from chart.model import Chart
 from runtime.errors import ConfigError
+from runtime.limits import threads as usable_threads
 
 MAX_PLAYED = 40_000_000
 """Players × notes of one call: about 0.6 GB of results."""
@@ -126,7 +126,7 @@ def play_with(
     kept = _room(notes, count) if keep_presses else None
     seeds = np.random.SeedSequence(seed).generate_state(max(count, 1), np.uint64).astype(np.uint64)
     spans = [(at, min(at + CHUNK, count)) for at in range(0, count, CHUNK)]
-    workers = min(threads or os.cpu_count() or 1, len(spans))
+    workers = min(threads or usable_threads(), len(spans))
     if workers > 1:
         with ThreadPoolExecutor(workers) as pool:
             list(

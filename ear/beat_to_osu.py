@@ -17,6 +17,7 @@ import click
 
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
+from runtime.limits import limit_options
 from runtime.progress import stages, waiting
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option("--offset", type=float, help="Where you know it: ms of a downbeat, on the clock of --clock.")
 @click.option("--tempo", type=click.Choice(["double", "half"]), help="Twice or half the tempo that is found.")
 @click.option("--overwrite", is_flag=True, help="Replace a chart with notes that is there.")
+@limit_options
 def main(tempo: str | None, **options: object) -> None:
     """Find the BPM, offset and meter of SONG and write osu! red lines (to the screen without -o)."""
     use_utf8()

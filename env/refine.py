@@ -23,6 +23,7 @@ import click
 from env.run_config import CONTEXTS, REFINED, ROLLOUTS, RefineConfig
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
+from runtime.limits import limit_options
 from runtime.progress import training_bar, waiting
 from runtime.training.run_config import save_config
 
@@ -152,6 +153,7 @@ def split_songs(corpus: Any, max_songs: int = 0) -> tuple[list[int], list[int]]:
 @click.option("--max-songs", default=RefineConfig.max_songs, help="Songs to train on; default: all.")
 @click.option("--seed", default=RefineConfig.seed, show_default=True)
 @click.option("--device", default=RefineConfig.device, show_default=True, help="auto, cpu, cuda, …")
+@limit_options
 def main(**options: Any) -> None:
     use_utf8()
     config = RefineConfig(**options)

@@ -19,6 +19,7 @@ import click
 from chart.formats.written import require_replaceable
 from runtime.command import Command, OutputFile, use_utf8
 from runtime.errors import ConfigError
+from runtime.limits import limit_options
 from runtime.progress import waiting
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ def page_of(
 @click.option("--audio", type=click.Path(path_type=Path), help="The song, where the chart's own is not found.")
 @click.option("--audio-beside", is_flag=True, help="Write the song as a file beside the page instead of into it.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulated players.")
+@limit_options
 def main(path: Path, out: Path | None, overwrite: bool, **options: Any) -> None:
     """Write the report page of PATH (.osz, .osu, .sm, .ssc or .qua): watch the chart, read its review, play it."""
     use_utf8()

@@ -18,6 +18,7 @@ import click
 from eye.critique.types import Finding, Review, Section
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError, Mania4KError
+from runtime.limits import limit_options
 from runtime.progress import waiting
 from runtime.text import json_text
 
@@ -156,6 +157,7 @@ def song_of(path: Path, chart: Chart) -> Song | None:
 @click.option("--target", type=float, help="Stars the chart aims at (default: its own official stars).")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of text.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulated players.")
+@limit_options
 def main(path: Path, difficulty: str | None, target: float | None, as_json: bool, seed: int) -> None:
     """Review a difficulty of MAP (.osz .osu .qua .sm .ssc): what to mend, what is good, section by section."""
     use_utf8()

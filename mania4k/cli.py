@@ -7,6 +7,7 @@ import importlib
 import click
 
 from runtime.command import is_optional, missing_package
+from runtime.limits import limit_libraries
 from runtime.progress import waiting
 
 VERBS = {
@@ -35,6 +36,12 @@ class Verbs(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        limit_libraries(args)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:

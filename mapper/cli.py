@@ -9,6 +9,7 @@ import click
 
 from mapper.request.arguments import Ratio, check_song, effort_of
 from runtime.command import ChoicesOption, Command, NumbersOption, OutputFile, use_utf8
+from runtime.limits import limit_options
 from runtime.progress import stages, waiting
 
 PATH = click.Path(path_type=Path)
@@ -73,6 +74,7 @@ EFFORT_HELP = {
 @click.option("--overwrite", is_flag=True, help="Replace a set and page that are there, whoever wrote them.")
 @click.option("--no-page", is_flag=True, help="Write no page to watch and play the charts on (folders get none).")
 @click.option("--workers", default=1, show_default=True, help="For a folder: songs at a time.")
+@limit_options
 @click.option("--ray", default="", help="For a folder: address of a Ray cluster, HOST:PORT; folders must be shared.")
 def main(song: Path | None, report_path: Path | None, no_page: bool, workers: int, ray: str, **options: Any) -> None:
     use_utf8()

@@ -40,6 +40,7 @@ from mapper.pretraining.tensorboard import Log
 from mapper.pretraining.windows import FOLDS, WindowDraw, fold_of, random_batches
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
+from runtime.limits import limit_options
 from runtime.progress import waiting
 from runtime.training.device import pick_device
 from runtime.training.distributed import ProcessGroup, join_process_group
@@ -236,6 +237,7 @@ def _with_defaults(text: str, name: str) -> str:
     show_default=True,
     help="Fast on GPUs, and on CPUs with AMX or AVX512-BF16.",
 )
+@limit_options
 def main(**options: Any) -> None:
     use_utf8()
     config = TrainConfig.of_options(options)

@@ -17,6 +17,7 @@ import click
 
 from runtime.command import Command, make_callable, use_utf8
 from runtime.errors import ConfigError
+from runtime.limits import limit_options
 from runtime.progress import waiting
 from runtime.text import json_text
 
@@ -120,6 +121,7 @@ def show(result: dict[str, object]) -> None:
 @click.option("--stars", type=float, help="Stars the chart aims at (default: its own official stars).")
 @click.option("--seed", default=0, show_default=True, help="Seed of the simulated players.")
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON.")
+@limit_options
 def main(path: Path, difficulty: str | None, audio: Path | None, stars: float | None, seed: int, as_json: bool) -> None:
     """Score a difficulty of PATH (.osu .osz .qua .sm .ssc): terms, auditors and rule findings."""
     use_utf8()

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from runtime.errors import Mania4KError
+from runtime.limits import excess
 from runtime.outputs import OUTPUT_NAMES, guarded
 from runtime.text import printable
 
@@ -22,6 +23,11 @@ EXTRAS = {
     "ray": "ray",
 }
 """Module of a package that not every installation has → the extra of pyproject.toml that brings it."""
+
+
+OUT_OF_MEMORY = (
+    "there is too little memory for this; allow more with --memory, give fewer difficulties or a shorter song"
+)
 
 
 class Command(click.Command):
@@ -64,6 +70,16 @@ class Command(click.Command):
                 raise
             place = f"{printable(str(error.filename))}: " if error.filename else ""
             click.echo(f"error: {place}{error.strerror or error}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            if not (reason := excess()):
+                raise
+            click.echo(f"error: {reason}", err=True)
+            ctx.exit(1)
+        except MemoryError:
+            if ctx.meta.get("debug"):
+                raise
+            click.echo(f"error: {OUT_OF_MEMORY}", err=True)
             ctx.exit(1)
         except ModuleNotFoundError as error:
             if ctx.meta.get("debug") or not is_optional(error):

@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 import click
 
 from runtime.errors import ConfigError, WorkerError
+from runtime.limits import threads, watch_memory
 from runtime.progress import progress
 
 J = TypeVar("J")
@@ -86,7 +87,7 @@ def results(
     if workers.ray:
         yield from _on_ray(function, jobs, workers.ray)
         return
-    count = min(workers.count or os.cpu_count() or 1, max(len(jobs), 1))
+    count = min(workers.count or threads(), max(len(jobs), 1))
     if count == 1:
         yield from enumerate(map(function, jobs))
         return
@@ -130,6 +131,7 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 def start_worker() -> None:
     """Initialize a worker: one thread, Ctrl-C left to the parent, exit when the parent exits."""
     use_one_thread()
+    watch_memory(lambda: os._exit(1))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -13,6 +13,7 @@ import click
 
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
+from runtime.limits import limit_options
 
 if TYPE_CHECKING:
     import uvicorn
@@ -27,6 +28,7 @@ HOST = "127.0.0.1"
 @click.option("--projects", type=click.Path(path_type=Path), help="Folder for new projects; default: the current one.")
 @click.option("--port", default=0, help="Port on this computer; default: a free one.")
 @click.option("--no-open", is_flag=True, help="Do not open the browser; only print the address.")
+@limit_options
 def main(path: Path | None, projects: Path | None, port: int, no_open: bool) -> None:
     """Make a set in the browser: drop a song, correct its timing, order difficulties, hear and mend them.
 

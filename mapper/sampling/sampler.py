@@ -7,7 +7,6 @@ ends before the song, or the span that is written, does.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from mapper.sampling.kernels import SamplerParams, SamplerState, SlotEncoding, S
 from mapper.sampling.motif_noise import REPEATED_SHARE, gumbel_seeds
 from mapper.tokens.row_codes import HOLD_END, MIN_COLUMN_GAP_MS, ROW_CODES, Rows, held_states, legal_rows
 from mapper.tokens.window import LONG_AGO_TICKS
+from runtime.limits import threads as usable_threads
 
 LAST_HOLD_BEATS = 2
 """No hold starts this close to the end."""
@@ -207,7 +207,7 @@ class _Writing:
 
     def write(self, report: Callable[[float], None]) -> None:
         """Write all charts to the end, some in each thread; what is written does not depend on how many there are."""
-        threads = max(min(os.cpu_count() or 1, self.charts // CHARTS_A_THREAD), 1)
+        threads = max(min(usable_threads(), self.charts // CHARTS_A_THREAD), 1)
         groups = [np.arange(first, self.charts, threads) for first in range(threads)]
         with ThreadPoolExecutor(threads) as pool:
             others = [pool.submit(self._write_group, group) for group in groups[1:]]
