@@ -74,6 +74,7 @@ def run(checkout: Path, arguments: Sequence[str], loops: Path | None = None) -> 
     `loops` is a folder to keep compiled loops in, instead of the usual one.
     """
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else every run compiles our modules, which no user's does
     if loops is not None:
         environment["NUMBA_CACHE_DIR"] = str(loops)
     with tempfile.TemporaryFile() as said:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ear.audio.decode import Audio
 from ear.audio.shared import onset_of
 from ear.timing.estimate import find_timing
+from ear.timing.meter import timbre_of
 from ear.timing.model import Profile, Timing
 from ear.tracker.dbn import MIN_FRAMES, TrackedBeats, track_beats
 
@@ -71,9 +72,10 @@ def time_with(
     activations = None
     if tracker is not None:
         with ThreadPoolExecutor(1) as pool:  # what needs no network is measured beside it
-            onset = pool.submit(onset_of, audio)
+            measures = [pool.submit(measure, audio) for measure in (onset_of, timbre_of)]
             activations = tracker(audio)
-            onset.result()
+            for measure in measures:
+                measure.result()
         report("network", 1.0)
     report("timing", 0.0)
     timing = find_timing(audio, activations, profile)

@@ -24,7 +24,7 @@ from ear.timing.confidence import Evidence, calibrated
 from ear.timing.cuts import find_cuts
 from ear.timing.grid.tempo import locally_normalized
 from ear.timing.grid.tempo_range import tempo_range
-from ear.timing.meter import timbre_chroma
+from ear.timing.meter import timbre_of
 from ear.timing.model import DOUBTFUL, OMIT_BAR_LINE, Alternative, Profile, Timing, beats_of
 from ear.timing.rubato import (
     RubatoBeats,
@@ -108,9 +108,7 @@ def _steady_or_rubato(
 ) -> Timing:
     """The timing from locally normalized onset strength [band, frame] and a network's activations."""
     if activations is None:
-        return _steady_timing(
-            find_segments(strength, timbre_chroma(audio.samples, audio.sample_rate)), audio.duration_ms
-        )
+        return _steady_timing(find_segments(strength, timbre_of(audio)), audio.duration_ms)
     peaks = activation_peaks(activations)
     steady, evidence, tracked = _steady_and_tracked(audio, strength, activations, peaks, always=profile == "live")
     if evidence is None:
@@ -136,7 +134,7 @@ def _steady_and_tracked(
     always: bool,
 ) -> tuple[Timing, Evidence | None, TrackedBeats | None]:
     """The steady timing, the evidence for it, and the tracked beats: `always`, or where the network's peaks leave it."""
-    song = timbre_chroma(audio.samples, audio.sample_rate)
+    song = timbre_of(audio)
     segments = find_segments(strength, song, peaks)
     steady = _steady_timing(segments, audio.duration_ms)
     if len(activations.beat) < MIN_FRAMES or peaks.beat.time_ms.size < MIN_ONSETS:

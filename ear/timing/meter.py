@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ear.audio.decode import Audio
+from ear.audio.shared import once_a_song
 from ear.audio.spectrogram import HIGH_HZ, LOW_HZ, log_bands, mel_filters, semitone_filters
 from ear.timing.grid.weights import timing_weights
 from ear.tracker.peak_picking import Peaks, relative_strength, strength_at
@@ -119,6 +121,12 @@ def timbre_chroma(samples: NDArray[np.float32], sample_rate: int) -> TimbreChrom
         RunningSum.of(log_bands(samples, sample_rate, mel, frames_per_second=TIMBRE_FPS), TIMBRE_FPS),
         RunningSum.of(log_bands(samples, sample_rate, semitones, frames_per_second=CHROMA_FPS), CHROMA_FPS),
     )
+
+
+@once_a_song
+def timbre_of(audio: Audio) -> TimbreChroma:
+    """`timbre_chroma` of the song."""
+    return timbre_chroma(audio.samples, audio.sample_rate)
 
 
 def beat_features(
