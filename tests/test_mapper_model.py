@@ -221,6 +221,7 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
             random=random,
             gumbel_seeds=np.zeros((0, 0), np.uint64),
             code_at=code_at,
+            gap=one - 1,
         )
         by_elapsed, rhythm = terms.by_elapsed[0].numpy(), model.motif.rhythm.detach().numpy()
         find_slots(one, terms.query[0].numpy(), by_elapsed, rhythm, slot_grid, slot_encoding, params, state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT
 from mapper.network.cached_decoder import TIME_GAP_BIN, Cache, Weights, affine, read, row_logits
@@ -61,34 +62,45 @@ def time_gap_bin(ticks: int) -> int:
 
 
 @njit(nogil=True)
-def read_rows(
-    weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, sequence: Ints, slot: Ints, tokens: Ints
-) -> None:
-    """Read rows [item] at these slots; `tokens` are [item, (code, held state, time gap bin)]."""
-    items = slot.size
-    cell = np.empty((items, song.cell.shape[2]), np.float32)
-    at_slot = np.empty((items, song.slot.shape[2]), np.float32)
-    control, beat = np.empty_like(cell), np.empty(items, np.float32)
-    for item in range(items):
-        who, at = sequence[item], slot[item]
-        encoding_at(song, who, at, cell[item], at_slot[item])
-        control[item], beat[item] = song.control[who], grid.slot_tick[at] / TICKS_PER_BEAT
-    columns = np.ascontiguousarray(tokens.T)
-    read(weights, cache, DecoderInput(sequence, columns[0], columns[1], columns[2], beat, cell, at_slot, control))
+def rows_to_read(
+    charts: Ints, cache: Cache, song: RowEncoding, grid: SlotGrid, state: SamplerState
+) -> tuple[Ints, Ints, Ints]:
+    """The rows that these charts' sequences have not read yet: (sequence [item], slot [item], tokens [item, 3]).
+
+    Tokens are (code, held state, time gap bin). That is the row that was written last, or for a cache that is empty or full a
+    start token and the last rows, as in training.
+    """
+    sequences = sequences_of(charts, cache, state)
+    behind = np.zeros(sequences.size + 1, np.int64)  # items before each sequence's
+    for number in range(sequences.size):
+        chart, length = sequences[number] % state.done.size, cache.length[sequences[number]]
+        items = 1 if state.gap[chart] >= 0 else 0
+        if length == 0 or (items and length == CACHE_ROWS):
+            items = 1 + min(int(np.count_nonzero(state.code_at[chart])), KEPT_ROWS)
+            cache.length[sequences[number]] = 0
+        behind[number + 1] = behind[number] + items
+    sequence, slot = np.empty(behind[-1], np.int64), np.zeros(behind[-1], np.int64)
+    tokens = np.zeros((behind[-1], 3), np.int64)
+    for number in range(sequences.size):
+        own = slice(behind[number], behind[number + 1])
+        chart = sequences[number] % state.done.size
+        sequence[own] = sequences[number]
+        if cache.length[sequences[number]] == 0:
+            last_rows(song.song_slot[chart], grid, state.code_at[chart], slot[own], tokens[own])
+        elif own.stop > own.start:
+            slot[own], tokens[own, 0], tokens[own, 1] = state.slot[chart], state.code[chart], state.held[chart]
+            tokens[own, 2] = state.gap[chart]
+    for chart in charts:
+        state.gap[chart] = -1
+    return sequence, slot, tokens
 
 
 @njit(nogil=True)
-def read_last_rows(
-    weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, state: SamplerState, sequence: int
-) -> None:
-    """Fill the sequence's cache with a start token and the last rows of its chart, as in training."""
-    chart = sequence % state.done.size
-    code_at = state.code_at[chart]
+def last_rows(song_slot: int, grid: SlotGrid, code_at: NDArray[np.int16], slot: Ints, tokens: Ints) -> None:
+    """Fill in a start token and as many of the chart's last rows as there is room for."""
     slots = np.flatnonzero(code_at)
-    rows = min(slots.size, KEPT_ROWS)
-    first = slots.size - rows
-    slot, tokens = np.zeros(rows + 1, np.int64), np.zeros((rows + 1, 3), np.int64)
-    slot[0], tokens[0, 2] = song.song_slot[chart], TIME_GAP_BINS - 1
+    first = slots.size - (slot.size - 1)
+    slot[0], tokens[0, 2] = song_slot, TIME_GAP_BINS - 1
     held = 0
     for number in range(slots.size):
         held = int(HELD_AFTER[held, code_at[slots[number]]])
@@ -101,8 +113,21 @@ def read_last_rows(
             tokens[at, 2] = time_gap_bin(grid.slot_tick[slot[at]] - grid.slot_tick[slot[at - 1]])
         else:
             tokens[0, 1] = held
-    cache.length[sequence] = 0
-    read_rows(weights, cache, song, grid, np.full(rows + 1, sequence), slot, tokens)
+
+
+@njit(nogil=True)
+def row_inputs(song: RowEncoding, grid: SlotGrid, sequence: Ints, slot: Ints, tokens: Ints) -> DecoderInput:
+    """What the decoder reads of rows [item] at these slots."""
+    items = slot.size
+    cell = np.empty((items, song.cell.shape[2]), np.float32)
+    at_slot = np.empty((items, song.slot.shape[2]), np.float32)
+    control, beat = np.empty_like(cell), np.empty(items, np.float32)
+    for item in range(items):
+        who, at = sequence[item], slot[item]
+        encoding_at(song, who, at, cell[item], at_slot[item])
+        control[item], beat[item] = song.control[who], grid.slot_tick[at] / TICKS_PER_BEAT
+    columns = np.ascontiguousarray(tokens.T)
+    return DecoderInput(sequence, columns[0], columns[1], columns[2], beat, cell, at_slot, control)
 
 
 @njit(nogil=True)
@@ -163,6 +188,9 @@ def advance(
     """Write up to so many rows of each of these charts; returns those that are not finished."""
     weights, cache = decoder
     for _ in range(rows):
+        sequence, slot, tokens = rows_to_read(charts, cache, song, grid, state)
+        if sequence.size:  # at one place only: each place would be compiled by itself, for seconds
+            read(weights, cache, row_inputs(song, grid, sequence, slot, tokens))
         sequences = sequences_of(charts, cache, state)
         query, by_gap = np.zeros((sequences.size, 1), np.float32), np.zeros((sequences.size, 1), np.float32)
         if params.rhythm_weight != 0:
@@ -172,34 +200,12 @@ def advance(
         charts = charts[~state.done[charts]]
         if not charts.size:
             break
-        gap = np.empty(charts.size, np.int64)
-        for number in range(charts.size):
-            chart = charts[number]
-            gap[number] = time_gap_bin(grid.slot_tick[state.slot[chart]] - state.tick[chart])
+        for chart in charts:
+            state.gap[chart] = time_gap_bin(grid.slot_tick[state.slot[chart]] - state.tick[chart])
         logits = next_row_logits(weights, cache, song, encoding, grid, state, sequences_of(charts, cache, state))
         draw_codes(charts, logits, grid, params, state)
-        unfinished = ~state.done[charts]
-        charts = charts[unfinished]
-        read_new_rows(weights, cache, song, grid, state, charts, gap[unfinished])
+        charts = charts[~state.done[charts]]
     return charts
-
-
-@njit(nogil=True)
-def read_new_rows(
-    weights: Weights, cache: Cache, song: RowEncoding, grid: SlotGrid, state: SamplerState, charts: Ints, gap: Ints
-) -> None:
-    """Read the row that each of these charts has got, `gap` [chart] bins after the one before; full caches are filled anew."""
-    full = cache.length[charts] == CACHE_ROWS
-    for sequence in sequences_of(charts[full], cache, state):
-        read_last_rows(weights, cache, song, grid, state, sequence)
-    some, gap = charts[~full], gap[~full]
-    sequences = sequences_of(some, cache, state)
-    slot, tokens = np.empty(sequences.size, np.int64), np.empty((sequences.size, 3), np.int64)
-    for item in range(sequences.size):
-        chart = some[item % some.size]
-        slot[item] = state.slot[chart]
-        tokens[item, 0], tokens[item, 1], tokens[item, 2] = state.code[chart], state.held[chart], gap[item % some.size]
-    read_rows(weights, cache, song, grid, sequences, slot, tokens)
 
 
 @njit(nogil=True)

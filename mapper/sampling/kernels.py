@@ -111,6 +111,7 @@ class SamplerState(NamedTuple):
     random: NDArray[np.uint64]  # [chart], for the hazard
     gumbel_seeds: NDArray[np.uint64]  # [chart, slot or 1], for the rows: `mapper.sampling.motif_noise.gumbel_seeds`
     code_at: NDArray[np.int16]  # [chart, slot], rows written or kept, 0 elsewhere
+    gap: Ints  # [chart], time gap bin of the last row while the decoder has not read it, else −1
 
 
 @njit(nogil=True)

@@ -18,7 +18,7 @@ from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
 from mapper.network.cached_decoder import CachedDecoder
 from mapper.network.interface import Network
-from mapper.sampling.advance import CACHE_ROWS, RowEncoding, advance, read_last_rows
+from mapper.sampling.advance import CACHE_ROWS, RowEncoding, advance
 from mapper.sampling.encode_song import Mixture, SongEncoding
 from mapper.sampling.kernels import SamplerParams, SamplerState, SlotEncoding, SlotGrid
 from mapper.sampling.motif_noise import REPEATED_SHARE, gumbel_seeds
@@ -165,8 +165,6 @@ class _Writing:
         )
         self.params = sampling.params(self.grid.slot_ms.size)
         self.state = self._at_first(sampling)
-        for sequence in range(sequences):
-            read_last_rows(*self.decoder, self.song, self.slot_grid, self.state, sequence)
 
     def _at_first(self, sampling: Sampling) -> SamplerState:
         """Nothing written behind the rows that are kept before each span."""
@@ -184,6 +182,7 @@ class _Writing:
             random=states,
             gumbel_seeds=self._row_noise(noise, sampling.repeated_ratio),
             code_at=np.zeros((charts, tick.size), np.int16),
+            gap=np.full(charts, -1),
         )
         for chart, before in enumerate(span.before for span in self.spans):
             if len(before):
