@@ -99,6 +99,7 @@ def test_rows_of_a_library_are_held_by_something_that_runs_it(name: str) -> None
 def test_every_finding_of_a_listed_neighbour_is_in_a_row() -> None:
     listed = set(re.findall(r"findings/([\w.-]+)", PAGE))
     others = {
+        "basic-pitch-frames-run-slow.sh",
         "basic-pitch-onnx-outputs-by-position.sh",
         "beat-this-moves-downbeats-any-distance.sh",
     }  # of the Ear alone

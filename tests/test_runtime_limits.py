@@ -27,7 +27,8 @@ def probe() -> None:
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test sets is taken back."""
     for name in (limits.THREADS, limits.MEMORY):
-        monkeypatch.setenv(name, "")
+        monkeypatch.setenv(name, "1")  # so that it is put back as it was
+        monkeypatch.delenv(name)
 
 
 def test_threads_are_those_that_the_user_says_else_one_a_core() -> None:
@@ -39,7 +40,7 @@ def test_threads_are_those_that_the_user_says_else_one_a_core() -> None:
 def test_libraries_know_the_threads_before_they_are_imported() -> None:
     limit_libraries(["review", "--threads", "0"])
     limit_libraries(["review", "--threads", "many"])
-    assert os.environ[limits.THREADS] == ""
+    assert limits.THREADS not in os.environ
     limit_libraries(["review", "map.osz", "--threads", "2", "--json"])
     assert os.environ[limits.THREADS] == "2"
 
@@ -77,6 +78,14 @@ def test_a_command_that_cannot_be_interrupted_ends_all_the_same() -> None:
     assert done.stderr.startswith("error: --memory 1: more is needed (")
 
 
+def test_memory_of_the_process_that_started_a_command_does_not_count() -> None:
+    held = bytearray(300 << 20)
+    held[:: 1 << 12] = bytes(len(held) >> 12)
+    code = "from runtime import limits; print(limits.peak_mb())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 200 < limits.peak_mb()
+
+
 def fill(megabytes: int) -> int:
     """Hold so much memory."""
     return len(bytearray(megabytes << 20)) >> 20
@@ -85,10 +94,16 @@ def fill(megabytes: int) -> int:
 def test_a_worker_that_takes_too_much_ends_and_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     from runtime.workers import results
 
-    monkeypatch.setenv(limits.MEMORY, str(int(limits.peak_mb()) + 400))
+    usual = max(dict(results(peak, [0, 0], Workers(2), lost=lambda job: -1)).values())
+    monkeypatch.setenv(limits.MEMORY, str(usual + 400))
     jobs = [1, 600, 1]
     assert dict(results(hold, jobs, Workers(2), lost=lambda job: -1)) == {0: 1, 1: -1, 2: 1}
     assert all_results(hold, [1, 1], Workers(2), "jobs") == [1, 1]
+
+
+def peak(_: int) -> int:
+    """The most memory that this worker has taken, MB."""
+    return int(limits.peak_mb())
 
 
 def hold(megabytes: int) -> int:
