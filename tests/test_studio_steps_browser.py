@@ -400,6 +400,23 @@ def test_hp_od_and_name_of_a_difficulty_are_set(step):
     assert "OverallDifficulty:9" in path.read_text().replace(": ", ":")
 
 
+VIEW_ARRIVES = """
+const api = document.querySelector("script[src*='studio.js']").src.replace("studio.js", "api.js");
+return import(api).then(({ refresh }) => refresh()).then(() => true);"""
+
+
+@pytest.mark.parametrize("begun", ["Hard", "Ha"])  # as it is named, and not yet
+def test_text_being_typed_stays_when_a_view_arrives(step, begun):
+    browser, _, go = step
+    go("out")
+    field = "#out-difficulties li:first-child input:not([type])"
+    write_into(browser, field, begun)
+    assert browser.run(VIEW_ARRIVES)
+    browser.type("Harder".removeprefix(begun) + TAB)
+    browser.wait("return studio.view.state.difficulties[0].name === 'Harder'")
+    assert browser.run("return document.activeElement.matches('#out-difficulties input[aria-label^=HP]')")
+
+
 def test_a_removed_difficulty_comes_back_with_the_undo_button(step):
     browser, _, go = step
     go("out")
