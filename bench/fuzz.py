@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import tempfile
 import time
 import traceback
@@ -23,6 +22,7 @@ import numpy as np
 
 from bench.fuzz_targets import Target, all_targets
 from runtime.errors import Mania4KError
+from runtime.limits import peak_mb
 
 MAX_S = 2.0
 MAX_MB = 500.0
@@ -124,11 +124,6 @@ def run_round(
         finally:
             os.chdir(here)
     return failures, peak_mb() - before_mb
-
-
-def peak_mb() -> float:
-    """Peak resident memory of this process, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @click.command()

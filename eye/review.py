@@ -174,7 +174,7 @@ def main(path: Path, difficulty: str | None, target: float | None, as_json: bool
 
 
 def measured(chart: Chart, target: float | None, seed: int) -> ChartMetrics:
-    """What a review needs to know of a chart without its song; while it is held, `review_chart` does not measure it again."""
+    """Measures of a chart that a review needs and that do not depend on the song; while they are held, `review_chart` does not measure it again."""
     from eye.critique.curves import skill_curve
     from reward.chart_metrics import metrics_of
     from reward.rules.criteria import level_of

@@ -104,13 +104,13 @@ def _watch(limit_mb: int, end: Callable[[], None]) -> None:
 
 def peak_mb() -> float:
     """The most memory that this process has held, MB."""
-    import resource
-
     with suppress(
         OSError, StopIteration
     ):  # on Linux `getrusage` counts the memory of the process that started this one, too
         lines = Path("/proc/self/status").read_text("ascii", "replace").splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / (1 << 10)
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 

@@ -1,6 +1,6 @@
 """Types of arguments, as far as machine code depends on them: a loop has machine code for each combination.
 
-As numba's types, but told without numba: dtype, dimensions and layout of arrays, kinds of numbers, fields of tuples.
+As numba's types, but found without numba: dtype, dimensions and layout of arrays, kinds of numbers, fields of tuples.
 """
 
 from __future__ import annotations
