@@ -16,6 +16,8 @@ VERSION = "4.14.1"
 INSTALL_S = 120.0
 GRAVE = ("serious", "critical")
 
+COLOURS_ARE_THERE = "return document.getAnimations().every((one) => !(one instanceof CSSTransition))"
+"""A colour on its way from one theme to the next has no contrast of its own."""
 CHECK = """
 window.axeFound = null;
 axe.run(document, { resultTypes: ["violations"] }).then(
@@ -50,6 +52,7 @@ def axe_source(config: pytest.Config) -> str:
 
 def faults(browser: Browser, source: str) -> list[dict[str, Any]]:
     """Violations of any impact in the page as it is now: {impact, id, nodes: [html]}."""
+    browser.wait(COLOURS_ARE_THERE)
     browser.run(f"if (!window.axe) {{ {source} }}; {CHECK}")
     browser.wait("return window.axeFound !== null", 180)
     assert browser.run("return window.axeFound.passed") > 5, "axe looked at something"

@@ -79,15 +79,23 @@ class Browser:
 
     def drag(self, selector: str, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Press the mouse `start` px from the middle of an element and let go at `end`."""
+        place = self.press(selector, start)
+        self.release((place[0] + end[0], place[1] + end[1]))
+
+    def press(self, selector: str, offset: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+        """Press the mouse `offset` px from the middle of an element; returns that middle."""
         self.run("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", selector)
         box = "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
         x, y = self.run(f"{box} return [box.left + box.width / 2, box.top + box.height / 2]", selector)
-        steps = [
-            {"type": "pointerMove", "x": round(x + start[0]), "y": round(y + start[1])},
-            {"type": "pointerDown", "button": 0},
-            {"type": "pointerMove", "x": round(x + end[0]), "y": round(y + end[1])},
-            {"type": "pointerUp", "button": 0},
-        ]
+        self._mouse({"type": "pointerMove", "x": round(x + offset[0]), "y": round(y + offset[1])}, "pointerDown")
+        return round(x), round(y)
+
+    def release(self, place: tuple[int, int]) -> None:
+        """Let go of the mouse at a place of the window, in px."""
+        self._mouse({"type": "pointerMove", "x": place[0], "y": place[1]}, "pointerUp")
+
+    def _mouse(self, move: dict[str, Any], then: str) -> None:
+        steps = [move, {"type": then, "button": 0}]
         mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": steps}
         self._ask("actions", {"actions": [mouse]})
 

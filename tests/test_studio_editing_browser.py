@@ -137,7 +137,8 @@ def test_buttons_copy_cut_paste_and_delete_without_a_keyboard(editing):
     assert notes_of(folder) == notes
 
 
-def test_dragging_one_note_of_a_selection_moves_all_of_it(editing):
+@pytest.mark.parametrize("reread", [False, True], ids=["alone", "while_the_notes_are_read_again"])
+def test_dragging_one_note_of_a_selection_moves_all_of_it(editing, reread):
     browser, folder = editing
     before, notes = difficulty(browser), notes_of(folder)
     browser.run("mania.seekChart(arguments[0])", FREE_MS)
@@ -149,15 +150,62 @@ def test_dragging_one_note_of_a_selection_moves_all_of_it(editing):
     browser.wait("return studio.view.state.difficulties[0].hand.length === 2")
     select_stretch(browser, FREE_MS, FREE_MS)
     placed = difficulty(browser)
-    y = browser.run("return document.getElementById('roll').clientHeight / 2 - 60")
-    px = round(BEAT_MS * 0.28)
-    browser.drag("#roll", (-140, round(y)), (-140 + 190, round(y) - px))  # two columns to the right, a beat later
+    y = round(browser.run("return document.getElementById('roll').clientHeight / 2 - 60"))
+    centre = browser.press("#roll", (-140, y))
+    if reread:
+        browser.run("window.readings = 0; window.plainFetch = window.fetch;" + COUNT_READINGS)
+        browser.run("document.getElementById('edit-difficulty').dispatchEvent(new Event('change'))")
+        browser.wait("return readings === 1")
+        browser.run("window.fetch = plainFetch")
+    # two columns to the right, a beat later
+    browser.release((centre[0] - 140 + 190, centre[1] + y - round(BEAT_MS * 0.28)))
     changed(browser, placed)
     assert set(notes_of(folder)) - set(notes) == {(FREE_MS + BEAT_MS, 2, None), (FREE_MS + BEAT_MS, 3, None)}
     moved = difficulty(browser)
     browser.type(DELETE)
     changed(browser, moved)
     assert notes_of(folder) == notes
+
+
+COUNT_READINGS = """
+window.fetch = async (address, ...rest) => {
+  const answer = await plainFetch(address, ...rest);
+  const text = await answer.text();
+  if (String(address).startsWith("notes/")) setTimeout(() => { window.readings += 1; }, 50); // when they have been taken
+  return new Response(text, { status: answer.status });
+};"""
+
+
+def test_notes_in_quick_succession_stay_though_the_notes_are_read_late(editing):
+    browser, folder = editing
+    notes = notes_of(folder)
+    browser.run(LATE_NOTES)
+    try:
+        browser.run("mania.seekChart(arguments[0])", FREE_MS)
+        browser.type("1")
+        browser.wait("return readings.begun > 0")
+        browser.type("2")
+        browser.wait("return studio.view.state.difficulties[0].hand.length === 2")
+        browser.wait("return readings.done > 0")
+        browser.type("2")  # once more: it goes
+        browser.wait("return studio.view.state.difficulties[0].hand.length === 1")
+    finally:
+        browser.run("window.fetch = plainFetch")
+    assert set(notes_of(folder)) - set(notes) == {(FREE_MS, 0, None)}
+
+
+LATE_NOTES = """
+window.readings = { begun: 0, done: 0 };
+window.plainFetch = window.fetch;
+window.fetch = async (address, ...rest) => {
+  const answer = await plainFetch(address, ...rest);
+  if (!String(address).startsWith("notes/")) return answer;
+  const text = await answer.text();
+  await new Promise((done) => setTimeout(done, 300 * ++readings.begun));
+  setTimeout(() => { readings.done += 1; }); // when they have been taken
+  return new Response(text, { status: answer.status });
+};"""
+"""As on a busy machine: the notes of a chart arrive when the next one was placed long ago."""
 
 
 def test_the_difficulty_that_was_watched_is_the_one_that_is_edited(editing):

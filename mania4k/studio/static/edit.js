@@ -9,6 +9,7 @@ const HOLD_PX = 14; // a drag upwards of so much makes a hold
 const state = {
   id: null, digest: null, notes: [], selected: new Set(), // `selected` holds notes of `notes`
   ghosts: [], press: null, box: null, // while the mouse is down
+  pending: 0, // changes that the server has not answered
   drawn: {}, // what the roll shows
   copied: [], marks: [null, null], // what Ctrl+V pastes; the ends of a stretch that is selected
 };
@@ -40,17 +41,24 @@ export async function showEdit(studio, entered = false) {
   select.value = state.id || "";
   if (element("view-edit").hidden) return;
   const one = difficulty(studio);
-  if (one && one.chart !== state.digest) {
+  if (one && one.chart !== state.digest && !state.pending) {
     const digest = one.chart, notes = await read(`notes/${digest}`);
     if (!notes) return;
-    state.digest = digest;
-    const before = new Set([...state.selected].map(String));
-    state.notes = notes;
-    state.selected = new Set(notes.filter((note) => before.has(String(note))));
+    if (state.pending || (difficulty(studio) || {}).chart !== digest) return; // newer notes are on their way
+    if (digest !== state.digest) takeNotes(digest, notes);
   }
   const index = studio.app.charts.findIndex((chart) => chart.id === state.id);
   if (index >= 0 && studio.app.chart.id !== state.id) studio.app.showChart(index);
   showRemarks(studio);
+}
+
+/** Notes that stay are the same objects as before: they may be selected, or under the mouse. */
+function takeNotes(digest, notes) {
+  const before = new Map(state.notes.map((note) => [String(note), note]));
+  state.digest = digest;
+  state.notes = notes.map((note) => before.get(String(note)) || note);
+  const there = new Set(state.notes);
+  state.selected = new Set([...state.selected].filter((note) => there.has(note)));
 }
 
 function showRemarks(studio) {
@@ -75,7 +83,9 @@ async function change(studio, remove, add) {
   state.notes = [...state.notes.filter((note) => !gone.has(note)), ...add].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   state.selected = new Set(add);
   state.digest = null;
+  state.pending++;
   const done = await send("edit", { id: state.id, remove, add });
+  state.pending--;
   tell(done ? `${add.length} placed, ${remove.length} removed` : "not possible there");
   await showEdit(studio);
 }

@@ -1,6 +1,7 @@
 // The studio's page: which step is shown, and what every step needs: the view of the project and the player.
 
 import { drop, listen, onView, refresh, say, send } from "./api.js";
+import { renewed } from "./focus.js";
 import { showJob, showJobs } from "./jobs.js";
 import { showTiming, wireTiming } from "./timing.js";
 import { showOrder, wireOrder } from "./order.js";
@@ -45,7 +46,7 @@ function show(name) {
 function showStart(view) {
   element("demo").hidden = !view.demo;
   element("recent").hidden = !view.projects.length;
-  element("projects").replaceChildren(...view.projects.map((name, index) => {
+  renewed(element("projects"), view.projects.map((name, index) => {
     const node = make("button", { type: "button", text: name.replace(/\.studio$/, "") });
     node.addEventListener("click", () => send("open", { index }));
     return make("li", {}, node);
