@@ -164,6 +164,14 @@ def test_test_pieces_are_left_out_by_name_work_and_content() -> None:
     assert [source.name for source in kept] == ["om_a", "asap_Bach_Fugue_11_Bob"]
 
 
+def test_test_pieces_are_left_out_though_the_set_has_another_name() -> None:
+    sources = [
+        MusicSource(name, name.encode()) for name in ("openttd_a", "openttd_b", "wad_D_X", "other_fd_1_D_X", "b")
+    ]
+    kept = without_test_pieces(sources, ["om_b", "fd_1_D_X"])
+    assert [source.name for source in kept] == ["openttd_a"]
+
+
 def test_the_command_checks_what_it_would_render(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.mid").write_bytes(quarter_notes(4) + name.encode())
