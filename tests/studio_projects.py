@@ -112,6 +112,21 @@ def difficulty(browser: Browser, identity: str = "hard") -> dict[str, Any]:
     return found
 
 
+STATE = "return JSON.stringify(studio.view.state)"
+MOST_CHANGES = 12
+"""Of one test."""
+
+
+def undo_until(browser: Browser, before: str) -> None:
+    """Ctrl+Z until the state is the one before; fails where it is not among the last MOST_CHANGES."""
+    browser.run("document.activeElement.blur()")
+    for _ in range(MOST_CHANGES):
+        if browser.run(STATE) == before:
+            return
+        undo(browser, 1)
+    assert browser.run(STATE) == before
+
+
 def undo(browser: Browser, times: int) -> None:
     """Ctrl+Z, each waited for."""
     for _ in range(times):

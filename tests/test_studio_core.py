@@ -231,7 +231,7 @@ def test_a_studio_killed_before_it_analysed_the_song_does_so_when_opened_again(o
     kept = json.loads((folder / FILE).read_text())
     (folder / FILE).write_text(json.dumps(kept | {"jobs": {}}))
     other = Client(idle_desk(folder.parent))
-    assert [job["kind"] for job in other.do("open", index=0).json["jobs"]] == ["analyse"]
+    assert [job["kind"] for job in other.do("open", name=folder.name).json["jobs"]] == ["analyse"]
     other.close()
 
 

@@ -4,15 +4,17 @@ import pytest
 
 from mania4k.studio.sets import notes as note_lines
 from mania4k.studio.sets.project import Project
+from tests.late_answers import CATCH, HOLD, HOLDS, LET_GO, RELEASE
 from tests.studio_projects import (
     CONTROL,
     DELETE,
     ESCAPE,
     SHIFT,
+    STATE,
     chord,
     difficulty,
     opened_studio,
-    undo,
+    undo_until,
 )
 
 BEAT_MS = 400
@@ -33,13 +35,21 @@ def editing(opened):
     browser, folder = opened
     browser.click("#tabs [data-view=edit]")
     browser.run("document.getElementById('roll').focus()")
-    revision = browser.run("return studio.view.revision")
+    in_step(browser)
+    before = browser.run(STATE)
     yield browser, folder
     browser.type(ESCAPE)
     browser.run("studio.app.clock.pause()")
-    undo(browser, browser.run("return studio.view.revision") - revision)
+    undo_until(browser, before)
     wanted = ("status of 400",)
     assert [line for line in browser.console_errors() if not any(words in line for words in wanted)] == []
+
+
+def in_step(browser):
+    """Until the roll shows the notes that the server has."""
+    browser.wait("""
+      const chosen = document.getElementById("edit-difficulty").value;
+      return document.getElementById("roll").dataset.chart === studio.view.state.difficulties.find((one) => one.id === chosen).chart;""")
 
 
 def notes_of(folder):
@@ -144,19 +154,21 @@ def test_dragging_one_note_of_a_selection_moves_all_of_it(editing, reread):
     browser.run("mania.seekChart(arguments[0])", FREE_MS)
     browser.type("1")
     changed(browser, before)
-    middle = difficulty(browser)
+    in_step(browser)
+    if reread:
+        browser.run(CATCH)
+        browser.run(HOLD, "notes/")
     browser.type("2")
-    changed(browser, middle)
     browser.wait("return studio.view.state.difficulties[0].hand.length === 2")
     select_stretch(browser, FREE_MS, FREE_MS)
     placed = difficulty(browser)
     y = round(browser.run("return document.getElementById('roll').clientHeight / 2 - 60"))
     centre = browser.press("#roll", (-140, y))
     if reread:
-        browser.run("window.readings = 0; window.plainFetch = window.fetch;" + COUNT_READINGS)
-        browser.run("document.getElementById('edit-difficulty').dispatchEvent(new Event('change'))")
-        browser.wait("return readings === 1")
-        browser.run("window.fetch = plainFetch")
+        browser.wait(HOLDS)
+        browser.run(RELEASE)
+        in_step(browser)
+        browser.run(LET_GO)
     # two columns to the right, a beat later
     browser.release((centre[0] - 140 + 190, centre[1] + y - round(BEAT_MS * 0.28)))
     changed(browser, placed)
@@ -165,15 +177,6 @@ def test_dragging_one_note_of_a_selection_moves_all_of_it(editing, reread):
     browser.type(DELETE)
     changed(browser, moved)
     assert notes_of(folder) == notes
-
-
-COUNT_READINGS = """
-window.fetch = async (address, ...rest) => {
-  const answer = await plainFetch(address, ...rest);
-  const text = await answer.text();
-  if (String(address).startsWith("notes/")) setTimeout(() => { window.readings += 1; }, 50); // when they have been taken
-  return new Response(text, { status: answer.status });
-};"""
 
 
 def test_notes_in_quick_succession_stay_though_the_notes_are_read_late(editing):

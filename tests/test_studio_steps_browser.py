@@ -18,12 +18,13 @@ from tests.studio_projects import (
     LINES,
     RIGHT,
     SHIFT,
+    STATE,
     TAB,
     chord,
     difficulty,
     open_ready,
     opened_studio,
-    undo,
+    undo_until,
 )
 
 F3, F4 = "\ue033", "\ue034"
@@ -34,9 +35,6 @@ transfer.items.add(new File([bytes], arguments[1]));
 document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
 """
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(60)).decode()
-STATE = "return JSON.stringify(studio.view.state)"
-MOST_CHANGES = 12
-"""Of one test."""
 ON_WAVE = """
 const canvas = document.getElementById("wave"), seconds = Number(document.getElementById("wave-zoom").value);
 return (arguments[0] + mania.lagMs - (mania.clock.at() - seconds * 400)) / (seconds * 1000) * canvas.clientWidth - canvas.clientWidth / 2;"""
@@ -54,12 +52,7 @@ def step(opened):
     browser, folder = opened
     before = browser.run(STATE)
     yield browser, folder, lambda name: browser.click(f"#tabs [data-view={name}]")
-    browser.run("document.activeElement.blur()")
-    for _ in range(MOST_CHANGES):
-        if browser.run(STATE) == before:
-            break
-        undo(browser, 1)
-    assert browser.run(STATE) == before
+    undo_until(browser, before)
     wanted = ("status of 400", "status of 409", "Scripts may close only")  # what the tests provoke
     assert [line for line in browser.console_errors() if not any(words in line for words in wanted)] == []
 

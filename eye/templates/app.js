@@ -82,11 +82,13 @@ class App {
     this.showLevel(nearestLevel(this.chart));
   }
 
-  /** Show other charts in place of these; the music goes on. `index`: which of them. */
+  /** Show other charts in place of these; the music goes on, and a chart that stays as it is, with what is done to it. `index`: which of them. */
   renew(data, index = 0) {
+    const same = ({ id, digest }) => digest && digest === this.chart.digest && id === this.chart.id;
     this.data = data;
-    this.charts = data.charts.map((chart) => new Chart(chart));
-    this.showChart(Math.min(Math.max(index, 0), this.charts.length - 1));
+    this.charts = data.charts.map((chart) => (same(chart) ? Object.assign(this.chart, { name: chart.name }) : new Chart(chart)));
+    const at = Math.min(Math.max(index, 0), this.charts.length - 1);
+    if (this.charts[at] !== this.chart) this.showChart(at);
   }
 
   /** Watch another simulated player. */

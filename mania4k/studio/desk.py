@@ -53,12 +53,11 @@ class Desk:
         self._use(Project.open(folder))
         self._analyse_unless_begun()
 
-    def open_listed(self, index: Any) -> None:
-        """Work on one of the projects that the start page lists."""
-        listed = self.listed()
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(listed):
+    def open_listed(self, name: Any) -> None:
+        """Work on one of the projects that the start page lists, by its name: their order changes as they are used."""
+        if name not in self.listed():
             raise ConfigError("there is no such project")
-        self.open_folder(self.home / listed[index])
+        self.open_folder(self.home / name)
 
     def listed(self) -> list[str]:
         """Names of the projects in the home folder, the latest first."""
@@ -100,8 +99,7 @@ class Desk:
         project, jobs = self.opened(), self.present_jobs()
         begun = any(job.spec["kind"] == "analyse" for job in jobs.all.values())
         if project.state["song"] and not project.data["analysis"] and not begun:
-            spec = {"kind": "analyse", "keep_timing": bool(project.state["timing"])}
-            jobs.add("analyse", "analysing the song", spec)
+            jobs.add("analyse", "analysing the song", {"kind": "analyse"})
 
     def new_demo(self) -> None:
         """A new project for the demo song."""
@@ -127,12 +125,20 @@ class Desk:
         self.close()
         self.project = project
         keep: Callable[[], None] = lambda: project.note(jobs=jobs.kept())  # noqa: E731
-        jobs = Jobs(self._do, keep, lambda job: self.tell({"kind": "job", "job": job.to_json()}))
+        jobs = Jobs(self._do, keep, lambda job: self._job_changed(jobs, job))
         jobs.restore(project.data["jobs"])
         self.jobs = jobs
         self.heavy.start()
         self.quick.start()
         self.tell({"kind": "state"})
+
+    def _job_changed(self, jobs: Jobs, job: Job) -> None:
+        """Tell the page of a job of the open project. A view that is on its way may be older: at a job's end it is read again."""
+        if jobs is not self.jobs:
+            return
+        self.tell({"kind": "job", "job": job.to_json()})
+        if not jobs.is_open(job.identity):
+            self.tell({"kind": "state"})
 
     def opened(self) -> Project:
         if self.project is None:
@@ -178,10 +184,10 @@ class Desk:
         for queue in self.listeners:
             queue.put_nowait(event)
 
-    def commit(self, what: str, change: Callable[[State], None], base: Any) -> None:
+    def commit(self, what: str, change: Callable[[State], None], base: Any, adds: bool = False) -> None:
         """Change the set; see Project.commit."""
         project = self.opened()
-        project.commit(what, change, base if isinstance(base, int) else None)
+        project.commit(what, change, base if isinstance(base, int) else None, adds)
         self._written()
 
     def step(self, by: int, base: Any) -> None:

@@ -30,15 +30,21 @@ async def do_job(desk: Desk, job: Job) -> None:
         job.status = "running"
         desk.tell({"kind": "job", "job": job.to_json()})
 
-    result = await desk.heavy.run(lambda: task_of(desk, project, job.spec), share, began)
+    task: dict[str, Any] = {}
+
+    def made() -> dict[str, Any]:
+        task.update(task_of(desk, project, job.spec))
+        return task
+
+    result = await desk.heavy.run(made, share, began)
     if desk.project is not project:
         return  # closed meanwhile
-    KEEP[job.spec["kind"]](desk, project, job.spec, result)
+    KEEP[job.spec["kind"]](desk, project, task, result)
 
 
 def task_of(desk: Desk, project: Project, spec: dict[str, Any]) -> dict[str, Any]:
-    """The worker's task for a job: its spec with all that it needs from the project."""
-    task = {**spec, "song": str(project.song_path)}
+    """The worker's task for a job: its spec with all that it needs from the project, and of which revision that is."""
+    task = {**spec, "song": str(project.song_path), "revision": project.revision}
     if spec["kind"] == "generate":
         if not project.state["timing"]:
             raise ConfigError("the song's timing is not known; have the song analysed first")
@@ -46,6 +52,7 @@ def task_of(desk: Desk, project: Project, spec: dict[str, Any]) -> dict[str, Any
     elif spec["kind"] == "rewrite":
         one = project.difficulty(spec["id"])
         task |= {"text": project.chart_text(one["chart"]), "locks": one["locks"], "hand": one["hand"]}
+        task["before"] = one["chart"]
     elif spec["kind"] == "pack":
         (project.folder / "out").mkdir(exist_ok=True)
         background = project.state["metadata"].get("background", "")
@@ -58,11 +65,11 @@ def task_of(desk: Desk, project: Project, spec: dict[str, Any]) -> dict[str, Any
     return task
 
 
-def _analysed(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
+def _analysed(desk: Desk, project: Project, task: dict[str, Any], result: dict[str, Any]) -> None:
     project.note(analysis={**result, "lines": None})
 
     def fill(state: State) -> None:
-        if not state["timing"] or not spec.get("keep_timing"):
+        if not state["timing"]:  # else it came with the set, or was tapped meanwhile
             state["timing"] = result["lines"]
         names = state["metadata"]
         stem = state["song"]["name"].rsplit(".", 1)[0]
@@ -86,40 +93,41 @@ def romanised(text: str) -> str:
     return plain if plain.isascii() else ""
 
 
-def _generated(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    text, order = result["text"], spec["order"]
+def _generated(desk: Desk, project: Project, task: dict[str, Any], result: dict[str, Any]) -> None:
+    text, order = result["text"], task["order"]
     version = order["name"] or note_lines.chart_of(text).metadata.version
-    taken = {one["name"] for one in project.state["difficulties"] if one["id"] != spec["id"]}
+    taken = {one["name"] for one in project.state["difficulties"] if one["id"] != task["id"]}
     name, number = version, 2
     while name in taken:
         name, number = f"{version} {number}", number + 1
-    one = difficulty_of(name, project.store_chart(text), order, spec["id"])
+    one = difficulty_of(name, project.store_chart(text), order, task["id"])
     one["report"] = result["report"]
     one |= {key: order[key] for key in ("hp", "od") if key in order}
 
     def add(state: State) -> None:
-        others = [other for other in state["difficulties"] if other["id"] != spec["id"]]
+        others = [other for other in state["difficulties"] if other["id"] != task["id"]]
         state["difficulties"] = sorted([*others, one], key=_stars)
 
-    desk.commit(f"{name} written", add, None)
+    desk.commit(f"{name} written", add, None, adds=True)
 
 
 def _stars(one: dict[str, Any]) -> float:
     return float(one.get("report", {}).get("stars") or one["order"].get("stars") or 0.0)
 
 
-def _rewritten(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
+def _rewritten(desk: Desk, project: Project, task: dict[str, Any], result: dict[str, Any]) -> None:
     digests = [project.store_chart(text) for text in result["texts"]]
-    before = project.difficulty(spec["id"])["chart"]
     if not digests:
         raise ConfigError("no version was written")
-    desk.versions[spec["id"]] = {"span": spec["span"], "digests": digests, "before": before}
+    if project.difficulty(task["id"])["chart"] != task["before"]:
+        raise ConfigError("the difficulty was changed while its versions were written; write them again")
+    desk.versions[task["id"]] = {"span": task["span"], "digests": digests, "before": task["before"]}
     project.save()
     desk.tell({"kind": "state"})
 
 
-def _packed(desk: Desk, project: Project, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    project.note(packed={**result, "revision": project.revision})
+def _packed(desk: Desk, project: Project, task: dict[str, Any], result: dict[str, Any]) -> None:
+    project.note(packed={**result, "revision": task["revision"]})
     desk.tell({"kind": "state"})
 
 

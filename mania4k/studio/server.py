@@ -46,7 +46,7 @@ CHANGES: dict[str, Callable[[Desk, dict[str, Any]], None]] = {
     "pack": lambda desk, values: changes.pack(desk),
     "undo": lambda desk, values: desk.step(-1, values.get("base")),
     "redo": lambda desk, values: desk.step(1, values.get("base")),
-    "open": lambda desk, values: desk.open_listed(values.get("index")),
+    "open": lambda desk, values: desk.open_listed(values.get("name")),
     "close": lambda desk, values: desk.close(),
     "demo": lambda desk, values: desk.new_demo(),
     "cancel": lambda desk, values: desk.present_jobs().cancel(str(values.get("job"))),
@@ -169,6 +169,8 @@ class Server:
         if kind not in ("osz", "page") or kind not in packed:
             return JSONResponse({"error": "pack the set first"}, 404)
         path = project.folder / "out" / Path(packed[kind]).name
+        if not path.is_file():
+            return JSONResponse({"error": "the packed set is gone; pack it again"}, 404)
         return FileResponse(path, filename=f"{project.folder.stem}{path.suffix}", content_disposition_type="attachment")
 
     async def change(self, request: Request) -> Response:

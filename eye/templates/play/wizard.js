@@ -9,11 +9,13 @@ class OffsetWizard {
   constructor(app) {
     this.app = app;
     this.presses = null;
+    this.context = null; // while it runs
     addEventListener("keydown", (event) => this.press(event), { capture: true });
   }
 
   /** Begin; the beat starts in a moment. */
   async start() {
+    if (this.context) return; // it runs
     this.app.clock.pause();
     this.context = new AudioContext({ latencyHint: "interactive" });
     await this.context.resume();
@@ -49,6 +51,7 @@ class OffsetWizard {
     const late = wizardOffset(this.presses || []);
     this.presses = null;
     this.context.close();
+    this.context = null;
     if (late === null) {
       this.say("Too few presses were near a beat: nothing was changed.");
       return;

@@ -26,6 +26,7 @@ FILE = "project.json"
 MAX_HISTORY = 200
 """States that can be undone."""
 MAX_PROJECT_BYTES = 50_000_000
+STALE = "the set was changed meanwhile, perhaps in another tab; look at it and try again"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 
 State = dict[str, Any]
@@ -44,6 +45,7 @@ class Project:
     def __init__(self, folder: Path, data: dict[str, Any]) -> None:
         self.folder = folder
         self.data = data
+        self.changed_at = self.revision  # since then difficulties were added at most
 
     @classmethod
     def create(cls, folder: Path) -> Project:
@@ -102,22 +104,25 @@ class Project:
                 return dict(one)
         raise ConfigError(f"difficulty {identity[:20]}: is not in the set any more")
 
-    def commit(self, what: str, change: Callable[[State], None], base: int | None = None) -> None:
+    def commit(self, what: str, change: Callable[[State], None], base: int | None = None, adds: bool = False) -> None:
         """Make `change` to a copy of the present state, keep it as the new one and write everything.
 
         base: the revision the change was made for; StaleError where another one came between.
+        adds: the change adds a difficulty that was written, which no other change depends on: it does not come between.
         """
-        self._require(base)
+        if base is not None and not self.changed_at <= base <= self.revision:
+            raise StaleError(STALE)
         state = copy.deepcopy(self.state)
         change(state)
         kept = self.data["history"][: self.data["at"] + 1][-(MAX_HISTORY - 1) :]
         self.data["history"] = [*kept, {"what": what, "state": state}]
         self.data["at"] = len(kept)
-        self._changed()
+        self._changed(adds)
 
     def step(self, by: int, base: int | None = None) -> str:
         """Undo (−1) or redo (+1); returns what was undone or redone."""
-        self._require(base)
+        if base is not None and base != self.revision:
+            raise StaleError(STALE)
         at = self.data["at"] + by
         if not 0 <= at < len(self.data["history"]):
             raise ConfigError("nothing to undo" if by < 0 else "nothing to redo")
@@ -153,12 +158,10 @@ class Project:
         """Write project.json as a whole."""
         save_bytes(self.folder / FILE, json.dumps(self.data, ensure_ascii=False).encode("utf-8", "replace"))
 
-    def _require(self, base: int | None) -> None:
-        if base is not None and base != self.revision:
-            raise StaleError("the set was changed meanwhile, perhaps in another tab; look at it and try again")
-
-    def _changed(self) -> None:
+    def _changed(self, adds: bool = False) -> None:
         self.data["revision"] += 1
+        if not adds:
+            self.changed_at = self.revision
         self.save()
 
 

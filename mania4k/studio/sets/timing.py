@@ -104,6 +104,8 @@ def _bpm(lines: Lines, values: dict[str, Any]) -> Lines:
 def _add(lines: Lines, values: dict[str, Any]) -> Lines:
     """A red line at a time, with tempo and metre of the line before it."""
     time_ms = _number(values, "time_ms")
+    if not lines:
+        raise ConfigError("timing: the song's beat is not known yet; wait for the analysis, or tap the beat")
     before = [line for line in lines if line[0] <= time_ms] or lines[:1]
     return [*lines, [time_ms, before[-1][1], before[-1][2], 0]]
 

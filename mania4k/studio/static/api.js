@@ -2,9 +2,12 @@
 
 import { asWav, DECODED_HERE } from "./wav.js";
 
+const LOST = "The studio does not answer. Is it still running? Nothing is lost.";
+
 let revision = 0;
 let queue = Promise.resolve();
 const watchers = [];
+const pressed = new Set(); // changes that count once, while they are not answered
 
 /** Called with the new view after every change. */
 export function onView(watcher) {
@@ -17,32 +20,52 @@ export function say(words) {
   message.hidden = !words;
 }
 
+/** The studio answers again. */
+function heard() {
+  if (document.getElementById("message").textContent === LOST) say("");
+}
+
 function take(view) {
   revision = view.revision;
   for (const watcher of watchers) watcher(view);
 }
 
+/** The answer to a request; throws an Error with a line for the user. */
+async function answerTo(address, options) {
+  return answerOf(await fetch(address, options).catch(() => { throw new Error(LOST); }));
+}
+
 async function answerOf(response) {
   const answer = await response.json().catch(() => ({ error: `the studio answered ${response.status}` }));
   if (!response.ok) throw new Error(answer.error || `the studio answered ${response.status}`);
+  heard();
   return answer;
 }
 
 /** Ask for a change; resolves to whether it was made. Errors are shown. */
 export function send(name, values = {}) {
-  queue = queue.then(async () => {
+  const made = queue.then(async () => {
     try {
       say("");
       const body = JSON.stringify({ base: revision, ...values });
-      take(await answerOf(await fetch(`do/${name}`, { method: "POST", body })));
+      take(await answerTo(`do/${name}`, { method: "POST", body }));
       return true;
     } catch (error) {
       say(error.message);
-      if (name !== "close") await takeView();
+      await takeView();
       return false;
     }
   });
-  return queue;
+  queue = made.catch(() => {}); // what follows is done all the same
+  return made;
+}
+
+/** As `send`, for what is begun anew by every press: the second of a double click is none. */
+export async function sendOnce(name, values = {}) {
+  const key = name + JSON.stringify(values);
+  if (pressed.has(key)) return false;
+  pressed.add(key);
+  return send(name, values).finally(() => pressed.delete(key));
 }
 
 async function takeView() {
@@ -53,9 +76,23 @@ async function takeView() {
 /** Read something; null (and a word) where that fails. */
 export async function read(address) {
   try {
-    return await answerOf(await fetch(address));
+    return await answerTo(address);
   } catch (error) {
     say(error.message);
+    return null;
+  }
+}
+
+/** The bytes of a file of the studio; null (and a word) where it does not come. */
+export async function fetched(address) {
+  try {
+    const response = await fetch(address);
+    if (!response.ok) await answerOf(response);
+    const bytes = await response.arrayBuffer();
+    heard();
+    return bytes;
+  } catch (error) {
+    say(error instanceof TypeError ? LOST : error.message);
     return null;
   }
 }
@@ -66,7 +103,7 @@ export async function drop(original) {
   try {
     const file = DECODED_HERE.test(original.name) ? await asWav(original) : original;
     const headers = { "X-File-Name": encodeURIComponent(file.name) };
-    await answerOf(await fetch("drop", { method: "POST", body: file, headers }));
+    await answerTo("drop", { method: "POST", body: file, headers });
     say("");
     await refresh();
   } catch (error) {
@@ -76,8 +113,9 @@ export async function drop(original) {
 
 /** Read the view in turn with the changes: one that came late would put an older revision over a newer one. */
 export function refresh() {
-  queue = queue.then(takeView);
-  return queue;
+  const taken = queue.then(takeView);
+  queue = taken.catch(() => {});
+  return taken;
 }
 
 /** Hear of what other tabs and the jobs do. */
@@ -91,6 +129,6 @@ export function listen(onJob) {
     waiting = true; // several changes at once are read once
     setTimeout(() => { waiting = false; refresh(); }, 30);
   };
-  events.onerror = () => say("The studio does not answer. Is it still running? Nothing is lost.");
-  events.onopen = () => say("");
+  events.onerror = () => say(LOST);
+  events.onopen = heard; // a state event follows
 }

@@ -1,13 +1,16 @@
 // The step "Edit": notes by hand on a snapped grid, with the review's remarks and the players' accuracy following.
 
 import { read, send } from "./api.js";
+import { offer } from "./focus.js";
 import { drawRoll, placesOf, ROLL, snapped, stepOf } from "./roll.js";
 import { mirrored, moved, notesWithin, pasted } from "./selection.js";
 
 const NEAR_REMARK_MS = 3000; // remarks this near are listed
 const HOLD_PX = 14; // a drag upwards of so much makes a hold
+const RETRY_MS = 3000; // after notes that did not come
+const NONE = { digest: null, reading: null, notes: [], selected: new Set() };
 const state = {
-  id: null, digest: null, notes: [], selected: new Set(), // `selected` holds notes of `notes`
+  id: null, ...NONE, // `selected` holds notes of `notes`; `reading`: the chart whose notes are on their way
   ghosts: [], press: null, box: null, // while the mouse is down
   pending: 0, // changes that the server has not answered
   drawn: {}, // what the roll shows
@@ -31,25 +34,38 @@ function tell(words) {
   element("edit-words").textContent = words;
 }
 
-/** Read the notes of the chosen difficulty, if they are other than those shown. `entered`: take the one that was watched. */
+/** Show the chosen difficulty. `entered`: take the one that was watched. */
 export async function showEdit(studio, entered = false) {
   if (!studio.view.project) return;
-  if (entered) state.id = studio.app.chart.id || state.id;
-  const { difficulties } = studio.view.state, select = element("edit-difficulty");
-  if (!difficulties.some((one) => one.id === state.id)) state.id = studio.app.chart.id || (difficulties[0] || {}).id;
-  select.replaceChildren(...difficulties.map((one) => make("option", { value: one.id, text: one.name })));
-  select.value = state.id || "";
+  const { difficulties } = studio.view.state, watched = studio.app.chart.id;
+  const isThere = (id) => difficulties.some((one) => one.id === id);
+  if (isThere(watched) && (entered || !isThere(state.id))) choose(watched);
+  if (!isThere(state.id)) choose(difficulties.length ? difficulties[0].id : null);
+  offer(element("edit-difficulty"), difficulties.map((one) => [one.id, one.name]));
+  element("edit-difficulty").value = state.id || "";
   if (element("view-edit").hidden) return;
-  const one = difficulty(studio);
-  if (one && one.chart !== state.digest && !state.pending) {
-    const digest = one.chart, notes = await read(`notes/${digest}`);
-    if (!notes) return;
-    if (state.pending || (difficulty(studio) || {}).chart !== digest) return; // newer notes are on their way
-    if (digest !== state.digest) takeNotes(digest, notes);
-  }
+  await readNotes(studio);
   const index = studio.app.charts.findIndex((chart) => chart.id === state.id);
   if (index >= 0 && studio.app.chart.id !== state.id) studio.app.showChart(index);
   showRemarks(studio);
+}
+
+function choose(id) {
+  if (id !== state.id) Object.assign(state, NONE, { id }); // the notes before are another's
+}
+
+/** Read the notes of the chosen difficulty, if they are other than those shown. */
+async function readNotes(studio) {
+  const digest = (difficulty(studio) || {}).chart || null;
+  if (digest !== state.digest && digest !== state.reading && !state.pending) {
+    state.reading = digest;
+    const notes = digest ? await read(`notes/${digest}`) : [];
+    if (state.reading === digest) state.reading = null;
+    const isNow = ((difficulty(studio) || {}).chart || null) === digest; // else newer notes are on their way
+    if (notes && isNow && !state.pending) takeNotes(digest, notes);
+    if (!notes) setTimeout(() => showEdit(studio), RETRY_MS);
+  }
+  element("roll").dataset.chart = state.digest || ""; // what is shown, once the server has it
 }
 
 /** Notes that stay are the same objects as before: they may be selected, or under the mouse. */
@@ -83,6 +99,7 @@ async function change(studio, remove, add) {
   state.notes = [...state.notes.filter((note) => !gone.has(note)), ...add].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   state.selected = new Set(add);
   state.digest = null;
+  element("roll").dataset.chart = "";
   state.pending++;
   const done = await send("edit", { id: state.id, remove, add });
   state.pending--;
@@ -135,6 +152,10 @@ function wireMouse(studio) {
     if (box) selectBox(places(), box);
     else if (press && press.note && (!ghosts.length || String(ghosts) === String(dragged(press.note)))) select([press.note]);
     else if (press && ghosts.length) change(studio, press.note ? dragged(press.note) : [], ghosts);
+  });
+  canvas.addEventListener("pointercancel", () => {
+    state.press = state.box = null;
+    state.ghosts = [];
   });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
@@ -243,9 +264,10 @@ function follow(studio) {
 export function wireEdit(studio) {
   wireMouse(studio);
   wireKeys(studio);
-  element("edit-difficulty").addEventListener("change", ({ target }) => { state.id = target.value; state.digest = null; showEdit(studio); });
+  element("edit-difficulty").addEventListener("change", ({ target }) => { choose(target.value); showEdit(studio); });
   element("edit-play").addEventListener("click", () => studio.app.toggle());
   for (const name of ["copy", "cut", "paste", "mirror", "delete"]) element(`edit-${name}`).addEventListener("click", () => COMMANDS[name](studio));
   addEventListener("charts", () => showEdit(studio));
+  addEventListener("opened", () => choose(null));
   requestAnimationFrame(() => follow(studio));
 }

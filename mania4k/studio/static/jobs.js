@@ -1,10 +1,10 @@
 // Work in progress: a bar for each job, with a button that cancels it or goes on with it.
 
-import { send } from "./api.js";
+import { sendOnce } from "./api.js";
 
 const SHOWN = ["waiting", "running", "failed", "unfinished"];
 const jobs = new Map();
-const items = new Map(); // job -> {status, node, bar, percent}: kept while the status stays, so that buttons keep the focus
+const items = new Map(); // job -> {open, node, words, bar, percent}: kept while its buttons stay, with their focus
 
 export function showJobs(all) {
   jobs.clear();
@@ -28,27 +28,30 @@ function draw() {
   }
   for (const job of shown) {
     const known = items.get(job.id);
-    if (!known || known.status !== job.status) {
-      const made = item(job);
+    if (!known || known.open !== isOpen(job)) {
+      const made = item(job), focused = known && known.node.contains(document.activeElement);
       if (known) known.node.replaceWith(made.node);
       else element("jobs").append(made.node);
       items.set(job.id, made);
+      if (focused) made.node.querySelector("button").focus({ preventScroll: true });
     }
-    const { bar, percent } = items.get(job.id);
+    const { words, bar, percent } = items.get(job.id);
+    words.className = job.status;
+    words.textContent = { waiting: `${job.what} (waits)`, running: job.what, failed: `${job.what}: ${job.error}`, unfinished: `${job.what}: not finished` }[job.status];
     bar.value = job.share;
     percent.textContent = `${Math.round(job.share * 100)} %`;
   }
 }
 
+function isOpen(job) {
+  return job.status === "waiting" || job.status === "running";
+}
+
 function item(job) {
-  const open = job.status === "waiting" || job.status === "running";
-  const words = { waiting: `${job.what} (waits)`, running: job.what, failed: `${job.what}: ${job.error}`, unfinished: `${job.what}: not finished` };
-  const bar = make("progress", { max: 1, "aria-label": job.what }), percent = make("span");
-  const parts = [make("span", { className: job.status, text: words[job.status] })];
-  if (open) parts.push(bar, percent);
-  else parts.push(button("Go on", () => send("again", { job: job.id })));
-  parts.push(button(open ? "Cancel" : "Forget", () => send("cancel", { job: job.id })));
-  return { status: job.status, node: make("li", { "data-job": job.id }, ...parts), bar, percent };
+  const open = isOpen(job), words = make("span"), bar = make("progress", { max: 1, "aria-label": job.what }), percent = make("span");
+  const parts = open ? [bar, percent] : [button("Go on", () => sendOnce("again", { job: job.id }))];
+  parts.push(button(open ? "Cancel" : "Forget", () => sendOnce("cancel", { job: job.id })));
+  return { open, node: make("li", { "data-job": job.id }, words, ...parts), words, bar, percent };
 }
 
 export function button(words, act, className = "") {

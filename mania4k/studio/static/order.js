@@ -1,6 +1,7 @@
 // The step "Order": which difficulties shall be written, and the set's names and settings.
 
-import { send } from "./api.js";
+import { send, sendOnce } from "./api.js";
+import { filled, isTyped, offer } from "./focus.js";
 import { button } from "./jobs.js";
 
 const PATTERNS = ["", "stream", "jumpstream", "handstream", "jack", "chordjack", "tech", "ln"];
@@ -82,30 +83,38 @@ export function showOrder(studio) {
   const { view } = studio;
   presets = view.presets;
   levels = view.levels;
-  if (filledFor !== view.project) {
+  const isNew = filledFor !== view.project;
+  if (isNew) {
     filledFor = view.project;
-    element("preset").replaceChildren(...Object.keys(presets).map((name) => make("option", { value: name, text: name })));
-    usePreset(Object.keys(presets)[0]);
+    offer(element("preset"), Object.keys(presets).map((name) => [name, name]));
+    element("preset").selectedIndex = 0;
+    usePreset(element("preset").value);
+    element("metadata-words").textContent = "";
   }
-  const form = element("metadata"), names = view.state.metadata;
-  for (const input of form.querySelectorAll("input[name]")) {
-    if (document.activeElement === input) continue;
-    if (input.name === "kiai") input.value = (names.kiai || []).map((span) => span.map((ms) => clockText(ms, true)).join("-")).join(", ");
-    else input.value = names[input.name] ?? "";
+  showMetadata(view, isNew);
+}
+
+/** Names as the set has them; what is typed and not saved stays. */
+function showMetadata(view, isNew) {
+  const names = view.state.metadata;
+  for (const input of element("metadata").querySelectorAll("input[name]")) {
+    const text = input.name === "kiai" ? kiaiText(names.kiai || []) : names[input.name] ?? "";
+    if (isNew || !isTyped(input)) filled(input, text);
   }
-  const image = element("background-image");
+  const image = element("background-image"), source = `background?${encodeURIComponent(`${view.project}/${names.background}`)}`;
   image.hidden = !names.background;
-  if (names.background && image.dataset.name !== names.background) {
-    image.dataset.name = names.background;
-    image.src = `background?${encodeURIComponent(names.background)}`;
-  }
+  if (names.background && image.getAttribute("src") !== source) image.src = source;
+}
+
+function kiaiText(spans) {
+  return spans.map((span) => span.map((ms) => clockText(ms, true)).join("-")).join(", ");
 }
 
 export function wireOrder(studio) {
   element("preset").addEventListener("change", ({ target }) => usePreset(target.value));
   element("order-more").addEventListener("click", () => addRow());
   element("order-write").addEventListener("click", async () => {
-    if (await send("order", { orders: ordersOf() })) studio.show("watch");
+    if (await sendOnce("order", { orders: ordersOf() })) studio.show("watch");
   });
   element("metadata").addEventListener("input", () => { element("metadata-words").textContent = "Not saved yet."; });
   element("metadata").addEventListener("submit", async (event) => {
@@ -117,6 +126,12 @@ export function wireOrder(studio) {
     const kiai = spansOf(fields.kiai);
     if (fields.kiai === "") delete fields.kiai;
     else fields.kiai = kiai ?? [["", ""]]; // refused with a word
-    element("metadata-words").textContent = await send("metadata", { fields }) ? "Saved." : "Not saved.";
+    const texts = [...event.target.querySelectorAll("input[name]")].map((input) => [input, input.value]);
+    const made = await send("metadata", { fields });
+    if (made) { // what was typed since then stays
+      for (const [input, text] of texts) if (input.value === text) filled(input, text);
+      showMetadata(studio.view, false);
+    }
+    element("metadata-words").textContent = made ? "Saved." : "Not saved.";
   });
 }

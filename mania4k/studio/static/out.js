@@ -1,12 +1,12 @@
 // The step "Out": the difficulties of the set, and what leaves the studio.
 
-import { send } from "./api.js";
+import { send, sendOnce } from "./api.js";
 import { renewed } from "./focus.js";
 import { button } from "./jobs.js";
 
 export function showOut(studio) {
   const { view } = studio;
-  renewed(element("out-difficulties"), view.state.difficulties.map((one) => {
+  renewed(element("out-difficulties"), () => view.state.difficulties.map((one) => {
     const name = make("input", { value: one.name, maxlength: 80, "aria-label": `Name of ${one.name}` });
     name.addEventListener("change", () => send("difficulty", { id: one.id, name: name.value }));
     const report = one.report ? `${one.report.stars.toFixed(2)}\u2605 (ordered: ${one.report.asked.toFixed(2)}), ${one.report.notes} notes` : "as it came";
@@ -30,5 +30,5 @@ function number(one, name) {
 }
 
 export function wireOut() {
-  element("pack").addEventListener("click", () => send("pack"));
+  element("pack").addEventListener("click", () => sendOnce("pack"));
 }

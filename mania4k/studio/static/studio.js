@@ -1,8 +1,8 @@
 // The studio's page: which step is shown, and what every step needs: the view of the project and the player.
 
-import { drop, listen, onView, refresh, say, send } from "./api.js";
+import { drop, fetched, listen, onView, refresh, say, send, sendOnce } from "./api.js";
 import { renewed } from "./focus.js";
-import { showJob, showJobs } from "./jobs.js";
+import { button, showJob, showJobs } from "./jobs.js";
 import { showTiming, wireTiming } from "./timing.js";
 import { showOrder, wireOrder } from "./order.js";
 import { showWaiting, showWatch, wireWatch } from "./watch.js";
@@ -10,16 +10,20 @@ import { showEdit, wireEdit } from "./edit.js";
 import { showOut, wireOut } from "./out.js";
 
 const VIEWS = ["timing", "order", "watch", "edit", "out"];
+const RETRY_MS = 3000; // after a song that did not arrive
 const EMPTY_CHART = {
   name: "", stars: 0, required: 0, ratings: [], od: 8, hp: 8, notes: { gap: [], column: "", length: [] }, lines: [], aimedAt: "",
   findings: [], sections: [], curves: {}, accuracyBySkill: [], levels: [],
 };
 
+const NOTHING = { lagMs: 0, soundMarks: [], charts: [EMPTY_CHART] };
+
 const studio = {
-  app: new App({ lagMs: 0, soundMarks: [], charts: [EMPTY_CHART] }),
+  app: new App({ ...NOTHING }),
   view: { project: undefined },
+  nothing: NOTHING,
   shown: "timing",
-  song: null, // whose sound is loaded
+  song: null, // whose sound is loaded, or on its way
   alignedBy: 0, // places of the song by which its sound was aligned
   show,
 };
@@ -39,6 +43,7 @@ function show(name) {
     else tab.removeAttribute("aria-current");
   }
   dispatchEvent(new Event("resize"));
+  if (open && name === "watch") showWatch(studio);
   showEdit(studio, entered);
   studio.app.changed();
 }
@@ -46,48 +51,68 @@ function show(name) {
 function showStart(view) {
   element("demo").hidden = !view.demo;
   element("recent").hidden = !view.projects.length;
-  renewed(element("projects"), view.projects.map((name, index) => {
-    const node = make("button", { type: "button", text: name.replace(/\.studio$/, "") });
-    node.addEventListener("click", () => send("open", { index }));
-    return make("li", {}, node);
-  }));
+  renewed(element("projects"), () => view.projects.map((name) => make("li", {},
+    button(name.replace(/\.studio$/, ""), () => sendOnce("open", { name })))));
 }
 
 /** The song is decoded when another project is opened, and aligned once the studio has analysed it. */
 async function loadSong(view) {
   const song = view.project && view.state.song ? view.project : null;
-  const marks = (view.analysis || {}).marks || [];
   if (song === studio.song) {
-    const { sound } = studio.app.clock;
-    if (sound && marks.length && studio.alignedBy === 0) alignSound(sound, marks);
+    alignSound();
     return;
   }
   studio.song = song;
-  studio.alignedBy = 0;
-  studio.app.clock.pause();
-  studio.app.clock.attach(null);
-  if (!song) return;
-  try {
-    const bytes = await (await fetch("song")).arrayBuffer();
-    const sound = await decodeSong(bytes, marks);
-    if (studio.song !== song) return;
-    studio.alignedBy = marks.length;
-    studio.app.hear(sound);
-    showTiming(studio);
-    loadSong(studio.view); // it may have been analysed meanwhile
-  } catch {
-    say("Your browser cannot play this song; it is mapped all the same.");
+  const wanted = (studio.loading = {}); // what is wanted last is taken
+  const bytes = await fetched("song");
+  if (studio.loading !== wanted) return;
+  if (!bytes) {
+    studio.song = null;
+    setTimeout(() => { if (studio.loading === wanted) loadSong(studio.view); }, RETRY_MS);
+    return;
   }
+  const sound = await decodeSong(bytes).catch(() => null);
+  if (studio.loading !== wanted) return;
+  if (!sound) {
+    say("Your browser cannot play this song; it is mapped all the same.");
+    return;
+  }
+  studio.app.hear(sound);
+  alignSound();
+  showTiming(studio);
 }
 
-function alignSound(sound, marks) {
+/** No song, and from its beginning on. */
+function silence() {
+  const { clock } = studio.app, { sound } = clock;
+  studio.song = studio.loading = null;
+  studio.alignedBy = 0;
+  clock.pause();
+  clock.attach(null);
+  clock.seek(0);
+  if (sound && sound.context) sound.context.close();
+}
+
+/** Put the sound where the studio's analysis has it. */
+function alignSound() {
+  const { sound } = studio.app.clock, marks = (studio.view.analysis || {}).marks || [];
+  if (!sound || !marks.length || studio.alignedBy > 0) return;
   studio.alignedBy = marks.length;
   studio.app.hear(new BufferSound(sound.buffer, shiftOf(sound.buffer, marks), sound.context));
+  showTiming(studio);
+}
+
+/** Nothing of the project before is left in the player and the steps. */
+function forget() {
+  silence();
+  studio.app.renew({ ...NOTHING });
+  dispatchEvent(new Event("opened"));
 }
 
 onView((view) => {
   const opened = view.project !== studio.view.project;
   studio.view = view;
+  if (opened) forget();
   element("undo").hidden = element("redo").hidden = element("close").hidden = !view.project;
   if (view.project) {
     element("title").textContent = view.state.metadata.title_unicode || view.project.replace(/\.studio$/, "");
@@ -102,6 +127,7 @@ onView((view) => {
     showOrder(studio);
     showOut(studio);
     showWatch(studio);
+    showEdit(studio);
   } else {
     element("title").textContent = "Studio";
     element("subtitle").textContent = "an osu!mania 4K mapper on your own computer";
@@ -128,8 +154,8 @@ function wireDrop() {
 }
 
 function wireHeader() {
-  element("demo").addEventListener("click", () => send("demo"));
-  element("close").addEventListener("click", () => send("close"));
+  element("demo").addEventListener("click", () => sendOnce("demo"));
+  element("close").addEventListener("click", () => sendOnce("close"));
   element("undo").addEventListener("click", () => send("undo"));
   element("redo").addEventListener("click", () => send("redo"));
   for (const tab of document.querySelectorAll("[data-view]")) tab.addEventListener("click", () => show(tab.dataset.view));
@@ -151,8 +177,9 @@ wireWatch(studio);
 wireEdit(studio);
 wireOut(studio);
 listen((job) => {
-  if (studio.view.jobs) studio.view.jobs = [...studio.view.jobs.filter((one) => one.id !== job.id), job];
+  if (!studio.view.project) return;
+  studio.view.jobs = [...studio.view.jobs.filter((one) => one.id !== job.id), job];
   showJob(job);
-  if (studio.view.project) showWaiting(studio);
+  showWaiting(studio);
 });
 refresh();

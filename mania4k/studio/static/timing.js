@@ -2,7 +2,7 @@
 
 import { send } from "./api.js";
 import { doubtsOf, onsetsOf } from "./doubts.js";
-import { renewed } from "./focus.js";
+import { filled, isTyped, offer, renewed } from "./focus.js";
 import { button } from "./jobs.js";
 import { drawWave, eachBeat, peaksOf } from "./waveform.js";
 
@@ -10,7 +10,16 @@ const NEAR_PX = 7; // a red line is taken hold of from so far away
 const TICK_AHEAD_MS = 250; // metronome clicks are ordered this far ahead
 const KEEP_TAPS_MS = 3000; // a longer pause begins the taps anew
 
-const state = { wave: null, waveOf: null, drawn: "", chosen: 0, dragging: null, taps: [], ticked: -Infinity, ticks: null, onsets: null, doubts: [] };
+const NUMBERS = ["bpm", "metre", "line-at"];
+const MOVED_PX = 2; // a red line that is pressed is moved by more
+
+/** What belongs to one song. */
+const fresh = () => ({
+  wave: null, waveOf: null, drawn: "", chosen: 0, taps: [], onsets: null, doubts: [],
+  held: null, dragging: null, releasedMs: null, clickedMs: null, // while the mouse is down; where it was let go, and the first time of two
+  ticked: -Infinity, // until when clicks are ordered
+});
+const state = { ...fresh(), ticks: null, measured: 0 };
 
 /** Red lines on the song's clock. */
 function songLines(studio) {
@@ -32,14 +41,11 @@ export function showTiming(studio) {
   const running = studio.view.jobs.some((job) => job.kind === "analyse" && ["waiting", "running"].includes(job.status));
   element("timing-words").textContent = running && !line ? "The song is being analysed …" : wordsOf(analysis, set.timing);
   element("corrections").disabled = !line;
-  if (line) {
-    if (document.activeElement !== element("bpm")) element("bpm").value = (60000 / line[1]).toFixed(3);
-    if (document.activeElement !== element("metre")) element("metre").value = line[2];
-  }
-  element("line").replaceChildren(...set.timing.map(([ms, beat], n) => make("option", { value: n, text: `${n + 1}: ${(60000 / beat).toFixed(2)} BPM from ${clockText(ms, true)}` })));
+  offer(element("line"), set.timing.map(([ms, beat], n) => [n, `${n + 1}: ${(60000 / beat).toFixed(2)} BPM from ${clockText(ms, true)}`]));
   element("line").value = String(state.chosen);
-  if (line && document.activeElement !== element("line-at")) element("line-at").value = Math.round(line[0]);
-  renewed(element("candidates"), (analysis.candidates || []).map((one) => make("li", {}, candidate(one, line))));
+  const values = line ? [(60000 / line[1]).toFixed(3), line[2], Math.round(line[0])] : ["", "", ""];
+  NUMBERS.map(element).forEach((field, n) => { if (document.activeElement !== field) filled(field, values[n]); });
+  renewed(element("candidates"), () => (analysis.candidates || []).map((one) => make("li", {}, candidate(one, line))));
   showDoubts(studio);
   draw(studio);
 }
@@ -57,7 +63,7 @@ function showDoubts(studio) {
   const lines = songLines(studio).map(([ms, ...rest]) => [ms + shiftMs, ...rest]);
   const found = state.onsets && lines.length ? doubtsOf(state.onsets, lines) : [];
   state.doubts = found.map((one) => ({ ...one, fromMs: one.fromMs - shiftMs, untilMs: one.untilMs - shiftMs }));
-  renewed(element("doubts"), state.doubts.map(({ fromMs, untilMs, byMs }) => make("li", {},
+  renewed(element("doubts"), () => state.doubts.map(({ fromMs, untilMs, byMs }) => make("li", {},
     button(`${spanText(fromMs, untilMs)}: the sound is ${Math.abs(byMs)} ms ${byMs > 0 ? "later" : "earlier"} than the beats`, () => studio.app.clock.seek(fromMs)))));
   element("doubts-words").hidden = !state.doubts.length;
 }
@@ -92,7 +98,8 @@ async function measure(studio, buffer) {
   state.onsets = null;
   state.wave = peaksOf(buffer);
   await state.wave.filled;
-  state.measured = (state.measured || 0) + 1;
+  state.measured += 1;
+  if (state.waveOf !== buffer) return; // another song was opened meanwhile
   const onsets = await onsetsOf(buffer);
   if (state.waveOf !== buffer) return; // another song was opened meanwhile
   state.onsets = onsets;
@@ -144,29 +151,40 @@ function wireWave(studio) {
     return fromMs + (event.offsetX / canvas.clientWidth) * (untilMs - fromMs);
   };
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
     canvas.focus({ preventScroll: true });
+    canvas.setPointerCapture(event.pointerId);
     const { fromMs, untilMs } = (state.held = span(studio));
     const perPx = (untilMs - fromMs) / canvas.clientWidth;
     const near = songLines(studio).findIndex(([ms]) => Math.abs(ms - msAt(event)) < NEAR_PX * perPx);
     if (near < 0) return;
     state.chosen = near;
-    state.dragging = { index: near, ms: studio.view.state.timing[near][0], moved: false };
-    canvas.setPointerCapture(event.pointerId);
+    state.dragging = { index: near, ms: studio.view.state.timing[near][0], x: event.offsetX, moved: false };
     showTiming(studio);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!state.dragging) return;
-    state.dragging.ms = msAt(event) - studio.app.lagMs;
-    state.dragging.moved = true;
-  });
-  canvas.addEventListener("pointerup", (event) => {
     const { dragging } = state;
-    state.dragging = null;
-    if (!dragging) studio.app.clock.seek(msAt(event));
-    else if (dragging.moved) send("timing", { what: "move", index: dragging.index, time_ms: Math.round(dragging.ms) });
-    state.held = null;
+    if (!dragging || !(dragging.moved || Math.abs(event.offsetX - dragging.x) > MOVED_PX)) return;
+    dragging.ms = msAt(event) - studio.app.lagMs;
+    dragging.moved = true;
   });
-  canvas.addEventListener("dblclick", (event) => send("timing", { what: "add", time_ms: Math.round(msAt(event) - studio.app.lagMs) }));
+  const letGo = () => { state.held = state.dragging = null; };
+  canvas.addEventListener("pointerup", (event) => {
+    const { dragging, held } = state;
+    if (!held) return;
+    state.releasedMs = dragging ? null : msAt(event);
+    if (dragging && dragging.moved) send("timing", { what: "move", index: dragging.index, time_ms: Math.round(dragging.ms) });
+    letGo();
+  });
+  canvas.addEventListener("pointercancel", letGo);
+  canvas.addEventListener("click", ({ detail }) => {
+    if (detail > 1) return; // the first of two has moved the waveform
+    state.clickedMs = state.releasedMs;
+    if (state.clickedMs !== null) studio.app.clock.seek(state.clickedMs);
+  });
+  canvas.addEventListener("dblclick", () => {
+    if (state.clickedMs !== null) send("timing", { what: "add", time_ms: Math.round(state.clickedMs - studio.app.lagMs) });
+  });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
     const zoom = element("wave-zoom");
@@ -187,12 +205,20 @@ function wireKeys(studio) {
   }, { capture: true });
 }
 
+/** A number of the chosen red line; `change` makes the correction of it. An empty field gets its number back. */
+function wireNumber(studio, id, change) {
+  const field = element(id);
+  field.addEventListener("change", () => { if (field.value !== "") send("timing", change(Number(field.value))); });
+  field.addEventListener("blur", () => { if (!isTyped(field) || field.value === "") showTiming(studio); });
+}
+
 export function wireTiming(studio) {
   wireWave(studio);
   wireKeys(studio);
   element("wave-play").addEventListener("click", () => studio.app.toggle());
-  element("bpm").addEventListener("change", ({ target }) => send("timing", { what: "bpm", index: state.chosen, bpm: Number(target.value) }));
-  element("metre").addEventListener("change", ({ target }) => send("timing", { what: "metre", metre: Number(target.value) }));
+  wireNumber(studio, "bpm", (bpm) => ({ what: "bpm", index: state.chosen, bpm }));
+  wireNumber(studio, "metre", (metre) => ({ what: "metre", metre }));
+  wireNumber(studio, "line-at", (ms) => ({ what: "move", index: state.chosen, time_ms: ms }));
   for (const node of document.querySelectorAll("[data-timing]")) {
     const { timing, ...values } = node.dataset;
     const numbers = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]));
@@ -207,7 +233,10 @@ export function wireTiming(studio) {
   });
   element("line-add").addEventListener("click", () => send("timing", { what: "add", time_ms: Math.round(studio.app.nowMs) }));
   element("line").addEventListener("change", ({ target }) => { state.chosen = Number(target.value); showTiming(studio); });
-  element("line-at").addEventListener("change", ({ target }) => send("timing", { what: "move", index: state.chosen, time_ms: Number(target.value) }));
   element("line-remove").addEventListener("click", () => send("timing", { what: "remove", index: state.chosen }));
+  addEventListener("opened", () => {
+    Object.assign(state, fresh());
+    element("tap-use").hidden = true;
+  });
   requestAnimationFrame(() => follow(studio));
 }

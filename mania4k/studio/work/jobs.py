@@ -135,7 +135,9 @@ class Jobs:
         }
 
     def add(self, identity: str, what: str, spec: dict[str, Any]) -> Job:
-        """Begin a job; it is in the project's file before it runs."""
+        """Begin a job; it is in the project's file before it runs. Raises JobError while one of that name waits or runs."""
+        if self.is_open(identity):
+            raise JobError(f"{what}: is at work already; cancel that first, or wait for it")
         job = Job(identity, what, spec)
         self.all[identity] = job
         self._begin(job)
@@ -186,5 +188,9 @@ class Jobs:
             job.status = "unfinished" if self.stopped else "cancelled"
         except Mania4KError as error:
             job.status, job.error = "failed", str(error).splitlines()[0]
+        except Exception as error:  # a fault of ours, or a full disk, must not leave it running for ever
+            job.status, job.error = "failed", f"{type(error).__name__}: {error}"[:300]
+        if self.stopped:
+            return  # the file has it as unfinished, and may be another's by now
         self.keep()
         self.changed(job)
