@@ -9,11 +9,12 @@ import pytest
 from chart.analysis.pattern_mix import FAMILIES
 from chart.model import Chart, TimingPoint
 from mapper.request.style_reference import target_at
-from mapper.sampling.conditioning import ChartTarget, LogitBias
+from mapper.sampling.conditioning import ChartTarget
 from mapper.search.candidate_measures import Spliced
 from mapper.search.closed_loop import MAX_BIAS, MAX_STAR_OFFSET, Candidate, SearchConfig, _is_stalled, _next_takes
 from mapper.search.objective import FINDINGS_ALLOWED
 from mapper.search.unmet import shortfall, unmet_constraints
+from mapper.structure.row_shares import RowShares
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import metrics_of
 from reward.rules.criteria import Level
@@ -23,7 +24,7 @@ NOTHING = Rows(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 def take(push: float, stars: float, **fields: object) -> Candidate:
     metrics = SimpleNamespace(section_peaks=SimpleNamespace(stars=stars), pattern_mix=np.zeros(len(FAMILIES)))
-    return Candidate(0, 0, push, 0.0, LogitBias(), NOTHING, metrics, **fields)  # type: ignore[arg-type]
+    return Candidate(0, 0, push, 0.0, 0.0, RowShares(), NOTHING, metrics, **fields)  # type: ignore[arg-type]
 
 
 def spliced(stars: float, findings: float = 0.0) -> Spliced:
@@ -46,10 +47,11 @@ class Known:
 def test_the_first_takes_lie_on_both_sides():
     first = _next_takes(0, ChartTarget(3.0), [], None, SearchConfig())
     assert pushes(first) == [-0.5, 0.0, 0.5]
-    assert len({one.logit_bias.chords for one in first}) == 3, "takes differ in chords too"
-    assert len({one.logit_bias.repeats for one in first}) == 1
+    assert len({one.chord_bias for one in first}) == 3, "takes differ in chords too"
+    assert len({one.row_shares.repeats for one in first}) == 1
     requested = ChartTarget(3.0, patterns=(0.3,) * len(FAMILIES))
-    assert len({one.logit_bias.repeats for one in _next_takes(0, requested, [], None, SearchConfig())}) == 3
+    varied = _next_takes(0, requested, [], None, SearchConfig())
+    assert len({one.row_shares.repeats for one in varied}) == len({one.row_shares.chords for one in varied}) == 3
 
 
 def test_later_takes_are_conditioned_on_what_the_first_lacked():
@@ -67,13 +69,13 @@ def test_broken_rules_make_fewer_chords():
     clean, broken = (
         _next_takes(0, ChartTarget(2.5), tried, spliced(2.5, findings), SearchConfig()) for findings in (0.0, 400.0)
     )
-    assert np.mean([one.logit_bias.chords for one in broken]) < np.mean([one.logit_bias.chords for one in clean])
+    assert np.mean([one.chord_bias for one in broken]) < np.mean([one.chord_bias for one in clean])
 
 
 def test_hard_charts_begin_with_more_rows_and_bigger_chords():
     hard, usual = (_next_takes(0, ChartTarget(stars), [], None, SearchConfig()) for stars in (6.0, 4.0))
     assert min(one.bias for one in hard) > max(one.bias for one in usual) == 0
-    assert np.mean([one.logit_bias.chords for one in hard]) > np.mean([one.logit_bias.chords for one in usual])
+    assert np.mean([one.chord_bias for one in hard]) > np.mean([one.chord_bias for one in usual])
 
 
 def test_a_round_that_brings_little_of_what_is_missing_is_the_last():

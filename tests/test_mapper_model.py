@@ -217,6 +217,7 @@ def test_the_hazard_of_writing_is_that_of_training(model, corpus):
             code=one,
             last_event_ms=last_ms,
             hold_logit_bias=np.zeros(1),
+            chord_bias=np.zeros((1, 5)),
             recall_bias=np.zeros(1),
             random=random,
             gumbel_seeds=np.zeros((0, 0), np.uint64),
@@ -371,7 +372,7 @@ def test_a_span_is_written_between_what_is_kept(model, corpus):
 
 
 @torch.no_grad()
-def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
+def test_biases_write_more_holds(model, corpus):
     controls = Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2)
     grid = WindowSampler(corpus).prepared(0).grid
     encodings = encode_song(model, grid, corpus.features(0), LAG_MS, controls)
@@ -379,15 +380,27 @@ def test_biases_write_more_holds_and_fewer_repeats(model, corpus):
     bias[1, STARTS_HOLD] = 2
     plain, held = write_rows(model, encodings, Sampling(1, np.zeros(2), row_bias=bias))
     assert STARTS_HOLD[held.code].mean() > STARTS_HOLD[plain.code].mean() + 0.1
-    repeats = []
+
+
+@torch.no_grad()
+def test_shares_of_chords_and_repeated_columns_are_kept_to(model, corpus):
+    grid = WindowSampler(corpus).prepared(0).grid
+    encodings = encode_song(model, grid, corpus.features(0), LAG_MS, Controls([3.0] * 2, *[[np.nan] * 2] * 2, [1] * 2))
     taps = np.where(STARTS_HOLD, -8.0, 0.0)[None].repeat(2, 0)
-    for chart in write_rows(
-        model, encodings, Sampling(1, np.ones(2), row_bias=taps, repeat_bias=np.array([0.0, -8.0]))
+    chords, repeats = np.array([[0.1, 0.0, 0.0], [0.2, 0.3, 0.1]]), np.array([0.1, 0.6])
+    again = []
+    for chart, sizes in zip(
+        write_rows(model, encodings, Sampling(1, np.zeros(2), row_bias=taps, chords=chords, recall=repeats)),
+        chords,
+        strict=True,
     ):
         pressed = (SYMBOLS[chart.code] == TAP) | (SYMBOLS[chart.code] == HOLD_START)
-        near = np.diff(grid.tick[chart.slot]) <= 24
-        repeats.append((pressed[1:] & pressed[:-1]).any(1)[near].mean())
-    assert repeats[1] < 0.3 * repeats[0]
+        assert len(chart) > 500
+        for size, share in zip((2, 3, 4), sizes, strict=True):
+            assert (pressed.sum(1) == size).mean() == pytest.approx(share, abs=0.05)
+        again.append((pressed[1:] & pressed[:-1]).any(1).mean())
+    assert again[0] == pytest.approx(repeats[0], abs=0.05)
+    assert again[1] > again[0] + 0.1, "columns are seldom pressed again within 100 ms, whatever the share"
 
 
 @torch.no_grad()

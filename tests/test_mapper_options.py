@@ -12,7 +12,8 @@ from mapper.request.levels import names_of, stars_of_names
 from mapper.request.options import EFFORTS, GenerateConfig, parse_patterns, parse_section
 from mapper.request.style_reference import references_in, references_of
 from mapper.request.timing_file import read_timing
-from mapper.sampling.conditioning import ChartTarget, LogitBias
+from mapper.sampling.conditioning import ChartTarget
+from mapper.structure.row_shares import RowShares
 from runtime.errors import ChartFileError, ConfigError
 from tests.builders import ChartBuilder
 
@@ -122,17 +123,31 @@ def test_like_takes_what_a_map_is_like_and_options_go_before(tmp_path):
         references_in(path)
 
 
-def test_the_bias_favours_missing_patterns():
-    families = list(FAMILIES)
-    none = np.zeros(len(families))
-    requested = ChartTarget(3.0, patterns=tuple(0.5 if name == "jumpstream" else np.nan for name in families))
-    bias = LogitBias().corrected(requested, none)
-    assert bias.chords > 0
-    assert bias.repeats < 0, "columns that repeat break streams"
-    jacks = ChartTarget(3.0, patterns=tuple(0.3 if name == "jack" else np.nan for name in families))
-    assert LogitBias().corrected(jacks, none).repeats > 0
-    assert LogitBias().corrected(jacks, none + 0.6).repeats < 0
-    assert LogitBias().corrected(ChartTarget(3.0), none) == LogitBias()
+def requested(**shares: float) -> ChartTarget:
+    return ChartTarget(3.5, patterns=tuple(shares.get(name, np.nan) for name in FAMILIES))
+
+
+def test_rows_are_those_of_the_requested_patterns():
+    few, many = (RowShares.of(requested(chordjack=share)) for share in (0.0, 0.5))
+    assert many.repeats > few.repeats + 0.3
+    assert sum(many.chords) > sum(few.chords) + 0.2
+    assert RowShares.of(requested(jumpstream=0.8)).repeats < RowShares.of(requested(jumpstream=0.1)).repeats
+    assert RowShares.of(requested(handstream=0.6)).chords[1] > RowShares.of(requested(handstream=0.0)).chords[1]
+    both = RowShares.of(requested(stream=0.6, chordjack=0.4))
+    assert RowShares.of(requested(stream=1.0)).repeats < both.repeats < RowShares.of(requested(chordjack=1.0)).repeats
+    assert RowShares.of(ChartTarget(3.5)) == RowShares()
+
+
+def test_row_shares_are_corrected_by_the_patterns_that_are_missing():
+    target, nothing = requested(chordjack=0.2), np.zeros(len(FAMILIES))
+    wanted = RowShares.of(target)
+    more, less = wanted.corrected(target, nothing), wanted.corrected(target, nothing + 0.6)
+    assert more.repeats > wanted.repeats > less.repeats
+    assert sum(more.chords) > sum(wanted.chords) > sum(less.chords)
+    assert min(wanted.corrected(target, nothing + 1.0).chords) >= 0
+    assert sum(wanted.varied(9.0, 9.0).chords) <= 1
+    free = ChartTarget(3.0)
+    assert RowShares.of(free).corrected(free, nothing) == RowShares()
 
 
 def test_a_density_is_that_of_the_request_before_that_of_the_reference():

@@ -13,8 +13,9 @@ from env.task.episodes import Target
 from mapper.sampling.conditioning import ChartTarget
 from mapper.sampling.encode_song import SongEncoding
 from mapper.sampling.sampler import Sampling
-from mapper.search.planned_sampling import planned_sampling, usual_bias
+from mapper.search.planned_sampling import planned_sampling, usual_chord_bias
 from mapper.structure.plan import NO_ROW, StructurePlan
+from mapper.structure.row_shares import RowShares
 from mapper.tokens.vocabulary import STYLES
 
 
@@ -31,8 +32,8 @@ class Draft:
     def sampling(self) -> Sampling:
         """Sampling of this chart alone, on its song's own slots."""
         target = ChartTarget(self.target.stars, STYLES[self.target.style], hold_share=self.target.hold_ratio)
-        bias = usual_bias(self.target.stars)
-        arguments = ([target], [self.rate_bias], [bias], self.seed)
+        biases = [self.rate_bias], [usual_chord_bias(self.target.stars)]
+        arguments = ([target], *biases, [RowShares.of(target)], self.seed)
         return planned_sampling(self.plan, self.encoding, *arguments, guidance=1.0, plan_seed=self.seed)
 
 
@@ -50,7 +51,7 @@ def draft_sampling(drafts: Sequence[Draft], shift: NDArray[np.int64], slots: int
         hold_begin[stretch], hold_end[stretch] = one.hold_begin, one.hold_end
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(one, name) for one in own])
-        for name in ("rate_bias", "row_bias", "repeat_bias", "hold_share", "alternation", "recall")
+        for name in ("rate_bias", "row_bias", "hold_share", "alternation", "recall", "chords")
     }
     seeds = np.array([draft.seed for draft in drafts])
     return replace(own[0], seed=seeds, uniforms=uniforms, hold_begin=hold_begin, hold_end=hold_end, **arrays)

@@ -1,4 +1,4 @@
-"""Conditioning of charts: the values that the network is conditioned on, and logit biases of the sampler."""
+"""Conditioning of charts: the values that the network is conditioned on, and biases of the sampler."""
 
 from __future__ import annotations
 
@@ -28,12 +28,6 @@ DENSITY = {"keyboard": (3.29, -1.19), "pad": (2.49, -0.56)}
 MIN_NOTES_PER_S = 0.5
 HOLD_SHARE = 0.1
 """Holds among the notes of a typical human chart (the mean of `train` charts is .08 to .16 at any stars)."""
-
-MAX_LOGIT_BIAS = 6.0
-STREAM_REPEATS = 2.0
-"""Log-odds taken from repeats for a whole share of rows that are missing from streams, in which no column repeats."""
-LOGIT_BIAS_PER_RATIO = 4.0
-"""Log-odds added for a whole share of rows that are missing from a family of bigger chords."""
 
 
 @dataclass(frozen=True)
@@ -126,47 +120,17 @@ class CachedEncoder:
         return encode_song(self.model, song.grid, song.features, song.lag_ms, controls, song.first_ms)
 
 
-@dataclass(frozen=True)
-class LogitBias:
-    """Log-odds added to the row head to reach the requested pattern mix; 0: the network's own distribution."""
-
-    chords: float = 0.0  # for each note of a row beyond its first
-    repeats: float = 0.0  # for each column pressed again within half a beat
-
-    def corrected(self, target: ChartTarget, mix: NDArray[np.float64]) -> LogitBias:
-        """The bias for the next candidates, when candidates with this one had such a pattern mix [family]."""
-        requested = dict(zip(FAMILIES, target.patterns, strict=True))
-        short = {
-            name: 0.0 if np.isnan(requested[name]) else requested[name] - got
-            for name, got in zip(FAMILIES, mix, strict=True)
-        }
-        chords = short["jumpstream"] + 2 * short["handstream"] + short["chordjack"] - short["stream"]
-        repeats = -STREAM_REPEATS * sum(max(short[name], 0.0) for name in ("stream", "jumpstream", "handstream"))
-        for name, got in zip(FAMILIES, mix, strict=True):
-            if name in ("jack", "chordjack") and not np.isnan(requested[name]):
-                repeats += _log_odds(requested[name]) - _log_odds(float(got))
-        biases = (self.chords + LOGIT_BIAS_PER_RATIO * chords, self.repeats + repeats)
-        return LogitBias(*(float(np.clip(bias, -MAX_LOGIT_BIAS, MAX_LOGIT_BIAS)) for bias in biases))
-
-
-def _log_odds(share: float) -> float:
-    kept = min(max(share, 0.01), 0.99)
-    return float(np.log(kept / (1 - kept)))
-
-
 def sampling_of(
     seed: int,
     rate_bias: NDArray[np.float64],
     targets: Sequence[ChartTarget],
-    biases: Sequence[LogitBias],
+    chord_bias: NDArray[np.float64],
     guidance: float = 1.0,
 ) -> Sampling:
-    """Sampling of charts with these hazard biases, targets and row biases, one of each a chart."""
-    chords = np.array([one.chords for one in biases])[:, None]
-    row_bias = chords * np.maximum(NOTES_BEGUN - 1, 0)
+    """Sampling of charts with these targets, and biases of the hazard and of each note beyond a row's first; one of each a chart."""
+    row_bias = chord_bias[:, None] * np.maximum(NOTES_BEGUN - 1, 0)
     shares = np.array([one.kept_holds for one in targets])
-    repeats = np.array([one.repeats for one in biases])
-    return Sampling(seed, rate_bias, row_bias, repeats, hold_share=shares, guidance=guidance)
+    return Sampling(seed, rate_bias, row_bias, hold_share=shares, guidance=guidance)
 
 
 def controls_of(targets: Sequence[ChartTarget]) -> Controls:

@@ -18,6 +18,7 @@ from mapper.network.cached_decoder import TIME_GAP_BIN
 from mapper.sampling.row_penalties import (
     alternation_penalty,
     last_rows,
+    move_chord_bias,
     next_recall_bias,
     recall_odds,
     shares_column,
@@ -40,8 +41,6 @@ Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-REPEAT_TICKS = 24
-"""A column pressed again within half a beat is a repeat."""
 HOLD_GAIN = 0.3
 """Log-odds that a missing hold adds to every later one: the mapper tends to many holds or none, whichever it began."""
 MAX_HOLD_BIAS = 8.0
@@ -82,7 +81,7 @@ class SamplerParams(NamedTuple):
 
     rate_bias: Doubles  # [chart]
     row_bias: Doubles  # [chart, code]
-    repeat_bias: Doubles  # [chart]
+    chords: Doubles  # [chart, 3], share of rows of 2, 3 and 4 notes to keep to; nan: unconstrained
     hold_share: Doubles  # [chart], nan: unconstrained
     hold_begin: Doubles  # [slot], log-odds of each hold that begins there
     hold_end: Doubles  # [slot], and of each that ends there
@@ -107,6 +106,7 @@ class SamplerState(NamedTuple):
     code: Ints  # [chart], of the last row
     last_event_ms: Doubles  # [chart, column]
     hold_logit_bias: Doubles  # [chart], log-odds of a hold that keep to the share
+    chord_bias: Doubles  # [chart, 5], log-odds of a row of so many notes that keep to its share
     recall_bias: Doubles  # [chart], log-odds of pressing a column again that keep to the share
     random: NDArray[np.uint64]  # [chart], for the hazard
     gumbel_seeds: NDArray[np.uint64]  # [chart, slot or 1], for the rows: `mapper.sampling.motif_noise.gumbel_seeds`
@@ -225,7 +225,7 @@ def _write_row(chart: int, score: Doubles, grid: SlotGrid, params: SamplerParams
     """Draw a legal row for the chart's slot from the likeliest that make up `top_p`; without one, the chart is done."""
     at = state.slot[chart]
     tick, ms = grid.slot_tick[at], grid.slot_ms[at]
-    near, late = tick - state.tick[chart] <= REPEAT_TICKS, tick > grid.last_hold_tick[chart]
+    late = tick > grid.last_hold_tick[chart]
     resting = 0
     for column in range(KEYS):
         if not _is_free(ms, state.last_event_ms[chart, column], grid.next_event_ms[chart, column]):
@@ -238,12 +238,8 @@ def _write_row(chart: int, score: Doubles, grid: SlotGrid, params: SamplerParams
         if not legal[code]:
             score[code] = -np.inf
             continue
-        repeats = 0
-        for column in range(KEYS):
-            symbol, before = SYMBOLS[code, column], SYMBOLS[state.code[chart], column]
-            if near and NOTHING < symbol <= HOLD_START and NOTHING < before <= HOLD_START:
-                repeats += 1
-        bias = hold_begin * HOLDS_BEGUN[code] + hold_end * HOLDS_ENDED[code] + params.repeat_bias[chart] * repeats
+        bias = hold_begin * HOLDS_BEGUN[code] + hold_end * HOLDS_ENDED[code]
+        bias += state.chord_bias[chart, NOTES_BEGUN[code]]
         bias += recall_odds(code, state.code[chart], tick - state.tick[chart], rest_ms, state.recall_bias[chart])
         bias -= alternation_penalty(code, second, last, alternating, params.alternation[chart])
         score[code] = (score[code] + params.row_bias[chart, code] + bias) / params.row_temperature
@@ -251,6 +247,7 @@ def _write_row(chart: int, score: Doubles, grid: SlotGrid, params: SamplerParams
     if not code:
         state.done[chart] = True
         return
+    move_chord_bias(state.chord_bias[chart], NOTES_BEGUN[code], params.chords[chart])
     if params.recall[chart] >= 0:
         again = shares_column(code, state.code[chart])
         state.recall_bias[chart] = next_recall_bias(state.recall_bias[chart], again, params.recall[chart])

@@ -1,6 +1,7 @@
 """Logit biases for rows that people write more seldom or more often than the network, compiled.
 
-Two rows in turn with a chord of three are seldom; pressing a column again is six times as common in people's charts.
+Two rows in turn with a chord of three are seldom; pressing a column again is six times as common in people's charts; a
+requested pattern mix needs chords in some number.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ HALF_BEAT_TICKS = 24
 SLOWEST_JACK_MS = 100.0
 """A column pressed again sooner is a jack that tires: those stay as rare as the network writes them."""
 RECALL_GAIN, MAX_RECALL_BIAS = 0.3, 4.0
+CHORD_GAIN, MAX_CHORD_BIAS = 0.15, 4.0
 GROWTH = 0.25
 """By how much of itself the penalty grows with every row that already alternates."""
 
@@ -100,3 +102,15 @@ def next_recall_bias(bias: float, again: bool, share: float) -> float:
     """
     bias += RECALL_GAIN * (share - again)
     return min(max(bias, -MAX_RECALL_BIAS), MAX_RECALL_BIAS)
+
+
+@njit(nogil=True)
+def move_chord_bias(bias: NDArray[np.float64], notes: int, shares: NDArray[np.float64]) -> None:
+    """Change the log-odds of rows by their notes [5] after a row of `notes`, where rows of 2, 3, 4 have such `shares` [3].
+
+    Running as well: a constant bias turns every row into a chord, or none. Rows that only end holds, and nan, change nothing.
+    """
+    for size in range(2, bias.size):
+        if notes > 0 and shares[size - 2] >= 0:
+            moved = bias[size] + CHORD_GAIN * (shares[size - 2] - (notes == size))
+            bias[size] = min(max(moved, -MAX_CHORD_BIAS), MAX_CHORD_BIAS)

@@ -42,7 +42,6 @@ class Sampling:
     seed: int | NDArray[np.int64]  # of the batch; or [chart], then a chart does not depend on its place in the batch
     rate_bias: NDArray[np.float64]  # [chart], to the hazard: more or fewer rows
     row_bias: NDArray[np.float64] | None = None  # [chart, code], to each row code
-    repeat_bias: NDArray[np.float64] | None = None  # [chart], for each column pressed again within half a beat
     hold_share: NDArray[np.float64] | None = None  # [chart], kept to while writing; nan or None: as it comes
     hold_bias: NDArray[np.float64] | None = None  # [chart], log-odds of a hold at the beginning; None: 0
     uniforms: NDArray[np.float32] | None = (
@@ -53,6 +52,7 @@ class Sampling:
     hold_end: NDArray[np.float64] | None = None  # [slot], and of each that ends there
     alternation: NDArray[np.float64] | None = None  # [chart], taken from two rows in turn with a chord of three
     recall: NDArray[np.float64] | None = None  # [chart], share of rows that press a column of the row before again
+    chords: NDArray[np.float64] | None = None  # [chart, 3], share of rows of 2, 3, 4 notes; nan or None: as it comes
     onset_weight: float = 1.5  # of the encoder's onset logit, in the hazard's log-odds
     rhythm_weight: float = 0.0  # of what the rows written so far suggest; 1 and 1 are the model's own likelihood
     hazard_temperature: float = 0.2
@@ -76,7 +76,7 @@ class Sampling:
         return SamplerParams(
             rate_bias=self.rate_bias,
             row_bias=np.zeros((charts, ROW_CODES)) if self.row_bias is None else self.row_bias,
-            repeat_bias=np.zeros(charts) if self.repeat_bias is None else self.repeat_bias,
+            chords=np.full((charts, KEYS - 1), np.nan) if self.chords is None else self.chords,
             hold_share=np.full(charts, np.nan) if self.hold_share is None else self.hold_share,
             hold_begin=np.zeros(slots) if self.hold_begin is None else self.hold_begin,
             hold_end=np.zeros(slots) if self.hold_end is None else self.hold_end,
@@ -178,6 +178,7 @@ class _Writing:
             code=np.zeros(charts, np.int64),
             last_event_ms=np.array([span.last_event_ms for span in self.spans]),
             hold_logit_bias=np.zeros(charts) if sampling.hold_bias is None else sampling.hold_bias.astype(np.float64),
+            chord_bias=np.zeros((charts, KEYS + 1)),
             recall_bias=np.zeros(charts),
             random=states,
             gumbel_seeds=self._row_noise(noise, sampling.repeated_ratio),

@@ -10,31 +10,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from chart.model import KEYS, Chart
 from chart.problems import find_problems
 from mapper.network.interface import Network
-from mapper.sampling.conditioning import CachedEncoder, ChartTarget, LogitBias
+from mapper.sampling.conditioning import CachedEncoder, ChartTarget
 from mapper.sampling.sampler import write_rows
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.candidate_measures import Spliced
 from mapper.search.candidates import CandidateSet
 from mapper.search.objective import FINDINGS_ALLOWED
-from mapper.search.planned_sampling import planned_sampling, usual_bias, usual_onset_bias
+from mapper.search.planned_sampling import planned_sampling, usual_chord_bias, usual_onset_bias
 from mapper.search.splice import CandidateSplicer
 from mapper.search.unmet import shortfall, unmet_constraints
 from mapper.structure.plan import StructurePlan
+from mapper.structure.row_shares import RowShares
 from mapper.tokens.row_codes import Rows
 from reward.chart_metrics import ChartMetrics, metrics_of
 from runtime.errors import AudioFileError
 
 SPREAD = 0.5
 """The first takes are conditioned on up to this many stars more and less than the target; later ones half as many."""
-REPEAT_SPREAD = 0.7
-"""Log-odds of a repeated column by which the takes differ where a pattern mix is requested."""
+SHARES_SPREAD = 0.3
+"""Logarithm of the ratio by which shares of chords and of repeated columns differ between takes where a pattern mix is requested."""
 CHORD_SPREAD, CHORD_STEP, MAX_CHORD_BIAS = 0.4, 0.5, 2.0
 """Log-odds of each note beyond a row's first: by how much takes differ, and how much less it becomes from round to round
 where the level's rules, most of which are about chords, are broken too often."""
@@ -101,7 +102,8 @@ class Candidate:
     number: int  # among the takes of its difficulty
     push: float
     bias: float
-    logit_bias: LogitBias
+    chord_bias: float  # log-odds of each note beyond a row's first
+    row_shares: RowShares
     rows: Rows | None = None
     metrics: ChartMetrics | None = field(default=None, repr=False, compare=False)
 
@@ -182,27 +184,25 @@ def _next_takes(
     tried = [take for take in takes if take.index == index]
     count, free = config.takes, target.is_free
     offsets = np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
-    logit_bias, centre, spread = usual_bias(target.stars) if free else LogitBias(), 0.0, SPREAD
-    bias = usual_onset_bias(target.stars) if free else 0.0
+    chord_bias, centre, spread = usual_chord_bias(target.stars) if free else 0.0, 0.0, SPREAD
+    bias, shares = usual_onset_bias(target.stars) if free else 0.0, RowShares.of(target)
     if tried:
         centre, bias = _settings(target, tried, count)
-        logit_bias, spread = _logit_bias(target, tried[-count:]), SPREAD / 2
+        shares, spread = _row_shares(target, tried[-count:]), SPREAD / 2
         if free:
-            logit_bias = replace(logit_bias, chords=_chord_bias(target, logit_bias.chords, bias))
+            chord_bias = _chord_bias(target, float(np.mean([take.chord_bias for take in tried[-count:]])), bias)
     if free and best is not None and best.findings > FINDINGS_ALLOWED[target.level]:
-        logit_bias = replace(logit_bias, chords=max(logit_bias.chords - CHORD_STEP, -MAX_CHORD_BIAS))
+        chord_bias = max(chord_bias - CHORD_STEP, -MAX_CHORD_BIAS)
     push = np.clip(centre + spread * offsets, -MAX_STAR_OFFSET, MAX_STAR_OFFSET)
     # What differs besides the push must not go along with it, or the splicer could not have one without the other.
-    chords = CHORD_SPREAD * np.roll(offsets, 2)
-    repeats = REPEAT_SPREAD * np.roll(offsets, 1) * (not free)
+    chords, repeats = np.roll(offsets, 2).tolist(), np.roll(offsets, 1).tolist()
+    varied = [
+        shares if free else shares.varied(SHARES_SPREAD * more, SHARES_SPREAD * again)
+        for more, again in zip(chords, repeats, strict=True)
+    ]
+    biases = [chord_bias + CHORD_SPREAD * free * more for more in chords]
     return [
-        Candidate(
-            index,
-            len(tried) + number,
-            float(push[number]),
-            bias,
-            LogitBias(logit_bias.chords + float(chords[number]), logit_bias.repeats + float(repeats[number])),
-        )
+        Candidate(index, len(tried) + number, float(push[number]), bias, biases[number], varied[number])
         for number in range(count)
     ]
 
@@ -210,14 +210,14 @@ def _next_takes(
 def _chord_bias(target: ChartTarget, last: float, bias: float) -> float:
     """Log-odds of chords for the next takes, after those with `last` and for those with this bias of the hazard."""
     if bias <= 0:
-        return min(last, usual_bias(target.stars).chords)
+        return min(last, usual_chord_bias(target.stars))
     return min(last + MORE_CHORDS * bias * STARS_PER_BIAS / STARS_PER_CHORD, max(last, MOST_RAISED))
 
 
 def _settings(target: ChartTarget, tried: Sequence[Candidate], count: int) -> tuple[float, float]:
     """(push, bias) at which the stars should be right, by a line through the takes that were tried."""
     push = np.array([take.push for take in tried])
-    chords = STARS_PER_CHORD * np.array([take.logit_bias.chords for take in tried])
+    chords = STARS_PER_CHORD * np.array([take.chord_bias for take in tried])
     got = np.array([take.stars - STARS_PER_BIAS * take.bias for take in tried]) - chords
     slope = float(np.polyfit(push, got, 1)[0]) if np.ptp(push) > 0 else 1.0
     slope = float(np.clip(slope, MIN_STARS_PER_PUSH, MAX_STARS_PER_PUSH))
@@ -226,11 +226,11 @@ def _settings(target: ChartTarget, tried: Sequence[Candidate], count: int) -> tu
     return centre, float(np.clip((needed - slope * centre) / STARS_PER_BIAS, -MAX_BIAS, MAX_BIAS))
 
 
-def _logit_bias(target: ChartTarget, last: Sequence[Candidate]) -> LogitBias:
-    """The mean logit bias of the last takes, corrected by how far they were from the requested pattern mix."""
-    middle = LogitBias(
-        *(float(np.mean([getattr(take.logit_bias, field.name) for take in last])) for field in fields(LogitBias))
-    )
+def _row_shares(target: ChartTarget, last: Sequence[Candidate]) -> RowShares:
+    """The mean row shares of the last takes, corrected by how far they were from the requested pattern mix."""
+    if target.is_free:
+        return last[-1].row_shares
+    middle = RowShares.mean([take.row_shares for take in last])
     mixes = [take.metrics.pattern_mix for take in last if take.metrics is not None]
     return middle.corrected(target, np.mean(mixes, axis=0))
 
@@ -252,7 +252,7 @@ def _record(
         own = [targets[take.index] for take in some]
         conditioned = [replace(one, stars=one.stars + take.push) for one, take in zip(own, some, strict=True)]
         encoding = encoder.encode(conditioned, config.guidance)
-        biases = [take.bias for take in some], [take.logit_bias for take in some]
+        biases = [take.bias for take in some], [take.chord_bias for take in some], [take.row_shares for take in some]
         sampling = planned_sampling(plan, encoding, own, *biases, seed + first, config.guidance)
         share = lambda done, first=first: report((first + done * min(size, len(wanted) - first)) / len(wanted))  # noqa: E731
         rows = [plan.mended(one) for one in write_rows(encoder.model, encoding, sampling, share)]

@@ -22,13 +22,15 @@ from mapper.network.interface import Network
 from mapper.request.options import GenerateConfig
 from mapper.request.song import GenerationInput
 from mapper.request.style_reference import references_of, target_at
-from mapper.sampling.conditioning import CachedEncoder, ChartTarget, LogitBias, sampling_of
+from mapper.sampling.conditioning import CachedEncoder, ChartTarget, sampling_of
 from mapper.sampling.encode_song import SongEncoding
 from mapper.sampling.sampler import Span, write_rows
 from mapper.sampling.song_analysis import SongAnalysis
 from mapper.search.candidates import CandidateSet
 from mapper.search.closed_loop import MAX_BATCH_SLOTS, SPREAD, SearchConfig, SearchResult, is_met
+from mapper.search.planned_sampling import with_row_shares
 from mapper.search.splice import CandidateSplicer
+from mapper.structure.row_shares import RowShares
 from mapper.tokens.row_codes import Rows, notes_of, rows_of
 from runtime.errors import ConfigError
 
@@ -179,8 +181,10 @@ def _rewritten(
         stars_of_takes = target.stars + np.linspace(-spread, spread, aim.takes)
         conditioned = [replace(target, stars=float(value)) for value in stars_of_takes]
         encoding = _outside_breaks(encoder.encode(conditioned, aim.guidance), section)
-        biases = np.zeros(aim.takes), [target] * aim.takes, [LogitBias()] * aim.takes
+        biases = np.zeros(aim.takes), [target] * aim.takes, np.zeros(aim.takes)
         sampling = sampling_of(int(seed), *biases, guidance=aim.guidance)
+        if not target.is_free:
+            sampling = with_row_shares(sampling, [RowShares.of(target)] * aim.takes)
         rows += [section.whole(one) for one in write_rows(model, encoding, sampling, span=section.span)]
         best = CandidateSplicer(CandidateSet(song.grid, rows), section.chart_of).splice(target)
         report((number + 1) / aim.rounds)

@@ -10,5 +10,6 @@ __all__ = [
     "plan",
     "rhythm",
     "rhythm_kernels",
+    "row_shares",
     "settings",
 ]

@@ -1,6 +1,6 @@
-"""Fit where charts begin and end, their density curve and their holds: `python -m mapper.structure.fit DATA`.
+"""Fit where charts begin and end, their density curve, holds and rows: `python -m mapper.structure.fit DATA`.
 
-Reads people's `train` charts with audio and writes `settings.json`; bar rhythms' settings are kept as they are there
+Reads people's `train` charts, for rows also those without audio, and writes `settings.json`; bar rhythms' settings are kept as they are there
 (`mapper.pretraining.fit_rhythm` fits them). A minute of processor time.
 """
 
@@ -14,13 +14,18 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from chart.analysis.pattern_mix import family_rows
+from chart.model import Chart, TimingPoint
 from mapper.data.corpus import Corpus, open_corpus
+from mapper.sampling.kernels import NOTES_BEGUN
+from mapper.sampling.row_penalties import PRESSED
 from mapper.structure.bars import BarGrid, BarSound
 from mapper.structure.dynamics import bar_features
 from mapper.structure.edges import edge_features
 from mapper.structure.holds import song_profile
+from mapper.structure.row_shares import SIZES
 from mapper.structure.settings import TABLE, Settings, settings
-from mapper.tokens.row_codes import STARTS_NOTE
+from mapper.tokens.row_codes import STARTS_NOTE, notes_of
 from runtime.atomic_write import save_bytes
 from runtime.command import Command
 from runtime.progress import progress
@@ -28,6 +33,9 @@ from runtime.progress import progress
 QUANTILES = 21
 HOLD_RIDGE, EDGE_RIDGE = 40.0, 1.0
 NEWTON_STEPS = 30
+ROW_STARS, ROW_STARS_WIDTH = np.arange(1.0, 8.0), 0.5
+"""Stars at which rows are averaged, and the deviation of the weights around them."""
+LEAST_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -120,19 +128,50 @@ def fit_holds(people: list[Example], fitted: Settings) -> Settings:
     )
 
 
+def fit_rows(corpus: Corpus, fitted: Settings) -> Settings:
+    """Shares of chords and repeated columns, by stars, over the `train` charts with columns."""
+    stars, found = [], []
+    for chart, entry in enumerate(corpus.charts):
+        if corpus.songs[entry.song].split != "train" or not entry.has_columns:
+            continue
+        code = corpus.chart_rows(chart).code
+        code = code[STARTS_NOTE[code]]
+        if code.size >= LEAST_ROWS:
+            lines = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
+            notes = notes_of(corpus.chart_rows(chart), corpus.grid(chart))
+            member = family_rows(Chart.from_notes(*notes, timing_points=lines))
+            if member.shape[1] == code.size:  # else rows lie so near that they are played as one
+                stars.append(entry.stars)
+                found.append(shares_by_family(code, member))
+    near = np.exp(-0.5 * ((np.array(stars) - ROW_STARS[:, None]) / ROW_STARS_WIDTH) ** 2)  # [knot, chart]
+    sums = np.tensordot(near, np.array(found), axes=1)
+    return replace(fitted, row_stars=ROW_STARS, row_shares=sums[..., 1:] / sums[..., :1])
+
+
+def shares_by_family(code: NDArray[np.int64], member: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """[2, family, 5]: share of a chart's rows `code` [row] in the family, or not, as `member` [family, row] says; of all
+    rows, those in it, or not, with chords of 2, 3 and 4 notes, or with a repeated column."""
+    pressed, notes = PRESSED[code], NOTES_BEGUN[code]
+    again = np.append(False, (pressed[1:] & pressed[:-1]) > 0)
+    kind = np.array([np.ones(code.size), *(notes == size for size in SIZES), again], np.float64)
+    return np.array([member @ kind.T, ~member @ kind.T]) / code.size
+
+
 @click.command(cls=Command)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=TABLE, help="Where to write the table.")
 def main(data: Path, output: Path) -> None:
     """Fit the structure of charts to people's charts of the dataset DATA."""
-    people = list(progress(examples(open_corpus(data), "train"), "measuring"))
+    corpus = open_corpus(data)
+    people = list(progress(examples(corpus, "train"), "measuring"))
     fitted = replace(
         settings(),
         begin=fit_edge(people, backwards=False),
         end=fit_edge(people, backwards=True),
         dynamics=fit_dynamics(people),
     )
-    save_bytes(output, fit_holds(people, fitted).as_json().encode())
+    fitted = fit_rows(corpus, fit_holds(people, fitted))
+    save_bytes(output, fitted.as_json().encode())
     click.echo(f"wrote {output}")
 
 

@@ -28,6 +28,9 @@ class Settings:
     hold_deviation: NDArray[np.float64]
     hold_predicted: NDArray[np.float64]  # [quantile], predictions over train songs, rising
     hold_people: NDArray[np.float64]  # [quantile], people's shares at the same ranks
+    row_stars: NDArray[np.float64]  # [knot], stars of the shares below
+    row_shares: NDArray[np.float64]  # [knot, 2, family, 4], of rows of a family, and of all others: chords of 2, 3, 4
+    # notes, and rows that press a column of the row before again (`mapper.structure.row_shares`)
 
     def as_json(self) -> str:
         """The file's text, one array a line."""
