@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.judgement.mods import Mods
+from agents.judgement.mods import Mods, mods_of
 from agents.motor.population import BEST_SCROLL_MS, MAX_LEVEL, MIN_LEVEL, SKILL_NAMES, Population
-from agents.simulate import Plays, play
+from agents.simulate import Simulator
 from chart.model import Chart
 from runtime.errors import ConfigError
 
@@ -56,8 +56,14 @@ def accuracy_curve(
     chart: Chart, mods: Mods | int | str = "", *, rules: str = "stable", seed: int = 0, threads: int = 1
 ) -> AccuracyCurve:
     """Expected accuracy of all-round players at every level."""
-    levels, plays = play_grid(chart, mods, rules, seed, threads)
-    return curve_of(levels, plays.accuracy.reshape(levels.size, -1))
+    return curve_by(Simulator(chart, mods_of(mods), rules), seed, threads)
+
+
+def curve_by(simulator: Simulator, seed: int, threads: int) -> AccuracyCurve:
+    """`accuracy_curve` of a chart that is ready to be played."""
+    grid = grid_for(simulator.chart)
+    accuracy = simulator.accuracies(grid.players(), seed, threads)
+    return curve_of(grid.level, accuracy.reshape(grid.level.size, -1))
 
 
 def required_skill(
@@ -91,7 +97,8 @@ def section_skill(
     """
     _check(accuracy)
     bounds = _bounds(chart, section_ms, bounds_ms)
-    levels, plays = play_grid(chart, mods, rules, seed, threads)
+    grid = grid_for(chart)
+    levels, plays = grid.level, Simulator(chart, mods_of(mods), rules).play(grid.players(), seed, threads)
     at = np.searchsorted(chart.time_ms, bounds)
     notes = np.diff(at)
     level = np.full(notes.size, MIN_LEVEL)
@@ -106,18 +113,26 @@ def section_skill(
     return SectionSkill(bounds[:-1], bounds[1:], notes, level)
 
 
-def play_grid(
-    chart: Chart, mods: Mods | int | str, rules: str, seed: int, threads: int, ample: Sequence[str] = ()
-) -> tuple[NDArray[np.float64], Plays]:
-    """(levels of the grid, plays at each): all-round players, but for the skills in `ample`, which are the highest."""
-    long = len(chart) > LONG_CHART_NOTES
-    step, count = (2 * STEP, PLAYS // 2) if long else (STEP, PLAYS)
-    levels = np.arange(MIN_LEVEL, MAX_LEVEL + step / 2, step)
-    skills = np.zeros((levels.size * count, 9))
-    skills[:, :6] = np.repeat(levels, count)[:, None]
-    skills[:, [SKILL_NAMES.index(name) for name in ample]] = MAX_LEVEL
-    skills[:, 6], skills[:, 8] = 1.0, BEST_SCROLL_MS
-    return levels, play(chart, Population(skills), seed, mods, rules=rules, threads=threads)
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Levels at which a chart is played, and how often at each."""
+
+    level: NDArray[np.float64]  # [level], rising
+    count: int  # players at each level
+
+    def players(self, ample: Sequence[str] = ()) -> Population:
+        """[level and player] all-round players, but for the skills in `ample`, which are the highest."""
+        skills = np.zeros((self.level.size * self.count, 9))
+        skills[:, :6] = np.repeat(self.level, self.count)[:, None]
+        skills[:, [SKILL_NAMES.index(name) for name in ample]] = MAX_LEVEL
+        skills[:, 6], skills[:, 8] = 1.0, BEST_SCROLL_MS
+        return Population(skills)
+
+
+def grid_for(chart: Chart) -> Grid:
+    """The grid on which this chart is played."""
+    step, count = (2 * STEP, PLAYS // 2) if len(chart) > LONG_CHART_NOTES else (STEP, PLAYS)
+    return Grid(np.arange(MIN_LEVEL, MAX_LEVEL + step / 2, step), count)
 
 
 def curve_of(levels: NDArray[np.float64], accuracy: NDArray[np.float64]) -> AccuracyCurve:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.difficulty_curve import AccuracyCurve, accuracy_curve
+from agents.difficulty_curve import AccuracyCurve, curve_by
 from agents.judgement.mods import Mods, mods_of
 from agents.motor.population import Population, around, everyone
 from agents.ranking import ranked
-from agents.rating import rate
-from agents.simulate import Plays
-from agents.simulate import play as simulate
+from agents.rating import rate_by
+from agents.simulate import Plays, Simulator
 from agents.summary import Summary, summarise
 from chart.formats.parsing import shown
 from chart.model import Chart
@@ -62,20 +61,13 @@ class Playtest:
 def playtest(chart: Chart, name: str, options: PlayOptions, keep_presses: bool = False) -> Playtest:
     """Let players play `chart`, which is called `name` where it names neither artist nor title."""
     mods = mods_of(options.mods)
-    curve = accuracy_curve(chart, mods, rules=options.rules, seed=options.seed, threads=options.threads)
+    simulator = Simulator(chart, mods, options.rules)
+    curve = curve_by(simulator, options.seed, options.threads)
     players, who = _players(options, curve)
-    plays = simulate(
-        chart,
-        players,
-        options.seed,
-        mods,
-        rules=options.rules,
-        threads=options.threads,
-        keep_presses=keep_presses,
-    )
+    plays = simulator.play(players, options.seed, options.threads, keep_presses)
     names = " – ".join(shown(part) for part in (chart.metadata.artist, chart.metadata.title) if part) or name
     title = f"{names} [{shown(chart.metadata.version)}]" + (f" +{options.mods}" if options.mods else "")
-    ratings = rate(chart, mods, rules=options.rules, seed=options.seed, threads=options.threads, overall=curve)
+    ratings = rate_by(simulator, options.seed, options.threads, curve)
     summary = summarise(chart, plays, curve, mods, options.rules, ratings)
     return Playtest(options, title, who, mods, curve, plays, summary)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -29,8 +29,8 @@ from agents.judgement.judge import (
 )
 from agents.judgement.mods import Mods, mods_of
 from agents.motor import kernels as hand_kernels
-from agents.motor.constants import Constants, HandConstants, constants
-from agents.motor.note_features import Demand, demand_of
+from agents.motor.constants import Constants, constants
+from agents.motor.note_features import demand_of
 from agents.motor.population import Player, Population, population_of, profiles
 from agents.motor.quantiles import hand_table, normal_table
 from chart.model import Chart
@@ -106,77 +106,113 @@ def play_with(
     shared: Constants,
 ) -> Plays:
     """`play` with other constants than those shipped, as calibration needs it."""
-    hand = shared.hand
+    _check(population, seed, len(chart))
+    return Simulator(chart, mods, rules, shared).play(population, seed, threads, keep_presses)
+
+
+class Simulator:
+    """Plays one chart under the same modifiers and rules as often as asked; what no player changes is prepared once."""
+
+    def __init__(self, chart: Chart, mods: Mods, rules: str, shared: Constants | None = None) -> None:
+        """Raises `ChartFileError` for charts that cannot be played, `ConfigError` for unknown rules."""
+        shared = shared or constants()
+        self.chart = chart
+        self._hand, self._skill, self._rate = shared.hand, shared.skill, mods.rate
+        self._notes = notes_of(chart, mods)
+        self._demand = demand_of(chart, mods, self._hand)
+        self._judge = Judge(self._notes, chart, mods, rules)
+
+    def play(self, population: Population, seed: int, threads: int = 1, keep_presses: bool = False) -> Plays:
+        """Every player's play; as `agents.simulate.play`."""
+        _check(population, seed, len(self.chart))
+        count = len(population)
+        judged = empty_judged(count, len(self.chart))
+        kept = _room(self._notes, count) if keep_presses else None
+
+        def judge(span: slice, keys: Presses) -> None:
+            self._judge.into(judged.of(span), keys)
+
+        self._each_span(population, _seeds(seed, np.arange(count)), threads, kept, judge)
+        in_real_time(judged, self._rate)
+        return _plays(population, judged, kept)
+
+    def accuracies(
+        self, population: Population, seed: int, threads: int = 1, numbers: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """[player] the accuracies of `play`, without what else is known of plays, in a fraction of the memory.
+
+        `numbers` [player] says which player of a larger population each one is, by the default all of them in turn: the
+        same number and seed give the same random numbers.
+        """
+        _check(population, seed, len(self.chart))
+        accuracy = np.empty(len(population))
+
+        def judge(span: slice, keys: Presses) -> None:
+            accuracy[span] = self._judge.accuracies(keys, span.stop - span.start)
+
+        seeds = _seeds(seed, np.arange(len(population)) if numbers is None else numbers)
+        self._each_span(population, seeds, threads, None, judge)
+        return accuracy
+
+    def _each_span(
+        self,
+        population: Population,
+        seeds: NDArray[np.uint64],
+        threads: int,
+        kept: Presses | None,
+        judge: Callable[[slice, Presses], None],
+    ) -> None:
+        """Let some players at a time play, by as many threads as asked, and have their presses judged."""
+        spans = [slice(at, min(at + CHUNK, len(population))) for at in range(0, len(population), CHUNK)]
+        workers = min(threads or usable_threads(), len(spans))
+        players = profiles(population, self._skill)
+
+        def work(worker: int) -> None:
+            scratch = _room(self._notes, CHUNK) if kept is None else kept
+            for span in spans[worker::workers]:
+                keys = scratch.of(span if kept is not None else slice(0, span.stop - span.start))
+                self._press(players[span], seeds[span], keys)
+                judge(span, keys)
+
+        if workers > 1:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(work, range(workers)))
+        elif spans:
+            work(0)
+
+    def _press(self, players: NDArray[np.float32], seeds: NDArray[np.uint64], keys: Presses) -> None:
+        """Write the presses of up to `CHUNK` players."""
+        hand = self._hand
+        tables = (hand_table(hand.tail_df, hand.slip_share, hand.slip_size), normal_table())
+        with np.errstate(over="ignore"):  # the generator wraps around, which only the interpreted kernel remarks on
+            hand_kernels.play_hands(
+                (self._demand.features, self._demand.column),
+                players,
+                hand.for_kernel(),
+                tables,
+                seeds,
+                (keys.press, keys.release, keys.press_at, keys.count),
+                self._rate,
+            )
+
+
+def _check(population: Population, seed: int, notes: int) -> None:
     count = len(population)
     if not np.isfinite(population.skills).all():
         raise ConfigError("a player's skill is not a finite number")
     if seed < 0:
         raise ConfigError(f"the seed is {seed}; give 0 or more")
-    if count * len(chart) > MAX_PLAYED:
+    if count * notes > MAX_PLAYED:
         raise ConfigError(
-            f"{count:,} plays of {len(chart):,} notes are more than {MAX_PLAYED:,}: "
+            f"{count:,} plays of {notes:,} notes are more than {MAX_PLAYED:,}: "
             + ("the map is too long" if count == 1 else "play fewer at a time")
         )
-    notes = notes_of(chart, mods)
-    table = _Table(
-        notes, demand_of(chart, mods, hand), Judge(notes, chart, mods, rules), mods.rate, hand,
-        profiles(population, shared.skill),
-    )  # fmt: skip
-    judged = empty_judged(count, len(chart))
-    kept = _room(notes, count) if keep_presses else None
-    seeds = np.random.SeedSequence(seed).generate_state(max(count, 1), np.uint64).astype(np.uint64)
-    spans = [(at, min(at + CHUNK, count)) for at in range(0, count, CHUNK)]
-    workers = min(threads or usable_threads(), len(spans))
-    if workers > 1:
-        with ThreadPoolExecutor(workers) as pool:
-            list(
-                pool.map(lambda worker: _play_spans(table, judged, seeds, spans[worker::workers], kept), range(workers))
-            )
-    else:
-        _play_spans(table, judged, seeds, spans, kept)
-    return _plays(population, judged, kept, mods.rate)
 
 
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """Inputs that all chunks of a call share."""
-
-    notes: Notes
-    demand: Demand
-    judge: Judge
-    rate: float  # map ms per real ms
-    hand: HandConstants
-    profiles: NDArray[np.float32]
-
-
-def _play_spans(
-    table: _Table, judged: Judged, seeds: NDArray[np.uint64], spans: list[tuple[int, int]], kept: Presses | None
-) -> None:
-    """Play and judge some players; each writes only its own rows."""
-    hand = table.hand
-    tables = (hand_table(hand.tail_df, hand.slip_share, hand.slip_size), normal_table())
-    scratch = _room(table.notes, CHUNK) if kept is None else kept
-    for a, b in spans:
-        rows = slice(a, b) if kept is not None else slice(0, b - a)
-        keys = Presses(scratch.press[rows], scratch.release[rows], scratch.press_at, scratch.count[rows])
-        with np.errstate(over="ignore"):  # the generator wraps around, which only the interpreted kernel remarks on
-            hand_kernels.play_hands(
-                (table.demand.features, table.demand.column),
-                table.profiles[a:b],
-                hand.for_kernel(),
-                tables,
-                seeds[a:b],
-                (keys.press, keys.release, keys.press_at, keys.count),
-                table.rate,
-            )
-        mine = Judged(
-            judged.grade[a:b],
-            judged.tail_grade[a:b],
-            judged.error_ms[a:b],
-            judged.release_error_ms[a:b],
-            judged.totals[a:b],
-        )
-        table.judge.into(mine, keys)
+def _seeds(seed: int, numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """[player] the seed of each player's random numbers; it depends on the number alone, not on how many play."""
+    count = int(numbers.max(initial=0)) + 1
+    return np.random.SeedSequence(seed).generate_state(count, np.uint64).astype(np.uint64)[numbers]
 
 
 def _room(notes: Notes, players: int) -> Presses:
@@ -187,8 +223,7 @@ def _room(notes: Notes, players: int) -> Presses:
     return Presses(np.zeros(shape, np.int32), np.zeros(shape, np.int32), at[:4], np.zeros((players, 4), np.int64))
 
 
-def _plays(population: Population, judged: Judged, kept: Presses | None, rate: float) -> Plays:
-    in_real_time(judged, rate)
+def _plays(population: Population, judged: Judged, kept: Presses | None) -> Plays:
     totals = judged.totals
     empty = totals[:, :6].sum(axis=1) == 0
     return Plays(

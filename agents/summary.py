@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.difficulty_curve import WEIGHTS, AccuracyCurve
+from agents.difficulty_curve import AccuracyCurve
+from agents.judgement import note_kernels
 from agents.judgement.accuracy import LETTER_NAMES, SHOWN, letter
-from agents.judgement.judge import MISS
 from agents.judgement.mods import Mods
 from agents.rating import Rating, in_words
 from agents.simulate import Plays
@@ -79,14 +79,14 @@ def summarise(
     chart: Chart, plays: Plays, curve: AccuracyCurve, mods: Mods, rules: str, ratings: dict[str, Rating]
 ) -> Summary:
     """The playtest's numbers; `curve` and `ratings` are the chart's under the same modifiers and rules."""
-    lost = lost_accuracy(plays)
-    missed = plays.grade == MISS
+    costs = note_costs(plays)
     accuracy = plays.accuracy
     mean = float(accuracy.mean()) if accuracy.size else 1.0
     p10, p50, p90 = np.percentile(accuracy, [10, 50, 90]).tolist() if accuracy.size else (1.0, 1.0, 1.0)
     shown = np.asarray(SHOWN[rules](plays.counts))
     letters = [letter(float(value)) for value in shown]
     column = KEYS - 1 - chart.column if mods.mirror else chart.column
+    left, right = _hands(plays, costs, column >= KEYS // 2)
     failed = plays.fail_ms[~np.isnan(plays.fail_ms)]
     shown_levels = (curve.level >= 1) & (curve.level <= 10) & (curve.level % 1 == 0)
     return Summary(
@@ -110,20 +110,28 @@ def summarise(
             f"{level:g}": float(value)
             for level, value in zip(curve.level[shown_levels], curve.accuracy[shown_levels], strict=True)
         },
-        worst_sections=_worst_sections(chart, lost, missed),
-        worst_patterns=_worst_patterns(chart, lost, missed),
-        left=_hand(plays, lost, column < 2),
-        right=_hand(plays, lost, column >= 2),
+        worst_sections=_worst_sections(chart, costs),
+        worst_patterns=_worst_patterns(chart, costs),
+        left=left,
+        right=right,
     )
 
 
-def lost_accuracy(plays: Plays) -> NDArray[np.float64]:
-    """[player, note], 0 for a MAX, 1 for a miss; a hold's mean of head and tail where they are judged apart."""
-    apart = plays.tail_grade >= 0
-    if not apart.any():
-        return (1.0 - WEIGHTS)[plays.grade]
-    worth = WEIGHTS[plays.grade]
-    return 1.0 - np.where(apart, (worth + WEIGHTS[plays.tail_grade]) / 2, worth)
+@dataclass(frozen=True, eq=False)
+class NoteCosts:
+    """What each note cost the players."""
+
+    players: int
+    lost: NDArray[np.float64]  # [note], mean accuracy lost, 0 all MAX, 1 all misses; a hold's mean of head and tail
+    missed: NDArray[np.int64]  # [note], players who missed it
+
+
+def note_costs(plays: Plays) -> NoteCosts:
+    """Sum up the judgements of each note."""
+    players, notes = plays.grade.shape
+    lost, missed = np.zeros(notes, np.int64), np.zeros(notes, np.int64)
+    note_kernels.add_losses(plays.grade, plays.tail_grade, lost, missed)
+    return NoteCosts(players, lost / (note_kernels.LOST_UNITS * max(players, 1)), missed)
 
 
 def clock(time_ms: float) -> str:
@@ -132,41 +140,48 @@ def clock(time_ms: float) -> str:
     return f"{seconds // 60}:{seconds % 60:02d}"
 
 
-def _spot(name: str, inside: NDArray, lost: NDArray, missed: NDArray) -> Spot:
-    return Spot(name, int(inside.sum()), float(lost[:, inside].mean()), float(missed[:, inside].sum(axis=1).mean()))
+def _spot(name: str, inside: NDArray, costs: NoteCosts) -> Spot:
+    missed = float(costs.missed[inside].sum()) / costs.players
+    return Spot(name, int(np.count_nonzero(inside)), float(costs.lost[inside].mean()), missed)
 
 
-def _worst_sections(chart: Chart, lost: NDArray, missed: NDArray) -> tuple[Spot, ...]:
-    if not lost.size:
+def _worst_sections(chart: Chart, costs: NoteCosts) -> tuple[Spot, ...]:
+    if not costs.players or not len(chart):
         return ()
     section = ((chart.time_ms - chart.time_ms[0]) // SECTION_MS).astype(np.int64)
-    total = np.bincount(section, weights=lost.mean(axis=0))  # what it costs the whole, not its mean
+    total = np.bincount(section, weights=costs.lost)  # what it costs the whole, not its mean
     worst = [int(s) for s in np.argsort(-total)[:NAMED] if total[s] > 0]
     starts = [float(chart.time_ms[0]) + s * SECTION_MS for s in worst]
-    return tuple(_spot(clock(at), section == s, lost, missed) for s, at in zip(worst, starts, strict=True))
+    return tuple(_spot(clock(at), section == s, costs) for s, at in zip(worst, starts, strict=True))
 
 
-def _worst_patterns(chart: Chart, lost: NDArray, missed: NDArray) -> tuple[Spot, ...]:
-    if not lost.size or not chart.red_lines:
+def _worst_patterns(chart: Chart, costs: NoteCosts) -> tuple[Spot, ...]:
+    if not costs.players or not len(chart) or not chart.red_lines:
         return ()
     inside: dict[str, NDArray] = {}
     for pattern in find_patterns(chart):
-        notes = (chart.time_ms >= pattern.start_ms - 1) & (chart.time_ms <= pattern.end_ms + 1)
-        notes &= (pattern.columns >> chart.column.astype(np.int64)) & 1 == 1
-        inside[pattern.name] = inside.get(pattern.name, np.zeros(len(chart), bool)) | notes
-    spots = [_spot(name, notes, lost, missed) for name, notes in inside.items() if notes.sum() >= FEW_NOTES]
+        first = np.searchsorted(chart.time_ms, pattern.start_ms - 1)
+        last = np.searchsorted(chart.time_ms, pattern.end_ms + 1, side="right")
+        notes = inside.setdefault(pattern.name, np.zeros(len(chart), bool))
+        notes[first:last] |= (pattern.columns >> chart.column[first:last].astype(np.int64)) & 1 == 1
+    spots = [_spot(name, notes, costs) for name, notes in inside.items() if notes.sum() >= FEW_NOTES]
     return tuple(sorted(spots, key=lambda spot: -spot.lost)[:NAMED])
 
 
-def _hand(plays: Plays, lost: NDArray, mine: NDArray) -> HandShare:
-    if not mine.any() or not lost.size:
+def _hands(plays: Plays, costs: NoteCosts, is_right: NDArray[np.bool_]) -> tuple[HandShare, HandShare]:
+    """The left hand's share and the right hand's."""
+    totals = np.zeros((costs.players, 2, 3))
+    note_kernels.add_errors(plays.hit_error_ms, is_right.astype(np.int8), totals)
+    hits = np.maximum(totals[:, :, note_kernels.HITS], 1)
+    mean = totals[:, :, note_kernels.SUM] / hits
+    spread = np.sqrt(np.maximum(totals[:, :, note_kernels.SQUARES] / hits - mean * mean, 0.0))  # [player, hand]
+    return (_hand(costs, ~is_right, spread[:, 0]), _hand(costs, is_right, spread[:, 1]))
+
+
+def _hand(costs: NoteCosts, mine: NDArray[np.bool_], spread_ms: NDArray[np.float64]) -> HandShare:
+    if not mine.any() or not costs.players:
         return HandShare(0.0, 0.0, 0.0)
-    errors = plays.hit_error_ms[:, mine]
-    hit = np.isfinite(errors)
-    count = np.maximum(hit.sum(axis=1), 1)
-    mean = np.where(hit, errors, 0).sum(axis=1) / count
-    spread = np.sqrt(np.where(hit, (errors - mean[:, None]) ** 2, 0).sum(axis=1) / count)
-    return HandShare(float(mine.mean()), float(lost[:, mine].mean()), float(10 * spread.mean()))
+    return HandShare(float(mine.mean()), float(costs.lost[mine].mean()), float(10 * spread_ms.mean()))
 
 
 def as_text(summary: Summary, title: str, who: str) -> str:

@@ -18,8 +18,10 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.difficulty_curve import TARGET, AccuracyCurve, accuracy_curve
-from agents.rating import Rating, rate
+from agents.difficulty_curve import TARGET, AccuracyCurve, curve_by
+from agents.judgement.mods import mods_of
+from agents.rating import Rating, rate_by
+from agents.simulate import Simulator
 from chart.analysis.pattern_mix import family_rows
 from chart.analysis.star_rating import Strains, stars, strain_curve
 from chart.analysis.strain import SectionPeaks
@@ -49,6 +51,7 @@ class NoteMetrics:
 
     def __init__(self, chart: Chart) -> None:
         self._chart = chart
+        self._players: Simulator | None = None
         self._curves: dict[tuple[Difficulty, int], AccuracyCurve] = {}
         self._ratings: dict[tuple[Difficulty, int], dict[str, Rating]] = {}
 
@@ -89,19 +92,21 @@ class NoteMetrics:
         Raises ChartFileError for a chart that cannot be played.
         """
         if (settings, seed) not in self._curves:
-            self._curves[settings, seed] = accuracy_curve(
-                replace(self._chart, difficulty=settings), seed=seed, threads=ALL_CORES
-            )
+            self._curves[settings, seed] = curve_by(self._simulator(settings), seed, ALL_CORES)
         return self._curves[settings, seed]
 
     def ratings(self, settings: Difficulty, seed: int = 0) -> dict[str, Rating]:
         """Levels required overall and by skill, as `agents.rating.rate`, the notes judged with these settings."""
         if (settings, seed) not in self._ratings:
             curve = self.accuracy_curve(settings, seed)
-            self._ratings[settings, seed] = rate(
-                replace(self._chart, difficulty=settings), seed=seed, threads=ALL_CORES, overall=curve
-            )
+            self._ratings[settings, seed] = rate_by(self._simulator(settings), seed, ALL_CORES, curve)
         return self._ratings[settings, seed]
+
+    def _simulator(self, settings: Difficulty) -> Simulator:
+        """The last one used, or a new one for other settings."""
+        if self._players is None or self._players.chart.difficulty != settings:
+            self._players = Simulator(replace(self._chart, difficulty=settings), mods_of(), "stable")
+        return self._players
 
 
 class ChartMetrics:

@@ -9,7 +9,6 @@ import pytest
 import rosu_pp_py as rosu
 import soundfile
 
-import agents.difficulty_curve
 import ear.audio.decode
 import reward.chart_metrics
 import reward.core.batch_view
@@ -66,8 +65,8 @@ def demo(tmp_path_factory):
         counted(patched, counts, reward.core.batch_view, "_assemble")
         counted(patched, counts, reward.rules.check, "check")
         counted(patched, counts, reward.chart_metrics, "check")
-        counted(patched, counts, agents.difficulty_curve, "play_grid")
-        counted(patched, counts, reward.chart_metrics, "rate")
+        counted(patched, counts, reward.chart_metrics, "curve_by")
+        counted(patched, counts, reward.chart_metrics, "rate_by")
         counted(patched, counts, ear.audio.decode, "_decoded")
         counted(patched, counts, strain, "strain_peaks")
         config = GenerateConfig(song=DEMO, stars=(2.0, 3.5, 5.0), out=folder / "demo.osz")
@@ -81,7 +80,7 @@ def test_everything_is_computed_once(demo):
     assert counts["stars"] == SKILL_GRIDS, "rosu-pp rates each finished chart once"
     assert 0 < counts["_assemble"] <= RULE_CHECKS, "every rule check lays charts out"
     assert counts["check"] == SKILL_GRIDS, "each finished chart is checked once, for report and page"
-    assert counts["play_grid"] == counts["rate"] == SKILL_GRIDS
+    assert counts["curve_by"] == counts["rate_by"] == SKILL_GRIDS
     assert counts["_decoded"] == DECODES
 
 

@@ -5,6 +5,7 @@ __all__ = [
     "judge",
     "lazer_kernels",
     "mods",
+    "note_kernels",
     "score_kernels",
     "scorev2_kernels",
     "stable_kernels",

@@ -6,6 +6,7 @@ Each set of rules is compiled in a file of its own; here are the shapes they tak
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ RULES = tuple(KERNELS)
 MISS = 5
 MAX_NOTES = 200_000
 """More notes than this are refused: no playable chart has them, and memory grows with players × notes."""
+EVENTS_AT_ONCE = 1 << 15
+"""Events, 8 bytes each, that are judged before they are counted: they stay in the processor's cache."""
 TOTALS = (*GRADES, "accuracy", "accuracy_320", "score", "max_combo", "health", "fail_ms", "breaks", "mean", "sd")
 """Columns of the kernels' totals; the kernels give times in map ms, `judge` in real ms."""
 
@@ -49,7 +52,7 @@ class Notes:
     start: NoteInts  # [note]
     end: NoteInts  # [note], `stable_kernels.TAP` for taps
     column_at: NDArray[np.int64]  # [5], first note of each column, then their number
-    order: NDArray[np.int64]  # [note], place in time order of each note here
+    order: NDArray[np.uint32]  # [note], place in time order of each note here
 
     def for_kernels(self, apart: bool) -> tuple[NDArray, ...]:
         """(start, end, order, places of the heads' and of the tails' events, column_at) as the kernels unpack them.
@@ -64,7 +67,7 @@ class Notes:
         place[np.argsort(times, kind="stable")] = np.arange(times.size)
         head, tail = place[: self.start.size], np.full(self.start.size, -1, np.int64)
         tail[hold] = place[self.start.size :] if apart else head[hold]
-        return self.start, self.end, self.order, head, tail, self.column_at
+        return self.start, self.end, self.order, head.astype(np.uint32), tail, self.column_at
 
 
 def notes_of(chart: Chart, mods: Mods | int | str = "") -> Notes:
@@ -84,7 +87,7 @@ def notes_of(chart: Chart, mods: Mods | int | str = "") -> Notes:
     end = np.full(len(chart), stable_kernels.TAP, np.int32)
     end[chart.is_hold] = np.maximum(np.rint(chart.end_ms[chart.is_hold]).astype(np.int32), start[chart.is_hold] + 1)
     column_at = np.searchsorted(column[order], np.arange(KEYS + 1))
-    return Notes(start[order], end[order], column_at.astype(np.int64), order.astype(np.int64))
+    return Notes(start[order], end[order], column_at.astype(np.int64), order.astype(np.uint32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,10 @@ class Presses:
     release: NoteInts  # [player, press], map ms
     press_at: NDArray[np.int64]  # [4], first place of each column
     count: NDArray[np.int64]  # [player, 4], presses in each column
+
+    def of(self, players: slice) -> Presses:
+        """The presses of these players; a view."""
+        return Presses(self.press[players], self.release[players], self.press_at, self.count[players])
 
 
 def presses_of(time_ms: NDArray, column: NDArray, down: NDArray) -> Presses:
@@ -125,6 +132,16 @@ class Judged:
     error_ms: NDArray[np.float32]  # [player, note], press − note
     release_error_ms: NDArray[np.float32]  # [player, note], release − end of hold
     totals: NDArray[np.float64]  # [player, 15], see `TOTALS`; fail_ms is map time
+
+    def of(self, players: slice) -> Judged:
+        """The judgements of these players; a view."""
+        return Judged(
+            self.grade[players],
+            self.tail_grade[players],
+            self.error_ms[players],
+            self.release_error_ms[players],
+            self.totals[players],
+        )
 
 
 def judge(chart: Chart, presses: Presses, mods: Mods | int | str = "", rules: str = "stable") -> Judged:
@@ -170,15 +187,37 @@ class Judge:
         self._windows = hit_windows(chart.difficulty.od, mods, rules)
         self._rule = np.array([apart, chart.difficulty.hp, mods.score_multiplier, mods.bonus_divider], np.float64)
         self._events = notes.start.size + (int((notes.end != stable_kernels.TAP).sum()) if apart else 0)
+        self._at_once = max(1, EVENTS_AT_ONCE // max(self._events, 1))  # players
 
     def into(self, judged: Judged, presses: Presses) -> None:
         """Judge into arrays the caller owns; errors stay in map ms."""
-        players = judged.grade.shape[0]
-        events, breaks = np.empty((players, self._events), np.int64), np.empty(players, np.int64)
+        for players, events in self._parts(judged.grade.shape[0]):
+            part = judged.of(players)
+            breaks = self._judge(part, presses.of(players), events)
+            score_kernels.count_plays(events, part.error_ms, breaks, self._rule, part.totals)
+
+    def accuracies(self, presses: Presses, players: int) -> NDArray[np.float64]:
+        """[player] accuracy, 0–1 with a MAX worth 320 of 320; single judgements are forgotten."""
+        accuracy, room = np.empty(players), empty_judged(min(self._at_once, players), self._chart[0].size)
+        for some, events in self._parts(players):
+            self._judge(room.of(slice(0, len(events))), presses.of(some), events)
+            score_kernels.count_accuracies(events, self._rule, accuracy[some])
+        return accuracy
+
+    def _parts(self, players: int) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+        """Some players at a time, and room [player, event] for their events."""
+        events = np.empty((min(self._at_once, players), self._events), np.int64)
+        for first in range(0, players, self._at_once):
+            last = min(first + self._at_once, players)
+            yield slice(first, last), events[: last - first]
+
+    def _judge(self, judged: Judged, presses: Presses, events: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[player] times that a hold was let go in its middle."""
+        breaks = np.empty(len(events), np.int64)
         keys = (presses.press, presses.release, presses.press_at, presses.count)
         results = (judged.grade, judged.tail_grade, judged.error_ms, judged.release_error_ms, events, breaks)
         self._kernel(self._chart, keys, self._windows, results)
-        score_kernels.count_plays(events, judged.error_ms, breaks, self._rule, judged.totals)
+        return breaks
 
 
 def rules_apart(rules: str) -> bool:

@@ -98,6 +98,19 @@ def spread(error, totals):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
+def count_accuracies(events, rule, accuracy):  # type: ignore[no-untyped-def]
+    """Fill accuracy [player] with a MAX worth 320, 1 where nothing was judged, from events [player, event] in any order."""
+    top = 305.0 if rule[RULE_APART] > 0 else 300.0
+    for player in range(events.shape[0]):
+        mine = events[player]
+        got = np.zeros(8, np.int64)
+        for at in range(mine.size):
+            got[np.uint64(mine[at] & 7)] += 1
+        points = top * got[0] + 300.0 * got[1] + 200.0 * got[2] + 100.0 * got[3] + 50.0 * got[4]
+        accuracy[player] = (points + (320.0 - top) * got[0]) / (320.0 * mine.size) if mine.size else 1.0
+
+
+@njit(nogil=True)
 def count_plays(events, error, breaks, rule, totals):  # type: ignore[no-untyped-def]
     """Fill `totals` [player, 15] (see `agents.judgement.judge.TOTALS`) from events [player, event] and errors [player, note]."""
     gain, apart = health_gains(rule[RULE_HP]), rule[RULE_APART] > 0

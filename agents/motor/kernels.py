@@ -25,6 +25,8 @@ LANES = np.uint64(32)
 they stand before the others, and places are unsigned, so that the compiler sees that no two rows overlap."""
 ROWS = 40
 KEYS = np.uint64(4)
+NEXT = np.uint64(1)
+"""Places are unsigned: signed ones may count from the end of an array, which takes the loop time to rule out."""
 ONE = np.float32(1.0)
 ZERO = np.float32(0.0)
 NEVER = np.float32(-1e9)
@@ -215,26 +217,28 @@ def hold_on(f, hand, counters, hand_table, constants, lanes):  # type: ignore[no
 def press_keys(f, key, room, constants, keys, rate, lanes):  # type: ignore[no-untyped-def]
     """Write each lane's press and release of this note in whole map ms, and a stray press of the neighbouring finger."""
     press, release, press_at, count = keys
-    beside, first = key ^ np.uint64(1), press_at[key]
+    beside = key ^ NEXT
+    first, first_beside = np.uint64(press_at[key]), np.uint64(press_at[beside])
+    full, full_beside = np.uint64(room[key]), np.uint64(room[beside])
     strays, lift = f[columns.SLIP] > 0, constants[columns.LIFT_MS]
     for lane in range(np.uint64(press.shape[0])):
-        at, place = lanes[AT + lane], count[lane, key]
-        if at == SKIPPED or place >= room[key]:
+        at, place = lanes[AT + lane], np.uint64(count[lane, key])
+        if at == SKIPPED or place >= full:
             continue
         down_at, spot = np.int32(np.rint(at * rate)), first + place
-        if place and release[lane, spot - 1] >= down_at:  # a finger lifts before it presses again
-            release[lane, spot - 1] = max(press[lane, spot - 1] + 1, down_at - 1)
-            down_at = max(down_at, release[lane, spot - 1] + 1)
+        if place and release[lane, spot - NEXT] >= down_at:  # a finger lifts before it presses again
+            release[lane, spot - NEXT] = max(press[lane, spot - NEXT] + 1, down_at - 1)
+            down_at = max(down_at, release[lane, spot - NEXT] + 1)
         press[lane, spot] = down_at
         release[lane, spot] = max(down_at + 1, np.int32(np.rint(lanes[UP + lane] * rate)))
-        count[lane, key] = place + 1
+        count[lane, key] = place + NEXT
         lanes[LAST + LANES * key + lane], lanes[FREE + LANES * key + lane] = at, at + lift
         if strays and lanes[CHANCE + lane] > ONE - constants[columns.STRAY] * lanes[STRAIN + lane]:
-            place = count[lane, beside]
-            spot = press_at[beside] + place
-            if place < room[beside] and (place == 0 or release[lane, spot - 1] < down_at):
+            place = np.uint64(count[lane, beside])
+            spot = first_beside + place
+            if place < full_beside and (place == 0 or release[lane, spot - NEXT] < down_at):
                 press[lane, spot], release[lane, spot] = down_at, down_at + np.int32(STRAY_MS * rate)
-                count[lane, beside] = place + 1
+                count[lane, beside] = place + NEXT
 
 
 @njit(nogil=True)

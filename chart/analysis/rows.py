@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Rows:
     gap_ms: NDArray[np.float64]  # [row], since the row before, inf at a start
     gap_beats: NDArray[np.float64]  # [row]
 
-    @property
+    @cached_property
     def size(self) -> NDArray[np.int64]:
         """Notes in each row."""
         return SIZE_OF_MASK[self.mask]

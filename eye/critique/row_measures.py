@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import Plays, play, population_of, skill_for
-from agents.summary import lost_accuracy
+from agents.summary import note_costs
 from chart.analysis.rows import LEFT, RIGHT, ROUNDING_MS, SIZE_OF_MASK, previous
 from chart.analysis.snap import DIVISORS, beats_at, snap_beats
 from chart.model import KEYS, Chart
@@ -90,7 +90,7 @@ def measure(chart: Chart, song: Song | None, target: float, seed: int = 0) -> Me
     offset = float(view.offset_ms[0])
     row_ms = view.row_ms - offset
     plays = playtest(chart, target, seed)
-    loss = np.full(len(chart), np.nan) if plays is None else lost_accuracy(plays).mean(axis=0)
+    loss = np.full(len(chart), np.nan) if plays is None else note_costs(plays).lost
     classes = {
         "jack": _rate_class(_column_rate(view)),
         "repeat": _repeats(view),
