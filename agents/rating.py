@@ -87,7 +87,7 @@ def _skill_ratings(simulator: Simulator, names: Sequence[str], seed: int, thread
     grid = grid_for(simulator.chart)
     players = [grid.players(_ample(name)).skills.reshape(grid.level.size, grid.count, -1) for name in names]
     known = np.full((len(names), grid.level.size, grid.count), np.nan)
-    first = np.unique(np.linspace(0, grid.level.size - 1, FIRST).round().astype(np.int64))
+    first = np.linspace(0, grid.level.size - 1, FIRST).round().astype(np.int64)
     wanted = np.zeros(known.shape[:2], bool)
     wanted[:, first] = True
     number = np.arange(grid.level.size * grid.count).reshape(grid.level.size, -1)

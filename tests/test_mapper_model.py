@@ -426,7 +426,7 @@ def test_the_number_of_threads_changes_nothing(model, corpus, monkeypatch):
     encodings = encode_song(model, grid, corpus.features(0), LAG_MS, Controls([3.0] * 7, *[[np.nan] * 7] * 2, [1] * 7))
     written = []
     for cores in (1, 2, 3):
-        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        monkeypatch.setenv("OMP_NUM_THREADS", str(cores))
         rows = write_rows(model, encodings, Sampling(5, np.linspace(-1, 2, 7)))
         written.append([(one.slot.tolist(), one.code.tolist()) for one in rows])
     assert written[0] == written[1] == written[2]

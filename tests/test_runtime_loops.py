@@ -219,11 +219,11 @@ def test_the_compiler_is_started_only_where_nothing_is_kept(monkeypatch: pytest.
         return subprocess.Popen(sleeper, stdin=subprocess.PIPE)
 
     monkeypatch.setattr(beside, "start_compiler", start)
-    monkeypatch.setattr(beside.os, "cpu_count", lambda: 2)
-    for kept in (True, False):
+    for threads, kept in (("2", True), ("1", False), ("2", False)):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
         monkeypatch.setattr(beside, "is_kept", lambda loop, kept=kept: kept)
         with beside.compiling_beside(None, "plays"):
-            assert started == ([] if kept else ["plays"])
+            assert started == (["plays"] if threads == "2" and not kept else [])
 
 
 @pytest.mark.parametrize(("closed", "status"), [(True, 1), (False, 0)])

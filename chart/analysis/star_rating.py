@@ -23,8 +23,17 @@ if TYPE_CHECKING:
 
 _HEAD = "osu file format v14\n\n[General]\nMode: 3\n\n[Difficulty]\nCircleSize:4\n\n[HitObjects]\n"
 
-_KNOWN: dict[int, dict[float, float]] = {}
-"""Stars of charts by identity and rate, while they are there: a long one takes a quarter of a second, and several modules ask."""
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """A chart as rosu-pp reads it, and its stars by rate."""
+
+    beatmap: Beatmap
+    stars: dict[float, float]
+
+
+_CHARTS: dict[int, _Known] = {}
+"""Charts by identity, while they are there: a long one takes a quarter of a second, and several modules ask."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +51,10 @@ def stars(chart: Chart, rate: float = 1.0) -> float:
 
     if not len(chart):
         return 0.0
-    if id(chart) not in _KNOWN:
-        _KNOWN[id(chart)] = {}
-        finalize(chart, _KNOWN.pop, id(chart))
-    known = _KNOWN[id(chart)]
-    if rate not in known:
-        known[rate] = float(rosu.Difficulty(clock_rate=_checked(rate)).calculate(_beatmap(chart)).stars)
-    return known[rate]
+    known = _known(chart)
+    if rate not in known.stars:
+        known.stars[rate] = float(rosu.Difficulty(clock_rate=_checked(rate)).calculate(known.beatmap).stars)
+    return known.stars[rate]
 
 
 def strain_curve(chart: Chart, rate: float = 1.0) -> Strains:
@@ -58,11 +64,18 @@ def strain_curve(chart: Chart, rate: float = 1.0) -> Strains:
     section_ms = 400.0 * _checked(rate)
     if len(chart) < 2:
         return Strains(np.zeros(0), np.zeros(0), section_ms)
-    strains = rosu.Difficulty(clock_rate=rate).strains(_beatmap(chart))
+    strains = rosu.Difficulty(clock_rate=rate).strains(_known(chart).beatmap)
     peak = np.asarray(strains.strains, dtype=np.float64)
     # The game's sections lie on multiples of 400 ms of played time; the first is the one of the second note.
     first = math.ceil(float(np.rint(chart.time_ms[1])) / section_ms) - 1
     return Strains((first + np.arange(peak.size, dtype=np.float64)) * section_ms, peak, section_ms)
+
+
+def _known(chart: Chart) -> _Known:
+    if id(chart) not in _CHARTS:
+        _CHARTS[id(chart)] = _Known(_beatmap(chart), {})
+        finalize(chart, _CHARTS.pop, id(chart))
+    return _CHARTS[id(chart)]
 
 
 def _beatmap(chart: Chart) -> Beatmap:

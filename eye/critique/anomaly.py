@@ -12,6 +12,7 @@ Tables: `eye/critique/human.json`, made by `python -m eye.calibrate` from human 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -123,20 +124,29 @@ def row_bits(measures: Measures, name: str, stars: float, table: Human) -> NDArr
 
 def surprisal(classes: NDArray[np.int64], usual: NDArray[np.float64]) -> NDArray[np.float64]:
     """[row] −log2 of the share of rows with as high a class, in the rest of the chart and among human charts."""
-    rest = _rest(classes, usual.size)
-    at_least = np.cumsum(rest[:, ::-1], axis=1)[:, ::-1][np.arange(classes.size), classes]
+    rest = _rest(classes, np.greater_equal)
     prior = np.maximum(np.cumsum(usual[::-1])[::-1], LEAST)[classes]
-    return -np.log2((at_least + PRIOR_ROWS * prior) / (rest.sum(axis=1) + PRIOR_ROWS))
+    return -np.log2((rest.alike + PRIOR_ROWS * prior) / (rest.size + PRIOR_ROWS))
 
 
-def _rest(classes: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """[row, class] rows of each class that are more than `NEAR_ROWS` away."""
-    seen = np.zeros((classes.size + 1, count))
-    seen[np.arange(1, classes.size + 1), classes] = 1.0
-    seen = np.cumsum(seen, axis=0)
+@dataclass(frozen=True)
+class Rest:
+    """Each row's rest of the chart: the rows more than `NEAR_ROWS` away."""
+
+    size: NDArray[np.int64]  # [row], rows in it
+    alike: NDArray[np.int64]  # [row], rows in it whose class compares with this row's
+
+
+def _rest(classes: NDArray[np.int64], compare: Callable[[NDArray[np.int64], int], NDArray[np.bool_]]) -> Rest:
+    """Count the rest of the chart for each row, and in it the rows for which `compare(class, this row's class)` is true."""
     row = np.arange(classes.size)
-    near = seen[np.minimum(row + NEAR_ROWS + 1, classes.size)] - seen[np.maximum(row - NEAR_ROWS, 0)]
-    return seen[-1] - near
+    first, last = np.maximum(row - NEAR_ROWS, 0), np.minimum(row + NEAR_ROWS + 1, classes.size)
+    alike = np.zeros(classes.size, np.int64)
+    for one in np.flatnonzero(np.bincount(classes)).tolist():
+        mine = np.flatnonzero(classes == one)
+        before = np.append(0, np.cumsum(compare(classes, one)))
+        alike[mine] = before[-1] - (before[last[mine]] - before[first[mine]])
+    return Rest(classes.size - (last - first), alike)
 
 
 @lru_cache(maxsize=1)
@@ -150,29 +160,29 @@ def _off_grid() -> NDArray[np.float64]:
 
 def _off_grid_bits(measures: Measures, classes: NDArray[np.int64], usual: NDArray[np.float64]) -> NDArray[np.float64]:
     """[row] log2 of how much likelier a row's snap is without a grid than in this chart."""
-    rest = _rest(classes, usual.size)
-    here = rest[np.arange(classes.size), classes]
+    rest = _rest(classes, np.equal)
     prior = PRIOR_ROWS / 2
-    expected = (here + prior * np.maximum(usual[classes], 1e-3)) / (rest.sum(axis=1) + prior)
+    expected = (rest.alike + prior * np.maximum(usual[classes], 1e-3)) / (rest.size + prior)
     return np.log2(_off_grid()[classes] / expected)
 
 
 def segments(bits: NDArray[np.float64]) -> list[tuple[float, int, int]]:
     """(sum, first, last) of the stretches with the greatest sums, none overlapping, in order of time."""
     found: list[tuple[float, int, int]] = []
-    total = best = 0.0
-    start = best_start = best_end = 0
-    for index, value in enumerate(bits.tolist()):
-        total += value
-        if total > best:
-            best, best_start, best_end = total, start, index
-        elif total <= 0.0 or best - total > DROP_BITS:
-            if best > 0.0:
-                found.append((best, best_start, best_end))
-            total = best = 0.0
-            start = index + 1
-    if best > 0.0:
-        found.append((best, best_start, best_end))
+    values, after = bits.tolist(), 0
+    for start in np.flatnonzero(bits > 0.0).tolist():
+        if start < after:  # lies within the stretch before
+            continue
+        total = best = 0.0
+        best_end = start
+        for after in range(start, len(values)):
+            total += values[after]
+            if total > best:
+                best, best_end = total, after
+            elif total <= 0.0 or best - total > DROP_BITS:
+                break
+        after += 1
+        found.append((best, start, best_end))
     return found
 
 

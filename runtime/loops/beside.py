@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from runtime.limits import threads
 from runtime.loops.loop import is_kept
 
 __all__ = ["compiling_beside", "start_compiler"]
@@ -35,8 +36,11 @@ def start_compiler(part: str) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def compiling_beside(loop: Any, part: str) -> Iterator[None]:
-    """While the block runs, another core compiles a part of the loops, unless `loop`, the last of the part, is kept."""
-    if is_kept(loop) or (os.cpu_count() or 1) < 2:
+    """While the block runs, another core compiles a part of the loops, unless `loop`, the last of the part, is kept.
+
+    Only where the command may use two threads.
+    """
+    if is_kept(loop) or threads() < 2:
         yield
         return
     with start_compiler(part) as process:
