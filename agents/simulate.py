@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,18 +166,23 @@ class Simulator:
         """Let some players at a time play, by as many threads as asked, and have their presses judged."""
         spans = [slice(at, min(at + CHUNK, len(population))) for at in range(0, len(population), CHUNK)]
         workers = min(threads or usable_threads(), len(spans))
-        players = profiles(population, self._skill)
+        players, ended = profiles(population, self._skill), Event()
 
         def work(worker: int) -> None:
             scratch = _room(self._notes, CHUNK) if kept is None else kept
             for span in spans[worker::workers]:
+                if ended.is_set():
+                    return
                 keys = scratch.of(span if kept is not None else slice(0, span.stop - span.start))
                 self._press(players[span], seeds[span], keys)
                 judge(span, keys)
 
         if workers > 1:
             with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(work, range(workers)))
+                try:
+                    list(pool.map(work, range(workers)))
+                finally:
+                    ended.set()  # after Ctrl-C no thread begins anew
         elif spans:
             work(0)
 

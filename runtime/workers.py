@@ -123,9 +123,14 @@ def _on_pool(
 def _stop(pool: ProcessPoolExecutor) -> None:
     """End the pool's processes at once: after the last result they have nothing to do, after Ctrl-C nothing to finish."""
     processes = list((pool._processes or {}).values())
+    queue: Any = pool._result_queue
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
+    if (
+        queue is not None
+    ):  # a thread of the pool's may wait for the rest of a result: it ends with the last sender, this one
+        queue._writer.close()
 
 
 def start_worker() -> None:

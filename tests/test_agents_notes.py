@@ -1,5 +1,7 @@
 """Plays summed up by note and by hand, accuracies without plays, and ratings from part of a grid."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from agents.difficulty_curve import curve_of, grid_for
 from agents.judgement.judge import EVENTS_AT_ONCE, MISS, RULES
 from agents.judgement.mods import mods_of
 from agents.rating import SKILLS, _ample, _rating, rate
-from agents.simulate import Simulator
+from agents.simulate import Simulator, _seeds
 from agents.summary import _hands, note_costs
 from chart.model import Chart, TimingPoint
 
@@ -72,3 +74,29 @@ def test_skills_are_rated_as_by_the_whole_grid(gap_ms: float) -> None:
         assert ratings[name] == _rating(grid.level, plays), name
     assert accuracy_curve(chart).plays is not None
     assert curve_of(grid.level, plays).level.size == grid.level.size
+
+
+def test_threads_stop_playing_where_one_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after Ctrl-C, which reaches the thread that waits: the others end with the players they have begun."""
+    simulator, players = Simulator(chart_of(60), mods_of(), "stable"), everyone(3_200, np.random.default_rng(1))
+    began, gate, everybody = [], threading.Event(), threading.Barrier(4)
+
+    class Told(threading.Event):
+        def set(self) -> None:
+            super().set()
+            gate.set()
+
+    def press(_: object, seeds: np.ndarray, __: object) -> None:
+        began.append(seeds[0])
+        if len(began) <= 4:
+            everybody.wait(60)
+        if seeds[0] == _seeds(5, np.arange(1))[0]:  # of the thread that is waited for
+            raise KeyboardInterrupt
+        assert gate.wait(60)
+
+    monkeypatch.setattr("agents.simulate.Event", Told)
+    monkeypatch.setattr(simulator, "_press", press)
+    monkeypatch.setattr(simulator._judge, "accuracies", lambda keys, count: np.zeros(count))
+    with pytest.raises(KeyboardInterrupt):
+        simulator.accuracies(players, 5, threads=4)
+    assert len(began) == 4

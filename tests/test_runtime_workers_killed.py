@@ -81,6 +81,42 @@ def test_workers_end_with_their_parent(tmp_path: Path, kind: int) -> None:
     assert said.count("Traceback") <= (kind == signal.SIGINT), "only the script itself has no handler for Ctrl-C"
 
 
+HALF_SENT = """
+import signal, sys, threading
+sys.path.insert(0, {root!r})
+from multiprocessing.connection import Connection
+from runtime.workers import Workers, results
+
+def send_half(connection, data):
+    with open({pipe!r}, "w") as pipe:
+        Connection._write(connection._handle, bytes(data)[: len(data) // 2])
+        pipe.write(".")
+        pipe.flush()
+        signal.pause()
+
+def job(number):
+    Connection._send = send_half
+    return bytes(1000)
+
+if __name__ == "__main__":
+    list(results(job, [1, 2], Workers(2)))
+"""
+
+
+def test_a_result_that_a_worker_was_sending_holds_nobody_up_after_ctrl_c(tmp_path: Path) -> None:
+    script, path = tmp_path / "run.py", tmp_path / "pipe"
+    os.mkfifo(path)
+    script.write_text(HALF_SENT.format(root=str(ROOT), pipe=str(path)), encoding="utf-8")
+    parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    try:
+        with path.open("rb", buffering=0) as pipe:
+            assert pipe.read(1) == b".", "half a result is sent; the parent waits for the rest"
+            parent.send_signal(signal.SIGINT)
+            assert parent.wait(30) != 0
+    finally:
+        parent.kill()
+
+
 def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(OutputError, match="another run is writing there"), locked(tmp_path):
         pass
