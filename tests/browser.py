@@ -35,6 +35,9 @@ ARGUMENTS = (
 )
 START_S = 60.0
 STEP_S = 60.0
+MIDDLE = """
+const box = document.querySelector(arguments[0]).getBoundingClientRect();
+return [box.left + box.width / 2, box.top + box.height / 2];"""
 
 
 class Browser:
@@ -43,8 +46,8 @@ class Browser:
     def __init__(self, session: str) -> None:
         self.session = session
 
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        return _request(f"{self.session}/{path}", body)
+    def _ask(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
+        return _request(f"{self.session}/{path}", body, method)
 
     def open(self, page: Path | str) -> None:
         """Load a file from disk, or an address, and wait until the page is ready."""
@@ -61,10 +64,10 @@ class Browser:
         """Result of the script; `arguments[0]` … are the arguments."""
         return self._ask("execute/sync", {"script": script, "args": list(arguments)})
 
-    def wait(self, script: str, seconds: float = STEP_S) -> None:
+    def wait(self, script: str, seconds: float = STEP_S, *arguments: Any) -> None:
         """Until the script returns something true."""
         end = time.monotonic() + seconds
-        while not self.run(script):
+        while not self.run(script, *arguments):
             assert time.monotonic() < end, f"not within {seconds:g} s: {script}"
             time.sleep(0.02)
 
@@ -83,10 +86,14 @@ class Browser:
         self.release((place[0] + end[0], place[1] + end[1]))
 
     def press(self, selector: str, offset: tuple[int, int] = (0, 0)) -> tuple[int, int]:
-        """Press the mouse `offset` px from the middle of an element; returns that middle."""
+        """Press the mouse `offset` px from the middle of an element, once it is there and stands still; returns that middle."""
+        self.wait("return document.querySelector(arguments[0]) !== null", STEP_S, selector)
         self.run("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", selector)
-        box = "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
-        x, y = self.run(f"{box} return [box.left + box.width / 2, box.top + box.height / 2]", selector)
+        before, (x, y) = None, self.run(MIDDLE, selector)
+        end = time.monotonic() + STEP_S
+        while before != (x, y):  # a list above it may be drawn just now
+            assert time.monotonic() < end, f"{selector} does not stand still"
+            before, (x, y) = (x, y), self.run(MIDDLE, selector)
         self._mouse({"type": "pointerMove", "x": round(x + offset[0]), "y": round(y + offset[1])}, "pointerDown")
         return round(x), round(y)
 
@@ -101,6 +108,32 @@ class Browser:
 
     def resize(self, width: int, height: int) -> None:
         self._ask("window/rect", {"width": width, "height": height})
+
+    def screen(self, width: int, height: int, mobile: bool = False) -> None:
+        """A screen of that many px, until `any_screen`."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.devtools("Emulation.setDeviceMetricsOverride", **size)
+        self.wait("return innerWidth === arguments[0] && innerHeight === arguments[1]", STEP_S, width, height)
+
+    def any_screen(self) -> None:
+        self.devtools("Emulation.clearDeviceMetricsOverride")
+
+    @contextmanager
+    def second_tab(self) -> Iterator[tuple[str, str]]:
+        """(this window, a new tab, in which one is); afterwards that is closed and one is back here."""
+        first = self._ask("window")
+        second = self._ask("window/new", {"type": "tab"})["handle"]
+        self.use(second)
+        try:
+            yield first, second
+        finally:
+            self.use(second)
+            self._ask("window", method="DELETE")
+            self.use(first)
+
+    def use(self, window: str) -> None:
+        """Go on in another window."""
+        self._ask("window", {"handle": window})
 
     def picture(self, path: Path) -> None:
         """A PNG of the window."""

@@ -66,7 +66,7 @@ LISTEN = """
   for (const ms of seeks) {
     clock.seek(ms);
     const clicks = [], off = [];
-    recorder.port.onmessage = ({ data }) => { if (sound.from) clicks.push(sound.songMs(data)); };
+    recorder.port.onmessage = ({ data }) => { if (sound.from && data >= sound.from.at) clicks.push(sound.songMs(data)); }; // not late of the place before
     clock.play();
     for (let n = 0; n < 60; n++) {
       await new Promise((done) => setTimeout(done, 25));

@@ -34,6 +34,7 @@ def opened(tmp_path_factory):
 def editing(opened):
     browser, folder = opened
     browser.click("#tabs [data-view=edit]")
+    browser.run(HARD)
     browser.run("document.getElementById('roll').focus()")
     in_step(browser)
     before = browser.run(STATE)
@@ -43,6 +44,12 @@ def editing(opened):
     undo_until(browser, before)
     wanted = ("status of 400",)
     assert [line for line in browser.console_errors() if not any(words in line for words in wanted)] == []
+
+
+HARD = """
+const select = document.getElementById("edit-difficulty");
+select.value = "hard";
+select.dispatchEvent(new Event("change"));"""
 
 
 def in_step(browser):
@@ -217,8 +224,7 @@ def test_the_difficulty_that_was_watched_is_the_one_that_is_edited(editing):
     browser.click("#player .difficulties label:nth-of-type(2)")
     browser.click("#tabs [data-view=edit]")
     assert browser.run("return document.getElementById('edit-difficulty').value") == "insane"
-    browser.run("""const select = document.getElementById("edit-difficulty"); select.value = "hard";
-      select.dispatchEvent(new Event("change"));""")
+    browser.run(HARD)
     browser.wait("return mania.chart.id === 'hard'")
 
 
@@ -229,6 +235,6 @@ def test_the_review_follows_an_edit(editing):
     browser.type("1")
     changed(browser, before)
     browser.wait(f"return mania.chart.notes.length === {len(notes_of(folder))}")
-    assert f"{len(notes_of(folder))} notes" in browser.run(
-        "return document.getElementById('edit-accuracy').textContent"
+    browser.wait(
+        f"return document.getElementById('edit-accuracy').textContent.includes('{len(notes_of(folder))} notes')"
     )

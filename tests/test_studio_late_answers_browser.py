@@ -3,7 +3,7 @@
 import pytest
 
 from mania4k.studio.sets.project import Project
-from tests.browser import headless
+from tests.browser import STEP_S, headless
 from tests.late_answers import FAIL, HOLD, HOLDS, LATER, RELEASE, VIEW_ARRIVES, WAITS, caught, faults, from_elsewhere
 from tests.studio_projects import (
     CONTROL,
@@ -110,7 +110,7 @@ def own_chart(browser):
 def edits(browser):
     """The first difficulty's notes are on the roll."""
     browser.click("#tabs [data-view=edit]")
-    browser.wait(SHOWN.replace("arguments[0]", f"'{own_chart(browser)}'"))
+    browser.wait(SHOWN, STEP_S, own_chart(browser))
     browser.run("document.getElementById('roll').focus()")
 
 
@@ -381,6 +381,6 @@ def test_what_is_undone_leaves_the_roll_though_the_review_is_late(page):
     page.wait("return studio.view.state.difficulties[0].hand.length === 2")
     undo(page, 2)
     assert own_chart(page) == before
-    page.wait(SHOWN.replace("arguments[0]", f"'{before}'"))
+    page.wait(SHOWN, STEP_S, before)
     assert page.run(ALL)
     page.run(RELEASE)
