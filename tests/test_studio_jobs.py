@@ -105,6 +105,27 @@ def test_a_timing_tapped_while_the_song_is_analysed_stays(analysing):
     assert analysing.view["state"]["metadata"]["title_unicode"] == "song"
 
 
+def test_a_cancelled_analysis_is_begun_again(analysing):
+    assert analysing.client.do("cancel", job="analyse").status == 200
+    assert analysing.job("analyse")["status"] == "cancelled"
+    assert analysing.client.do("analyse").status == 200
+    analysing.until_asked()
+    assert "at work already" in analysing.client.do("analyse").error
+    analysing.does(analysis() | {"lines": LINES})
+    assert analysing.view["state"]["timing"] == LINES
+
+
+def test_undo_leaves_the_song_and_its_analysis(analysing):
+    assert analysing.client.do("undo").error == "nothing to undo"
+    analysing.does(analysis() | {"lines": LINES})
+    assert analysing.view["undo"] == ""
+    assert analysing.client.do("undo").error == "nothing to undo"
+    analysing.client.do("timing", what="offset", ms=5)
+    assert analysing.view["undo"] == "timing: offset"
+    assert analysing.client.do("undo").status == 200
+    assert analysing.view["state"]["timing"] == LINES
+
+
 def test_a_red_line_before_the_beat_is_known_gets_a_line(analysing):
     assert "not known yet" in analysing.client.do("timing", what="add", time_ms=500).error
 

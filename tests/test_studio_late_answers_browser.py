@@ -128,8 +128,16 @@ def test_nothing_of_a_project_is_left_when_another_is_opened(page):
     assert page.run("return [mania.chart.notes.length, mania.clock.at()]") == [0, 0]
     assert page.run("return document.getElementById('tap-use').hidden")
     assert "Other.studio" in page.run("return decodeURIComponent(document.getElementById('background-image').src)")
+    for step in ("edit", "out"):  # where there is nothing, the way to something
+        page.click(f"#tabs [data-view={step}]")
+        shown = page.run(
+            f"return [...document.querySelectorAll('#view-{step} *')].filter((one) => one.checkVisibility()).map((one) => one.id)"
+        )
+        assert "roll" not in shown
+        assert "pack" not in shown
+        assert page.run(f"return document.querySelector('#view-{step} [data-view=order]').checkVisibility()")
     page.click("#tabs [data-view=edit]")
-    page.run("document.getElementById('roll').focus()")
+    page.run("document.activeElement.blur()")
     chord(page, CONTROL, "a")
     assert page.run(SELECTED) == "0 selected"
     page.wait("return mania.clock.sound !== null")

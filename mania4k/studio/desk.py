@@ -96,10 +96,14 @@ class Desk:
 
     def _analyse_unless_begun(self) -> None:
         """Analyse a new project's song; also where the studio was killed before that began."""
-        project, jobs = self.opened(), self.present_jobs()
-        begun = any(job.spec["kind"] == "analyse" for job in jobs.all.values())
+        project = self.opened()
+        begun = any(job.spec["kind"] == "analyse" for job in self.present_jobs().all.values())
         if project.state["song"] and not project.data["analysis"] and not begun:
-            jobs.add("analyse", "analysing the song", {"kind": "analyse"})
+            self.analyse()
+
+    def analyse(self) -> None:
+        """Analyse the song; a timing that is there stays."""
+        self.present_jobs().add("analyse", "analysing the song", {"kind": "analyse"})
 
     def new_demo(self) -> None:
         """A new project for the demo song."""
@@ -163,7 +167,7 @@ class Desk:
             "revision": self.project.revision,
             "state": self.project.state,
             "analysis": data["analysis"],
-            "undo": history[at]["what"] if at else "",
+            "undo": self.project.undoable,
             "redo": history[at + 1]["what"] if at + 1 < len(history) else "",
             "jobs": [job.to_json() for job in self.jobs.all.values()],
             "versions": self.versions,

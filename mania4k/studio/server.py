@@ -48,6 +48,7 @@ CHANGES: dict[str, Callable[[Desk, dict[str, Any]], None]] = {
     "redo": lambda desk, values: desk.step(1, values.get("base")),
     "open": lambda desk, values: desk.open_listed(values.get("name")),
     "close": lambda desk, values: desk.close(),
+    "analyse": lambda desk, values: desk.analyse(),
     "demo": lambda desk, values: desk.new_demo(),
     "cancel": lambda desk, values: desk.present_jobs().cancel(str(values.get("job"))),
     "again": lambda desk, values: desk.present_jobs().again(str(values.get("job"))),

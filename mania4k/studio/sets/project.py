@@ -32,6 +32,8 @@ _DIGEST = re.compile(r"[0-9a-f]{16}")
 State = dict[str, Any]
 """JSON: song, timing [[time_ms, beat_ms, metre]], metadata, difficulties; times are on osu!'s clock."""
 
+BEGINNING = ("new project", "song", "set", "the song was analysed")
+"""Changes that cannot be undone: without them there is nothing to work on."""
 EMPTY_STATE: State = {"song": None, "timing": [], "metadata": {}, "difficulties": []}
 
 
@@ -119,13 +121,22 @@ class Project:
         self.data["at"] = len(kept)
         self._changed(adds)
 
+    @property
+    def undoable(self) -> str:
+        """What undo would undo; empty for nothing."""
+        at = self.data["at"]
+        what = str(self.data["history"][at]["what"])
+        return what if at and what not in BEGINNING else ""
+
     def step(self, by: int, base: int | None = None) -> str:
         """Undo (−1) or redo (+1); returns what was undone or redone."""
         if base is not None and base != self.revision:
             raise StaleError(STALE)
         at = self.data["at"] + by
-        if not 0 <= at < len(self.data["history"]):
-            raise ConfigError("nothing to undo" if by < 0 else "nothing to redo")
+        if by < 0 and not self.undoable:
+            raise ConfigError("nothing to undo")
+        if at >= len(self.data["history"]):
+            raise ConfigError("nothing to redo")
         what = self.data["history"][max(at, self.data["at"])]["what"]
         self.data["at"] = at
         self._changed()

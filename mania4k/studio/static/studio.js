@@ -114,6 +114,7 @@ onView((view) => {
   studio.view = view;
   if (opened) forget();
   element("undo").hidden = element("redo").hidden = element("close").hidden = !view.project;
+  document.body.classList.toggle("empty", Boolean(view.project) && !view.state.difficulties.length);
   if (view.project) {
     element("title").textContent = view.state.metadata.title_unicode || view.project.replace(/\.studio$/, "");
     element("subtitle").textContent = view.state.metadata.artist_unicode || "";

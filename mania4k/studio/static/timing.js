@@ -1,6 +1,6 @@
 // The step "Timing": see and hear whether beats, bars and red lines are where they should be, and put them right.
 
-import { send } from "./api.js";
+import { send, sendOnce } from "./api.js";
 import { doubtsOf, onsetsOf } from "./doubts.js";
 import { filled, isTyped, offer, renewed } from "./focus.js";
 import { button } from "./jobs.js";
@@ -38,8 +38,7 @@ export function showTiming(studio) {
   const { analysis, state: set } = studio.view;
   if (!set.timing[state.chosen]) state.chosen = 0;
   const line = set.timing[state.chosen];
-  const running = studio.view.jobs.some((job) => job.kind === "analyse" && ["waiting", "running"].includes(job.status));
-  element("timing-words").textContent = running && !line ? "The song is being analysed …" : wordsOf(analysis, set.timing);
+  showAnalysis(studio.view, Boolean(line));
   element("corrections").disabled = !line;
   offer(element("line"), set.timing.map(([ms, beat], n) => [n, `${n + 1}: ${(60000 / beat).toFixed(2)} BPM from ${clockText(ms, true)}`]));
   element("line").value = String(state.chosen);
@@ -48,6 +47,16 @@ export function showTiming(studio) {
   renewed(element("candidates"), () => (analysis.candidates || []).map((one) => make("li", {}, candidate(one, line))));
   showDoubts(studio);
   draw(studio);
+}
+
+/** What is known of the beat, or how it comes to be known. */
+function showAnalysis({ analysis, jobs, state: set }, isKnown) {
+  const statuses = jobs.filter((job) => job.kind === "analyse").map((job) => job.status);
+  const runs = statuses.some((status) => ["waiting", "running"].includes(status));
+  const unknown = runs ? "The song is being analysed …" : "The song\u2019s beat is not known.";
+  element("timing-words").textContent = isKnown ? wordsOf(analysis, set.timing) : unknown;
+  element("analyse").hidden = isKnown || runs || statuses.some((status) => ["failed", "unfinished"].includes(status)); // these have buttons of their own
+  element("candidates-words").hidden = !(analysis.candidates || []).length;
 }
 
 /** A button that takes a reading of the beat; the present one is marked. */
@@ -216,6 +225,7 @@ export function wireTiming(studio) {
   wireWave(studio);
   wireKeys(studio);
   element("wave-play").addEventListener("click", () => studio.app.toggle());
+  element("analyse").addEventListener("click", () => sendOnce("analyse"));
   wireNumber(studio, "bpm", (bpm) => ({ what: "bpm", index: state.chosen, bpm }));
   wireNumber(studio, "metre", (metre) => ({ what: "metre", metre }));
   wireNumber(studio, "line-at", (ms) => ({ what: "move", index: state.chosen, time_ms: ms }));
