@@ -121,6 +121,9 @@ def test_messages_results_and_doubts_have_no_grave_fault(project, axe):
 def test_a_song_without_a_timing_has_no_grave_fault(project, axe):
     project.run("document.getElementById('corrections').disabled = true")
     project.click("#tabs [data-view=timing]")
+    assert project.run(
+        "return [...document.querySelectorAll('#corrections button:not([hidden])')].every((one) => one.checkVisibility())"
+    )
     assert grave_faults(project, axe) == []
 
 

@@ -23,6 +23,7 @@ from tests.studio_server import served, short_song
 READY, OTHER = "Ready.studio", "Other.studio"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(60)
 SHOWN = "return document.getElementById('roll').dataset.chart === arguments[0]"
+STRETCH = "return document.getElementById('stretch-words').textContent"
 SELECTED = "return document.getElementById('edit-words').textContent"
 ALL = """
 document.getElementById("roll").dispatchEvent(new KeyboardEvent("keydown", { key: "a", ctrlKey: true, bubbles: true }));
@@ -122,6 +123,10 @@ def test_nothing_of_a_project_is_left_when_another_is_opened(page):
     page.run("document.activeElement.blur(); mania.clock.seek(9000)")
     page.type("tttt")
     assert not page.run("return document.getElementById('tap-use').hidden")
+    page.click("#tabs [data-view=watch]")
+    page.run("document.activeElement.blur()")
+    page.type("[")
+    assert page.run(STRETCH).startswith("from 0:")
     page.click("#tabs [data-view=edit]")
     page.wait("return document.getElementById('edit-difficulty').value === 'hard'")
     go_to(page, OTHER)
@@ -142,6 +147,9 @@ def test_nothing_of_a_project_is_left_when_another_is_opened(page):
     assert page.run(SELECTED) == "0 selected"
     page.wait("return mania.clock.sound !== null")
     assert page.run("return mania.clock.durationMs") < 5000
+    go_to(page, READY)
+    page.wait("return mania.chart.notes.length > 0")
+    assert page.run(STRETCH).startswith("Mark its ends")
 
 
 def test_charts_that_arrive_when_the_project_was_closed_do_no_harm(fresh):

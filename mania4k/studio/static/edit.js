@@ -268,6 +268,9 @@ export function wireEdit(studio) {
   element("edit-play").addEventListener("click", () => studio.app.toggle());
   for (const name of ["copy", "cut", "paste", "mirror", "delete"]) element(`edit-${name}`).addEventListener("click", () => COMMANDS[name](studio));
   addEventListener("charts", () => showEdit(studio));
-  addEventListener("opened", () => choose(null));
+  addEventListener("opened", () => {
+    choose(null);
+    state.marks = [null, null];
+  });
   requestAnimationFrame(() => follow(studio));
 }

@@ -8,13 +8,14 @@ const RETRY_MS = 3000; // after an answer that failed
 const MOST_ASKED = 24; // charts in one request
 const MOST_KEPT = 40; // charts, so that going back is quick
 const UNMARKED = "Mark its ends where the song is with [ and ], or hold Shift and drag over the curves above.";
-const NEW = {
+
+/** What belongs to one project. */
+const fresh = () => ({
   shown: "", known: new Map(), data: {}, // what the player shows; charts by digest, and what all have in common
   stretch: [null, null],
   offered: "", seen: null, // which versions wait to be chosen from, and which of them is seen: {key, digest}
-};
-
-const state = { ...NEW };
+});
+const state = fresh();
 
 function chosen(studio) {
   return studio.view.state.difficulties.find((one) => one.id === studio.app.chart.id) || studio.view.state.difficulties[0];
@@ -223,7 +224,7 @@ export function wireWatch(studio) {
   element("lock").addEventListener("click", () => send("lock", { id: chosen(studio).id, span: state.stretch, on: true }));
   element("unlock").addEventListener("click", () => send("lock", { id: chosen(studio).id, span: state.stretch, on: false }));
   element("pin").addEventListener("click", () => sendOnce("pin"));
-  addEventListener("opened", () => Object.assign(state, NEW, { known: new Map() }));
+  addEventListener("opened", () => Object.assign(state, fresh()));
   addEventListener("keydown", (event) => {
     if (element("view-watch").hidden || studio.app.playing.active || event.target.matches("input:not([type=radio]), select")) return;
     if (event.key === "[") mark(studio, 0);
