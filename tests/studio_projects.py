@@ -19,7 +19,7 @@ from tests.studio_server import served, short_song
 
 LINES = [[100.0, 400.0, 4, 0]]
 NOTES = {"Hard": 60, "Insane": 90}
-TAB, ESCAPE, ENTER = "\ue004", "\ue00c", "\ue007"
+TAB, ESCAPE, ENTER, BACKSPACE = "\ue004", "\ue00c", "\ue007", "\ue003"
 UP, DOWN, LEFT, RIGHT, DELETE = "\ue013", "\ue015", "\ue012", "\ue014", "\ue017"
 CONTROL, SHIFT, ALT, F11 = "\ue009", "\ue008", "\ue00a", "\ue03b"
 

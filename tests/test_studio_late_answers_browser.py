@@ -6,6 +6,7 @@ from mania4k.studio.sets.project import Project
 from tests.browser import STEP_S, headless
 from tests.late_answers import FAIL, HOLD, HOLDS, LATER, RELEASE, VIEW_ARRIVES, WAITS, caught, faults, from_elsewhere
 from tests.studio_projects import (
+    BACKSPACE,
     CONTROL,
     ESCAPE,
     RIGHT,
@@ -356,7 +357,7 @@ def test_a_double_click_adds_a_red_line_where_it_was(page):
 def test_a_number_that_is_cleared_comes_back(page):
     page.click("#tabs [data-view=timing]")
     revision = page.run("return studio.view.revision")
-    write_into(page, "#line-at", "\ue003" + TAB)
+    write_into(page, "#line-at", BACKSPACE + TAB)
     assert page.run(VIEW_ARRIVES)  # in turn with the changes
     assert page.run("return [studio.view.revision, document.getElementById('line-at').value]") == [revision, "100"]
 

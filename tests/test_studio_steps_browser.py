@@ -11,6 +11,7 @@ from chart.formats.osz import write_osz
 from mania4k.studio.sets.project import Project
 from tests.eye_pages import busy_chart, song_file
 from tests.studio_projects import (
+    BACKSPACE,
     CONTROL,
     ENTER,
     ESCAPE,
@@ -316,6 +317,12 @@ def test_names_kiai_and_preview_are_typed_and_saved(step):
     assert (kept["title_unicode"], kept["source"], kept["tags"]) == ("朝", "<b>x</b>", "a b")
     assert (kept["kiai"], kept["preview_ms"]) == ([[5000, 10500]], 4000)
     assert browser.run("return document.getElementById('title').textContent") == "朝"
+    for name in ("preview_ms", "kiai"):  # chosen for one again
+        write_into(browser, f"#metadata [name={name}]", BACKSPACE)
+    browser.type(ENTER)
+    browser.wait("return studio.view.state.metadata.preview_ms === -1 && studio.view.state.metadata.kiai === null")
+    fields = "return ['preview_ms', 'kiai'].map((name) => document.querySelector(`#metadata [name=${name}]`).value)"
+    assert browser.run(fields) == ["", ""]
 
 
 def test_a_background_is_dropped_and_shown(step):

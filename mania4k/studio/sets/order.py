@@ -77,7 +77,7 @@ def config_of(order: Mapping[str, Any], song: Path, out: Path, timing: Path | No
 
 
 def checked_metadata(values: Any) -> dict[str, Any]:
-    """Names and settings of the set, as plain JSON; only the fields that were given."""
+    """Names and settings of the set, as plain JSON; only the fields that were given. A preview of -1 and no kiai are chosen for one."""
     if not isinstance(values, dict):
         raise ConfigError("metadata: not a form")
     fields: dict[str, Any] = {
@@ -90,8 +90,8 @@ def checked_metadata(values: Any) -> dict[str, Any]:
             )
     if "preview_ms" in values:
         fields["preview_ms"] = int(number_of(values, "preview_ms", -1, 86_400_000))
-    if values.get("kiai") is not None:
-        fields["kiai"] = checked_spans(values["kiai"])
+    if "kiai" in values:
+        fields["kiai"] = None if values["kiai"] is None else checked_spans(values["kiai"])
     return fields
 
 

@@ -98,7 +98,7 @@ export function showOrder(studio) {
 function showMetadata(view, isNew) {
   const names = view.state.metadata;
   for (const input of element("metadata").querySelectorAll("input[name]")) {
-    const text = input.name === "kiai" ? kiaiText(names.kiai || []) : names[input.name] ?? "";
+    const value = names[input.name] ?? "", text = input.name === "kiai" ? kiaiText(value || []) : value === -1 ? "" : value;
     if (isNew || !isTyped(input)) filled(input, text);
   }
   const image = element("background-image"), source = `background?${encodeURIComponent(`${view.project}/${names.background}`)}`;
@@ -121,11 +121,8 @@ export function wireOrder(studio) {
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(event.target));
     delete fields[""];
-    if (fields.preview_ms === "") delete fields.preview_ms;
-    else fields.preview_ms = Number(fields.preview_ms);
-    const kiai = spansOf(fields.kiai);
-    if (fields.kiai === "") delete fields.kiai;
-    else fields.kiai = kiai ?? [["", ""]]; // refused with a word
+    fields.preview_ms = fields.preview_ms === "" ? -1 : Number(fields.preview_ms);
+    fields.kiai = fields.kiai === "" ? null : spansOf(fields.kiai) ?? [["", ""]]; // the last is refused with a word
     const texts = [...event.target.querySelectorAll("input[name]")].map((input) => [input, input.value]);
     const made = await send("metadata", { fields });
     if (made) { // what was typed since then stays
