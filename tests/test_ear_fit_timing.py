@@ -150,3 +150,12 @@ def test_a_broken_list_of_pieces_is_an_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "timing.json").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="not a list of pieces with file and beats_s"):
         timed_pieces(tmp_path)
+
+
+def test_few_examples_correct_weights_and_do_not_replace_them():
+    known = np.array([2.0, -1.0, 0.5])
+    few = examples(6)
+    near, free = fit_softmax(few, 10.0, centre=known), fit_softmax(few, 1e-3, centre=known)
+    assert np.allclose(near, known, atol=0.05)
+    assert not np.allclose(free, known, atol=0.05)
+    assert np.allclose(fit_softmax(examples(1500), 1e-6, centre=known), [2.0, -1.0, 0.0], atol=0.25)

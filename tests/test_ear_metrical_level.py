@@ -14,12 +14,14 @@ from ear.audio.onset import onset_strength
 from ear.fitting.fit_level import (
     FOLDS,
     Choice,
+    Start,
     away_ms,
     choices_of,
     fit_scaled,
     folds_of,
     grids_of,
     held_out_shares,
+    less_sure,
     main,
     report_of,
 )
@@ -137,6 +139,23 @@ def test_choices_are_made_of_pieces_with_a_right_grid(strength: NDArray[np.float
     assert report_of(choices) == "rock 1.000 of 12"
     weights = fit_scaled([choice.example for choice in choices])
     assert weights.shape == timing_weights().metrical_level.shape
+    present = timing_weights()
+    start = Start(present.metrical_level, present.beat_phase, 1e3)
+    kept = fit_scaled([choice.example for choice in choices_of([piece] * 12, start)], start)
+    assert np.allclose(kept, present.metrical_level, atol=1e-2), "a heavy penalty keeps the weights in use"
+    assert not np.allclose(weights, present.metrical_level, atol=1e-2)
+
+
+def test_degraded_activations_are_less_sure_at_the_same_places() -> None:
+    beat_ms = 500 + 60_000 / 140 * np.arange(66)
+    sure = activations_of(beat_ms, np.arange(66) % 4 + 1, 30_000.0)
+    degraded = less_sure(sure)
+    assert degraded.beat.max() < sure.beat.max()
+    assert degraded.beat.min() >= sure.beat.min()
+    before, after = (activation_peaks(one).beat for one in (sure, degraded))
+    strong = before.time_ms[before.strength > 0.5]
+    assert strong.size > 50
+    assert np.abs(after.time_ms[None] - strong[:, None]).min(axis=1).max() < 3.0
 
 
 def test_too_few_songs_are_an_error(tmp_path: Path) -> None:

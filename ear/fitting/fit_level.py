@@ -4,14 +4,15 @@
 
 A multinomial logistic regression over the grids that the onsets allow, from songs whose charts keep one tempo (those of
 the `val` split left out) and from music with exact beats that the network was not trained on (as for `ear.fitting.fit_timing`).
+With `--towards`, the weights that the file holds are corrected rather than replaced: few pieces, or several networks.
 Whole collections are held out together (`--name` of the command that rendered them; all beatmap sets are one): the probabilities
 of phases from the onsets enter as they are for a collection that was not fitted on, and so are the shares reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.audio.decode import load_audio
+from ear.audio.decode import Audio, load_audio
 from ear.audio.onset import onset_strength
 from ear.fitting.annotated_audio import Material, TimedPiece, read_material
 from ear.fitting.fit_timing import (
@@ -39,9 +40,10 @@ from ear.timing.grid.tempo import (
     refine_tempo,
     strongest_pulse_hz,
 )
-from ear.timing.grid.weights import update_weights
-from ear.tracker.peak_picking import ActivationPeaks, activation_peaks
-from ear.tracker.tracker import BeatTracker, load_beat_tracker
+from ear.timing.grid.weights import read_weights, update_weights
+from ear.tracker.interface import BeatActivations
+from ear.tracker.peak_picking import ActivationPeaks, activation_peaks, log_odds
+from ear.tracker.tracker import load_beat_tracker
 from runtime.command import Command, use_utf8
 from runtime.errors import ConfigError
 
@@ -52,6 +54,9 @@ PHASE_PENALTY = 0.001
 MIN_PEAKS = 8
 MIN_COLLECTIONS = 3
 """With fewer, tenths of the pieces are held out instead."""
+
+DEGRADED = (0.6, 0.5)
+"""Factor of the log-odds of degraded activations, and what is taken from them."""
 
 SAME_TICK_MS = 12.0
 """A phase this near the right one is right as well: one sound makes several peaks."""
@@ -151,11 +156,22 @@ def _softmax(score: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(chance / chance.sum())
 
 
-def fit_scaled(examples: list[Example]) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """Weights that a fit begins with and is drawn to."""
+
+    level: NDArray[np.float64] = field(repr=False)  # [feature] of the selection
+    phase: NDArray[np.float64] = field(repr=False)  # [feature], from the onsets alone: kept
+    penalty: float  # of the squared distance from `level`, scaled as `fit_scaled` does
+
+
+def fit_scaled(examples: list[Example], start: Start | None = None) -> NDArray[np.float64]:
     """Weights [feature]; the penalty counts each feature by its deviation among the grids of a piece."""
     scale = np.mean([example.features.std(axis=0) for example in examples], axis=0) + 1e-9
     scaled = [Example(one.song, one.whole, one.features / scale, one.answer) for one in examples]
-    return fit_softmax(scaled, PENALTY) / scale
+    if start is None:
+        return fit_softmax(scaled, PENALTY) / scale
+    return fit_softmax(scaled, start.penalty, centre=start.level * scale) / scale
 
 
 def folds_of(pieces: Sequence[Grids]) -> list[int]:
@@ -166,22 +182,23 @@ def folds_of(pieces: Sequence[Grids]) -> list[int]:
     return [names.index(piece.collection) for piece in pieces]
 
 
-def choices_of(pieces: Sequence[Grids]) -> list[Choice]:
-    """The choices of all pieces, each with phase weights fitted on the other folds."""
+def choices_of(pieces: Sequence[Grids], start: Start | None = None) -> list[Choice]:
+    """The choices of all pieces, each with phase weights fitted on the other folds, or with those of `start`."""
     folds = folds_of(pieces)
     choices = []
     for fold in sorted(set(folds)):
-        weights = phase_weights([piece for piece, own in zip(pieces, folds, strict=True) if own != fold])
+        others = [piece for piece, own in zip(pieces, folds, strict=True) if own != fold]
+        weights = phase_weights(others) if start is None else start.phase
         found = (choice_of(piece, weights, fold) for piece, own in zip(pieces, folds, strict=True) if own == fold)
         choices += [choice for choice in found if choice]
     return choices
 
 
-def held_out_shares(choices: list[Choice]) -> dict[str, list[bool]]:
+def held_out_shares(choices: list[Choice], start: Start | None = None) -> dict[str, list[bool]]:
     """By group, whether each piece is answered rightly by weights fitted on the other folds."""
     right: dict[str, list[bool]] = {}
     for fold in sorted({choice.example.song for choice in choices}):
-        weights = fit_scaled([choice.example for choice in choices if choice.example.song != fold])
+        weights = fit_scaled([choice.example for choice in choices if choice.example.song != fold], start)
         for choice in choices:
             if choice.example.song == fold:
                 best = int((choice.example.features @ weights).argmax())
@@ -189,45 +206,88 @@ def held_out_shares(choices: list[Choice]) -> dict[str, list[bool]]:
     return right
 
 
-def report_of(choices: list[Choice]) -> str:
+def report_of(choices: list[Choice], start: Start | None = None) -> str:
     """The share of pieces answered rightly with their collection held out, by group."""
-    shares = sorted(held_out_shares(choices).items())
+    shares = sorted(held_out_shares(choices, start).items())
     return ", ".join(f"{group} {np.mean(hits):.3f} of {len(hits)}" for group, hits in shares)
 
 
-def song_grids(path: Path, tracker: BeatTracker) -> Grids | None:
-    """The grids of a beatmap set whose chart keeps one tempo; None of another."""
+def song_grids(path: Path, networks: Sequence[Network]) -> list[Grids]:
+    """The grids of a beatmap set whose chart keeps one tempo, with each network; none of another."""
     song = steady_song(path)
     if song is None:
-        return None
-    peaks = activation_peaks(tracker(song.audio))
-    return grids_of("maps", "maps", locally_normalized(song.onset), song.beat_ms, peaks)
+        return []
+    strength = locally_normalized(song.onset)
+    found = [grids_of("maps", "maps", strength, song.beat_ms, network(song.audio)) for network in networks]
+    return [one for one in found if one]
 
 
-def piece_grids(piece: TimedPiece, tracker: BeatTracker) -> Grids | None:
-    """Candidate grids of a piece whose beats are known."""
+def piece_grids(piece: TimedPiece, networks: Sequence[Network]) -> list[Grids]:
+    """Candidate grids of a piece whose beats are known, with each network."""
     audio = load_audio(piece.path)
     strength = locally_normalized(onset_strength(audio.samples, audio.sample_rate))
-    return grids_of(piece.group, piece.collection, strength, piece.beat_ms, activation_peaks(tracker(audio)))
+    about = piece.group, piece.collection, strength, piece.beat_ms
+    found = [grids_of(*about, network(audio)) for network in networks]
+    return [one for one in found if one]
 
 
-def _all_grids(material: Material, tracker: BeatTracker) -> Iterator[Grids]:
-    return read_material(material, lambda path: song_grids(path, tracker), lambda piece: piece_grids(piece, tracker))
+Network = Callable[[Audio], ActivationPeaks]
+
+
+def networks_of(checkpoints: Sequence[str], degraded: bool) -> list[Network]:
+    """The peaks that each network hears; with `degraded`, those of the first, less sure of itself, besides."""
+    trackers = [load_beat_tracker(name) for name in checkpoints]
+    networks: list[Network] = [lambda audio, own=own: activation_peaks(own(audio)) for own in trackers]  # type: ignore[misc]
+    if degraded:
+        networks.append(lambda audio: activation_peaks(less_sure(trackers[0](audio))))
+    return networks
+
+
+def less_sure(activations: BeatActivations) -> BeatActivations:
+    """As of a poorer network: log-odds nearer to 0 and lower."""
+    scale, less = DEGRADED
+    beat, downbeat = (
+        (1 / (1 + np.exp(less - scale * log_odds(one)))).astype(np.float32)
+        for one in (activations.beat, activations.downbeat)
+    )
+    return replace(activations, beat=beat, downbeat=downbeat)
 
 
 @click.command(cls=Command)
 @sources_and_output
-@click.option("--checkpoint", default="bundled", show_default=True, help="Beat network.")
-def main(output: Path, checkpoint: str, **material: Any) -> None:
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    default=["bundled"],
+    show_default=True,
+    help="Beat network; of several, a piece counts once with each.",
+)
+@click.option("--degraded", is_flag=True, help="Once more with the first network's activations degraded.")
+@click.option(
+    "--towards",
+    type=click.FloatRange(0, min_open=True),
+    help="Correct the weights in the file: penalty of the distance from them, such as .01.",
+)
+def main(output: Path, checkpoints: tuple[str, ...], degraded: bool, towards: float | None, **material: Any) -> None:
     """Fit the metrical level selection to the beatmap sets in FOLDER."""
     use_utf8()
-    pieces = list(_all_grids(Material(**material), load_beat_tracker(checkpoint)))
+    networks = networks_of(checkpoints, degraded)
+    read = read_material(
+        Material(**material), lambda path: song_grids(path, networks), lambda piece: piece_grids(piece, networks)
+    )
+    pieces = [one for found in read for one in found]
     if len(pieces) < FOLDS:
         raise ConfigError(
             f"{material['folder']}: only {len(pieces)} songs with one steady tempo; at least {FOLDS} are needed"
         )
-    choices = choices_of(pieces)
-    weights, report = fit_scaled([choice.example for choice in choices]), report_of(choices)
+    start = None
+    if towards is not None:
+        present = read_weights(output)
+        start = Start(present.metrical_level, present.beat_phase, towards)
+    choices = choices_of(pieces, start)
+    weights = fit_scaled([choice.example for choice in choices], start)
+    report = report_of(choices, start)
     update_weights(output, {"metrical_level": weights}, {"metrical_level": report})
     click.echo(report)
 

@@ -25,8 +25,13 @@ class Example:
     answer: int
 
 
-def fit_softmax(examples: Sequence[Example], penalty: float, steps: int = 30) -> NDArray[np.float64]:
-    """Weights [feature] of the multinomial logistic regression, by Newton's method with halved steps."""
+def fit_softmax(
+    examples: Sequence[Example], penalty: float, steps: int = 30, centre: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Weights [feature] of the multinomial logistic regression, by Newton's method with halved steps.
+
+    `penalty` is that of the squared distance from `centre` [feature]; None: from 0.
+    """
     features = np.vstack([example.features for example in examples])  # [candidate of any example, feature]
     counts = np.array([len(example.features) for example in examples])
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -39,13 +44,16 @@ def fit_softmax(examples: Sequence[Example], penalty: float, steps: int = 30) ->
         highest = np.maximum.reduceat(score, first)
         chance = np.exp(score - highest[owner])
         total = np.add.reduceat(chance, first)
-        return float((highest + np.log(total)).mean() + penalty * weights @ weights), chance / total[owner]
+        return float(
+            (highest + np.log(total)).mean() + penalty * (weights - middle) @ (weights - middle)
+        ), chance / total[owner]
 
-    weights = np.zeros(features.shape[1])
+    middle = np.zeros(features.shape[1]) if centre is None else centre
+    weights = middle.copy()
     loss, chance = judge(weights)
     for _ in range(steps):
         mean = np.add.reduceat(chance[:, None] * features, first)  # [example, feature]
-        gradient = 2 * penalty * weights + mean.mean(axis=0)
+        gradient = 2 * penalty * (weights - middle) + mean.mean(axis=0)
         centred = features - mean[owner]
         bend = 2 * penalty * np.eye(weights.size) + centred.T @ (centred * chance[:, None]) / counts.size
         step = np.linalg.solve(bend, gradient)
