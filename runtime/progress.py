@@ -35,12 +35,13 @@ def progress(items: Iterable[T], description: str, total: int | None = None) -> 
 def stages(names: dict[str, str]) -> Iterator[Callable[[str, float], None]]:
     """Progress bars on stderr for work that is done in stages; the block gets `report(stage, share done)`.
 
-    `names` maps a stage to what is shown; a bar appears when its stage begins.
+    `names` maps a stage to what is shown; a bar appears when its stage begins, with the time left, and at its end the time it took.
     """
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     width = max(map(len, names.values()))
-    with _bars(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()) as bar:
+    left = TimeRemainingColumn(elapsed_when_finished=True)
+    with _bars(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), left) as bar:
         tasks = {
             stage: bar.add_task(f"{name:{width}}", total=1.0, visible=False, start=False)
             for stage, name in names.items()
