@@ -379,6 +379,18 @@ def test_another_difficultys_notes_are_not_shown_while_its_own_are_on_their_way(
     assert page.run(SELECTED) == "90 selected"
 
 
+def test_notes_that_arrive_late_do_not_change_the_difficulty_that_is_watched_meanwhile(page):
+    page.run(HOLD, "notes/")
+    page.click("#tabs [data-view=edit]")
+    page.wait(HOLDS)
+    page.click("#tabs [data-view=watch]")
+    page.click("#player .difficulties label:nth-of-type(2)")
+    assert page.run("return mania.chart.id") == "insane"
+    page.run(RELEASE)
+    page.wait("return document.getElementById('roll').dataset.chart !== ''")  # the late notes were taken
+    assert page.run("return mania.chart.id") == "insane"
+
+
 def test_notes_that_did_not_arrive_are_asked_for_again(page):
     page.run(FAIL, "notes/", 1)
     page.click("#tabs [data-view=edit]")

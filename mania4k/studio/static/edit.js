@@ -45,6 +45,7 @@ export async function showEdit(studio, entered = false) {
   element("edit-difficulty").value = state.id || "";
   if (element("view-edit").hidden) return;
   await readNotes(studio);
+  if (element("view-edit").hidden) return; // another may be watched meanwhile
   const index = studio.app.charts.findIndex((chart) => chart.id === state.id);
   if (index >= 0 && studio.app.chart.id !== state.id) studio.app.showChart(index);
   showRemarks(studio);
