@@ -93,6 +93,7 @@ class Browser:
         end = time.monotonic() + STEP_S
         while before != (x, y):  # a list above it may be drawn just now
             assert time.monotonic() < end, f"{selector} does not stand still"
+            time.sleep(0.03)  # a frame or two
             before, (x, y) = (x, y), self.run(MIDDLE, selector)
         self._mouse({"type": "pointerMove", "x": round(x + offset[0]), "y": round(y + offset[1])}, "pointerDown")
         return round(x), round(y)

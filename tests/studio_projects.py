@@ -92,9 +92,10 @@ def opened_studio(home: Path, waiting: bool = True) -> Iterator[tuple[Browser, P
 
 
 def open_ready(browser: Browser, address: str) -> None:
-    """Open the page and wait until charts and song are there."""
+    """Open the page and wait until charts, song and the versions that wait are there."""
     browser.open(address)
     browser.wait("return mania.chart.notes.length > 0 && mania.clock.sound !== null", 300)
+    browser.wait("return !studio.view.versions.hard || document.querySelectorAll('#versions input').length > 0")
 
 
 def chord(browser: Browser, *keys: str) -> None:
