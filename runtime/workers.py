@@ -127,10 +127,8 @@ def _stop(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
-    if (
-        queue is not None
-    ):  # a thread of the pool's may wait for the rest of a result: it ends with the last sender, this one
-        queue._writer.close()
+    if queue is not None:
+        queue._writer.close()  # a thread of the pool's may wait for the rest of a result: it ends with the last sender, this one
 
 
 def start_worker() -> None:

@@ -52,7 +52,7 @@ def faults(browser: Browser) -> list[str]:
 
 
 def from_elsewhere(browser: Browser, name: str, values: str) -> None:
-    """A change of another tab; `values` is a JavaScript object. The page is told by the server."""
+    """A change of another tab; `values` is a JavaScript object. The server says so to the page."""
     revision = browser.run("return studio.view.revision")
     made = browser.run(
         f"return caught.plain.call(window, 'do/{name}', {{ method: 'POST', body: JSON.stringify({values}) }}).then((answer) => answer.ok)"

@@ -81,7 +81,7 @@ def test_threads_stop_playing_where_one_is_interrupted(monkeypatch: pytest.Monke
     simulator, players = Simulator(chart_of(60), mods_of(), "stable"), everyone(3_200, np.random.default_rng(1))
     began, gate, everybody = [], threading.Event(), threading.Barrier(4)
 
-    class Told(threading.Event):
+    class Recorded(threading.Event):
         def set(self) -> None:
             super().set()
             gate.set()
@@ -94,7 +94,7 @@ def test_threads_stop_playing_where_one_is_interrupted(monkeypatch: pytest.Monke
             raise KeyboardInterrupt
         assert gate.wait(60)
 
-    monkeypatch.setattr("agents.simulate.Event", Told)
+    monkeypatch.setattr("agents.simulate.Event", Recorded)
     monkeypatch.setattr(simulator, "_press", press)
     monkeypatch.setattr(simulator._judge, "accuracies", lambda keys, count: np.zeros(count))
     with pytest.raises(KeyboardInterrupt):

@@ -247,7 +247,7 @@ def test_two_tabs_do_not_overwrite_each_other(made):
         assert browser.run(answer, stale) == 200
         assert browser.run(answer, stale) == 409
         browser.use(first)
-        browser.wait(f"return studio.view.revision === {stale + 1}")  # told by the server
+        browser.wait(f"return studio.view.revision === {stale + 1}")  # from the server's event
 
 
 def test_every_control_has_a_name_and_ids_are_single(made):

@@ -62,7 +62,7 @@ class Work:
 
         self.client.loop.run_until_complete(done())
 
-    def told(self):
+    def new_events(self):
         """Events since last asked."""
         return [self.events.get_nowait() for _ in range(self.events.qsize())]
 
@@ -90,7 +90,7 @@ def work(analysing):
     text = format_osu(busy_chart(60, 1, name="Hard"))
     one = difficulty_of("Hard", project.store_chart(text), {"stars": 3.0}, "abc")
     project.commit("test", lambda state: state.update(difficulties=[one]))
-    analysing.told()
+    analysing.new_events()
     return analysing
 
 
@@ -201,9 +201,9 @@ def test_a_packed_set_that_is_gone_gets_a_line(work):
 def test_the_page_reads_the_view_again_when_a_job_ends_however_it_ends(work, error):
     work.client.do("pack")
     work.until_asked()
-    work.told()
+    work.new_events()
     work.does(error)
-    kinds = [event["kind"] for event in work.told()]
+    kinds = [event["kind"] for event in work.new_events()]
     assert kinds == ["job", "state"]
     assert work.job("pack")["status"] == "failed"
     assert str(error.args[0]) in work.job("pack")["error"]
@@ -213,10 +213,10 @@ def test_the_page_is_not_told_of_jobs_of_a_project_that_was_closed(work):
     work.client.do("pack")
     work.until_asked()
     folder = work.desk.project.folder
-    work.told()
+    work.new_events()
     work.client.do("close")
     work.client.ask("/view")
-    assert [event["kind"] for event in work.told()] == ["state"]
+    assert [event["kind"] for event in work.new_events()] == ["state"]
     assert set(Project.open(folder).data["jobs"]) == {"pack"}  # and it can be gone on with
 
 

@@ -235,7 +235,7 @@ Network = Callable[[Audio], ActivationPeaks]
 
 
 def networks_of(checkpoints: Sequence[str], degraded: bool) -> list[Network]:
-    """The peaks that each network hears; with `degraded`, those of the first, less sure of itself, besides."""
+    """Peaks of each network's activations; with `degraded`, those of the first network's degraded ones besides."""
     trackers = [load_beat_tracker(name) for name in checkpoints]
     networks: list[Network] = [lambda audio, own=own: activation_peaks(own(audio)) for own in trackers]  # type: ignore[misc]
     if degraded:

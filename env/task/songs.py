@@ -119,7 +119,7 @@ def _song(corpus: Corpus, charts: list[int]) -> ChartedSong:
     for chart in charts:
         rows, entry = corpus.chart_rows(chart), corpus.charts[chart]
         humans.append(HumanChart(rows, entry.stars, entry.style))
-    points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in first.red_lines)
+    points = first.timing_points
     return charted_song(
         song.name, corpus.grid(charts[0]), points, np.asarray(corpus.features(charts[0])), song.lag_ms, humans
     )

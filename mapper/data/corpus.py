@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import Grid, make_grid
-from chart.model import TimingPoint
 from mapper.data.check_corpus import check_bounds
-from mapper.data.entries import ChartEntry, SongEntry
+from mapper.data.entries import ChartEntry, SongEntry, timing_points_of
 from mapper.tokens.row_codes import Rows
 from runtime.errors import ConfigError
 
@@ -65,8 +64,7 @@ class Corpus:
 
 def grid_of_song(red_lines: Iterable[Sequence[float]], duration_ms: float, lag_ms: float) -> Grid:
     """The grid from the song's first sound to its last, in chart time (sound = chart + lag)."""
-    points = [TimingPoint(time, beat, int(meter)) for time, beat, meter in red_lines]
-    return make_grid(points, -lag_ms, duration_ms - lag_ms)
+    return make_grid(timing_points_of(red_lines), -lag_ms, duration_ms - lag_ms)
 
 
 def array_files(folder: Path, build: str) -> tuple[Path, Path]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from chart.model import TimingPoint
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,13 @@ class ChartEntry:
     snap_error_ms: float = 0.0  # mean distance of its notes from the grid's slots
     has_columns: bool = True  # else of another game or mode: its rows are `mapper.data.rhythm_collection` codes
     weight: float = 1.0  # 0–1, reliability of its times
+
+    @property
+    def timing_points(self) -> tuple[TimingPoint, ...]:
+        """The chart's red lines."""
+        return timing_points_of(self.red_lines)
+
+
+def timing_points_of(red_lines: Iterable[Sequence[float]]) -> tuple[TimingPoint, ...]:
+    """Red lines as a dataset keeps them, each (time ms, beat length ms, metre)."""
+    return tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in red_lines)

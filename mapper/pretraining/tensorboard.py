@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chart.analysis.pattern_mix import FAMILIES, pattern_mix
 from chart.formats.osz import read_osz
-from chart.model import Chart, TimingPoint
+from chart.model import Chart
 from ear.audio.decode import load_audio
 from mapper.data.batches import WindowSampler
 from mapper.data.corpus import SongEntry
@@ -58,7 +58,7 @@ class Log:
     def _excerpt(self, model: Mapper, stretches: WindowSampler, number: int, step: int) -> None:
         entry, prepared = stretches.corpus.charts[number], stretches.prepared(number)
         song_entry = stretches.corpus.songs[entry.song]
-        points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
+        points = entry.timing_points
         song = SongAnalysis(prepared.grid, points, stretches.corpus.features(number), song_entry.lag_ms)
         target, config = ChartTarget(entry.stars, STYLES[entry.style]), SearchConfig(seed=step, rounds=1)
         try:

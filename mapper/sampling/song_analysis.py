@@ -57,7 +57,7 @@ class SongAnalysis:
     def of_chart(corpus: Corpus, chart: int) -> SongAnalysis:
         """The song of a chart of a dataset, by number, on the chart's own timing."""
         entry = corpus.charts[chart]
-        points = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
+        points = entry.timing_points
         features = np.asarray(corpus.features(chart))
         return SongAnalysis(corpus.grid(chart), points, features, corpus.songs[entry.song].lag_ms)
 

@@ -188,9 +188,11 @@ def _next_takes(
     bias, shares = usual_onset_bias(target.stars) if free else 0.0, RowShares.of(target)
     if tried:
         centre, bias = _settings(target, tried, count)
-        shares, spread = _row_shares(target, tried[-count:]), SPREAD / 2
+        spread = SPREAD / 2
         if free:
             chord_bias = _chord_bias(target, float(np.mean([take.chord_bias for take in tried[-count:]])), bias)
+        else:
+            shares = _row_shares(target, tried[-count:])
     if free and best is not None and best.findings > FINDINGS_ALLOWED[target.level]:
         chord_bias = max(chord_bias - CHORD_STEP, -MAX_CHORD_BIAS)
     push = np.clip(centre + spread * offsets, -MAX_STAR_OFFSET, MAX_STAR_OFFSET)
@@ -228,8 +230,6 @@ def _settings(target: ChartTarget, tried: Sequence[Candidate], count: int) -> tu
 
 def _row_shares(target: ChartTarget, last: Sequence[Candidate]) -> RowShares:
     """The mean row shares of the last takes, corrected by how far they were from the requested pattern mix."""
-    if target.is_free:
-        return last[-1].row_shares
     middle = RowShares.mean([take.row_shares for take in last])
     mixes = [take.metrics.pattern_mix for take in last if take.metrics is not None]
     return middle.corrected(target, np.mean(mixes, axis=0))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.analysis.pattern_mix import family_rows
-from chart.model import Chart, TimingPoint
+from chart.model import Chart
 from mapper.data.corpus import Corpus, open_corpus
 from mapper.sampling.kernels import NOTES_BEGUN
 from mapper.sampling.row_penalties import PRESSED
@@ -134,12 +134,11 @@ def fit_rows(corpus: Corpus, fitted: Settings) -> Settings:
     for chart, entry in enumerate(corpus.charts):
         if corpus.songs[entry.song].split != "train" or not entry.has_columns:
             continue
-        code = corpus.chart_rows(chart).code
-        code = code[STARTS_NOTE[code]]
+        rows = corpus.chart_rows(chart)
+        code = rows.code[STARTS_NOTE[rows.code]]
         if code.size >= LEAST_ROWS:
-            lines = tuple(TimingPoint(time, beat, int(meter)) for time, beat, meter in entry.red_lines)
-            notes = notes_of(corpus.chart_rows(chart), corpus.grid(chart))
-            member = family_rows(Chart.from_notes(*notes, timing_points=lines))
+            notes = notes_of(rows, corpus.grid(chart))
+            member = family_rows(Chart.from_notes(*notes, timing_points=entry.timing_points))
             if member.shape[1] == code.size:  # else rows lie so near that they are played as one
                 stars.append(entry.stars)
                 found.append(shares_by_family(code, member))
