@@ -8,8 +8,10 @@ import torch
 
 from mapper.data.batches import WindowSampler, _row_arrays, collate, collate_windows
 from mapper.data.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
-from mapper.network.cached_decoder import CachedDecoder, DecoderInput, time_gap_bins
-from mapper.network.kernels import gelu, multiply_add, soften
+from mapper.network.compiled.cached_decoder import CachedDecoder, DecoderInput, time_gap_bins
+from mapper.network.compiled.kernels import gelu, soften
+from mapper.network.compiled.product_blocks import LANES, four_rows
+from mapper.network.compiled.products import in_panels, multiply_add
 from mapper.network.layers import drop_channels
 from mapper.network.model import Mapper, time_gap_bin
 from mapper.pretraining.loss import EVENED, _evened, codes_at, losses
@@ -454,18 +456,33 @@ def test_guidance_extrapolates_from_the_unconditional_encoding(model, corpus):
     )
 
 
-@pytest.mark.parametrize(("items", "size", "width"), [(1, 8, 5), (3, 19, 16), (16, 3, 33)])
+@pytest.mark.parametrize(
+    ("items", "size", "width"), [(1, 8, 5), (1, 7, 130), (2, 5, 32), (3, 19, 16), (4, 6, 48), (5, 4, 40), (16, 3, 33)]
+)
 def test_products_are_exact_and_do_not_depend_on_their_company(items, size, width):
     random = np.random.default_rng(items)
     x, weight, begun = (
         random.normal(size=shape).astype(np.float32) for shape in ((items, size), (size, width), (items, width))
     )
     together, alone = begun.copy(), begun.copy()
-    multiply_add(x, weight, together)
+    multiply_add(x, in_panels(weight), together)
     for item in range(items):
-        multiply_add(x[item : item + 1], weight, alone[item : item + 1])
+        multiply_add(x[item : item + 1], in_panels(weight), alone[item : item + 1])
     np.testing.assert_allclose(together, begun + x @ weight, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(together, alone)
+
+
+def test_a_block_called_by_python_adds_the_same_sums():
+    """With NUMBA_DISABLE_JIT=1 nothing is compiled: the plain form has to do the same."""
+    random = np.random.default_rng(0)
+    x, weight = random.normal(size=(4, 9)).astype(np.float32), random.normal(size=(9, 2 * LANES)).astype(np.float32)
+    begun = random.normal(size=(4, 2 * LANES)).astype(np.float32)
+    compiled, plain = begun.copy(), begun.copy()
+    multiply_add(x, in_panels(weight), compiled)
+    for panel in range(2):
+        four_rows(x, 0, 9, 9, in_panels(weight), panel * 9 * LANES, LANES, 0, plain, panel * LANES, 2 * LANES)
+    np.testing.assert_allclose(plain, compiled, rtol=1e-5, atol=1e-6)
+    assert (plain != begun).all()
 
 
 def test_softmax_is_the_exact_one():

@@ -20,7 +20,7 @@ from env.policy import decision_kernels as kernels
 from env.policy.chart_sampler import Request, Timeline, last_event_ms
 from env.task.episodes import MAX_ROWS
 from env.task.kernels import OFFSETS
-from mapper.network.cached_decoder import time_gap_bins
+from mapper.network.compiled.cached_decoder import time_gap_bins
 from mapper.network.model import Encoding, Mapper, RowTokens
 from mapper.sampling.advance import CACHE_ROWS, KEPT_ROWS
 from mapper.sampling.sampler import LAST_HOLD_BEATS

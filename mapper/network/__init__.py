@@ -1,12 +1,11 @@
 """The mapper network: torch model, cached compiled decoder, ONNX graphs, checkpoints."""
 
 __all__ = [
-    "cached_decoder",
     "checkpoint",
+    "compiled",
     "decoder",
     "encoder",
     "interface",
-    "kernels",
     "layers",
     "load",
     "model",

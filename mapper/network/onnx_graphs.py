@@ -1,4 +1,4 @@
-"""The encoder as an ONNX graph, made from a checkpoint's arrays; rows are written by `mapper.network.cached_decoder`.
+"""The encoder as an ONNX graph, made from a checkpoint's arrays; rows are written by `mapper.network.compiled.cached_decoder`.
 
 The same network as `mapper.network.encoder` (see its docstrings), written with ONNX's operators.
 Shapes use: chart, cell, slot, frame, head.

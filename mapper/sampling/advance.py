@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT
-from mapper.network.cached_decoder import TIME_GAP_BIN, Cache, Weights, affine, read, row_logits
+from mapper.network.compiled.cached_decoder import TIME_GAP_BIN, Cache, Weights, affine, read, row_logits
+from mapper.network.compiled.kernels import Floats, Ints
 from mapper.network.interface import DecoderInput
-from mapper.network.kernels import Floats, Ints
 from mapper.sampling.kernels import (
     MOTIF_LAGS,
     SamplerParams,

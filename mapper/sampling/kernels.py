@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL
 from chart.model import KEYS
-from mapper.network.cached_decoder import TIME_GAP_BIN
+from mapper.network.compiled.cached_decoder import TIME_GAP_BIN
 from mapper.sampling.row_penalties import (
     alternation_penalty,
     last_rows,

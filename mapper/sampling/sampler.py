@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT, Grid
 from chart.model import KEYS
-from mapper.network.cached_decoder import CachedDecoder
+from mapper.network.compiled.cached_decoder import CachedDecoder
 from mapper.network.interface import Network
 from mapper.sampling.advance import CACHE_ROWS, RowEncoding, advance
 from mapper.sampling.encode_song import Mixture, SongEncoding

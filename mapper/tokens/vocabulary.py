@@ -1,4 +1,4 @@
-"""The network's sizes and vocabularies, shared by torch (mapper.network.model), the compiled decoder (mapper.network.cached_decoder) and ONNX.
+"""The network's sizes and vocabularies, shared by torch (mapper.network.model), the compiled decoder (mapper.network.compiled.cached_decoder) and ONNX.
 
 Shapes are those of the checkpoint's arrays, by the names that torch gives them; linear layers are [out, in].
 """

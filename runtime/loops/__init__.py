@@ -8,6 +8,7 @@ that were copied or installed anew need no compiling again.
 """
 
 from runtime.loops.beside import compiling_beside, start_compiler
+from runtime.loops.intrinsic import Intrinsic
 from runtime.loops.loop import Loop, is_kept, njit
 
-__all__ = ["Loop", "compiling_beside", "is_kept", "njit", "start_compiler"]
+__all__ = ["Intrinsic", "Loop", "compiling_beside", "is_kept", "njit", "start_compiler"]

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from chart.model import KEYS
+from mapper.network.compiled.kernels import attend, gelu, layer_norm
+from mapper.network.compiled.products import in_panels, multiply_add
 from mapper.network.interface import DecoderInput, Floats, Ints, Network
-from mapper.network.kernels import attend, gelu, layer_norm, multiply_add
 from mapper.tokens.row_codes import SYMBOLS
 from mapper.tokens.vocabulary import LONGEST_PERIOD_LOG2, MOTIF_LAGS, SYMBOLS_PER_COLUMN, TIME_GAP_BINS, ModelConfig
 from runtime.loops import njit
@@ -41,7 +42,7 @@ def time_gap_bins(ticks: Ints) -> Ints:
 class Linear(NamedTuple):
     """Weight and bias of a linear layer."""
 
-    weight: Floats  # [in, out]
+    weight: Floats  # [panel, in, LANES]: `mapper.network.compiled.products.in_panels` of [in, out]
     bias: Floats  # [out]
 
 
@@ -56,8 +57,8 @@ class Block(NamedTuple):
     """A layer of the decoder, as `mapper.network.model.Block`."""
 
     norm_attention: Norm
-    query_key_value: Floats  # [width, 3 · width]
-    attention_out: Floats  # [width, width]
+    query_key_value: Floats  # [width, 3 · width], in panels
+    attention_out: Floats  # [width, width], in panels
     norm_feed_forward: Norm
     widen: Linear
     narrow: Linear
@@ -138,7 +139,7 @@ class CachedDecoder:
 def _block_of(arrays: dict[str, Floats], name: str) -> Block:
     """One layer of the decoder."""
     vector = lambda part: arrays[f"{name}.{part}"]  # noqa: E731
-    matrix = lambda part: np.ascontiguousarray(arrays[f"{name}.{part}.weight"].T)  # noqa: E731
+    matrix = lambda part: in_panels(arrays[f"{name}.{part}.weight"].T)  # noqa: E731
     norm = lambda part: Norm(np.ascontiguousarray(vector(f"{part}.weight")), vector(f"{part}.bias"))  # noqa: E731
     return Block(
         norm("norm_attention"),
@@ -155,12 +156,12 @@ def weights_of(model: Network) -> Weights:
     arrays = model.arrays()
     table = lambda name: np.ascontiguousarray(arrays[f"{name}.weight"])  # noqa: E731
     matrix = lambda name: np.ascontiguousarray(arrays[f"{name}.weight"].T)  # noqa: E731
-    linear = lambda name: Linear(matrix(name), arrays[f"{name}.bias"])  # noqa: E731
+    linear = lambda name: Linear(in_panels(matrix(name)), arrays[f"{name}.bias"])  # noqa: E731
     norm = lambda name: Norm(table(name), arrays[f"{name}.bias"])  # noqa: E731
     blocks = [_block_of(arrays, f"decoder.{layer}") for layer in range(model.config.decoder_layers)]
     symbols = SYMBOLS + SYMBOLS_PER_COLUMN * np.arange(KEYS)
     lags = np.arange(len(MOTIF_LAGS))[:, None, None]
-    query, next_code = linear("hazard_query"), linear("next_code")
+    query = linear("hazard_query")
     pairs = model.config.width // model.config.heads // 4
     root = np.float32(model.config.hazard_width**0.5)
     return Weights(
@@ -181,7 +182,9 @@ def weights_of(model: Network) -> Weights:
         next_held=table("next_held"),
         next_norm=norm("next_row.0"),
         next_row=linear("next_row.1"),
-        next_code=Linear(next_code.weight + matrix("next_symbol")[:, symbols].sum(-1), next_code.bias),
+        next_code=Linear(
+            in_panels(matrix("next_code") + matrix("next_symbol")[:, symbols].sum(-1)), arrays["next_code.bias"]
+        ),
         motif=table("motif.symbol")[symbols + KEYS * SYMBOLS_PER_COLUMN * lags].sum(2),
         motif_rhythm=arrays["motif.rhythm"],
     )
@@ -240,7 +243,7 @@ def read(weights: Weights, cache: Cache, rows: DecoderInput) -> None:
         if layer + 1 == layers:  # of several rows of a chart only the last one's state is kept
             needed = position + 1 == cache.length[rows.chart]
         normed = layer_norm(x, block.norm_attention.weight, block.norm_attention.bias)
-        qkv = np.zeros((items, block.query_key_value.shape[1]), np.float32)
+        qkv = np.zeros((items, 3 * x.shape[1]), np.float32)
         multiply_add(normed, block.query_key_value, qkv)
         attended = attend(qkv, cos, sin, rows.chart, position, cache.keys[layer], cache.values[layer], needed)
         if not needed.all():

@@ -1,8 +1,8 @@
-"""The decoder's arithmetic, compiled: matrix products of few rows, norms, and attention over cached keys.
+"""The decoder's arithmetic beside matrix products, compiled: norms, activations, and attention over cached keys.
 
 Each item's result depends on that item alone, to the last bit, however many are computed together: so charts do not
-depend on those written beside them, nor on the number of threads. (A BLAS does not promise that, and is no faster for
-fewer than 16 rows.) Shapes use: item (one row of one chart that is being read), chart, head, position (in the cache).
+depend on those written beside them, nor on the number of threads. Shapes use: item (one row of one chart that is being
+read), chart, head, position (in the cache).
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from mapper.network.compiled.product_blocks import LANES
+from mapper.network.compiled.products import Floats, add_row
 from runtime.loops import njit
 
 EPSILON = 1e-5
 """As in `torch.nn.LayerNorm`."""
-STEP = 8
-"""Rows of a matrix that one pass takes up for one item: their products are summed in registers."""
-TILE = 4
-"""Items, and rows of a matrix, that one pass takes up where there are so many items."""
-
 TABLE_REACH, STEPS_PER_UNIT = 6.0, 1024
 """Beyond ±6 the normal distribution's function is 0 or 1 to float32."""
 NORMAL_CDF = np.array(
@@ -30,69 +27,8 @@ NORMAL_CDF = np.array(
 LEAST_EXPONENT, HALVINGS = np.float32(-30.0), 7
 """e^-30 is 0 beside 1 in float32; e^x is taken as the 128th power of e^(x / 128)."""
 
-Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-
-@njit(fastmath=True, nogil=True)
-def multiply_add(x: Floats, weight: Floats, out: Floats) -> None:
-    """Add x [item, in] @ weight [in, out] to `out` [item, out]; every sum runs over `in` in order, however many items."""
-    items, size = x.shape
-    tiled = items - items % TILE
-    for k in range(0, size - size % STEP, TILE):
-        for item in range(0, tiled, TILE):
-            _add_tile(x, item, weight, k, out)
-    for k in range(0, size - size % STEP, STEP):
-        for item in range(tiled, items):
-            _add_rows(x[item], weight, k, out[item])
-    _add_last_rows(x, weight, out)
-
-
-@njit(fastmath=True, nogil=True)
-def _add_tile(x: Floats, i: int, weight: Floats, k: int, out: Floats) -> None:
-    """Add the products of 4 values of 4 items with their rows: each weight is loaded once for 4 items."""
-    a0, a1, a2, a3 = x[i, k], x[i, k + 1], x[i, k + 2], x[i, k + 3]
-    b0, b1, b2, b3 = x[i + 1, k], x[i + 1, k + 1], x[i + 1, k + 2], x[i + 1, k + 3]
-    c0, c1, c2, c3 = x[i + 2, k], x[i + 2, k + 1], x[i + 2, k + 2], x[i + 2, k + 3]
-    d0, d1, d2, d3 = x[i + 3, k], x[i + 3, k + 1], x[i + 3, k + 2], x[i + 3, k + 3]
-    for n in range(out.shape[1]):
-        w0, w1, w2, w3 = weight[k, n], weight[k + 1, n], weight[k + 2, n], weight[k + 3, n]
-        out[i, n] += a0 * w0 + a1 * w1 + a2 * w2 + a3 * w3
-        out[i + 1, n] += b0 * w0 + b1 * w1 + b2 * w2 + b3 * w3
-        out[i + 2, n] += c0 * w0 + c1 * w1 + c2 * w2 + c3 * w3
-        out[i + 3, n] += d0 * w0 + d1 * w1 + d2 * w2 + d3 * w3
-
-
-@njit(fastmath=True, nogil=True)
-def _add_rows(x: Floats, weight: Floats, k: int, out: Floats) -> None:
-    """Add the products of `STEP` values of `x` from k on with their rows, as far as `out` is wide."""
-    a0, a1, a2, a3 = x[k], x[k + 1], x[k + 2], x[k + 3]
-    a4, a5, a6, a7 = x[k + 4], x[k + 5], x[k + 6], x[k + 7]
-    for n in range(out.size):
-        low = a0 * weight[k, n] + a1 * weight[k + 1, n] + a2 * weight[k + 2, n] + a3 * weight[k + 3, n]
-        high = a4 * weight[k + 4, n] + a5 * weight[k + 5, n] + a6 * weight[k + 6, n] + a7 * weight[k + 7, n]
-        out[n] += low + high
-
-
-@njit(fastmath=True, nogil=True)
-def _add_last_rows(x: Floats, weight: Floats, out: Floats) -> None:
-    """The remainder of `_add_rows` where the size is no multiple of `STEP`."""
-    size = x.shape[1]
-    for item in range(x.shape[0]):
-        for k in range(size - size % STEP, size):
-            for n in range(out.shape[1]):
-                out[item, n] += x[item, k] * weight[k, n]
-
-
-@njit(fastmath=True, nogil=True)
-def add_product(x: Floats, weight: Floats, out: Floats) -> None:
-    """Add x @ weight to `out`, of one row; `weight` may have more rows and columns than there are."""
-    for k in range(0, x.size - x.size % STEP, STEP):
-        _add_rows(x, weight, k, out)
-    for k in range(x.size - x.size % STEP, x.size):
-        for n in range(out.size):
-            out[n] += x[k] * weight[k, n]
 
 
 @njit(fastmath=True, nogil=True)
@@ -155,13 +91,10 @@ def attend(
     `qkv` [item, 3 · width] unrotated; `cos`, `sin` [item, head width / 2]; `chart`, `position` [item], positions of a
     chart rising; `keys` [chart, head, head width, position], `values` [chart, head, position, head width].
     """
-    heads, width = values.shape[1], values.shape[3]
+    heads, capacity, width = values.shape[1:]
     out = np.zeros((qkv.shape[0], heads * width), np.float32)
-    query, key, matches = (
-        np.empty(width, np.float32),
-        np.empty(width, np.float32),
-        np.empty(values.shape[2], np.float32),
-    )
+    query, key = np.empty(width, np.float32), np.empty(width, np.float32)
+    matches = np.empty(capacity, np.float32)
     scale = np.float32(1 / math.sqrt(width))
     for item in range(qkv.shape[0]):
         who, at = chart[item], position[item]
@@ -174,11 +107,9 @@ def attend(
                 values[who, head, at, k] = qkv[item, value_start + k]
             if not needed[item]:
                 continue
-            seen = matches[: at + 1]
-            seen[:] = 0
-            add_product(query, keys[who, head], seen)
-            soften(seen)
-            add_product(seen, values[who, head], out[item, start : start + width])
+            _match(query, keys[who, head], matches, at + 1)
+            soften(matches[: at + 1])
+            _gather(matches, at + 1, values[who, head], out[item, start : start + width])
     return out
 
 
@@ -190,3 +121,25 @@ def _rotate(x: Floats, cos: Floats, sin: Floats, scale: np.float32, out: Floats)
         left, right = x[k], x[half + k]
         out[k] = (left * cos[k] - right * sin[k]) * scale
         out[half + k] = (left * sin[k] + right * cos[k]) * scale
+
+
+@njit(nogil=True)
+def _match(query: Floats, keys: Floats, matches: Floats, rows: int) -> None:
+    """Set the first `rows` of `matches` to the query's products with keys [head width, position]; those behind may be set, too."""
+    width, capacity = keys.shape
+    panels = min((rows + LANES - 1) // LANES, capacity // LANES)
+    matches[: max(rows, panels * LANES)] = 0
+    add_row(query, 0, width, keys, 0, capacity, LANES, matches, 0, panels)
+    for n in range(panels * LANES, rows):
+        for k in range(width):
+            matches[n] += query[k] * keys[k, n]
+
+
+@njit(nogil=True)
+def _gather(weight: Floats, rows: int, values: Floats, out: Floats) -> None:
+    """Add the first `rows` values [position, head width] to `out` [head width], each by its weight."""
+    width = out.size
+    add_row(weight, 0, rows, values, 0, width, LANES, out, 0, width // LANES)
+    for k in range(rows if width % LANES else 0):
+        for n in range(width // LANES * LANES, width):
+            out[n] += weight[k] * values[k, n]

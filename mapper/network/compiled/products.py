@@ -1,0 +1,81 @@
+"""Products of few rows with a matrix, put together from blocks; the number of rows changes no result."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mapper.network.compiled.product_blocks import (
+    LANES,
+    four_rows,
+    one_row,
+    one_row_four_panels,
+    one_row_two_panels,
+    three_rows,
+    two_rows,
+)
+from runtime.loops import njit
+
+Floats = NDArray[np.float32]
+
+TALLEST = 4
+"""Rows of the tallest block: the sums of more do not fit into the registers of AVX2."""
+
+
+def in_panels(matrix: Floats) -> Floats:
+    """[panel, in, LANES] of a matrix [in, out]: a block reads it in one stretch. The last panel is filled up with 0."""
+    size, width = matrix.shape
+    panels = -(-width // LANES)
+    padded = np.zeros((size, panels * LANES), np.float32)
+    padded[:, :width] = matrix
+    return np.ascontiguousarray(padded.reshape(size, panels, LANES).transpose(1, 0, 2))
+
+
+@njit(nogil=True)
+def multiply_add(x: Floats, weight: Floats, out: Floats) -> None:
+    """Add the product of x [item, in] and a matrix `weight` [panel, in, LANES] to `out` [item, out]."""
+    items, terms = x.shape
+    width = out.shape[1]
+    assert weight.shape[1] == terms and out.shape[0] == items  # noqa: PT018
+    assert weight.shape[0] == (width + LANES - 1) // LANES
+    panels, size = width // LANES, terms * LANES
+    for p in range(panels):  # one panel stays in the nearest cache for all items
+        panel, item = p * size, 0
+        while items - item > 1:
+            rows = min(items - item, TALLEST)
+            at, out_at = item * terms, item * width + p * LANES
+            if rows == TALLEST:
+                four_rows(x, at, terms, terms, weight, panel, LANES, size, out, out_at, width)
+            elif rows == TALLEST - 1:
+                three_rows(x, at, terms, terms, weight, panel, LANES, size, out, out_at, width)
+            else:
+                two_rows(x, at, terms, terms, weight, panel, LANES, size, out, out_at, width)
+            item += rows
+    if items % TALLEST == 1:  # several panels at a time: sums of one row would wait for each other
+        last = items - 1
+        add_row(x, last * terms, terms, weight, 0, LANES, size, out, last * width, panels)
+    for k in range(terms if panels * LANES < width else 0):
+        for item in range(items):
+            for n in range(panels * LANES, width):
+                out[item, n] += x[item, k] * weight[panels, k, n - panels * LANES]
+
+
+@njit(nogil=True)
+def add_row(
+    x: Floats, x_at: int, terms: int,
+    weight: Floats, weight_at: int, row_step: int, panel_step: int,
+    out: Floats, out_at: int, panels: int,
+) -> None:  # fmt: skip
+    """Add the product of one row with any number of panels; arguments as those of a block."""
+    done = 0
+    while panels - done >= 4:
+        at, place = weight_at + done * panel_step, out_at + done * LANES
+        one_row_four_panels(x, x_at, 0, terms, weight, at, row_step, panel_step, out, place, 0)
+        done += 4
+    if panels - done >= 2:
+        at, place = weight_at + done * panel_step, out_at + done * LANES
+        one_row_two_panels(x, x_at, 0, terms, weight, at, row_step, panel_step, out, place, 0)
+        done += 2
+    if done < panels:
+        at, place = weight_at + done * panel_step, out_at + done * LANES
+        one_row(x, x_at, 0, terms, weight, at, row_step, panel_step, out, place, 0)
