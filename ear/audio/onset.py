@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ear.audio.spectrogram import hann
+from ear.audio.spectrogram import hann, spectra
 
 FRAME_MS = 1.0
 
@@ -61,12 +61,12 @@ def onset_strength(samples: NDArray[np.float32], sample_rate: int, *, frame_ms: 
     margin = N_FFT + int(np.ceil((EARLY_MS + RISE_MS + 2 * frame_ms) * sample_rate / 1000))
     starts = np.rint(centre_ms * sample_rate / 1000).astype(np.int64) - N_FFT // 2 + margin
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(np.asarray(samples, np.float32), margin), N_FFT)
-    window = hann(N_FFT) * np.float32(LOG_GAIN / np.sqrt(N_FFT))
+    window = hann(N_FFT) * np.float32(LOG_GAIN)
     bands = _band_filters(sample_rate)
     out = np.empty((frames, bands.shape[1]), np.float32)
     for first in range(0, frames, CHUNK_FRAMES):
         part = starts[first : min(first + CHUNK_FRAMES, frames) + rise]
-        level = np.abs(np.fft.rfft(windows[part] * window, axis=1)).astype(np.float32, copy=False)
+        level = np.abs(spectra(windows[part] * window))
         level += 1.0
         np.log(level, out=level)  # to 3e-7 its log1p, which numpy computes number by number
         out[first : first + CHUNK_FRAMES] = np.maximum(level[rise:] - level[:-rise], 0.0) @ bands
