@@ -97,13 +97,3 @@ def test_semitones_are_distinguished() -> None:
         tone = np.sin(2 * np.pi * 110 * 2 ** (semitone / 12) * np.arange(4096) / SAMPLE_RATE)
         magnitude = np.abs(np.fft.rfft(tone * np.hanning(4096)))
         assert (magnitude @ filters).argmax() == semitone
-
-
-def test_the_number_of_threads_changes_no_bit(monkeypatch):
-    samples = noise(20)
-    found = []
-    for count in ("1", "3"):
-        monkeypatch.setenv("OMP_NUM_THREADS", count)
-        found.append(log_mel(samples, SAMPLE_RATE))
-    np.testing.assert_array_equal(*found)
-    assert len(found[0]) > 3 * spectrogram.CHUNK_FRAMES, "so that threads share it"

@@ -7,14 +7,12 @@ as in `beat_this/preprocessing.py` (torchaudio's `MelSpectrogram(power=1, normal
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ear.audio.decode import SAMPLE_RATE
-from runtime.limits import threads
 
 FRAMES_PER_SECOND = 100.0
 """The mapper's frames: 10 ms, finer than a 1/16 slot at any playable tempo."""
@@ -87,14 +85,10 @@ def _log_bands_at(
     gain = np.float32(LOG_GAIN)
     windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)  # [start, sample], a view
     out = np.empty((starts.size, filters.shape[1]), np.float32)
-
-    def fill(first: int) -> None:
+    for first in range(0, starts.size, CHUNK_FRAMES):
         part = slice(first, first + CHUNK_FRAMES)
         magnitude = np.abs(spectra(windows[starts[part]] * window))
         np.log1p(gain * (magnitude @ filters), out=out[part])
-
-    with ThreadPoolExecutor(threads()) as pool:  # numpy computes without Python's lock
-        list(pool.map(fill, range(0, starts.size, CHUNK_FRAMES)))
     return out
 
 
