@@ -77,7 +77,7 @@ def _run(config: GenerateConfig, out: Path, report: Progress, model: Network | N
         give_back()  # what analysing the song took is free again
         deadline_s = began + (config.time_budget or np.inf)
         charts, written = _charts(config, source, model, deadline_s, lambda ratio: report("write", ratio))
-        give_back()  # what writing took
+        give_back()  # what writing took is free again
         report("pack", 0.0)
         measured = [metrics_of(chart) for chart in charts]  # held, so that report and page share them
         difficulties = tuple(

@@ -9,7 +9,7 @@ import torch
 from mapper.data.batches import WindowSampler, _row_arrays, collate, collate_windows
 from mapper.data.corpus import ChartEntry, Corpus, SongEntry, grid_of_song
 from mapper.network.compiled.cached_decoder import CachedDecoder, DecoderInput, time_gap_bins
-from mapper.network.compiled.kernels import gelu, soften
+from mapper.network.compiled.kernels import attend, gelu, soften
 from mapper.network.compiled.product_blocks import LANES, four_rows
 from mapper.network.compiled.products import in_panels, multiply_add
 from mapper.network.layers import drop_channels
@@ -483,6 +483,26 @@ def test_a_block_called_by_python_adds_the_same_sums():
         four_rows(x, 0, 9, 9, in_panels(weight), panel * 9 * LANES, LANES, 0, plain, panel * LANES, 2 * LANES)
     np.testing.assert_allclose(plain, compiled, rtol=1e-5, atol=1e-6)
     assert (plain != begun).all()
+
+
+@pytest.mark.parametrize(("width", "capacity", "at"), [(8, 20, 18), (20, 16, 5), (32, 128, 70), (32, 40, 39)])
+def test_attention_reads_no_key_behind_the_row(width, capacity, at):
+    """Columns of the cache that no row has filled hold anything; sizes need not be whole panels."""
+    random = np.random.default_rng(width)
+    keys = np.full((1, 2, width, capacity), np.nan, np.float32)
+    values = np.full((1, 2, capacity, width), np.nan, np.float32)
+    keys[..., :at], values[:, :, :at] = random.normal(size=(1, 2, width, at)), random.normal(size=(1, 2, at, width))
+    qkv = random.normal(size=(1, 6 * width)).astype(np.float32)
+    still = np.ones((1, width // 2), np.float32), np.zeros((1, width // 2), np.float32)  # no rotation
+    one = np.zeros(1, np.int64)
+    found = attend(qkv, *still, one, np.array([at]), keys, values, np.ones(1, np.bool_))
+    query, key, value = qkv.reshape(3, 2, width)
+    np.testing.assert_array_equal(keys[0, :, :, at], key)
+    match = np.einsum("hk,hkp->hp", query, keys[0, :, :, : at + 1]) / width**0.5
+    share = np.exp(match - match.max(1, keepdims=True))
+    wanted = np.einsum("hp,hpk->hk", share / share.sum(1, keepdims=True), values[0, :, : at + 1])
+    np.testing.assert_array_equal(values[0, :, at], value)
+    np.testing.assert_allclose(found.reshape(2, width), wanted, rtol=1e-3, atol=1e-4)
 
 
 def test_softmax_is_the_exact_one():

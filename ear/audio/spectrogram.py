@@ -95,7 +95,7 @@ def _log_bands_at(
 def spectra(windows: NDArray[np.float32]) -> NDArray[np.complex64]:
     """Discrete Fourier transforms [window, bin] of `windows` [window, sample], divided by the root of their length.
 
-    Without `norm`, numpy computes in double precision (findings/numpy-rfft-of-float32-is-double.sh), which takes twice as long.
+    numpy 2 computes in double precision without `norm`, twice as long (findings/numpy-rfft-of-float32-is-double.sh); numpy 1 always does.
     """
     return np.fft.rfft(windows, axis=1, norm="ortho").astype(np.complex64, copy=False)
 

@@ -31,8 +31,7 @@ LAST_HOLD_BEATS = 2
 ROWS_A_CALL = 32
 """Rows of each chart between two reports of progress."""
 CHARTS_A_THREAD = 2
-"""At least, but for one: a thread reads all matrices from memory for each row of its charts. Three charts take .90 s in one
-thread, .68 s in two, which are busy for 1.02 s together."""
+"""Charts a thread, at least; one thread may have fewer. A thread reads all matrices once for each row of its charts."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ class _Writing:
     def __init__(self, model: Network, encoding: SongEncoding, sampling: Sampling, spans: Sequence[Span]) -> None:
         if sampling.rhythm_weight:
             encoding = encoding.dense()  # every slot's encoding is read, not only those of rows
-        self.encoding, self.grid, self.spans = encoding, encoding.grid, spans
+        self.encoding, self.grid, self.spans, self.ended = encoding, encoding.grid, spans, False
         self.charts, sequences = sampling.rate_bias.size, len(encoding.decoder_control)
         assert sequences == self.charts * (1 if sampling.guidance == 1 else 2), "with guidance, each chart has a shadow"
         decoder = CachedDecoder(model, sequences, CACHE_ROWS)
@@ -211,13 +210,16 @@ class _Writing:
         groups = [np.arange(first, self.charts, threads) for first in range(threads)]
         with ThreadPoolExecutor(threads) as pool:
             others = [pool.submit(self._write_group, group) for group in groups[1:]]
-            self._write_group(groups[0], report)
-            for other in others:
-                other.result()
+            try:
+                self._write_group(groups[0], report)
+                for other in others:
+                    other.result()
+            finally:
+                self.ended = True  # after Ctrl-C the other threads stop at their next rows
 
     def _write_group(self, charts: NDArray[np.int64], report: Callable[[float], None] = lambda share: None) -> None:
         arrays = (self.decoder, self.song, self.slot_encoding, self.slot_grid, self.params, self.state)
-        while charts.size:
+        while charts.size and not self.ended:
             charts = advance(*arrays, charts, ROWS_A_CALL)
             report(self._share_done(charts))
 

@@ -69,7 +69,7 @@ class Loop:
         signature = tuple(dispatcher.typeof_pyval(one) for one in args)
         dispatcher.compile(signature)
         result = dispatcher.overloads[signature]
-        if types and (kept := _to_keep(result)) is not None:
+        if types and is_possible() and (kept := _to_keep(result)) is not None:  # else numba keeps it
             save(self.source, self.py_func.__qualname__, types, kept)
         made: Callable[..., Any] = result.entry_point if types else dispatcher
         return made

@@ -67,8 +67,8 @@ def gelu(x: Floats) -> None:
 @njit(fastmath=True, nogil=True)
 def soften(weight: Floats) -> None:
     """The softmax of the values, in place, to 1e-5; e^x is a polynomial, which is computed eight at a time."""
-    highest = np.float32(-np.inf)
-    for k in range(weight.size):
+    highest = weight[0]  # not -inf, which fastmath does not know
+    for k in range(1, weight.size):
         highest = max(highest, weight[k])
     one, total = np.float32(1), np.float32(0)
     for k in range(weight.size):
@@ -125,11 +125,11 @@ def _rotate(x: Floats, cos: Floats, sin: Floats, scale: np.float32, out: Floats)
 
 @njit(nogil=True)
 def _match(query: Floats, keys: Floats, matches: Floats, rows: int) -> None:
-    """Set the first `rows` of `matches` to the query's products with keys [head width, position]; those behind may be set, too."""
+    """Set the first `rows` of `matches` to the query's products with keys [head width, position]; later ones, up to the end of the panel, mean nothing."""
     width, capacity = keys.shape
     panels = min((rows + LANES - 1) // LANES, capacity // LANES)
     matches[: max(rows, panels * LANES)] = 0
-    add_row(query, 0, width, keys, 0, capacity, LANES, matches, 0, panels)
+    add_row(query, 0, width, keys, capacity, LANES, matches, 0, panels)
     for n in range(panels * LANES, rows):
         for k in range(width):
             matches[n] += query[k] * keys[k, n]
@@ -139,7 +139,7 @@ def _match(query: Floats, keys: Floats, matches: Floats, rows: int) -> None:
 def _gather(weight: Floats, rows: int, values: Floats, out: Floats) -> None:
     """Add the first `rows` values [position, head width] to `out` [head width], each by its weight."""
     width = out.size
-    add_row(weight, 0, rows, values, 0, width, LANES, out, 0, width // LANES)
+    add_row(weight, 0, rows, values, width, LANES, out, 0, width // LANES)
     for k in range(rows if width % LANES else 0):
         for n in range(width // LANES * LANES, width):
             out[n] += weight[k] * values[k, n]

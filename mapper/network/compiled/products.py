@@ -19,7 +19,7 @@ from runtime.loops import njit
 Floats = NDArray[np.float32]
 
 TALLEST = 4
-"""Rows of the tallest block: the sums of more do not fit into the registers of AVX2."""
+"""Rows of the tallest block; taller ones were not measured."""
 
 
 def in_panels(matrix: Floats) -> Floats:
@@ -36,24 +36,27 @@ def multiply_add(x: Floats, weight: Floats, out: Floats) -> None:
     """Add the product of x [item, in] and a matrix `weight` [panel, in, LANES] to `out` [item, out]."""
     items, terms = x.shape
     width = out.shape[1]
-    assert weight.shape[1] == terms and out.shape[0] == items  # noqa: PT018
+    assert weight.shape[1] == terms
+    assert out.shape[0] == items
     assert weight.shape[0] == (width + LANES - 1) // LANES
     panels, size = width // LANES, terms * LANES
     for p in range(panels):  # one panel stays in the nearest cache for all items
-        panel, item = p * size, 0
+        weight_at, item = p * size, 0
         while items - item > 1:
             rows = min(items - item, TALLEST)
             at, out_at = item * terms, item * width + p * LANES
             if rows == TALLEST:
-                four_rows(x, at, terms, terms, weight, panel, LANES, size, out, out_at, width)
+                four_rows(x, at, terms, terms, weight, weight_at, LANES, size, out, out_at, width)
             elif rows == TALLEST - 1:
-                three_rows(x, at, terms, terms, weight, panel, LANES, size, out, out_at, width)
+                three_rows(x, at, terms, terms, weight, weight_at, LANES, size, out, out_at, width)
             else:
-                two_rows(x, at, terms, terms, weight, panel, LANES, size, out, out_at, width)
+                two_rows(x, at, terms, terms, weight, weight_at, LANES, size, out, out_at, width)
             item += rows
-    if items % TALLEST == 1:  # several panels at a time: sums of one row would wait for each other
+    if (
+        items % TALLEST == 1
+    ):  # several panels at a time: one panel's sums are too few to hide the latency of multiply-add
         last = items - 1
-        add_row(x, last * terms, terms, weight, 0, LANES, size, out, last * width, panels)
+        add_row(x, last * terms, terms, weight, LANES, size, out, last * width, panels)
     for k in range(terms if panels * LANES < width else 0):
         for item in range(items):
             for n in range(panels * LANES, width):
@@ -63,19 +66,19 @@ def multiply_add(x: Floats, weight: Floats, out: Floats) -> None:
 @njit(nogil=True)
 def add_row(
     x: Floats, x_at: int, terms: int,
-    weight: Floats, weight_at: int, row_step: int, panel_step: int,
+    weight: Floats, row_step: int, panel_step: int,
     out: Floats, out_at: int, panels: int,
 ) -> None:  # fmt: skip
-    """Add the product of one row with any number of panels; arguments as those of a block."""
+    """Add the product of one row with the first panels of a matrix, any number of them; arguments as those of a block."""
     done = 0
     while panels - done >= 4:
-        at, place = weight_at + done * panel_step, out_at + done * LANES
+        at, place = done * panel_step, out_at + done * LANES
         one_row_four_panels(x, x_at, 0, terms, weight, at, row_step, panel_step, out, place, 0)
         done += 4
     if panels - done >= 2:
-        at, place = weight_at + done * panel_step, out_at + done * LANES
+        at, place = done * panel_step, out_at + done * LANES
         one_row_two_panels(x, x_at, 0, terms, weight, at, row_step, panel_step, out, place, 0)
         done += 2
     if done < panels:
-        at, place = weight_at + done * panel_step, out_at + done * LANES
+        at, place = done * panel_step, out_at + done * LANES
         one_row(x, x_at, 0, terms, weight, at, row_step, panel_step, out, place, 0)
