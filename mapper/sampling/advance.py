@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from chart.grid import SLOTS_PER_CELL, TICKS_PER_BEAT
 from mapper.network.compiled.cached_decoder import TIME_GAP_BIN, Cache, Weights, affine, read, row_logits
-from mapper.network.compiled.kernels import Floats, Ints
-from mapper.network.interface import DecoderInput
+from mapper.network.interface import DecoderInput, Floats, Ints
 from mapper.sampling.kernels import (
     MOTIF_LAGS,
     SamplerParams,

@@ -155,7 +155,7 @@ def weights_of(model: Network) -> Weights:
     """The decoder's weights, laid out for the loops below."""
     arrays = model.arrays()
     table = lambda name: np.ascontiguousarray(arrays[f"{name}.weight"])  # noqa: E731
-    matrix = lambda name: np.ascontiguousarray(arrays[f"{name}.weight"].T)  # noqa: E731
+    matrix = lambda name: arrays[f"{name}.weight"].T  # noqa: E731
     linear = lambda name: Linear(in_panels(matrix(name)), arrays[f"{name}.bias"])  # noqa: E731
     norm = lambda name: Norm(table(name), arrays[f"{name}.bias"])  # noqa: E731
     blocks = [_block_of(arrays, f"decoder.{layer}") for layer in range(model.config.decoder_layers)]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mapper.network.compiled.product_blocks import LANES
-from mapper.network.compiled.products import Floats, add_row
+from mapper.network.compiled.products import add_product
+from mapper.network.interface import Floats, Ints
 from runtime.loops import njit
 
 EPSILON = 1e-5
@@ -27,7 +28,6 @@ NORMAL_CDF = np.array(
 LEAST_EXPONENT, HALVINGS = np.float32(-30.0), 7
 """e^-30 is 0 beside 1 in float32; e^x is taken as the 128th power of e^(x / 128)."""
 
-Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
@@ -107,9 +107,13 @@ def attend(
                 values[who, head, at, k] = qkv[item, value_start + k]
             if not needed[item]:
                 continue
-            _match(query, keys[who, head], matches, at + 1)
-            soften(matches[: at + 1])
-            _gather(matches, at + 1, values[who, head], out[item, start : start + width])
+            # Whole panels of keys: products with those behind the row mean nothing.
+            read = matches[: min((at + LANES) // LANES * LANES, capacity)]
+            read[:] = 0
+            add_product(query, keys[who, head], read)
+            seen = matches[: at + 1]
+            soften(seen)
+            add_product(seen, values[who, head], out[item, start : start + width])
     return out
 
 
@@ -121,25 +125,3 @@ def _rotate(x: Floats, cos: Floats, sin: Floats, scale: np.float32, out: Floats)
         left, right = x[k], x[half + k]
         out[k] = (left * cos[k] - right * sin[k]) * scale
         out[half + k] = (left * sin[k] + right * cos[k]) * scale
-
-
-@njit(nogil=True)
-def _match(query: Floats, keys: Floats, matches: Floats, rows: int) -> None:
-    """Set the first `rows` of `matches` to the query's products with keys [head width, position]; later ones, up to the end of the panel, mean nothing."""
-    width, capacity = keys.shape
-    panels = min((rows + LANES - 1) // LANES, capacity // LANES)
-    matches[: max(rows, panels * LANES)] = 0
-    add_row(query, 0, width, keys, capacity, LANES, matches, 0, panels)
-    for n in range(panels * LANES, rows):
-        for k in range(width):
-            matches[n] += query[k] * keys[k, n]
-
-
-@njit(nogil=True)
-def _gather(weight: Floats, rows: int, values: Floats, out: Floats) -> None:
-    """Add the first `rows` values [position, head width] to `out` [head width], each by its weight."""
-    width = out.size
-    add_row(weight, 0, rows, values, width, LANES, out, 0, width // LANES)
-    for k in range(rows if width % LANES else 0):
-        for n in range(width // LANES * LANES, width):
-            out[n] += weight[k] * values[k, n]

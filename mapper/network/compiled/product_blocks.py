@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mapper.network.interface import Floats
 from runtime.loops import Intrinsic
 
 LANES = 16
 """Columns of a panel: two vectors of AVX2, one of AVX-512, four of NEON."""
-
-Floats = NDArray[np.float32]
 
 
 def _block(rows: int, panels: int) -> Intrinsic:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mapper.network.compiled.product_blocks import (
     LANES,
@@ -14,9 +13,8 @@ from mapper.network.compiled.product_blocks import (
     three_rows,
     two_rows,
 )
+from mapper.network.interface import Floats
 from runtime.loops import njit
-
-Floats = NDArray[np.float32]
 
 TALLEST = 4
 """Rows of the tallest block; taller ones were not measured."""
@@ -52,9 +50,8 @@ def multiply_add(x: Floats, weight: Floats, out: Floats) -> None:
             else:
                 two_rows(x, at, terms, terms, weight, weight_at, LANES, size, out, out_at, width)
             item += rows
-    if (
-        items % TALLEST == 1
-    ):  # several panels at a time: one panel's sums are too few to hide the latency of multiply-add
+    # One row takes several panels at a time: one panel's sums are too few to hide the latency of multiply-add.
+    if items % TALLEST == 1:
         last = items - 1
         add_row(x, last * terms, terms, weight, LANES, size, out, last * width, panels)
     for k in range(terms if panels * LANES < width else 0):
@@ -82,3 +79,13 @@ def add_row(
     if done < panels:
         at, place = done * panel_step, out_at + done * LANES
         one_row(x, x_at, 0, terms, weight, at, row_step, panel_step, out, place, 0)
+
+
+@njit(nogil=True)
+def add_product(x: Floats, matrix: Floats, out: Floats) -> None:
+    """Add x @ `matrix` [in, out] to `out`, of one row; the matrix may have more rows and columns than there are."""
+    terms, width, panels = x.size, out.size, out.size // LANES
+    add_row(x, 0, terms, matrix, matrix.shape[1], LANES, out, 0, panels)
+    for n in range(panels * LANES, width):
+        for k in range(terms):
+            out[n] += x[k] * matrix[k, n]
